@@ -1,0 +1,115 @@
+//! What can go wrong, sorted by what the user can do about it.
+
+use std::path::{Path, PathBuf};
+
+/// The result of everything in this crate that can fail.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// An error; its text is one line that says what is wrong, where, and what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// An option has a value that is not allowed, or options contradict each other.
+    #[error("{0}")]
+    Usage(String),
+    /// A corpus cannot be used as it is.
+    #[error("{}: {problem}", path.display())]
+    Corpus {
+        /// The file or folder.
+        path: PathBuf,
+        /// What is wrong with it and what to do.
+        problem: String,
+    },
+    /// A checkpoint is damaged, or is no checkpoint.
+    #[error("{}: {problem}", path.display())]
+    Checkpoint {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A text has a character that the model has never seen.
+    #[error("the model has never seen {0}; leave it out, or train on a text that has it")]
+    UnknownCharacter(String),
+    /// A file or folder is not there, or may not be read.
+    #[error("{}: {source}", path.display())]
+    Input {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why it cannot be opened.
+        source: std::io::Error,
+    },
+    /// There is nothing of what was asked for (no run to resume, no run to sample from).
+    #[error("{0}")]
+    Missing(String),
+    /// A run's folder cannot be created, or holds a run already.
+    #[error("{}: {problem}", path.display())]
+    CannotCreate {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why, and what to do.
+        problem: String,
+    },
+    /// Reading or writing failed half-way.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Another process is training in the same run.
+    #[error("{}: another process (pid {pid}) is training here; wait for it, or choose another --name", path.display())]
+    Busy {
+        /// The run's folder.
+        path: PathBuf,
+        /// The process that holds it, as it wrote itself down.
+        pid: String,
+    },
+    /// Training cannot go on: its losses or weights are no longer finite.
+    #[error("{0}")]
+    Diverged(String),
+    /// Something that should not happen did.
+    #[error("internal error: {0}")]
+    Internal(String),
+}
+
+impl Error {
+    /// The exit code that the command line documents for this error (after BSD's `sysexits.h`).
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Error::Usage(_) | Error::UnknownCharacter(_) => 2,
+            Error::Corpus { .. } | Error::Checkpoint { .. } => 65,
+            Error::Input { .. } | Error::Missing(_) => 66,
+            Error::Diverged(_) | Error::Internal(_) => 70,
+            Error::CannotCreate { .. } => 73,
+            Error::Io { .. } => 74,
+            Error::Busy { .. } => 75,
+        }
+    }
+
+    /// An [`Error::Corpus`].
+    pub fn corpus(path: impl AsRef<Path>, problem: impl Into<String>) -> Self {
+        Error::Corpus { path: path.as_ref().into(), problem: problem.into() }
+    }
+
+    /// An [`Error::Checkpoint`].
+    pub fn checkpoint(path: impl AsRef<Path>, problem: impl Into<String>) -> Self {
+        Error::Checkpoint { path: path.as_ref().into(), problem: problem.into() }
+    }
+
+    /// An [`Error::Input`].
+    pub fn input(path: impl AsRef<Path>, source: std::io::Error) -> Self {
+        Error::Input { path: path.as_ref().into(), source }
+    }
+
+    /// An [`Error::Io`].
+    pub fn io(path: impl AsRef<Path>, source: std::io::Error) -> Self {
+        Error::Io { path: path.as_ref().into(), source }
+    }
+
+    /// An [`Error::CannotCreate`].
+    pub fn cannot_create(path: impl AsRef<Path>, problem: impl ToString) -> Self {
+        Error::CannotCreate { path: path.as_ref().into(), problem: problem.to_string() }
+    }
+}

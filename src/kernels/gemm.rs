@@ -1,0 +1,77 @@
+//! Matrix products over many rows, by faer's blocked GEMM.
+
+use faer::linalg::matmul::matmul;
+use faer::{Accum, MatMut as FaerMut, MatRef, Par};
+
+use super::isa;
+use super::packed::Packed;
+use super::real::Real;
+use super::view::{Mat, MatMut};
+
+/// `dst = a * b`, or `dst += a * b`: `a` is `m x k`, `b` is `k x n`, `dst` is `m x n`.
+///
+/// Runs on the calling thread. Where `CHARLSTM_SIMD` forces an instruction set, our own packed product takes faer's place.
+pub fn gemm<R: Real>(dst: MatMut<'_, R>, accumulate: bool, a: Mat<'_, R>, b: Mat<'_, R>) {
+    assert_eq!((a.rows(), b.cols(), a.cols()), (dst.rows(), dst.cols(), b.rows()), "shapes of a matrix product");
+    if isa::choice().forced {
+        Packed::of(b).multiply(dst, accumulate, a);
+    } else {
+        R::faer(dst, accumulate, a, b);
+    }
+}
+
+pub(super) fn faer<R: faer::traits::ComplexField>(
+    dst: MatMut<'_, R>,
+    accumulate: bool,
+    a: Mat<'_, R>,
+    b: Mat<'_, R>,
+    one: R,
+) {
+    let (rows, cols, stride) = (dst.rows(), dst.cols(), dst.stride());
+    if rows == 0 || cols == 0 {
+        return;
+    }
+    // By way of the transpose: `from_row_major_slice_with_stride_mut` of faer 0.24.4 swaps the strides.
+    let dst = FaerMut::from_column_major_slice_with_stride_mut(dst.data, cols, rows, stride).transpose_mut();
+    let beta = if accumulate { Accum::Add } else { Accum::Replace };
+    matmul(dst, beta, view(a), view(b), one, Par::Seq);
+}
+
+/// One of the strides of a view is 1: it is row-major, or the transpose of a row-major matrix.
+fn view<R>(m: Mat<'_, R>) -> MatRef<'_, R> {
+    if m.col_stride() == 1 {
+        MatRef::from_row_major_slice_with_stride(m.data, m.rows(), m.cols(), m.row_stride())
+    } else {
+        MatRef::from_row_major_slice_with_stride(m.data, m.cols(), m.rows(), m.col_stride()).transpose()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::reference;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn agrees_with_the_reference(
+            m in 0usize..30, k in 0usize..30, n in 0usize..80, gap in 0usize..3, accumulate: bool, ta: bool, tb: bool,
+        ) {
+            let number = |i: usize| (i as f64 * 0.9).sin();
+            let (a_rows, a_cols) = if ta { (k, m) } else { (m, k) };
+            let (b_rows, b_cols) = if tb { (n, k) } else { (k, n) };
+            let a: Vec<f64> = (0..a_rows * (a_cols + gap)).map(number).collect();
+            let b: Vec<f64> = (7..7 + b_rows * (b_cols + gap)).map(number).collect();
+            let a = Mat::strided(&a, a_rows, a_cols, a_cols + gap);
+            let b = Mat::strided(&b, b_rows, b_cols, b_cols + gap);
+            let (a, b) = (if ta { a.t() } else { a }, if tb { b.t() } else { b });
+            let before: Vec<f64> = (3..3 + m * (n + gap)).map(number).collect();
+            let (mut got, mut wanted) = (before.clone(), before);
+            gemm(MatMut::strided(&mut got, m, n, n + gap), accumulate, a, b);
+            reference::gemm(MatMut::strided(&mut wanted, m, n, n + gap), accumulate, a, b);
+            for (g, w) in got.iter().zip(&wanted) {
+                prop_assert!((g - w).abs() < 1e-12, "{} against {}", g, w);
+            }
+        }
+    }
+}

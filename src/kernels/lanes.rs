@@ -1,0 +1,128 @@
+//! The few vector instructions that the packed product is written in, once per instruction set.
+
+/// A SIMD register of `R`s and what the packed product does with it.
+///
+/// # Safety
+/// Every method may be called only where the instruction set of the implementation is available and enabled in the caller;
+/// `load` and `store` touch `WIDTH` elements behind their pointer, of any alignment.
+pub(super) trait Lanes<R> {
+    /// The register.
+    type V: Copy;
+    /// Elements in a register.
+    const WIDTH: usize;
+    /// Registers in a row of a panel.
+    const VECTORS: usize;
+    /// Rows of a full tile.
+    const ROWS: usize;
+    /// Columns of a panel.
+    const COLUMNS: usize = Self::WIDTH * Self::VECTORS;
+
+    unsafe fn splat(value: R) -> Self::V;
+    unsafe fn load(from: *const R) -> Self::V;
+    unsafe fn store(to: *mut R, value: Self::V);
+    unsafe fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+}
+
+/// Arrays of four that compilers vectorise.
+pub(super) enum Portable {}
+
+impl<R: super::Real> Lanes<R> for Portable {
+    type V = [R; 4];
+    const WIDTH: usize = 4;
+    const VECTORS: usize = 2;
+    const ROWS: usize = 4;
+
+    #[inline(always)]
+    unsafe fn splat(value: R) -> [R; 4] {
+        [value; 4]
+    }
+    #[inline(always)]
+    unsafe fn load(from: *const R) -> [R; 4] {
+        // SAFETY: the caller answers for four readable elements; `read_unaligned` asks no alignment.
+        unsafe { from.cast::<[R; 4]>().read_unaligned() }
+    }
+    #[inline(always)]
+    unsafe fn store(to: *mut R, value: [R; 4]) {
+        // SAFETY: the caller answers for four writable elements; `write_unaligned` asks no alignment.
+        unsafe { to.cast::<[R; 4]>().write_unaligned(value) }
+    }
+    #[inline(always)]
+    unsafe fn fma(a: [R; 4], b: [R; 4], c: [R; 4]) -> [R; 4] {
+        std::array::from_fn(|i| a[i] * b[i] + c[i])
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+pub(super) use x86::{Avx2, Avx512};
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use std::arch::x86_64::{
+        __m256, __m512, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_set1_ps, _mm256_storeu_ps, _mm512_fmadd_ps,
+        _mm512_loadu_ps, _mm512_set1_ps, _mm512_storeu_ps,
+    };
+
+    use super::Lanes;
+
+    /// Eight `f32`, sixteen registers: tiles of 6 x 16.
+    pub(in super::super) enum Avx2 {}
+
+    impl Lanes<f32> for Avx2 {
+        type V = __m256;
+        const WIDTH: usize = 8;
+        const VECTORS: usize = 2;
+        const ROWS: usize = 6;
+
+        #[inline(always)]
+        unsafe fn splat(value: f32) -> __m256 {
+            // SAFETY: the caller answers for AVX2.
+            unsafe { _mm256_set1_ps(value) }
+        }
+        #[inline(always)]
+        unsafe fn load(from: *const f32) -> __m256 {
+            // SAFETY: the caller answers for AVX2 and for eight readable elements.
+            unsafe { _mm256_loadu_ps(from) }
+        }
+        #[inline(always)]
+        unsafe fn store(to: *mut f32, value: __m256) {
+            // SAFETY: the caller answers for AVX2 and for eight writable elements.
+            unsafe { _mm256_storeu_ps(to, value) }
+        }
+        #[inline(always)]
+        unsafe fn fma(a: __m256, b: __m256, c: __m256) -> __m256 {
+            // SAFETY: the caller answers for FMA.
+            unsafe { _mm256_fmadd_ps(a, b, c) }
+        }
+    }
+
+    /// Sixteen `f32`, thirty-two registers: tiles of 6 x 64.
+    pub(in super::super) enum Avx512 {}
+
+    impl Lanes<f32> for Avx512 {
+        type V = __m512;
+        const WIDTH: usize = 16;
+        const VECTORS: usize = 4;
+        const ROWS: usize = 6;
+
+        #[inline(always)]
+        unsafe fn splat(value: f32) -> __m512 {
+            // SAFETY: the caller answers for AVX-512 F.
+            unsafe { _mm512_set1_ps(value) }
+        }
+        #[inline(always)]
+        unsafe fn load(from: *const f32) -> __m512 {
+            // SAFETY: the caller answers for AVX-512 F and for sixteen readable elements.
+            unsafe { _mm512_loadu_ps(from) }
+        }
+        #[inline(always)]
+        unsafe fn store(to: *mut f32, value: __m512) {
+            // SAFETY: the caller answers for AVX-512 F and for sixteen writable elements.
+            unsafe { _mm512_storeu_ps(to, value) }
+        }
+        #[inline(always)]
+        unsafe fn fma(a: __m512, b: __m512, c: __m512) -> __m512 {
+            // SAFETY: the caller answers for AVX-512 F.
+            unsafe { _mm512_fmadd_ps(a, b, c) }
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! The arithmetic everything else is built on, and the only room that knows faer, SIMD dispatch and `unsafe` arithmetic.
+//!
+//! - [`isa`]: which instruction set runs, found once; compiles a loop once per instruction set
+//! - [`Real`]: `f32` for work, `f64` for gradient checks
+//! - [`gemm`]: matrix products on row-major [views](Mat), by faer
+//! - [`Packed`]: weights laid out once for the many small products of a recurrence
+//! - [`activation`]: branch-free `exp`, `sigmoid` and `tanh` with a stated error
+//! - [`softmax`]: softmax and cross-entropy of a row of logits
+//! - [`vector`]: operations over flat slices
+//! - [`reference`](mod@reference): the same, as plainly as possible; the oracle of the tests
+
+pub mod activation;
+mod gemm;
+pub mod isa;
+mod lanes;
+mod packed;
+mod real;
+pub mod reference;
+pub mod softmax;
+pub mod vector;
+mod view;
+
+pub use gemm::gemm;
+pub use isa::{Isa, Kernel, Mode, vectorize};
+pub use packed::Packed;
+pub use real::Real;
+pub use view::{Mat, MatMut};

@@ -1,0 +1,87 @@
+//! Softmax and cross-entropy of a row of logits.
+
+use super::isa::{Kernel, Mode, vectorize};
+use super::real::Real;
+
+/// Partial sums kept side by side: a fixed number, so that the bits do not depend on the instruction set's width.
+const LANES: usize = 16;
+
+/// Replaces `logits` by their exponentials, the largest being 1; returns that largest logit and the sum.
+struct Exponentials<'a, R>(&'a mut [R]);
+
+impl<R: Real> Kernel for Exponentials<'_, R> {
+    type Output = (R, R);
+
+    #[inline(always)]
+    fn run<M: Mode>(self) -> (R, R) {
+        let row = self.0;
+        let top = row.iter().copied().fold(row[0], |a, b| if b > a { b } else { a });
+        let mut sums = [R::ZERO; LANES];
+        for chunk in row.chunks_mut(LANES) {
+            for (x, sum) in chunk.iter_mut().zip(&mut sums) {
+                *x = (*x - top).exp::<M>();
+                *sum += *x;
+            }
+        }
+        (top, sums.into_iter().sum())
+    }
+}
+
+/// Replaces `logits` by their softmax.
+pub fn softmax<R: Real>(logits: &mut [R]) {
+    let (_, sum) = vectorize(Exponentials(logits));
+    let scale = R::ONE / sum;
+    logits.iter_mut().for_each(|p| *p *= scale);
+}
+
+/// The cross-entropy of one prediction, `-ln softmax(logits)[target]`, in nats; `logits` becomes `weight` times its gradient,
+/// `weight * (softmax - onehot(target))`. NaN among the logits gives NaN.
+pub fn cross_entropy<R: Real>(logits: &mut [R], target: usize, weight: R) -> f64 {
+    let picked = logits[target];
+    let (top, sum) = vectorize(Exponentials(logits));
+    let scale = weight / sum;
+    logits.iter_mut().for_each(|p| *p *= scale);
+    logits[target] -= weight;
+    sum.to_f64().ln() + (top.to_f64() - picked.to_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::reference;
+
+    fn logits() -> Vec<f32> {
+        (0..37).map(|i| (i as f32 * 0.77).sin() * 4.0).collect()
+    }
+
+    #[test]
+    fn agrees_with_the_reference() {
+        let wide: Vec<f64> = logits().iter().map(|&x| f64::from(x)).collect();
+        for target in 0..37 {
+            let mut row = logits();
+            let loss = cross_entropy(&mut row, target, 0.5);
+            assert!((loss - reference::cross_entropy(&wide, target)).abs() < 1e-5);
+            assert!(row.iter().sum::<f32>().abs() < 1e-6, "the gradient of a row sums to zero");
+            let p = (-reference::cross_entropy(&wide, target)).exp();
+            assert!((f64::from(row[target]) - 0.5 * (p - 1.0)).abs() < 1e-6);
+        }
+    }
+
+    #[test]
+    fn a_softmax_sums_to_one_and_survives_huge_logits() {
+        let mut row = [1e30f32, -1e30, 1e30, 0.0];
+        softmax(&mut row);
+        assert_eq!(row, [0.5, 0.0, 0.5, 0.0].map(|p: f32| if p == 0.0 { row[1] } else { p }));
+        assert!(row[1] < 1e-30);
+    }
+
+    #[test]
+    fn nan_is_not_hidden() {
+        let mut row = logits();
+        row[5] = f32::NAN;
+        assert!(cross_entropy(&mut row, 3, 1.0).is_nan());
+        let mut first = logits();
+        first[0] = f32::NAN;
+        assert!(cross_entropy(&mut first, 3, 1.0).is_nan());
+    }
+}

@@ -1,0 +1,3 @@
+//! charlstm
+pub mod error;
+pub mod kernels;
