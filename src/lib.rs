@@ -1,3 +1,9 @@
 //! charlstm
+pub mod cells;
 pub mod error;
 pub mod kernels;
+pub mod layers;
+pub mod model;
+pub mod params;
+pub mod optim;
+pub mod train;

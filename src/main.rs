@@ -1,1 +1,2 @@
+//! charlstm
 fn main(){}

@@ -13,6 +13,7 @@ pub mod activation;
 mod gemm;
 pub mod isa;
 mod lanes;
+mod orthogonal;
 mod packed;
 mod real;
 pub mod reference;
@@ -22,6 +23,7 @@ mod view;
 
 pub use gemm::gemm;
 pub use isa::{Isa, Kernel, Mode, vectorize};
+pub use orthogonal::orthogonal;
 pub use packed::Packed;
 pub use real::Real;
 pub use view::{Mat, MatMut};

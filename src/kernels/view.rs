@@ -55,6 +55,13 @@ impl<'a, R> Mat<'a, R> {
         }
     }
 
+    /// Columns `first..first + cols` of a matrix that is not transposed.
+    pub fn columns(self, first: usize, cols: usize) -> Self {
+        assert!(self.col_stride == 1 && first + cols <= self.cols, "columns {first}.. of {}", self.cols);
+        let first = if self.rows == 0 { 0 } else { first };
+        Mat { data: &self.data[first..], cols, ..self }
+    }
+
     /// Number of rows.
     pub fn rows(&self) -> usize {
         self.rows
@@ -70,6 +77,14 @@ impl<'a, R> Mat<'a, R> {
     /// Distance between two elements of a row.
     pub fn col_stride(&self) -> usize {
         self.col_stride
+    }
+}
+
+impl<'a, R> Mat<'a, R> {
+    /// One row of a matrix that is not transposed.
+    pub fn row(&self, row: usize) -> &'a [R] {
+        assert!(row < self.rows && self.col_stride == 1, "row {row} of {}", self.rows);
+        &self.data[row * self.row_stride..][..self.cols]
     }
 }
 

@@ -1,0 +1,96 @@
+//! The first layer's input product. A window has far fewer distinct characters than positions, so `embed w_ih + b` is computed
+//! once for each distinct character and gathered; backward, the gate gradients are summed into those rows first.
+
+use crate::kernels::{Mat, MatMut, Real, gemm, vector};
+
+/// What marks a character that the window does not have.
+const ABSENT: u32 = u32::MAX;
+
+/// The distinct characters of a window, in the order in which they first occur.
+#[derive(Clone, Debug)]
+pub struct Distinct {
+    ids: Vec<u32>,
+    slots: Vec<u32>,
+}
+
+impl Distinct {
+    /// No character yet, of a vocabulary of that size.
+    pub fn new(vocab: usize) -> Self {
+        Distinct { ids: Vec::with_capacity(vocab), slots: vec![ABSENT; vocab] }
+    }
+
+    /// Takes in the characters of a window in place of those before.
+    pub fn collect(&mut self, inputs: &[u32]) {
+        for id in self.ids.drain(..) {
+            self.slots[id as usize] = ABSENT;
+        }
+        for &id in inputs {
+            if self.slots[id as usize] == ABSENT {
+                self.slots[id as usize] = self.ids.len() as u32;
+                self.ids.push(id);
+            }
+        }
+    }
+
+    /// The characters.
+    pub fn ids(&self) -> &[u32] {
+        &self.ids
+    }
+
+    /// The row of the table that belongs to a character of the window.
+    pub fn slot(&self, id: u32) -> usize {
+        self.slots[id as usize] as usize
+    }
+}
+
+/// `table = embed[ids] w_ih + b`, a row for each of `ids`; without an embedding (one-hot), `w_ih[ids] + b`.
+///
+/// `gathered` receives `embed[ids]`; it is left alone for one-hot input.
+pub fn table<R: Real>(
+    table: &mut [R],
+    gathered: &mut [R],
+    embed: Option<&[R]>,
+    w_ih: Mat<'_, R>,
+    w_ih_data: &[R],
+    b: &[R],
+    ids: &[u32],
+) {
+    let n = b.len();
+    let table = &mut table[..ids.len() * n];
+    match embed {
+        Some(embed) => {
+            let e = w_ih.rows();
+            let gathered = &mut gathered[..ids.len() * e];
+            for (row, &id) in gathered.chunks_exact_mut(e).zip(ids) {
+                row.copy_from_slice(&embed[id as usize * e..][..e]);
+            }
+            super::linear::forward(table, Mat::new(gathered, ids.len(), e), w_ih, b);
+        }
+        None => {
+            for (row, &id) in table.chunks_exact_mut(n).zip(ids) {
+                row.copy_from_slice(&w_ih_data[id as usize * n..][..n]);
+                vector::add(row, b);
+            }
+        }
+    }
+}
+
+/// Columns `first..first + width` of the table's gradient: every position's gate gradients `(rows, n)` are added to the row of
+/// its character. `block` holds those columns of every row of the table.
+pub fn scatter<R: Real>(
+    block: &mut [R],
+    first: usize,
+    width: usize,
+    gates: &[R],
+    n: usize,
+    slots: impl Iterator<Item = usize>,
+) {
+    for (row, slot) in gates.chunks_exact(n).zip(slots) {
+        vector::add(&mut block[slot * width..][..width], &row[first..][..width]);
+    }
+}
+
+/// Rows `first..` of `dw_ih += embed[ids]^T dtable` in the columns of one block, as many rows as `dw` holds.
+pub fn weight_gradient<R: Real>(dw: MatMut<'_, R>, gathered: Mat<'_, R>, block: Mat<'_, R>) {
+    gemm(dw, true, gathered.t(), block);
+}

@@ -1,0 +1,131 @@
+//! The weights of a model.
+
+use std::sync::Arc;
+
+use super::config::ModelConfig;
+use crate::cells::Entry;
+use crate::error::Result;
+use crate::kernels::{Mat, Real};
+use crate::params::{Layout, SpanId};
+
+/// The spans of one recurrent layer.
+#[derive(Clone, Copy, Debug)]
+pub struct RnnSpans {
+    /// `rnn.L.w_ih`: `inputs x gates * H`, PyTorch's `weight_ih` transposed.
+    pub w_ih: SpanId,
+    /// `rnn.L.w_hh`: `H x gates * H`, PyTorch's `weight_hh` transposed.
+    pub w_hh: SpanId,
+    /// `rnn.L.b`: `gates * H`.
+    pub b: SpanId,
+}
+
+/// Where everything stands in the arena.
+#[derive(Debug)]
+struct Spans {
+    embed: Option<SpanId>,
+    rnn: Vec<RnnSpans>,
+    head_w: SpanId,
+    head_b: SpanId,
+}
+
+/// A character language model: its shape and its weights.
+#[derive(Clone, Debug)]
+pub struct CharLm<R> {
+    config: ModelConfig,
+    cell: &'static Entry,
+    layout: Arc<Layout>,
+    spans: Arc<Spans>,
+    /// All weights, in the order of [`CharLm::layout`].
+    pub weights: Vec<R>,
+}
+
+impl<R: Real> CharLm<R> {
+    /// A model of that shape, every weight zero.
+    ///
+    /// # Errors
+    /// [`Error::Usage`](crate::error::Error::Usage) when the shape is out of range.
+    pub fn zeros(config: &ModelConfig) -> Result<Self> {
+        let cell = config.validate()?;
+        let (layout, spans) = lay_out(config, cell);
+        let weights = vec![R::ZERO; layout.len()];
+        Ok(CharLm { config: config.clone(), cell, layout: Arc::new(layout), spans: Arc::new(spans), weights })
+    }
+
+    /// The shape.
+    pub fn config(&self) -> &ModelConfig {
+        &self.config
+    }
+    /// The cell.
+    pub fn cell(&self) -> &'static Entry {
+        self.cell
+    }
+    /// Names, shapes and places of the weights.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+    /// `embed.w`, `V x E`; none for one-hot input.
+    pub fn embed(&self) -> Option<SpanId> {
+        self.spans.embed
+    }
+    /// The spans of a recurrent layer.
+    pub fn rnn(&self, layer: usize) -> RnnSpans {
+        self.spans.rnn[layer]
+    }
+    /// `head.w`, `H x V`.
+    pub fn head_w(&self) -> SpanId {
+        self.spans.head_w
+    }
+    /// `head.b`, `V`.
+    pub fn head_b(&self) -> SpanId {
+        self.spans.head_b
+    }
+    /// Elements of the gates of a layer at one position.
+    pub fn gates_len(&self) -> usize {
+        self.cell.spec.gates.len() * self.config.hidden
+    }
+    /// Elements of a layer's state of one stream.
+    pub fn layer_state_len(&self) -> usize {
+        self.cell.spec.states * self.config.hidden
+    }
+    /// Elements of the state of one stream, all layers.
+    pub fn state_len(&self) -> usize {
+        self.config.layers * self.layer_state_len()
+    }
+
+    /// The elements of a span.
+    pub fn slice(&self, id: SpanId) -> &[R] {
+        self.layout.of(&self.weights, id)
+    }
+
+    /// A span as a matrix.
+    pub fn matrix(&self, id: SpanId) -> Mat<'_, R> {
+        let span = self.layout.span(id);
+        Mat::new(self.slice(id), span.rows, span.cols)
+    }
+}
+
+/// Matrices first: weight decay applies to one range.
+fn lay_out(config: &ModelConfig, cell: &Entry) -> (Layout, Spans) {
+    let ModelConfig { layers, hidden, embed, vocab, .. } = *config;
+    let gates = cell.spec.gates.len() * hidden;
+    let mut layout = Layout::new();
+    let embedding = (embed > 0).then(|| layout.matrix("embed.w", vocab, embed));
+    let mut matrices = Vec::with_capacity(layers);
+    for layer in 0..layers {
+        let inputs = match layer {
+            0 if embed > 0 => embed,
+            0 => vocab,
+            _ => hidden,
+        };
+        let w_ih = layout.matrix(format!("rnn.{layer}.w_ih"), inputs, gates);
+        matrices.push((w_ih, layout.matrix(format!("rnn.{layer}.w_hh"), hidden, gates)));
+    }
+    let head_w = layout.matrix("head.w", hidden, vocab);
+    let rnn = matrices.into_iter().enumerate().map(|(layer, (w_ih, w_hh))| {
+        let b = layout.vector(format!("rnn.{layer}.b"), gates);
+        RnnSpans { w_ih, w_hh, b }
+    });
+    let rnn = rnn.collect();
+    let head_b = layout.vector("head.b", vocab);
+    (layout, Spans { embed: embedding, rnn, head_w, head_b })
+}

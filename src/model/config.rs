@@ -1,0 +1,95 @@
+//! The shape of a model.
+
+use serde::{Deserialize, Serialize};
+
+use crate::cells::{self, Entry};
+use crate::error::{Error, Result};
+
+/// The shape of a model: what cannot change between training and sampling.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelConfig {
+    /// The cell's name in the registry.
+    pub cell: String,
+    /// Recurrent layers.
+    pub layers: usize,
+    /// Units of a layer.
+    pub hidden: usize,
+    /// Elements of a character's embedding; 0 for one-hot input.
+    pub embed: usize,
+    /// Characters of the vocabulary.
+    pub vocab: usize,
+}
+
+/// No model may have more parameters: a size from a stranger's file is checked before anything is allocated.
+const MOST_PARAMETERS: u64 = 1 << 40;
+
+impl ModelConfig {
+    /// Checks every number.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] naming what is out of range.
+    pub fn validate(&self) -> Result<&'static Entry> {
+        let cell = cells::find(&self.cell)?;
+        let ranges = [
+            ("layers", self.layers, 1, 1024),
+            ("hidden", self.hidden, 1, 1 << 20),
+            ("embed", self.embed, 0, 1 << 20),
+            ("vocabulary", self.vocab, 1, 0x11_0000),
+        ];
+        for (name, value, least, most) in ranges {
+            if !(least..=most).contains(&value) {
+                return Err(Error::Usage(format!("{name} must be {least} to {most}, not {value}")));
+            }
+        }
+        match self.parameters(cell) {
+            Some(n) if n <= MOST_PARAMETERS => Ok(cell),
+            _ => Err(Error::Usage(format!(
+                "{} layers of {} units: over {MOST_PARAMETERS} parameters; choose fewer",
+                self.layers, self.hidden
+            ))),
+        }
+    }
+
+    /// Number of parameters, if it can be counted at all.
+    fn parameters(&self, cell: &Entry) -> Option<u64> {
+        let (hidden, embed, vocab) = (self.hidden as u64, self.embed as u64, self.vocab as u64);
+        let gates = hidden.checked_mul(cell.spec.gates.len() as u64)?;
+        let first = if embed == 0 { vocab } else { embed };
+        let inputs = first.checked_add(hidden.checked_mul(self.layers as u64 - 1)?)?;
+        let rows = inputs.checked_add((hidden + 1).checked_mul(self.layers as u64)?)?;
+        let output = (hidden + 1).checked_mul(vocab)?;
+        rows.checked_mul(gates)?.checked_add(output)?.checked_add(embed.checked_mul(vocab)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::CharLm;
+
+    fn config() -> ModelConfig {
+        ModelConfig { cell: "lstm".into(), layers: 2, hidden: 6, embed: 5, vocab: 7 }
+    }
+
+    #[test]
+    fn the_count_of_parameters_is_that_of_the_layout() {
+        for config in [config(), ModelConfig { embed: 0, ..config() }, ModelConfig { layers: 3, ..config() }] {
+            let cell = config.validate().unwrap();
+            let model = CharLm::<f32>::zeros(&config).unwrap();
+            assert_eq!(config.parameters(cell), Some(model.layout().len() as u64));
+        }
+    }
+
+    #[test]
+    fn absurd_shapes_are_refused() {
+        for bad in [
+            ModelConfig { layers: 0, ..config() },
+            ModelConfig { hidden: usize::MAX, ..config() },
+            ModelConfig { hidden: 1 << 20, layers: 1024, ..config() },
+            ModelConfig { vocab: 1 << 60, ..config() },
+            ModelConfig { cell: "nope".into(), ..config() },
+        ] {
+            assert!(matches!(bad.validate(), Err(Error::Usage(_))), "{bad:?}");
+        }
+    }
+}

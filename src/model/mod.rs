@@ -1,0 +1,22 @@
+//! The character language model: embedding, a stack of recurrent layers, a linear output.
+//!
+//! - [`ModelConfig`]: the shape
+//! - [`CharLm`]: the weights, named spans of one arena
+//! - [`Window`]: characters in, characters wanted, for some streams side by side
+//! - [`Prepared`]: what is computed from the weights once per step
+//! - [`Shard`]: some streams run forward and back, with their carried state
+//! - [`gradients`]: the weight gradients of all shards, in tiles
+
+mod char_lm;
+mod config;
+pub mod gradients;
+mod init;
+mod prepared;
+mod shard;
+mod window;
+
+pub use char_lm::{CharLm, RnnSpans};
+pub use config::ModelConfig;
+pub use prepared::{PackedLayer, Prepared, Table};
+pub use shard::{Purpose, Shard};
+pub use window::Window;

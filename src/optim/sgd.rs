@@ -1,0 +1,49 @@
+//! Stochastic gradient descent with momentum, as PyTorch has it (no dampening); weight decay is decoupled as in AdamW.
+
+use super::{Slices, Update};
+use crate::kernels::{Kernel, Mode, Real, vectorize};
+
+/// ```text
+/// b = momentum * b + g
+/// w = w - lr * weight_decay * w - lr * b
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Sgd {
+    /// Decay of the sum of gradients.
+    pub momentum: f64,
+}
+
+impl Default for Sgd {
+    fn default() -> Self {
+        Sgd { momentum: 0.9 }
+    }
+}
+
+impl Sgd {
+    /// Updates some elements.
+    pub fn update<R: Real>(self, slices: Slices<'_, R>, update: Update) {
+        vectorize(Loop { sgd: self, slices, update });
+    }
+}
+
+struct Loop<'a, R> {
+    sgd: Sgd,
+    slices: Slices<'a, R>,
+    update: Update,
+}
+
+impl<R: Real> Kernel for Loop<'_, R> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<M: Mode>(self) {
+        let Loop { sgd, slices, update } = self;
+        let keep = R::from_f64(1.0 - update.lr * update.weight_decay);
+        let (momentum, scale, lr) =
+            (R::from_f64(sgd.momentum), R::from_f64(update.scale), R::from_f64(update.lr));
+        for ((w, g), b) in slices.weights.iter_mut().zip(slices.grads).zip(slices.first.iter_mut()) {
+            *b = momentum * *b + *g * scale;
+            *w = *w * keep - lr * *b;
+        }
+    }
+}

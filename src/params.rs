@@ -1,0 +1,131 @@
+//! One flat arena holds every parameter of a model, so that an optimizer, a norm or a checkpoint is one loop over one slice.
+//! Gradients and moments are arenas of the same [`Layout`].
+
+use std::ops::Range;
+
+use crate::kernels::Real;
+
+/// A parameter's place among the spans of a [`Layout`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SpanId(usize);
+
+/// One named parameter: a row-major `rows x cols` matrix, or a vector (`rows` is 1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// Its name, such as `rnn.0.w_hh`.
+    pub name: String,
+    /// Rows of a matrix; 1 for a vector.
+    pub rows: usize,
+    /// Columns of a matrix; the length of a vector.
+    pub cols: usize,
+    /// Whether it is a matrix. Weight decay applies to matrices only.
+    pub is_matrix: bool,
+    /// Where it stands in the arena.
+    pub range: Range<usize>,
+}
+
+/// The names, shapes and places of all parameters. Matrices come first: what weight decay applies to is one range.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Layout {
+    spans: Vec<Span>,
+    matrices: usize,
+}
+
+impl Layout {
+    /// An empty layout.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a row-major matrix. Every matrix must be added before the first vector.
+    pub fn matrix(&mut self, name: impl Into<String>, rows: usize, cols: usize) -> SpanId {
+        assert_eq!(self.matrices, self.len(), "matrices come before vectors");
+        let id = self.push(name.into(), rows, cols, true);
+        self.matrices = self.len();
+        id
+    }
+
+    /// Adds a vector.
+    pub fn vector(&mut self, name: impl Into<String>, len: usize) -> SpanId {
+        self.push(name.into(), 1, len, false)
+    }
+
+    fn push(&mut self, name: String, rows: usize, cols: usize, is_matrix: bool) -> SpanId {
+        let start = self.len();
+        self.spans.push(Span { name, rows, cols, is_matrix, range: start..start + rows * cols });
+        SpanId(self.spans.len() - 1)
+    }
+
+    /// Number of elements.
+    pub fn len(&self) -> usize {
+        self.spans.last().map_or(0, |span| span.range.end)
+    }
+
+    /// Whether there is no element.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Number of elements of all matrices, which stand first.
+    pub fn matrices(&self) -> usize {
+        self.matrices
+    }
+
+    /// The spans in the order of the arena.
+    pub fn spans(&self) -> &[Span] {
+        &self.spans
+    }
+
+    /// One span.
+    pub fn span(&self, id: SpanId) -> &Span {
+        &self.spans[id.0]
+    }
+
+    /// Every span with its id, in the order of the arena.
+    pub fn ids(&self) -> impl Iterator<Item = (SpanId, &Span)> {
+        self.spans.iter().enumerate().map(|(i, span)| (SpanId(i), span))
+    }
+
+    /// The elements of one span in an arena of this layout.
+    pub fn of<'a, R>(&self, arena: &'a [R], id: SpanId) -> &'a [R] {
+        &arena[self.span(id).range.clone()]
+    }
+
+    /// The elements of one span in an arena of this layout.
+    pub fn of_mut<'a, R>(&self, arena: &'a mut [R], id: SpanId) -> &'a mut [R] {
+        &mut arena[self.span(id).range.clone()]
+    }
+
+    /// The name of the first parameter with an element that is NaN or infinite.
+    pub fn not_finite<R: Real>(&self, arena: &[R]) -> Option<&str> {
+        let bad = |span: &&Span| !crate::kernels::vector::all_finite(&arena[span.range.clone()]);
+        self.spans.iter().find(bad).map(|span| span.name.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_cover_the_arena_without_gaps_matrices_first() {
+        let mut layout = Layout::new();
+        let a = layout.matrix("a", 2, 3);
+        let b = layout.matrix("b", 1, 4);
+        let c = layout.vector("c", 5);
+        assert_eq!((layout.len(), layout.matrices()), (15, 10));
+        let arena: Vec<usize> = (0..15).collect();
+        assert_eq!(layout.of(&arena, a), [0, 1, 2, 3, 4, 5]);
+        assert_eq!(layout.of(&arena, b), [6, 7, 8, 9]);
+        assert_eq!(layout.of(&arena, c), [10, 11, 12, 13, 14]);
+    }
+
+    #[test]
+    fn the_parameter_with_a_nan_is_named() {
+        let mut layout = Layout::new();
+        layout.matrix("a", 2, 2);
+        layout.vector("b", 2);
+        assert_eq!(layout.not_finite(&[0.0; 6]), None);
+        assert_eq!(layout.not_finite(&[0.0, 0.0, 0.0, 0.0, 0.0, f64::NAN]), Some("b"));
+    }
+}

@@ -1,0 +1,5 @@
+//! Training.
+
+mod step;
+
+pub use step::Step;

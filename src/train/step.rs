@@ -1,0 +1,193 @@
+//! One optimizer step: the only threads of training are here.
+//!
+//! A step has five parallel regions, joined one after another, and none within a time step:
+//!
+//! 1. the table of the first layer and the packed recurrent weights
+//! 2. the shards, each forward and back over the whole window
+//! 3. the weight gradients, a task a tile, and the table's gradient, a task a block
+//! 4. the first layer's gradients, from the table's
+//! 5. the norm of the gradients, then the update
+//!
+//! Shards are cut by the batch alone and sums are taken in the order of streams: the same bits at any number of threads.
+
+use rayon::prelude::*;
+
+use crate::cells::CellReal;
+use crate::kernels::vector;
+use crate::layers::dropout::Dropout;
+use crate::model::gradients::{self, TableGradient, Tile};
+use crate::model::{CharLm, Prepared, Purpose, Shard, Window};
+use crate::optim::{self, Method, Slices, Update};
+
+/// Streams of a shard at most: enough rows for the recurrent product to run from cache, few enough to share out.
+const SHARD_STREAMS: usize = 16;
+/// Elements of the arena that one task updates.
+const CHUNK: usize = 1 << 15;
+
+/// The buffers of a step, allocated once.
+#[derive(Debug)]
+pub struct Step<R> {
+    prepared: Prepared<R>,
+    shards: Vec<Shard<R>>,
+    tiles: Vec<Tile>,
+    table_gradient: TableGradient<R>,
+    /// The gradients of the last step, in the layout of the model.
+    pub grads: Vec<R>,
+    /// Sums of squares of the chunks of `grads`.
+    squares: Vec<f64>,
+}
+
+/// The streams of each shard of a batch, as even as can be.
+fn shards(batch: usize) -> impl Iterator<Item = (usize, usize)> {
+    let n = batch.div_ceil(SHARD_STREAMS).max(batch.min(2));
+    (0..n).map(move |i| (i * batch / n, (i + 1) * batch / n - i * batch / n))
+}
+
+impl<R: CellReal> Step<R> {
+    /// Room for windows of `batch` streams of up to `seq_len` characters.
+    pub fn new(model: &CharLm<R>, batch: usize, seq_len: usize) -> Self {
+        let positions = batch * seq_len;
+        let shard = |(first, streams)| Shard::new(model, first, streams, seq_len, Purpose::Training);
+        let len = model.layout().len();
+        Step {
+            prepared: Prepared::new(model, positions, true),
+            shards: shards(batch).map(shard).collect(),
+            tiles: gradients::tiles(model),
+            table_gradient: TableGradient::new(model, positions),
+            grads: vec![R::ZERO; len],
+            squares: vec![0.0; len.div_ceil(CHUNK)],
+        }
+    }
+
+    /// Runs a window forward and back: leaves the gradients, carries the states on, and returns the mean loss in nats.
+    pub fn run(&mut self, model: &CharLm<R>, window: &Window, dropout: Option<Dropout>) -> f64 {
+        let total = window.total_weight();
+        let Prepared { table, packed } = &mut self.prepared;
+        rayon::join(
+            || table.refresh(model, &window.inputs),
+            || packed.par_iter_mut().enumerate().for_each(|(layer, packed)| packed.refresh(model, layer)),
+        );
+        let prepared = &self.prepared;
+        self.shards.par_iter_mut().for_each(|shard| {
+            shard.forward(model, prepared, window, dropout);
+            shard.score(window, total);
+            shard.backward(model, prepared, dropout);
+        });
+        self.weight_gradients(model, window);
+        self.shards.iter().flat_map(|shard| &shard.losses).sum::<f64>() / total
+    }
+
+    fn weight_gradients(&mut self, model: &CharLm<R>, window: &Window) {
+        let (shards, table) = (&self.shards[..], &self.prepared.table);
+        let (grads, tiles) = (&mut self.grads[..], &self.tiles[..]);
+        let blocks = &mut self.table_gradient.blocks;
+        rayon::join(
+            || blocks.par_iter_mut().for_each(|block| block.fill(model, table, shards, window)),
+            || {
+                each_tile(tiles, grads, &|tile, out| {
+                    if !tile.needs_table() {
+                        gradients::fill(tile, out, model, shards);
+                    }
+                });
+            },
+        );
+        // The embedding, where there is one, is the first tile.
+        let embedding = if model.embed().is_some() { tiles[0].len } else { 0 };
+        let (of_embedding, of_others) = grads.split_at_mut(embedding);
+        if embedding > 0 {
+            self.table_gradient.fill_embedding(of_embedding, model, table);
+        }
+        let table_gradient = &self.table_gradient;
+        each_tile(&tiles[usize::from(embedding > 0)..], of_others, &|tile, out| {
+            if tile.needs_table() {
+                table_gradient.fill(tile, out, model, table);
+            }
+        });
+    }
+
+    /// The global norm of the gradients.
+    pub fn norm(&mut self) -> f64 {
+        let chunks = self.squares.par_iter_mut().zip(self.grads.par_chunks(CHUNK));
+        chunks.for_each(|(sum, chunk)| *sum = vector::sum_of_squares(chunk));
+        self.squares.iter().sum::<f64>().sqrt()
+    }
+
+    /// Updates the weights with the gradients of the last step; weight decay goes to matrices only.
+    pub fn update(&self, model: &mut CharLm<R>, moments: &mut [Vec<R>], method: Method, settings: Update) {
+        let matrices = model.layout().matrices();
+        let (first, second) = moments.split_at_mut(1);
+        let first = &mut first[0][..];
+        let second = second.first_mut().map_or(&mut [][..], |second| &mut second[..]);
+        let all = Slices { weights: &mut model.weights, grads: &self.grads, first, second };
+        let (of_matrices, of_vectors) = split(all, matrices);
+        rayon::join(
+            || update(method, of_matrices, settings),
+            || update(method, of_vectors, Update { weight_decay: 0.0, ..settings }),
+        );
+    }
+
+    /// The carried state of every stream in turn, `(B, layers * states * H)`.
+    pub fn states(&self) -> impl Iterator<Item = &[R]> {
+        self.shards.iter().map(|shard| &shard.state[..])
+    }
+
+    /// The carried state of every stream in turn.
+    pub fn states_mut(&mut self) -> impl Iterator<Item = &mut [R]> {
+        self.shards.iter_mut().map(|shard| &mut shard.state[..])
+    }
+
+    /// The gradient of a layer's state before the window, for every stream in turn.
+    pub fn d_initial_states(&self, layer: usize) -> impl Iterator<Item = &[R]> {
+        self.shards.iter().map(move |shard| shard.d_initial_state(layer))
+    }
+}
+
+/// Runs `f` on every tile and its part of `out`, in parallel.
+fn each_tile<R: Send>(tiles: &[Tile], out: &mut [R], f: &(impl Fn(&Tile, &mut [R]) + Sync)) {
+    match tiles {
+        [] => {}
+        [tile] => f(tile, out),
+        _ => {
+            let (left, right) = tiles.split_at(tiles.len() / 2);
+            let (of_left, of_right) = out.split_at_mut(left.iter().map(|tile| tile.len).sum());
+            rayon::join(|| each_tile(left, of_left, f), || each_tile(right, of_right, f));
+        }
+    }
+}
+
+/// Updates in parallel by halving down to chunks.
+fn update<R: CellReal>(method: Method, slices: Slices<'_, R>, settings: Update) {
+    let len = slices.weights.len();
+    if len <= CHUNK {
+        optim::update(method, slices, settings);
+    } else {
+        let (left, right) = split(slices, len / 2);
+        rayon::join(|| update(method, left, settings), || update(method, right, settings));
+    }
+}
+
+fn split<R>(slices: Slices<'_, R>, at: usize) -> (Slices<'_, R>, Slices<'_, R>) {
+    let (weights, weights2) = slices.weights.split_at_mut(at);
+    let (grads, grads2) = slices.grads.split_at(at);
+    let (first, first2) = slices.first.split_at_mut(at);
+    let (second, second2) = slices.second.split_at_mut(at.min(slices.second.len()));
+    (
+        Slices { weights, grads, first, second },
+        Slices { weights: weights2, grads: grads2, first: first2, second: second2 },
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shards;
+
+    #[test]
+    fn shards_cover_the_batch_in_order() {
+        for batch in 1..200 {
+            let cut: Vec<_> = shards(batch).collect();
+            assert_eq!(cut.iter().map(|(_, n)| n).sum::<usize>(), batch);
+            assert!(cut.iter().all(|(_, n)| (1..=16).contains(n)), "{batch}: {cut:?}");
+            assert!(cut.windows(2).all(|pair| pair[0].0 + pair[0].1 == pair[1].0));
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! The numbers that PyTorch gets for the same network (`tests/golden/make.py` made them), in f64 and in f32.
+
+use std::collections::BTreeMap;
+
+use charlstm::cells::CellReal;
+use charlstm::model::{CharLm, ModelConfig, Prepared, Purpose, Shard, Window};
+use charlstm::optim::{Method, Update, clip_scale};
+use charlstm::train::Step;
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+struct Golden {
+    vocab: usize,
+    embed: usize,
+    hidden: usize,
+    layers: usize,
+    seq_len: usize,
+    batch: usize,
+    params: BTreeMap<String, Vec<f64>>,
+    grads: BTreeMap<String, Vec<f64>>,
+    inputs: Vec<u32>,
+    targets: Vec<u32>,
+    state0: Vec<f64>,
+    state1: Vec<f64>,
+    logits: Vec<f64>,
+    loss: f64,
+    grad_state0: Vec<f64>,
+    grad_norm: f64,
+    adamw: Losses,
+    sgd: Losses,
+    rmsprop: Losses,
+}
+
+#[derive(Deserialize)]
+struct Losses {
+    lr: f64,
+    #[serde(default)]
+    weight_decay: f64,
+    #[serde(default)]
+    clip: f64,
+    losses: Vec<f64>,
+}
+
+impl Golden {
+    fn load() -> Golden {
+        serde_json::from_str(include_str!("golden/lstm.json")).unwrap()
+    }
+
+    fn model<R: CellReal>(&self) -> CharLm<R> {
+        let config = ModelConfig {
+            cell: "lstm".into(),
+            layers: self.layers,
+            hidden: self.hidden,
+            embed: self.embed,
+            vocab: self.vocab,
+        };
+        let mut model = CharLm::<R>::zeros(&config).unwrap();
+        let layout = model.layout().clone();
+        assert_eq!(layout.spans().len(), self.params.len());
+        for (id, span) in layout.ids() {
+            let wanted = self.params[&span.name].iter().map(|&x| R::from_f64(x));
+            layout.of_mut(&mut model.weights, id).iter_mut().zip(wanted).for_each(|(w, x)| *w = x);
+        }
+        model
+    }
+
+    fn window(&self) -> Window {
+        Window::new(self.seq_len, self.batch, self.inputs.clone(), self.targets.clone())
+    }
+
+    /// A state that PyTorch gives as (L, B, 2H), in our order (B, L, 2H).
+    fn by_stream(&self, state: &[f64]) -> Vec<f64> {
+        let width = 2 * self.hidden;
+        let at = |b: usize, l: usize| &state[(l * self.batch + b) * width..][..width];
+        (0..self.batch).flat_map(|b| (0..self.layers).flat_map(move |l| at(b, l).to_vec())).collect()
+    }
+
+    fn set_state<R: CellReal>(&self, step: &mut Step<R>) {
+        let mut values = self.by_stream(&self.state0).into_iter();
+        for state in step.states_mut() {
+            state.iter_mut().for_each(|x| *x = R::from_f64(values.next().unwrap()));
+        }
+    }
+}
+
+/// Fails where `got` is further from `wanted` than `tolerance` of the largest element wanted.
+fn close<R: CellReal>(what: &str, got: impl IntoIterator<Item = R>, wanted: &[f64], tolerance: f64) {
+    let largest = wanted.iter().fold(0.0f64, |a, b| a.max(b.abs()));
+    let got: Vec<f64> = got.into_iter().map(R::to_f64).collect();
+    assert_eq!(got.len(), wanted.len(), "{what}");
+    for (i, (g, w)) in got.iter().zip(wanted).enumerate() {
+        assert!((g - w).abs() <= tolerance * largest, "{what}[{i}]: {g} instead of {w}");
+    }
+}
+
+fn forward_and_backward<R: CellReal>(tolerance: f64) {
+    let golden = Golden::load();
+    let (model, window) = (golden.model::<R>(), golden.window());
+
+    let prepared = Prepared::whole(&model);
+    let mut shard = Shard::new(&model, 0, golden.batch, golden.seq_len, Purpose::Inference);
+    let state0 = golden.by_stream(&golden.state0);
+    shard.state.iter_mut().zip(state0).for_each(|(s, x)| *s = R::from_f64(x));
+    shard.forward(&model, &prepared, &window, None);
+    close("logits", shard.logits().iter().copied(), &golden.logits, tolerance);
+    close("state", shard.state.iter().copied(), &golden.by_stream(&golden.state1), tolerance);
+
+    let mut step = Step::new(&model, golden.batch, golden.seq_len);
+    golden.set_state(&mut step);
+    let loss = step.run(&model, &window, None);
+    close::<f64>("loss", [loss], &[golden.loss], tolerance);
+    for (id, span) in model.layout().ids() {
+        let got = model.layout().of(&step.grads, id).iter().copied();
+        close(&span.name, got, &golden.grads[&span.name], tolerance);
+    }
+    close::<f64>("norm", [step.norm()], &[golden.grad_norm], tolerance);
+    let d_state: Vec<R> = (0..golden.layers).flat_map(|l| step.d_initial_states(l).flatten().copied()).collect();
+    close("initial state", d_state, &golden.grad_state0, tolerance);
+}
+
+fn ten_steps<R: CellReal>(method: Method, wanted: &Losses, tolerance: f64) {
+    let golden = Golden::load();
+    let (mut model, window) = (golden.model::<R>(), golden.window());
+    let mut step = Step::new(&model, golden.batch, golden.seq_len);
+    let mut moments = vec![vec![R::ZERO; model.layout().len()]; method.moments()];
+    let losses: Vec<f64> = (1..=wanted.losses.len() as u64)
+        .map(|number| {
+            golden.set_state(&mut step);
+            let loss = step.run(&model, &window, None);
+            let scale = clip_scale(step.norm(), wanted.clip);
+            let update = Update { lr: wanted.lr, weight_decay: wanted.weight_decay, scale, number };
+            step.update(&mut model, &mut moments, method, update);
+            loss
+        })
+        .collect();
+    close::<f64>(&format!("losses of {method:?}"), losses, &wanted.losses, tolerance);
+}
+
+#[test]
+fn logits_loss_and_every_gradient_in_double_precision() {
+    forward_and_backward::<f64>(1e-9);
+}
+
+#[test]
+fn logits_loss_and_every_gradient_in_single_precision() {
+    forward_and_backward::<f32>(1e-4);
+}
+
+#[test]
+fn ten_losses_of_every_optimizer() {
+    let golden = Golden::load();
+    for (method, wanted) in
+        [(Method::Adamw, &golden.adamw), (Method::Sgd, &golden.sgd), (Method::Rmsprop, &golden.rmsprop)]
+    {
+        ten_steps::<f64>(method, wanted, 1e-9);
+        ten_steps::<f32>(method, wanted, 1e-4);
+    }
+}
