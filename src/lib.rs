@@ -1,5 +1,6 @@
 //! charlstm
 pub mod cells;
+pub mod data;
 pub mod error;
 pub mod kernels;
 pub mod layers;

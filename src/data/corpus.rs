@@ -1,0 +1,267 @@
+//! Files one after another as one text, memory-mapped.
+
+use std::borrow::Cow;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use memmap2::Mmap;
+use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::Xxh3;
+
+use super::Encoding;
+use super::files;
+use super::scan::{self, NotUtf8, Piece};
+use crate::error::{Error, Result};
+
+/// What a text is known by: a run resumes on the same text only.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// Length in bytes.
+    pub bytes: u64,
+    /// XXH3 (128 bits) of all bytes.
+    pub hash: u128,
+}
+
+/// A text: one or several files, or what is in memory. Nothing is copied.
+#[derive(Debug)]
+pub struct Corpus {
+    parts: Vec<Part>,
+    encoding: Encoding,
+    pieces: Vec<Piece>,
+    chars: usize,
+    symbols: Vec<u32>,
+    identity: Identity,
+    notes: Vec<String>,
+}
+
+#[derive(Debug)]
+struct Part {
+    name: PathBuf,
+    text: Bytes,
+}
+
+#[derive(Debug)]
+enum Bytes {
+    Mapped(Mmap),
+    Memory(Cow<'static, [u8]>),
+}
+
+impl Part {
+    fn bytes(&self) -> &[u8] {
+        match &self.text {
+            Bytes::Mapped(map) => map,
+            Bytes::Memory(bytes) => bytes,
+        }
+    }
+}
+
+impl Corpus {
+    /// Opens files and folders as one text.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where a file is missing or may not be read, [`Error::Corpus`] where there is no text or it is not UTF-8.
+    pub fn open(paths: &[PathBuf], encoding: Encoding) -> Result<Self> {
+        let mut notes = Vec::new();
+        let files = files::list(paths, encoding, &mut notes)?;
+        let parts = files.into_iter().map(|path| map(&path)).collect::<Result<Vec<_>>>()?;
+        Self::from_parts(parts, encoding, notes)
+    }
+
+    /// A text in memory.
+    ///
+    /// # Errors
+    /// [`Error::Corpus`] where there is no text or it is not UTF-8.
+    pub fn from_text(name: &str, text: impl Into<Cow<'static, [u8]>>, encoding: Encoding) -> Result<Self> {
+        let part = Part { name: name.into(), text: Bytes::Memory(text.into()) };
+        Self::from_parts(vec![part], encoding, Vec::new())
+    }
+
+    fn from_parts(parts: Vec<Part>, encoding: Encoding, mut notes: Vec<String>) -> Result<Self> {
+        let Some(first) = parts.first() else {
+            return Err(Error::Usage("a corpus needs at least one file".into()));
+        };
+        let bytes: Vec<&[u8]> = parts.iter().map(Part::bytes).collect();
+        let length: usize = bytes.iter().map(|part| part.len()).sum();
+        if length == 0 {
+            return Err(Error::corpus(&first.name, "the file is empty; give a text to learn from"));
+        }
+        let (scanned, hash) = rayon::join(|| scan::scan(&bytes, encoding), || hash(&bytes));
+        let found = scanned.map_err(|NotUtf8 { part, byte }| {
+            let problem = format!("not UTF-8 at byte {byte}; convert it, or train on bytes with --bytes");
+            Error::corpus(&parts[part].name, problem)
+        })?;
+        if encoding == Encoding::Utf8 {
+            if bytes[0].starts_with("\u{feff}".as_bytes()) {
+                notes.push("the text begins with a byte order mark (U+FEFF), which is kept as a character".into());
+            }
+            if found.symbols.contains(&u32::from('\r')) {
+                notes.push("the text has carriage returns (as of CRLF line ends), which are kept as characters".into());
+            }
+        }
+        let identity = Identity { bytes: length as u64, hash };
+        let scan::Scan { pieces, chars, symbols } = found;
+        Ok(Corpus { parts, encoding, pieces, chars, symbols, identity, notes })
+    }
+
+    /// Number of characters.
+    pub fn chars(&self) -> usize {
+        self.chars
+    }
+
+    /// The distinct code points (or bytes), sorted.
+    pub fn symbols(&self) -> &[u32] {
+        &self.symbols
+    }
+
+    /// What a character is.
+    pub fn encoding(&self) -> Encoding {
+        self.encoding
+    }
+
+    /// Length and hash.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// What a user should know about the text: one line each.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// The first file.
+    pub fn name(&self) -> &Path {
+        self.parts.first().map_or(Path::new(""), |part| &part.name)
+    }
+
+    /// A cursor before character `index`.
+    pub fn cursor(&self, index: usize) -> Cursor {
+        let after = self.pieces.partition_point(|piece| piece.chars_before <= index);
+        let Some(piece) = after.checked_sub(1).map(|i| self.pieces[i]) else { return Cursor { part: 0, byte: 0 } };
+        let mut cursor = Cursor { part: piece.part, byte: piece.byte };
+        for _ in piece.chars_before..index {
+            cursor.next(self);
+        }
+        cursor
+    }
+}
+
+fn map(path: &Path) -> Result<Part> {
+    let file = File::open(path).map_err(|e| Error::input(path, e))?;
+    let kind = file.metadata().map_err(|e| Error::input(path, e))?;
+    if !kind.is_file() {
+        return Err(Error::corpus(path, "not a regular file, so it cannot be memory-mapped; copy it to a file first"));
+    }
+    let text = if kind.len() == 0 {
+        Bytes::Memory(Cow::Borrowed(&[]))
+    } else {
+        // SAFETY: the map is private and read-only, and every read of it takes bytes by value without relying on what they are:
+        // a file that changes underneath is decoded with checks, and gives other characters, never undefined behaviour in our
+        // own code. (A file that is cut short raises SIGBUS, which ends the process.)
+        Bytes::Mapped(unsafe { Mmap::map(&file) }.map_err(|e| Error::input(path, e))?)
+    };
+    Ok(Part { name: path.into(), text })
+}
+
+fn hash(parts: &[&[u8]]) -> u128 {
+    let mut hasher = Xxh3::new();
+    parts.iter().for_each(|part| hasher.update(part));
+    hasher.digest128()
+}
+
+/// A place in a corpus between two characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cursor {
+    part: usize,
+    byte: usize,
+}
+
+impl Cursor {
+    /// The next character's code point (or byte); `None` at the end. What is no longer UTF-8, because the file was changed, gives
+    /// values that no vocabulary has.
+    #[inline]
+    pub fn next(&mut self, corpus: &Corpus) -> Option<u32> {
+        let mut bytes = corpus.parts.get(self.part)?.bytes();
+        while self.byte >= bytes.len() {
+            self.part += 1;
+            self.byte = 0;
+            bytes = corpus.parts.get(self.part)?.bytes();
+        }
+        let first = u32::from(bytes[self.byte]);
+        if first < 0x80 || corpus.encoding == Encoding::Bytes {
+            self.byte += 1;
+            return Some(first);
+        }
+        let more = match first {
+            0xc0..0xe0 => 1,
+            0xe0..0xf0 => 2,
+            _ => 3,
+        };
+        let tail = bytes[self.byte + 1..].iter().take(more);
+        let symbol = tail.fold(first & (0x3f >> more), |symbol, &byte| symbol << 6 | u32::from(byte & 0x3f));
+        self.byte = bytes.len().min(self.byte + 1 + more);
+        Some(symbol)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn text(text: &str) -> Corpus {
+        Corpus::from_text("test", text.to_owned().into_bytes(), Encoding::Utf8).unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn decodes_as_the_standard_library_from_anywhere(sample in "\\PC{1,200}", at in 0usize..200) {
+            let corpus = text(&sample);
+            let wanted: Vec<u32> = sample.chars().skip(at).map(u32::from).collect();
+            let mut cursor = corpus.cursor(at);
+            let got: Vec<u32> = std::iter::from_fn(|| cursor.next(&corpus)).collect();
+            prop_assert_eq!(got, wanted);
+        }
+    }
+
+    #[test]
+    fn files_are_one_text_and_empty_ones_among_them_do_no_harm() {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in [("b.txt", "zwei\u{fc}"), ("a.txt", "eins"), ("c.txt", ""), (".hidden", "no"), ("d.bin", "\0")] {
+            std::fs::write(folder.path().join(name), text).unwrap();
+        }
+        std::fs::create_dir(folder.path().join("e")).unwrap();
+        std::fs::write(folder.path().join("e/drei.txt"), "drei").unwrap();
+        let corpus = Corpus::open(&[folder.path().into()], Encoding::Utf8).unwrap();
+        let mut cursor = corpus.cursor(0);
+        let read: String = std::iter::from_fn(|| cursor.next(&corpus)).filter_map(char::from_u32).collect();
+        assert_eq!(read, "einszwei\u{fc}drei");
+        assert_eq!(corpus.chars(), 13);
+        assert!(corpus.notes()[0].contains("d.bin"), "{:?}", corpus.notes());
+        let files = ["a.txt", "c.txt", "b.txt", "e/drei.txt"].map(|name| folder.path().join(name));
+        assert_eq!(Corpus::open(&files, Encoding::Utf8).unwrap().identity(), corpus.identity());
+    }
+
+    #[test]
+    fn byte_order_mark_and_carriage_returns_are_kept_and_mentioned() {
+        let corpus = text("\u{feff}a\r\nb");
+        assert_eq!(corpus.chars(), 5);
+        assert_eq!(corpus.notes().len(), 2);
+    }
+
+    #[test]
+    fn bytes_are_bytes() {
+        let corpus = Corpus::from_text("test", vec![0u8, 255, 0xc3], Encoding::Bytes).unwrap();
+        let mut cursor = corpus.cursor(1);
+        assert_eq!([cursor.next(&corpus), cursor.next(&corpus), cursor.next(&corpus)], [Some(255), Some(0xc3), None]);
+    }
+
+    #[test]
+    fn a_text_that_changed_underneath_is_read_without_a_panic() {
+        let mut corpus = text("abc\u{1f600}");
+        for changed in [&[0xf0u8, 0x9f][..], &[0xff; 7], &[0x80], &[0xe2, 0x28, 0xa1]] {
+            corpus.parts[0].text = Bytes::Memory(changed.to_vec().into());
+            let mut cursor = Cursor { part: 0, byte: 0 };
+            while cursor.next(&corpus).is_some() {}
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! Text: memory-mapped, never copied, decoded as it is read. Knows nothing of the model.
+//!
+//! - [`Corpus`]: files one after another as one text, and their identity
+//! - [`Vocab`]: characters and their ids
+//! - [`Streams`]: a part of a corpus read as `B` contiguous streams, side by side
+
+mod corpus;
+mod files;
+mod scan;
+mod streams;
+mod vocab;
+
+pub use corpus::{Corpus, Cursor, Identity};
+pub use streams::Streams;
+pub use vocab::Vocab;
+
+use serde::{Deserialize, Serialize};
+
+/// What a character of a text is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Encoding {
+    /// A Unicode scalar value; the text is UTF-8.
+    #[default]
+    Utf8,
+    /// A byte.
+    Bytes,
+}
+
+/// The built-in text: a book of short fables, each with a title, a tale and a moral.
+pub const BUILT_IN: &str = include_str!("../../data/fables.txt");
+
+/// The name of the built-in text, of its run by default.
+pub const BUILT_IN_NAME: &str = "fables";

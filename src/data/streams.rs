@@ -1,0 +1,163 @@
+//! A part of a corpus read as `B` contiguous streams, side by side.
+//!
+//! The predictions of the part (every character but its first) are shared out among the streams, in order, as evenly as can be.
+//! A window takes the next characters of every stream; in the last windows of an epoch the shorter streams have run out, and
+//! their places do not count. So every character is predicted exactly once an epoch.
+
+use std::ops::Range;
+
+use super::corpus::{Corpus, Cursor};
+use super::vocab::Vocab;
+use crate::error::{Error, Result};
+
+/// The streams of a part of a corpus, at some position.
+#[derive(Clone, Debug)]
+pub struct Streams {
+    part: Range<usize>,
+    streams: Vec<Stream>,
+    /// Characters that every stream has given.
+    position: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Stream {
+    cursor: Cursor,
+    /// The character read last: the next input.
+    last: u32,
+    /// Predictions it has in all.
+    len: usize,
+}
+
+impl Streams {
+    /// The characters `part` of a corpus as `batch` streams that begin at `position`.
+    pub fn new(corpus: &Corpus, part: Range<usize>, batch: usize, position: usize) -> Self {
+        let predictions = part.len().saturating_sub(1);
+        let stream = |i: usize| {
+            let (start, end) = (i * predictions / batch, (i + 1) * predictions / batch);
+            let mut cursor = corpus.cursor(part.start + start + position.min(end - start));
+            let last = if start < end { cursor.next(corpus).unwrap_or(0) } else { 0 };
+            Stream { cursor, last, len: end - start }
+        };
+        Streams { streams: (0..batch).map(stream).collect(), part, position }
+    }
+
+    /// Characters that every stream has given in this epoch.
+    pub fn position(&self) -> usize {
+        self.position
+    }
+
+    /// Predictions of the longest stream: the length of an epoch.
+    pub fn len(&self) -> usize {
+        self.part.len().saturating_sub(1).div_ceil(self.streams.len())
+    }
+
+    /// Whether there is nothing to predict.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Characters of the next window, at most `seq_len`; 0 at the end of the epoch.
+    pub fn next_steps(&self, seq_len: usize) -> usize {
+        seq_len.min(self.len() - self.position)
+    }
+
+    /// Goes back to the beginning, for the next epoch.
+    pub fn rewind(&mut self, corpus: &Corpus) {
+        *self = Streams::new(corpus, self.part.clone(), self.streams.len(), 0);
+    }
+
+    /// Reads the next `steps` characters of every stream into time-major buffers `(steps, B)`. A place beyond a stream's end gets
+    /// weight 0, the others weight 1.
+    ///
+    /// # Errors
+    /// [`Error::Corpus`] where the text has a character that is not in the vocabulary.
+    pub fn read(
+        &mut self,
+        corpus: &Corpus,
+        vocab: &Vocab,
+        steps: usize,
+        inputs: &mut [u32],
+        targets: &mut [u32],
+        weights: &mut [f32],
+    ) -> Result<()> {
+        let batch = self.streams.len();
+        assert!(inputs.len() == steps * batch && targets.len() == inputs.len() && weights.len() == inputs.len());
+        let id = |symbol| vocab.id(symbol).ok_or_else(|| unknown(corpus, symbol));
+        for (s, stream) in self.streams.iter_mut().enumerate() {
+            let left = stream.len.saturating_sub(self.position).min(steps);
+            for t in 0..left {
+                let at = t * batch + s;
+                inputs[at] = id(stream.last)?;
+                stream.last = stream.cursor.next(corpus).unwrap_or(u32::MAX);
+                targets[at] = id(stream.last)?;
+                weights[at] = 1.0;
+            }
+            for at in (left..steps).map(|t| t * batch + s) {
+                (inputs[at], targets[at], weights[at]) = (0, 0, 0.0);
+            }
+        }
+        self.position += steps;
+        Ok(())
+    }
+}
+
+fn unknown(corpus: &Corpus, symbol: u32) -> Error {
+    let character = super::vocab::describe(corpus.encoding(), symbol);
+    Error::corpus(corpus.name(), format!("{character} is not in the vocabulary; was the text changed meanwhile?"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::Encoding;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn every_character_is_predicted_exactly_once_from_the_one_before(
+            text in "\\PC{2,300}", batch in 1usize..9, seq_len in 1usize..40, skip in 0usize..5, resume in 0usize..9,
+        ) {
+            let corpus = Corpus::from_text("test", text.clone().into_bytes(), Encoding::Utf8).unwrap();
+            let vocab = Vocab::new(Encoding::Utf8, corpus.symbols().iter().copied());
+            let part = skip.min(corpus.chars() - 1)..corpus.chars();
+            let wanted: Vec<u32> = vocab.encode(text.as_bytes()).unwrap()[part.clone()].to_vec();
+            let mut streams = Streams::new(&corpus, part.clone(), batch, 0);
+            let (mut by_stream, mut window) = (vec![Vec::new(); batch], 0);
+            loop {
+                let steps = streams.next_steps(seq_len);
+                if steps == 0 {
+                    break;
+                }
+                if window == resume {
+                    streams = Streams::new(&corpus, part.clone(), batch, streams.position());
+                }
+                let n = steps * batch;
+                let (mut inputs, mut targets, mut weights) = (vec![9999; n], vec![9999; n], vec![9.0; n]);
+                streams.read(&corpus, &vocab, steps, &mut inputs, &mut targets, &mut weights).unwrap();
+                for at in (0..n).filter(|&at| weights[at] == 1.0) {
+                    by_stream[at % batch].push((inputs[at], targets[at]));
+                }
+                prop_assert!(weights.iter().all(|w| *w == 0.0 || *w == 1.0));
+                window += 1;
+            }
+            prop_assert_eq!(window, streams.len().div_ceil(seq_len));
+            let pairs: Vec<(u32, u32)> = by_stream.concat();
+            let all: Vec<(u32, u32)> = wanted.windows(2).map(|pair| (pair[0], pair[1])).collect();
+            prop_assert_eq!(pairs, all);
+        }
+    }
+
+    #[test]
+    fn the_next_epoch_is_the_same() {
+        let corpus = Corpus::from_text("test", &b"abcdefgh"[..], Encoding::Utf8).unwrap();
+        let vocab = Vocab::new(Encoding::Utf8, corpus.symbols().iter().copied());
+        let mut streams = Streams::new(&corpus, 0..8, 2, 0);
+        let mut read = || {
+            let (mut inputs, mut targets, mut weights) = ([0; 8], [0; 8], [0.0; 8]);
+            streams.read(&corpus, &vocab, 4, &mut inputs, &mut targets, &mut weights).unwrap();
+            streams.rewind(&corpus);
+            (inputs, targets, weights)
+        };
+        assert_eq!(read(), read());
+    }
+}
