@@ -1,5 +1,6 @@
 //! charlstm
 pub mod cells;
+pub mod checkpoint;
 pub mod data;
 pub mod error;
 pub mod kernels;
@@ -7,4 +8,6 @@ pub mod layers;
 pub mod model;
 pub mod params;
 pub mod optim;
+pub mod sample;
+pub mod score;
 pub mod train;

@@ -82,7 +82,7 @@ impl Streams {
     ) -> Result<()> {
         let batch = self.streams.len();
         assert!(inputs.len() == steps * batch && targets.len() == inputs.len() && weights.len() == inputs.len());
-        let id = |symbol| vocab.id(symbol).ok_or_else(|| unknown(corpus, symbol));
+        let id = |symbol| vocab.id(symbol).ok_or_else(|| unknown(corpus, vocab, symbol));
         for (s, stream) in self.streams.iter_mut().enumerate() {
             let left = stream.len.saturating_sub(self.position).min(steps);
             for t in 0..left {
@@ -101,8 +101,8 @@ impl Streams {
     }
 }
 
-fn unknown(corpus: &Corpus, symbol: u32) -> Error {
-    let character = super::vocab::describe(corpus.encoding(), symbol);
+fn unknown(corpus: &Corpus, vocab: &Vocab, symbol: u32) -> Error {
+    let character = vocab.describe(symbol);
     Error::corpus(corpus.name(), format!("{character} is not in the vocabulary; was the text changed meanwhile?"))
 }
 

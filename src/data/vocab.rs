@@ -61,12 +61,21 @@ impl Vocab {
         self.symbols.binary_search(&symbol).ok().map(|id| id as u32)
     }
 
+    /// A code point (or byte) as a message names it.
+    pub fn describe(&self, symbol: u32) -> String {
+        match (self.encoding, char::from_u32(symbol)) {
+            (Encoding::Utf8, Some(c)) if c.is_control() => format!("U+{symbol:04X}"),
+            (Encoding::Utf8, Some(c)) => format!("{c:?} (U+{symbol:04X})"),
+            _ => format!("byte 0x{symbol:02X}"),
+        }
+    }
+
     /// The ids of a text.
     ///
     /// # Errors
     /// [`Error::UnknownCharacter`] naming the first character that is not in the vocabulary.
     pub fn encode(&self, text: &[u8]) -> Result<Vec<u32>> {
-        let unknown = |symbol, at| Error::UnknownCharacter(format!("{}, at {at}", describe(self.encoding, symbol)));
+        let unknown = |symbol, at| Error::UnknownCharacter(format!("{}, at {at}", self.describe(symbol)));
         match self.encoding {
             Encoding::Bytes => {
                 let id = |(i, &byte): (usize, &u8)| {
@@ -99,15 +108,6 @@ impl Vocab {
         let mut bytes = Vec::new();
         ids.into_iter().for_each(|id| self.decode_into(id, &mut bytes));
         bytes
-    }
-}
-
-/// A character as a message names it.
-pub fn describe(encoding: Encoding, symbol: u32) -> String {
-    match (encoding, char::from_u32(symbol)) {
-        (Encoding::Utf8, Some(c)) if c.is_control() => format!("U+{symbol:04X}"),
-        (Encoding::Utf8, Some(c)) => format!("{c:?} (U+{symbol:04X})"),
-        _ => format!("byte 0x{symbol:02X}"),
     }
 }
 

@@ -41,7 +41,7 @@ impl ModelConfig {
                 return Err(Error::Usage(format!("{name} must be {least} to {most}, not {value}")));
             }
         }
-        match self.parameters(cell) {
+        match self.count(cell) {
             Some(n) if n <= MOST_PARAMETERS => Ok(cell),
             _ => Err(Error::Usage(format!(
                 "{} layers of {} units: over {MOST_PARAMETERS} parameters; choose fewer",
@@ -50,8 +50,17 @@ impl ModelConfig {
         }
     }
 
+    /// Number of parameters of a model of this shape, without making one.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] naming what is out of range.
+    pub fn parameters(&self) -> Result<u64> {
+        let cell = self.validate()?;
+        Ok(self.count(cell).unwrap_or(MOST_PARAMETERS))
+    }
+
     /// Number of parameters, if it can be counted at all.
-    fn parameters(&self, cell: &Entry) -> Option<u64> {
+    fn count(&self, cell: &Entry) -> Option<u64> {
         let (hidden, embed, vocab) = (self.hidden as u64, self.embed as u64, self.vocab as u64);
         let gates = hidden.checked_mul(cell.spec.gates.len() as u64)?;
         let first = if embed == 0 { vocab } else { embed };
@@ -74,9 +83,8 @@ mod tests {
     #[test]
     fn the_count_of_parameters_is_that_of_the_layout() {
         for config in [config(), ModelConfig { embed: 0, ..config() }, ModelConfig { layers: 3, ..config() }] {
-            let cell = config.validate().unwrap();
             let model = CharLm::<f32>::zeros(&config).unwrap();
-            assert_eq!(config.parameters(cell), Some(model.layout().len() as u64));
+            assert_eq!(config.parameters().unwrap(), model.layout().len() as u64);
         }
     }
 

@@ -1,0 +1,172 @@
+//! Replacing a file so that a crash at any moment leaves the old one or the new one, whole.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// The file operations that saving needs. The tests have one of their own, which crashes.
+pub trait Disk {
+    /// Creates or empties a file and writes it.
+    fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()>;
+    /// Waits until what was written to a file is on disk.
+    fn sync(&self, path: &Path) -> io::Result<()>;
+    /// Renames a file, over another if there is one.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Waits until a folder's names are on disk.
+    fn sync_folder(&self, path: &Path) -> io::Result<()>;
+    /// Removes a file.
+    fn remove(&self, path: &Path) -> io::Result<()>;
+}
+
+/// The disk of this machine.
+#[derive(Clone, Copy, Debug)]
+pub struct RealDisk;
+
+impl Disk for RealDisk {
+    fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        File::create(path)?.write_all(bytes)
+    }
+    fn sync(&self, path: &Path) -> io::Result<()> {
+        File::options().write(true).open(path)?.sync_all()
+    }
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        std::fs::rename(from, to)
+    }
+    fn sync_folder(&self, path: &Path) -> io::Result<()> {
+        // Elsewhere than on Unix a folder cannot be opened as a file, and renames need no such help.
+        if cfg!(unix) { File::open(path)?.sync_all() } else { Ok(()) }
+    }
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        std::fs::remove_file(path)
+    }
+}
+
+/// The name that a file has until it is whole.
+pub fn temporary(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".tmp");
+    name.into()
+}
+
+/// Replaces a file by `bytes`: written beside it, synced, renamed over it, the folder synced. Where that fails, what was written
+/// beside it is removed and the old file stands.
+///
+/// # Errors
+/// What the disk says.
+pub fn replace(disk: &impl Disk, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let beside = temporary(path);
+    let written = disk
+        .write(&beside, bytes)
+        .and_then(|()| disk.sync(&beside))
+        .and_then(|()| disk.rename(&beside, path));
+    if let Err(e) = written {
+        // The first error is the one to tell.
+        let _ = disk.remove(&beside);
+        return Err(e);
+    }
+    disk.sync_folder(path.parent().unwrap_or(Path::new(".")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::RefCell;
+    use std::collections::BTreeMap;
+
+    /// A disk in memory that loses, when it crashes, whatever was not synced. It crashes before operation `crash`.
+    #[derive(Default)]
+    struct CrashingDisk {
+        state: RefCell<State>,
+        crash: usize,
+        /// Whether renames reach the disk by themselves, before what they name.
+        eager_names: bool,
+    }
+
+    #[derive(Default, Clone)]
+    struct State {
+        operations: usize,
+        /// Contents of files by number: as written, as on disk.
+        files: Vec<(Vec<u8>, Vec<u8>)>,
+        names: BTreeMap<PathBuf, usize>,
+        names_on_disk: BTreeMap<PathBuf, usize>,
+    }
+
+    impl CrashingDisk {
+        fn operate<T>(&self, f: impl FnOnce(&mut State) -> T) -> io::Result<T> {
+            let mut state = self.state.borrow_mut();
+            if state.operations == self.crash {
+                return Err(io::Error::other("crash"));
+            }
+            state.operations += 1;
+            let result = f(&mut state);
+            if self.eager_names {
+                state.names_on_disk = state.names.clone();
+            }
+            Ok(result)
+        }
+
+        /// What is found after the crash.
+        fn survives(&self, path: &Path) -> Option<Vec<u8>> {
+            let state = self.state.borrow();
+            state.names_on_disk.get(path).map(|&file| state.files[file].1.clone())
+        }
+    }
+
+    impl Disk for CrashingDisk {
+        fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+            self.operate(|state| {
+                state.files.push((bytes.to_vec(), Vec::new()));
+                state.names.insert(path.into(), state.files.len() - 1);
+            })
+        }
+        fn sync(&self, path: &Path) -> io::Result<()> {
+            self.operate(|state| {
+                let file = state.names[path];
+                state.files[file].1 = state.files[file].0.clone();
+            })
+        }
+        fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+            self.operate(|state| {
+                let file = state.names.remove(from).unwrap();
+                state.names.insert(to.into(), file);
+            })
+        }
+        fn sync_folder(&self, _: &Path) -> io::Result<()> {
+            self.operate(|state| state.names_on_disk = state.names.clone())
+        }
+        fn remove(&self, path: &Path) -> io::Result<()> {
+            self.operate(|state| state.names.remove(path)).map(|_| ())
+        }
+    }
+
+    #[test]
+    fn a_crash_before_any_operation_leaves_the_old_or_the_new() {
+        let path = Path::new("run/latest.ckpt");
+        for eager_names in [false, true] {
+            for crash in 0..20 {
+                let disk = CrashingDisk { crash: usize::MAX, eager_names, ..Default::default() };
+                replace(&disk, path, b"old").unwrap();
+                let before = disk.state.borrow().operations;
+                let disk = CrashingDisk { crash: before + crash, ..disk };
+                let saved = replace(&disk, path, b"new").is_ok();
+                let found = disk.survives(path).expect("a checkpoint was there and is gone");
+                assert!(found == b"old" || found == b"new", "half a file after a crash before operation {crash}");
+                assert!(!saved || found == b"new", "said to be saved, but lost: crash before operation {crash}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_failed_write_leaves_the_old_file_and_nothing_beside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("latest.ckpt");
+        replace(&RealDisk, &path, b"old").unwrap();
+        std::fs::create_dir(temporary(&path)).unwrap();
+        assert!(replace(&RealDisk, &path, b"new").is_err());
+        assert_eq!(std::fs::read(&path).unwrap(), b"old");
+        std::fs::remove_dir(temporary(&path)).unwrap();
+        replace(&RealDisk, &path, b"new").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"new");
+        assert!(!temporary(&path).exists());
+    }
+}

@@ -1,0 +1,114 @@
+//! The sections of a model: its shape and vocabulary, and its weights.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_128;
+
+use super::format::{self, Frame};
+use crate::data::Vocab;
+use crate::error::{Error, Result};
+use crate::model::{CharLm, ModelConfig};
+
+const SHAPE: &str = "model";
+const WEIGHTS: &str = "weights";
+
+#[derive(Serialize, Deserialize)]
+struct Shape {
+    config: ModelConfig,
+    vocab: Vocab,
+}
+
+/// The sections of a model.
+///
+/// # Errors
+/// [`Error::Internal`], which would be a defect.
+pub fn sections(model: &CharLm<f32>, vocab: &Vocab) -> Result<Vec<(&'static str, Vec<u8>)>> {
+    let shape = Shape { config: model.config().clone(), vocab: vocab.clone() };
+    Ok(vec![(SHAPE, format::value(&shape)?), (WEIGHTS, format::floats(&model.weights))])
+}
+
+/// The model of a checkpoint.
+///
+/// # Errors
+/// [`Error::Checkpoint`] where its sections are missing, do not fit each other, or hold numbers that are not finite.
+pub fn read(frame: &Frame) -> Result<(CharLm<f32>, Vocab)> {
+    let Shape { config, vocab } = frame.value(SHAPE)?;
+    if !vocab.is_sound() || vocab.len() != config.vocab {
+        return Err(frame.error("the vocabulary is not sound"));
+    }
+    // Weights are allocated only once the file is known to hold as many.
+    let parameters = config.parameters().map_err(|e| frame.error(e.to_string()))?;
+    let bytes = frame.section(WEIGHTS)?.len() as u64;
+    if parameters.checked_mul(4) != Some(bytes) {
+        return Err(frame.error(format!("{parameters} weights were expected in {bytes} bytes")));
+    }
+    let mut model = CharLm::zeros(&config).map_err(|e| frame.error(e.to_string()))?;
+    frame.floats(WEIGHTS, &mut model.weights).map_err(|e| match model.layout().not_finite(&model.weights) {
+        Some(name) => frame.error(format!("the weights of {name} are not finite")),
+        None => e,
+    })?;
+    Ok((model, vocab))
+}
+
+/// Reads a model from a checkpoint file.
+///
+/// # Errors
+/// [`Error::Input`] or [`Error::Checkpoint`].
+pub fn load(path: &Path) -> Result<(CharLm<f32>, Vocab)> {
+    read(&Frame::read(path)?)
+}
+
+/// XXH3 (128 bits) of all weights.
+///
+/// # Errors
+/// [`Error::Checkpoint`] where there are none.
+pub fn weights_hash(frame: &Frame) -> Result<u128> {
+    Ok(xxh3_128(frame.section(WEIGHTS)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::Encoding;
+
+    fn sample() -> (CharLm<f32>, Vocab) {
+        let config = ModelConfig { cell: "lstm".into(), layers: 2, hidden: 5, embed: 3, vocab: 4 };
+        (CharLm::init(&config, 1).unwrap(), Vocab::new(Encoding::Utf8, [97, 98, 99, 100]))
+    }
+
+    fn parse(sections: &[(&str, Vec<u8>)]) -> Result<(CharLm<f32>, Vocab)> {
+        read(&Frame::parse(Path::new("x.ckpt"), format::frame(sections)).unwrap())
+    }
+
+    #[test]
+    fn a_model_comes_back_bit_for_bit() {
+        let (model, vocab) = sample();
+        let (same, same_vocab) = parse(&sections(&model, &vocab).unwrap()).unwrap();
+        assert_eq!((same.weights.clone(), same.config().clone(), same_vocab), (model.weights.clone(), model.config().clone(), vocab));
+    }
+
+    #[test]
+    fn a_shape_that_the_file_cannot_hold_is_refused_before_it_is_allocated() {
+        let (model, vocab) = sample();
+        let mut sections = sections(&model, &vocab).unwrap();
+        let config = ModelConfig { hidden: 100_000, ..model.config().clone() };
+        sections[0].1 = format::value(&Shape { config, vocab }).unwrap();
+        assert!(parse(&sections).unwrap_err().to_string().contains("weights were expected"));
+    }
+
+    #[test]
+    fn the_parameter_that_is_not_finite_is_named() {
+        let (mut model, vocab) = sample();
+        *model.weights.last_mut().unwrap() = f32::INFINITY;
+        assert!(parse(&sections(&model, &vocab).unwrap()).unwrap_err().to_string().contains("head.b"));
+    }
+
+    #[test]
+    fn a_vocabulary_that_does_not_fit_is_refused() {
+        let (model, _) = sample();
+        let vocab = Vocab::new(Encoding::Utf8, [97]);
+        assert!(parse(&sections(&model, &vocab).unwrap()).is_err());
+        assert!(matches!(parse(&[]), Err(Error::Checkpoint { .. })));
+    }
+}

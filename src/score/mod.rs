@@ -1,0 +1,134 @@
+//! What a model makes of a text: its loss in nats per character.
+//!
+//! The first character of a text is not scored, since nothing predicts it.
+
+mod lanes;
+
+pub use lanes::Loss;
+
+use std::ops::Range;
+
+use crate::data::{Corpus, Vocab};
+use crate::error::{Error, Result};
+use crate::model::CharLm;
+use lanes::Lane;
+
+/// Uncounted characters on which each stream of [`held_out`] is warmed.
+pub const WARM_UP: usize = 512;
+/// At most this many characters are scored by [`held_out`].
+pub const MOST_HELD_OUT: usize = 1_000_000;
+/// Characters of a stream of [`held_out`] at least.
+const LEAST_STREAM: usize = 4096;
+/// Streams side by side.
+const MOST_STREAMS: usize = 64;
+
+/// The exact loss over a part of a corpus: one stream, the state carried from its beginning.
+///
+/// # Errors
+/// [`Error::Corpus`] where the text is too short or has a character that the model has never seen.
+pub fn carried(model: &CharLm<f32>, corpus: &Corpus, vocab: &Vocab, part: Range<usize>) -> Result<Loss> {
+    check(corpus, &part)?;
+    lanes::score(model, corpus, vocab, &[Lane { from: part.start, scored: part.start, end: part.end - 1 }], MOST_STREAMS)
+}
+
+/// The loss over windows of `window` predictions, each from a zero state; every character but the first is scored.
+///
+/// # Errors
+/// As [`carried`]; [`Error::Usage`] for a window of 0.
+pub fn windows(
+    model: &CharLm<f32>,
+    corpus: &Corpus,
+    vocab: &Vocab,
+    part: Range<usize>,
+    window: usize,
+) -> Result<Loss> {
+    check(corpus, &part)?;
+    if window == 0 {
+        return Err(Error::Usage("--window must be at least 1".into()));
+    }
+    let end = part.end - 1;
+    let starts = (part.start..end).step_by(window);
+    let all: Vec<Lane> = starts.map(|from| Lane { from, scored: from, end: end.min(from.saturating_add(window)) }).collect();
+    lanes::score(model, corpus, vocab, &all, MOST_STREAMS)
+}
+
+/// The loss over held-out text as training reports it: parallel streams, each warmed on [`WARM_UP`] characters before its part,
+/// at most [`MOST_HELD_OUT`] characters. A close estimate of [`carried`], many times as fast.
+///
+/// # Errors
+/// As [`carried`].
+pub fn held_out(model: &CharLm<f32>, corpus: &Corpus, vocab: &Vocab, part: Range<usize>) -> Result<Loss> {
+    check(corpus, &part)?;
+    let predictions = (part.len() - 1).min(MOST_HELD_OUT);
+    let streams = (predictions / LEAST_STREAM).clamp(1, MOST_STREAMS);
+    let lane = |i: usize| {
+        let (scored, end) = (i * predictions / streams, (i + 1) * predictions / streams);
+        let from = part.start + scored.saturating_sub(WARM_UP);
+        Lane { from, scored: part.start + scored, end: part.start + end }
+    };
+    let all: Vec<Lane> = (0..streams).map(lane).collect();
+    lanes::score(model, corpus, vocab, &all, MOST_STREAMS)
+}
+
+fn check(corpus: &Corpus, part: &Range<usize>) -> Result<()> {
+    if part.len() < 2 {
+        return Err(Error::corpus(corpus.name(), "the text to score needs at least two characters"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::Encoding;
+    use crate::model::ModelConfig;
+
+    fn sample(chars: usize) -> (CharLm<f32>, Corpus, Vocab) {
+        let text: String = (0..chars).map(|i| char::from(b'a' + (i * i / 7 % 11) as u8)).collect();
+        let corpus = Corpus::from_text("test", text.into_bytes(), Encoding::Utf8).unwrap();
+        let vocab = Vocab::new(Encoding::Utf8, corpus.symbols().iter().copied());
+        let config = ModelConfig { cell: "lstm".into(), layers: 2, hidden: 12, embed: 6, vocab: vocab.len() };
+        let mut model = CharLm::init(&config, 1).unwrap();
+        model.weights.iter_mut().for_each(|w| *w *= 1.5);
+        (model, corpus, vocab)
+    }
+
+    #[test]
+    fn one_window_over_everything_is_the_carried_loss() {
+        let (model, corpus, vocab) = sample(700);
+        let whole = carried(&model, &corpus, &vocab, 3..700).unwrap();
+        let window = windows(&model, &corpus, &vocab, 3..700, 10_000).unwrap();
+        assert_eq!((whole.chars, window.chars), (696, 696));
+        assert!((whole.nats() - window.nats()).abs() < 1e-6);
+    }
+
+    #[test]
+    fn windows_begin_at_zero_and_cover_every_character() {
+        let (model, corpus, vocab) = sample(333);
+        let got = windows(&model, &corpus, &vocab, 0..333, 10).unwrap();
+        let mut sum = 0.0;
+        for start in (0..332).step_by(10) {
+            let end = (start + 11).min(333);
+            sum += carried(&model, &corpus, &vocab, start..end).unwrap().total_nats;
+        }
+        assert_eq!(got.chars, 332);
+        assert!((got.total_nats - sum).abs() < 1e-3 * sum, "{} {sum}", got.total_nats);
+        assert!((got.nats() - carried(&model, &corpus, &vocab, 0..333).unwrap().nats()).abs() > 1e-4);
+    }
+
+    #[test]
+    fn warmed_streams_come_close_to_the_carried_loss() {
+        let (model, corpus, vocab) = sample(30_000);
+        let exact = carried(&model, &corpus, &vocab, 100..30_000).unwrap();
+        let streams = held_out(&model, &corpus, &vocab, 100..30_000).unwrap();
+        assert_eq!(exact.chars, streams.chars);
+        assert!((exact.nats() - streams.nats()).abs() < 1e-5, "{} {}", exact.nats(), streams.nats());
+    }
+
+    #[test]
+    fn too_short_a_text_is_refused() {
+        let (model, corpus, vocab) = sample(50);
+        assert!(carried(&model, &corpus, &vocab, 7..8).is_err());
+        assert!(windows(&model, &corpus, &vocab, 0..50, 0).is_err());
+    }
+}
