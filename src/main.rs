@@ -1,2 +1,7 @@
-//! charlstm
-fn main(){}
+//! The command line of charlstm.
+
+mod cli;
+
+fn main() -> std::process::ExitCode {
+    cli::main()
+}

@@ -7,7 +7,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use super::format::{self, Frame};
 use crate::data::Vocab;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::model::{CharLm, ModelConfig};
 
 const SHAPE: &str = "model";
@@ -22,7 +22,7 @@ struct Shape {
 /// The sections of a model.
 ///
 /// # Errors
-/// [`Error::Internal`], which would be a defect.
+/// [`Error::Internal`](crate::error::Error::Internal), which would be a defect.
 pub fn sections(model: &CharLm<f32>, vocab: &Vocab) -> Result<Vec<(&'static str, Vec<u8>)>> {
     let shape = Shape { config: model.config().clone(), vocab: vocab.clone() };
     Ok(vec![(SHAPE, format::value(&shape)?), (WEIGHTS, format::floats(&model.weights))])
@@ -31,7 +31,7 @@ pub fn sections(model: &CharLm<f32>, vocab: &Vocab) -> Result<Vec<(&'static str,
 /// The model of a checkpoint.
 ///
 /// # Errors
-/// [`Error::Checkpoint`] where its sections are missing, do not fit each other, or hold numbers that are not finite.
+/// [`Error::Checkpoint`](crate::error::Error::Checkpoint) where its sections are missing, do not fit each other, or hold numbers that are not finite.
 pub fn read(frame: &Frame) -> Result<(CharLm<f32>, Vocab)> {
     let Shape { config, vocab } = frame.value(SHAPE)?;
     if !vocab.is_sound() || vocab.len() != config.vocab {
@@ -54,7 +54,7 @@ pub fn read(frame: &Frame) -> Result<(CharLm<f32>, Vocab)> {
 /// Reads a model from a checkpoint file.
 ///
 /// # Errors
-/// [`Error::Input`] or [`Error::Checkpoint`].
+/// As [`Frame::read`] and [`read`].
 pub fn load(path: &Path) -> Result<(CharLm<f32>, Vocab)> {
     read(&Frame::read(path)?)
 }
@@ -62,7 +62,7 @@ pub fn load(path: &Path) -> Result<(CharLm<f32>, Vocab)> {
 /// XXH3 (128 bits) of all weights.
 ///
 /// # Errors
-/// [`Error::Checkpoint`] where there are none.
+/// [`Error::Checkpoint`](crate::error::Error::Checkpoint) where there are none.
 pub fn weights_hash(frame: &Frame) -> Result<u128> {
     Ok(xxh3_128(frame.section(WEIGHTS)?))
 }
@@ -71,6 +71,7 @@ pub fn weights_hash(frame: &Frame) -> Result<u128> {
 mod tests {
     use super::*;
     use crate::data::Encoding;
+    use crate::error::Error;
 
     fn sample() -> (CharLm<f32>, Vocab) {
         let config = ModelConfig { cell: "lstm".into(), layers: 2, hidden: 5, embed: 3, vocab: 4 };

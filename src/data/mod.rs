@@ -8,10 +8,12 @@ mod corpus;
 mod files;
 mod scan;
 mod streams;
+mod texts;
 mod vocab;
 
 pub use corpus::{Corpus, Cursor, Identity};
 pub use streams::Streams;
+pub use texts::{TextConfig, TextIdentity, Texts};
 pub use vocab::Vocab;
 
 use serde::{Deserialize, Serialize};

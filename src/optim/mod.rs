@@ -12,8 +12,11 @@ pub use rmsprop::RmsProp;
 pub use schedule::{Schedule, learning_rate};
 pub use sgd::Sgd;
 
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
 
+use crate::error::{Error, Result};
 use crate::kernels::Real;
 
 /// Which optimizer updates the weights.
@@ -30,11 +33,27 @@ pub enum Method {
 }
 
 impl Method {
+    /// The names that [`str::parse`] takes.
+    pub const NAMES: [&str; 3] = ["adamw", "sgd", "rmsprop"];
+
     /// Arenas of moments that it keeps.
     pub fn moments(self) -> usize {
         match self {
             Method::Adamw => 2,
             Method::Sgd | Method::Rmsprop => 1,
+        }
+    }
+}
+
+impl FromStr for Method {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        match name {
+            "adamw" => Ok(Method::Adamw),
+            "sgd" => Ok(Method::Sgd),
+            "rmsprop" => Ok(Method::Rmsprop),
+            _ => Err(Error::Usage(format!("there is no optimizer \"{name}\"; choose from: {}", Self::NAMES.join(", ")))),
         }
     }
 }
@@ -71,5 +90,21 @@ pub fn update<R: Real>(method: Method, slices: Slices<'_, R>, update: Update) {
         Method::Adamw => AdamW::default().update(slices, update),
         Method::Sgd => Sgd::default().update(slices, update),
         Method::Rmsprop => RmsProp::default().update(slices, update),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_is_known() {
+        for name in Method::NAMES {
+            assert_eq!(format!("{:?}", name.parse::<Method>().unwrap()).to_lowercase(), name);
+        }
+        for name in Schedule::NAMES {
+            assert_eq!(format!("{:?}", name.parse::<Schedule>().unwrap()).to_lowercase(), name);
+        }
+        assert!("adam".parse::<Method>().is_err() && "step".parse::<Schedule>().is_err());
     }
 }

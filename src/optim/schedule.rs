@@ -1,6 +1,10 @@
 //! The learning rate as a function of step and total: nothing to store, so that a run resumes on the same curve.
 
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
 
 /// The shape of the curve after the warm-up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,6 +17,24 @@ pub enum Schedule {
     Linear,
     /// The peak throughout.
     Constant,
+}
+
+impl Schedule {
+    /// The names that [`str::parse`] takes.
+    pub const NAMES: [&str; 3] = ["cosine", "linear", "constant"];
+}
+
+impl FromStr for Schedule {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        match name {
+            "cosine" => Ok(Schedule::Cosine),
+            "linear" => Ok(Schedule::Linear),
+            "constant" => Ok(Schedule::Constant),
+            _ => Err(Error::Usage(format!("there is no schedule \"{name}\"; choose from: {}", Self::NAMES.join(", ")))),
+        }
+    }
 }
 
 /// What is left of the peak at the end.

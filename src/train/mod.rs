@@ -1,5 +1,23 @@
-//! Training.
+//! Training: truncated backpropagation through time, with the state carried from window to window.
+//!
+//! - [`TrainConfig`]: everything that can be chosen, but the model's shape and the texts
+//! - [`Step`]: one window forward and back on all threads
+//! - [`Trainer`]: the whole state of a run, which a checkpoint holds
+//! - [`fit`]: the loop: steps, evaluations, checkpoints, metrics
+//! - [`Observer`]: what a caller is told; this library never prints
 
+mod config;
+mod fit;
+mod metrics;
+mod observer;
+mod persist;
 mod step;
+mod trainer;
 
+pub use config::TrainConfig;
+pub use fit::{Keep, Outcome, fit};
+pub use metrics::{EvalRecord, Metrics, Record, TrainRecord};
+pub use observer::{Event, Observer, Silent};
+pub use persist::{Saved, state_hash};
 pub use step::Step;
+pub use trainer::{Progress, StepReport, Trainer};

@@ -1,0 +1,245 @@
+//! The arguments, and nothing but them: clap is known here only.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use charlstm::error::Error;
+use charlstm::optim::{Method, Schedule};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::{Parser, Subcommand, ValueEnum};
+use serde::{Deserialize, Serialize};
+
+/// Train character-level LSTM language models on ordinary CPUs, and write with them.
+///
+/// Begin with `charlstm train` (it learns from a built-in book of fables), then `charlstm sample`.
+#[derive(Debug, Parser)]
+#[command(version, arg_required_else_help = true, max_term_width = 100)]
+pub struct Args {
+    #[command(subcommand)]
+    pub command: Command,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Common {
+    /// Say only what was asked for, and errors
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// Say more
+    #[arg(short, long, global = true, conflicts_with = "quiet")]
+    pub verbose: bool,
+    /// When to colour messages; NO_COLOR is honoured
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub color: When,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum When {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Learn from a text, or go on with a run
+    Train(Box<TrainArgs>),
+    /// Write text with a trained model
+    Sample(SampleArgs),
+    /// Score a text: nats and bits per character
+    Eval(EvalArgs),
+    /// Show what is in a run or a checkpoint
+    Info(InfoArgs),
+    /// Print a script that completes commands and flags in your shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+pub struct TrainArgs {
+    #[command(flatten)]
+    pub choices: Choices,
+
+    /// The run's name; its folder is checkpoints/NAME [default: the text's name]
+    #[arg(long, value_name = "RUN", help_heading = "Run")]
+    pub name: Option<String>,
+    /// The run's folder itself, in place of checkpoints/NAME
+    #[arg(long, value_name = "DIR", conflicts_with = "name", help_heading = "Run")]
+    pub out: Option<PathBuf>,
+    /// Go on with a run; alone: that of --out or --name, else the newest. What is not given again, the texts too, stays as it was
+    #[arg(long, value_name = "RUN", num_args = 0..=1, help_heading = "Run")]
+    pub resume: Option<Option<PathBuf>>,
+    /// Replace a run of the same name
+    #[arg(long, conflicts_with = "resume", help_heading = "Run")]
+    pub overwrite: bool,
+    /// Save and stop at this step; the learning rate keeps to the whole run's schedule
+    #[arg(long, value_name = "STEP", help_heading = "Run")]
+    pub stop_at: Option<u64>,
+    /// Take choices from a file such as a run's config.toml; flags win over it
+    #[arg(long, value_name = "FILE", help_heading = "Run")]
+    pub config: Option<PathBuf>,
+    /// Resume although the text is another than before; the epoch at hand begins anew
+    #[arg(long, requires = "resume", help_heading = "Run")]
+    pub allow_corpus_change: bool,
+}
+
+/// What can be chosen on the command line and in a configuration file alike.
+#[derive(Clone, Debug, Default, PartialEq, clap::Args, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Choices {
+    /// Text files or folders, one after another; none: the built-in fables
+    #[arg(value_name = "TEXT")]
+    pub texts: Vec<PathBuf>,
+
+    /// The recurrent cell [default: lstm]
+    #[arg(long, value_parser = cells(), help_heading = "Model")]
+    pub cell: Option<String>,
+    /// Recurrent layers [default: 2]
+    #[arg(long, value_name = "N", help_heading = "Model")]
+    pub layers: Option<usize>,
+    /// Units of each layer [default: 256]
+    #[arg(long, value_name = "N", help_heading = "Model")]
+    pub hidden: Option<usize>,
+    /// Elements of a character's embedding; 0: one-hot [default: as --hidden]
+    #[arg(long, value_name = "N", help_heading = "Model")]
+    pub embed: Option<usize>,
+
+    /// Streams read side by side [default: 64]
+    #[arg(long, value_name = "N", help_heading = "Training")]
+    pub batch: Option<usize>,
+    /// Characters that gradients flow back over [default: 128]
+    #[arg(long, value_name = "N", help_heading = "Training")]
+    pub seq_len: Option<usize>,
+    /// Passes over the text, in all [default: 20]
+    #[arg(long, value_name = "N", conflicts_with = "steps", help_heading = "Training")]
+    pub epochs: Option<u64>,
+    /// Optimizer steps, in all; in place of --epochs
+    #[arg(long, value_name = "N", help_heading = "Training")]
+    pub steps: Option<u64>,
+    /// What updates the weights [default: adamw]
+    #[arg(long, value_parser = named::<Method>(&Method::NAMES), help_heading = "Training")]
+    pub optimizer: Option<Method>,
+    /// The peak learning rate [default: 0.003]
+    #[arg(long, value_name = "X", help_heading = "Training")]
+    pub lr: Option<f64>,
+    /// How the learning rate falls after the warm-up [default: cosine]
+    #[arg(long, value_parser = named::<Schedule>(&Schedule::NAMES), help_heading = "Training")]
+    pub schedule: Option<Schedule>,
+    /// Steps over which the learning rate rises, a tenth of the run at most [default: 100]
+    #[arg(long, value_name = "STEPS", help_heading = "Training")]
+    pub warmup: Option<u64>,
+    /// Decoupled weight decay of matrices [default: 0.01]
+    #[arg(long, value_name = "X", help_heading = "Training")]
+    pub weight_decay: Option<f64>,
+    /// The norm that gradients are clipped to; 0: no clipping [default: 1]
+    #[arg(long, value_name = "X", help_heading = "Training")]
+    pub clip: Option<f64>,
+    /// The share of units dropped between layers and before the output [default: 0.2]
+    #[arg(long, value_name = "X", help_heading = "Training")]
+    pub dropout: Option<f64>,
+    /// Decides the first weights and the dropout [default: 1]
+    #[arg(long, value_name = "N", help_heading = "Training")]
+    pub seed: Option<u64>,
+    /// Threads [default: one a core]
+    #[arg(long, value_name = "N", help_heading = "Training")]
+    pub threads: Option<usize>,
+
+    /// Read bytes in place of UTF-8 characters
+    #[arg(long, help_heading = "Text")]
+    pub bytes: bool,
+    /// The share of the text, from its end, that is held out [default: 0.1]
+    #[arg(long, value_name = "X", help_heading = "Text")]
+    pub val_frac: Option<f64>,
+    /// A held-out text of its own, in place of that share
+    #[arg(long, value_name = "FILE", conflicts_with = "val_frac", help_heading = "Text")]
+    pub val_file: Option<PathBuf>,
+
+    /// Steps from one evaluation to the next; 0: never [default: an epoch]
+    #[arg(long, value_name = "STEPS", help_heading = "Pace")]
+    pub eval_every: Option<u64>,
+    /// Steps from one checkpoint to the next; 0: at the end only [default: an epoch]
+    #[arg(long, value_name = "STEPS", help_heading = "Pace")]
+    pub save_every: Option<u64>,
+    /// Steps from one record of the metrics to the next; 0: never [default: 10]
+    #[arg(long, value_name = "STEPS", help_heading = "Pace")]
+    pub log_every: Option<u64>,
+    /// Stop after this many evaluations without a better held-out loss [default: off]
+    #[arg(long, value_name = "N", help_heading = "Pace")]
+    pub patience: Option<u64>,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct SampleArgs {
+    /// A run's name, its folder, or a checkpoint file [default: the newest run]
+    pub run: Option<PathBuf>,
+    /// How daring: 0 is always the most likely character, 1 the model's own distribution
+    #[arg(long, value_name = "X", default_value_t = 0.8)]
+    pub temp: f32,
+    /// Characters to write
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    pub length: u64,
+    /// A beginning to go on from; it is printed too
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub prompt: String,
+    /// A file with the beginning
+    #[arg(long, value_name = "FILE", conflicts_with = "prompt")]
+    pub prompt_file: Option<PathBuf>,
+    /// The same seed gives the same text on the same machine [default: another every time]
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Only the K most likely characters
+    #[arg(long, value_name = "K")]
+    pub top_k: Option<usize>,
+    /// Only the most likely characters that together have probability P
+    #[arg(long, value_name = "P")]
+    pub top_p: Option<f32>,
+    /// Only characters with at least P times the probability of the most likely one
+    #[arg(long, value_name = "P")]
+    pub min_p: Option<f32>,
+    /// Texts to write, one after another
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub samples: u64,
+    /// Stop when this text has been written; may be given more than once
+    #[arg(long, value_name = "TEXT")]
+    pub stop: Vec<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct EvalArgs {
+    /// A run's name, its folder, or a checkpoint file [default: the newest run]
+    pub run: Option<PathBuf>,
+    /// The text to score [default: the run's own held-out text]
+    #[arg(long, value_name = "FILE")]
+    pub text: Option<PathBuf>,
+    /// Score windows of N characters, each from a zero state, in place of one stream
+    #[arg(long, value_name = "N")]
+    pub window: Option<usize>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct InfoArgs {
+    /// A run's name, its folder, or a checkpoint file [default: the newest run]
+    pub run: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn cells() -> PossibleValuesParser {
+    let value = |cell: &charlstm::cells::Entry| PossibleValue::new(cell.spec.name).help(cell.spec.summary);
+    PossibleValuesParser::new(charlstm::cells::CELLS.iter().map(value))
+}
+
+/// A choice among names that the library gives.
+fn named<T>(names: &'static [&'static str]) -> impl TypedValueParser<Value = T>
+where
+    T: FromStr<Err = Error> + Clone + Send + Sync + 'static,
+{
+    PossibleValuesParser::new(names).try_map(|name| name.parse())
+}

@@ -1,0 +1,58 @@
+//! `charlstm eval`.
+
+use std::path::Path;
+
+use charlstm::checkpoint::run::{self, RUNS};
+use charlstm::checkpoint::{Frame, model};
+use charlstm::data::{Corpus, Texts};
+use charlstm::error::{Error, Result};
+use charlstm::score::{self, Loss};
+use charlstm::train::Saved;
+use serde_json::json;
+
+use super::args::EvalArgs;
+use super::terminal::Terminal;
+
+pub fn run(args: &EvalArgs, terminal: &Terminal) -> Result<()> {
+    let frame = Frame::read(&run::find(args.run.as_deref(), Path::new(RUNS))?.model())?;
+    let (model, vocab) = model::read(&frame)?;
+    let score = |corpus: &Corpus, part: std::ops::Range<usize>| match args.window {
+        Some(window) => score::windows(&model, corpus, &vocab, part, window),
+        None => score::carried(&model, corpus, &vocab, part),
+    };
+    let loss = match &args.text {
+        Some(path) => {
+            let corpus = Corpus::open(std::slice::from_ref(path), vocab.encoding())?;
+            score(&corpus, 0..corpus.chars())?
+        }
+        None => {
+            let saved = Saved::read(&frame)?;
+            let texts = Texts::open(&saved.texts)?;
+            if texts.identity() != saved.identity {
+                let problem = "the text was changed since the run was trained on it; name one with --text";
+                return Err(Error::corpus(texts.training().0.name(), problem));
+            }
+            let none = || Error::Usage("the run holds nothing out; name a text with --text".into());
+            let (corpus, part) = texts.held_out().ok_or_else(none)?;
+            score(corpus, part)?
+        }
+    };
+    terminal.out(report(&loss, args).as_bytes())
+}
+
+fn report(loss: &Loss, args: &EvalArgs) -> String {
+    if args.json {
+        let json = json!({
+            "loss": loss.nats(),
+            "bpc": loss.bits(),
+            "chars": loss.chars,
+            "window": args.window,
+        });
+        return format!("{json}\n");
+    }
+    let how = match args.window {
+        Some(window) => format!("windows of {window}, each from a zero state"),
+        None => "one stream, state carried".into(),
+    };
+    format!("{:.6} nats, {:.6} bits per character over {} characters ({how})\n", loss.nats(), loss.bits(), loss.chars)
+}

@@ -1,0 +1,83 @@
+//! `charlstm info`.
+
+use std::path::Path;
+
+use charlstm::checkpoint::model::{self, weights_hash};
+use charlstm::checkpoint::run::{self, RUNS};
+use charlstm::checkpoint::{Frame, format};
+use charlstm::data::{BUILT_IN_NAME, Encoding};
+use charlstm::error::Result;
+use charlstm::train::{Progress, Saved, state_hash};
+use serde_json::{Value, json};
+
+use super::args::InfoArgs;
+use super::terminal::Terminal;
+
+pub fn run(args: &InfoArgs, terminal: &Terminal) -> Result<()> {
+    // The whole state is in latest.ckpt; what to sample from may be best.ckpt.
+    let path = match run::find(args.run.as_deref(), Path::new(RUNS))? {
+        run::Found::Run(folder) if folder.latest().exists() => folder.latest(),
+        found => found.model(),
+    };
+    let facts = facts(&Frame::read(&path)?)?;
+    let text = if args.json { serde_json::to_string_pretty(&facts).unwrap_or_default() + "\n" } else { lines(&facts) };
+    terminal.out(text.as_bytes())
+}
+
+fn facts(frame: &Frame) -> Result<Value> {
+    let (model, vocab) = model::read(frame)?;
+    let (progress, saved) = (Progress::read(frame)?, Saved::read(frame)?);
+    let shape = model.config();
+    let held_out = |nats: f64| json!({ "loss": nats, "bpc": nats / std::f64::consts::LN_2 });
+    let whole = frame.has("state");
+    let text = saved.texts.texts.iter().map(|path| path.display().to_string());
+    let text: Vec<String> = if saved.texts.texts.is_empty() { vec![BUILT_IN_NAME.into()] } else { text.collect() };
+    Ok(json!({
+        "checkpoint": frame.path().display().to_string(),
+        "format": format::VERSION,
+        "holds": if whole { "everything" } else { "weights only" },
+        "cell": shape.cell,
+        "layers": shape.layers,
+        "hidden": shape.hidden,
+        "embed": shape.embed,
+        "vocab": shape.vocab,
+        "characters": if vocab.encoding() == Encoding::Bytes { "bytes" } else { "unicode" },
+        "parameters": model.layout().len(),
+        "text": text,
+        "step": progress.step,
+        "epoch": progress.epoch,
+        "skipped": progress.skipped,
+        "batch": saved.train.batch,
+        "seq_len": saved.train.seq_len,
+        "optimizer": saved.train.optimizer,
+        "lr": saved.train.lr,
+        "dropout": saved.train.dropout,
+        "seed": saved.train.seed,
+        "elapsed_s": saved.elapsed_s,
+        "loss": progress.loss,
+        "held_out": progress.held_out.map(held_out),
+        "best": progress.best.map(|(nats, step)| json!({ "loss": nats, "bpc": nats / std::f64::consts::LN_2, "step": step })),
+        "weights_hash": format!("{:032x}", weights_hash(frame)?),
+        "state_hash": if whole { Some(format!("{:032x}", state_hash(frame)?)) } else { None },
+    }))
+}
+
+/// A line a fact.
+fn lines(facts: &Value) -> String {
+    let value = |value: &Value| match value {
+        Value::String(text) => text.clone(),
+        Value::Array(items) => items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", "),
+        Value::Object(fields) => {
+            let field = |(name, value): (&String, &Value)| match value.as_f64().filter(|_| value.is_f64()) {
+                Some(x) => format!("{name} {x:.4}"),
+                None => format!("{name} {value}"),
+            };
+            fields.iter().map(field).collect::<Vec<_>>().join(", ")
+        }
+        Value::Number(number) if number.is_f64() => format!("{:.4}", number.as_f64().unwrap_or(f64::NAN)),
+        Value::Null => "-".into(),
+        other => other.to_string(),
+    };
+    let facts = facts.as_object().into_iter().flatten();
+    facts.map(|(name, fact)| format!("{:<14} {}\n", name.replace('_', " "), value(fact))).collect()
+}

@@ -1,0 +1,62 @@
+//! The command line: arguments to library calls, library events to text, errors to exit codes.
+
+mod args;
+mod eval;
+mod info;
+mod plot;
+mod progress;
+mod sample;
+mod settings;
+mod signals;
+mod terminal;
+mod train;
+
+use std::process::ExitCode;
+
+use charlstm::error::{Error, Result};
+use charlstm::kernels::isa;
+use clap::{CommandFactory, Parser};
+
+use args::{Args, Command};
+use terminal::Terminal;
+
+/// Runs the command line.
+pub fn main() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(e) => {
+            // Help and version go to stdout and are no error.
+            let _ = e.print();
+            return ExitCode::from(if e.use_stderr() { 2 } else { 0 });
+        }
+    };
+    let terminal = Terminal::new(&args.common);
+    match run(args.command, &terminal) {
+        Ok(code) => code,
+        Err(e) if is_closed_pipe(&e) => ExitCode::SUCCESS,
+        Err(e) => {
+            terminal.error(&e.to_string());
+            ExitCode::from(e.exit_code())
+        }
+    }
+}
+
+fn run(command: Command, terminal: &Terminal) -> Result<ExitCode> {
+    isa::forced()?;
+    match command {
+        Command::Train(args) => train::run(*args, terminal),
+        Command::Sample(args) => sample::run(&args, terminal).map(|()| ExitCode::SUCCESS),
+        Command::Eval(args) => eval::run(&args, terminal).map(|()| ExitCode::SUCCESS),
+        Command::Info(args) => info::run(&args, terminal).map(|()| ExitCode::SUCCESS),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Args::command(), "charlstm", &mut script);
+            terminal.out(&script).map(|()| ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// Whether the reader of our output went away, as `head` does.
+fn is_closed_pipe(error: &Error) -> bool {
+    matches!(error, Error::Io { source, .. } if source.kind() == std::io::ErrorKind::BrokenPipe)
+}

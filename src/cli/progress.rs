@@ -1,0 +1,151 @@
+//! What people look at while a run goes on: a live line on a terminal, plain lines elsewhere, a sample now and then.
+
+use std::time::Instant;
+
+use charlstm::checkpoint::RunFolder;
+use charlstm::sample::{Generator, Shaping};
+use charlstm::train::{EvalRecord, Event, Metrics, Observer, StepReport, TrainRecord, Trainer};
+use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
+
+use super::plot;
+use super::signals::Signals;
+use super::terminal::Terminal;
+
+/// Characters of the sample after each evaluation.
+const SAMPLE: usize = 240;
+/// How much of the newest loss goes into the loss that is shown.
+const SMOOTHING: f64 = 0.1;
+
+/// The terminal's observer.
+pub struct Reporter<'a> {
+    terminal: &'a Terminal,
+    folder: &'a RunFolder,
+    signals: Signals,
+    bar: Option<ProgressBar>,
+    begun: Instant,
+    first_step: u64,
+    chars: u64,
+    loss: Option<f64>,
+    held_out: Option<f64>,
+}
+
+impl<'a> Reporter<'a> {
+    pub fn new(terminal: &'a Terminal, trainer: &Trainer, folder: &'a RunFolder, signals: Signals) -> Self {
+        let first_step = trainer.progress().step;
+        let bar = terminal.is_live().then(|| {
+            let bar = ProgressBar::new(trainer.total_steps());
+            let style = ProgressStyle::with_template("{bar:24} {pos}/{len}  {msg}  {eta} left");
+            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+            bar.set_position(first_step);
+            bar.reset_eta();
+            bar
+        });
+        Reporter {
+            terminal,
+            folder,
+            signals,
+            bar,
+            begun: Instant::now(),
+            first_step,
+            chars: 0,
+            loss: None,
+            held_out: trainer.progress().held_out,
+        }
+    }
+
+    /// Takes the live line away.
+    pub fn finish(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+
+    fn say(&self, line: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| self.terminal.say(line)),
+            None => self.terminal.say(line),
+        }
+    }
+
+    fn step(&mut self, trainer: &Trainer, report: &StepReport) {
+        self.chars += report.chars;
+        if report.skipped {
+            self.say(&format!(
+                "step {}: the loss or the gradient is not finite; skipped ({} so far)",
+                trainer.progress().step,
+                trainer.progress().skipped
+            ));
+            return;
+        }
+        self.loss = Some(self.loss.map_or(report.loss, |loss| loss + SMOOTHING * (report.loss - loss)));
+        if let (Some(bar), Some(loss)) = (&self.bar, self.loss) {
+            bar.set_position(trainer.progress().step);
+            let held_out = self.held_out.map_or(String::new(), |nats| format!("  held-out {:.3} bpc", bits(nats)));
+            let speed = self.chars as f64 / self.begun.elapsed().as_secs_f64();
+            bar.set_message(format!("epoch {:.1}  loss {loss:.3}{held_out}  {speed:.0} chars/s", trainer.epochs()));
+        }
+    }
+
+    fn record(&self, trainer: &Trainer, record: &TrainRecord) {
+        if self.bar.is_some() {
+            return;
+        }
+        let made = (record.step - self.first_step).max(1) as f64;
+        let left = self.begun.elapsed().mul_f64((trainer.total_steps() - record.step) as f64 / made);
+        self.terminal.say(&format!(
+            "step {}/{}  epoch {:.2}  loss {:.4}  lr {:.5}  {:.0} chars/s  {} left",
+            record.step,
+            trainer.total_steps(),
+            record.epoch,
+            record.loss.unwrap_or(f64::NAN),
+            record.lr,
+            record.chars_per_s,
+            HumanDuration(left)
+        ));
+    }
+
+    fn evaluated(&mut self, trainer: &Trainer, record: &EvalRecord) {
+        self.held_out = record.loss;
+        let (loss, bpc) = (record.loss.unwrap_or(f64::NAN), record.bpc.unwrap_or(f64::NAN));
+        let best = if record.best { ", the best so far" } else { "" };
+        self.say(&format!("epoch {:.2}: held-out loss {loss:.4} nats, {bpc:.4} bits per character{best}", record.epoch));
+        if !self.terminal.is_quiet() {
+            let generator =
+                Generator::new(trainer.model(), trainer.texts().vocab(), &[], Shaping::default(), trainer.progress().step);
+            let text = trainer.texts().vocab().decode(generator.take(SAMPLE));
+            let text = String::from_utf8_lossy(&text);
+            let indented: String = text.trim().lines().map(|line| format!("    {line}\n")).collect();
+            self.say(&format!("\n{indented}"));
+        }
+    }
+
+    /// Draws the plot anew. That it cannot be drawn is said, and no reason to stop.
+    fn plot(&self) {
+        let drawn = Metrics::read(&self.folder.metrics())
+            .and_then(|records| plot::draw(&records, &self.folder.name()))
+            .and_then(|svg| charlstm::checkpoint::run::replace(&self.folder.plot(), svg.as_bytes()));
+        if let Err(e) = drawn {
+            self.say(&format!("loss.svg was not drawn: {e}"));
+        }
+    }
+}
+
+impl Observer for Reporter<'_> {
+    fn on_event(&mut self, trainer: &Trainer, event: Event<'_>) {
+        match event {
+            Event::Step(report) => self.step(trainer, report),
+            Event::Record(record) => self.record(trainer, record),
+            Event::Evaluated(record) => self.evaluated(trainer, record),
+            Event::Saved(path) if *path == self.folder.latest() => self.plot(),
+            _ => {}
+        }
+    }
+
+    fn should_stop(&mut self) -> bool {
+        self.signals.received().is_some()
+    }
+}
+
+fn bits(nats: f64) -> f64 {
+    nats / std::f64::consts::LN_2
+}

@@ -1,0 +1,240 @@
+//! From choices to settings: defaults, then the run that is resumed, then a configuration file, then flags.
+
+use std::path::{Path, PathBuf};
+
+use charlstm::data::{BUILT_IN_NAME, Encoding, TextConfig};
+use charlstm::error::{Error, Result};
+use charlstm::model::ModelConfig;
+use charlstm::train::{Saved, TrainConfig};
+
+use super::args::Choices;
+
+/// Everything a run is made of.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    pub cell: String,
+    pub layers: usize,
+    pub hidden: usize,
+    /// `None`: as `hidden`.
+    pub embed: Option<usize>,
+    pub texts: TextConfig,
+    pub train: TrainConfig,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            cell: "lstm".into(),
+            layers: 2,
+            hidden: 256,
+            embed: None,
+            texts: TextConfig::default(),
+            train: TrainConfig::default(),
+        }
+    }
+}
+
+impl Settings {
+    /// Those of a run that is resumed.
+    pub fn of_run(model: &ModelConfig, saved: &Saved) -> Self {
+        Settings {
+            cell: model.cell.clone(),
+            layers: model.layers,
+            hidden: model.hidden,
+            embed: Some(model.embed),
+            texts: saved.texts.clone(),
+            train: saved.train.clone(),
+        }
+    }
+
+    /// Puts choices over these settings.
+    pub fn choose(mut self, choices: &Choices) -> Result<Self> {
+        fn set<T: Clone>(to: &mut T, choice: &Option<T>) {
+            if let Some(value) = choice {
+                *to = value.clone();
+            }
+        }
+        fn set_some<T: Copy>(to: &mut Option<T>, choice: Option<T>) {
+            *to = choice.or(*to);
+        }
+        let c = choices;
+        set(&mut self.cell, &c.cell);
+        set(&mut self.layers, &c.layers);
+        set(&mut self.hidden, &c.hidden);
+        set_some(&mut self.embed, c.embed);
+        let train = &mut self.train;
+        set(&mut train.batch, &c.batch);
+        set(&mut train.seq_len, &c.seq_len);
+        if let Some(epochs) = c.epochs {
+            (train.epochs, train.steps) = (epochs, None);
+        }
+        set_some(&mut train.steps, c.steps);
+        set(&mut train.optimizer, &c.optimizer);
+        set(&mut train.lr, &c.lr);
+        set(&mut train.schedule, &c.schedule);
+        set(&mut train.warmup, &c.warmup);
+        set(&mut train.weight_decay, &c.weight_decay);
+        set(&mut train.clip, &c.clip);
+        set(&mut train.dropout, &c.dropout);
+        set(&mut train.seed, &c.seed);
+        set_some(&mut train.threads, c.threads);
+        set_some(&mut train.eval_every, c.eval_every);
+        set_some(&mut train.save_every, c.save_every);
+        set(&mut train.log_every, &c.log_every);
+        set_some(&mut train.patience, c.patience);
+        if !c.texts.is_empty() {
+            self.texts.texts = c.texts.iter().map(|path| whole(path)).collect::<Result<_>>()?;
+        }
+        if c.bytes {
+            self.texts.encoding = Encoding::Bytes;
+        }
+        if let Some(share) = c.val_frac {
+            (self.texts.val_frac, self.texts.val_file) = (share, None);
+        }
+        if let Some(file) = &c.val_file {
+            self.texts.val_file = Some(whole(file)?);
+        }
+        Ok(self)
+    }
+
+    /// The same as choices: what `config.toml` holds.
+    pub fn to_choices(&self) -> Choices {
+        let (train, texts) = (&self.train, &self.texts);
+        Choices {
+            texts: texts.texts.clone(),
+            cell: Some(self.cell.clone()),
+            layers: Some(self.layers),
+            hidden: Some(self.hidden),
+            embed: self.embed,
+            batch: Some(train.batch),
+            seq_len: Some(train.seq_len),
+            epochs: Some(train.epochs).filter(|_| train.steps.is_none()),
+            steps: train.steps,
+            optimizer: Some(train.optimizer),
+            lr: Some(train.lr),
+            schedule: Some(train.schedule),
+            warmup: Some(train.warmup),
+            weight_decay: Some(train.weight_decay),
+            clip: Some(train.clip),
+            dropout: Some(train.dropout),
+            seed: Some(train.seed),
+            threads: train.threads,
+            bytes: texts.encoding == Encoding::Bytes,
+            val_frac: Some(texts.val_frac).filter(|_| texts.val_file.is_none()),
+            val_file: texts.val_file.clone(),
+            eval_every: train.eval_every,
+            save_every: train.save_every,
+            log_every: Some(train.log_every),
+            patience: train.patience,
+        }
+    }
+
+    /// The model's shape; its vocabulary comes from the texts.
+    pub fn shape(&self) -> ModelConfig {
+        ModelConfig {
+            cell: self.cell.clone(),
+            layers: self.layers,
+            hidden: self.hidden,
+            embed: self.embed.unwrap_or(self.hidden),
+            vocab: 0,
+        }
+    }
+
+    /// The run's name by default: that of its first text.
+    pub fn name(&self) -> String {
+        let stem = self.texts.texts.first().and_then(|path| path.file_stem());
+        stem.map_or(BUILT_IN_NAME.into(), |stem| stem.to_string_lossy().into_owned())
+    }
+
+    /// Refuses what cannot change while a run goes on. The trainer refuses what it alone knows of.
+    pub fn must_fit(&self, run: &Settings, path: &Path) -> Result<()> {
+        let text = |settings: &Settings| settings.texts.clone();
+        let fixed = [
+            ("--cell", run.cell.clone(), self.cell.clone()),
+            ("--layers", run.layers.to_string(), self.layers.to_string()),
+            ("--hidden", run.hidden.to_string(), self.hidden.to_string()),
+            ("--embed", run.shape().embed.to_string(), self.shape().embed.to_string()),
+            ("--val-frac", text(run).val_frac.to_string(), text(self).val_frac.to_string()),
+            ("characters as", format!("{:?}", text(run).encoding), format!("{:?}", text(self).encoding)),
+        ];
+        match fixed.into_iter().find(|(_, a, b)| a != b) {
+            None => Ok(()),
+            Some((name, run, wanted)) => Err(Error::Usage(format!(
+                "{}: the run has {name} {run}, which cannot become {wanted}; leave it out, or begin a new run",
+                path.display()
+            ))),
+        }
+    }
+}
+
+/// Reads choices from a file.
+pub fn read_choices(path: &Path) -> Result<Choices> {
+    let text = std::fs::read_to_string(path).map_err(|e| Error::input(path, e))?;
+    toml::from_str(&text).map_err(|e| {
+        let line = e.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+        Error::Usage(format!("{}, line {line}: {}", path.display(), e.message().replace('\n', " ")))
+    })
+}
+
+/// Choices as the text of a file.
+pub fn write_choices(choices: &Choices) -> Result<String> {
+    let text = toml::to_string(choices).map_err(|e| Error::Internal(format!("config.toml cannot be written: {e}")))?;
+    Ok(format!("# What this run was trained with; begin another like it with: charlstm train --config FILE\n{text}"))
+}
+
+/// A path that means the same from any folder.
+fn whole(path: &Path) -> Result<PathBuf> {
+    if path.to_str().is_none() {
+        return Err(Error::Usage(format!("{}: the name is not UTF-8, so a run cannot keep it; rename it", path.display())));
+    }
+    std::path::absolute(path).map_err(|e| Error::input(path, e))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_configuration_file_comes_back_as_it_was(
+            layers in 1usize..9, embed in proptest::option::of(0usize..99), lr in 1e-6f64..1.0, seed: u32, bytes: bool,
+            steps in proptest::option::of(1u64..1000), patience in proptest::option::of(1u64..9), text in "[a-z \"'\\\\]{1,9}",
+        ) {
+            let choices = Choices {
+                texts: vec![text.into()], layers: Some(layers), embed, lr: Some(lr), seed: Some(seed.into()), bytes, steps, patience,
+                ..Choices::default()
+            };
+            let settings = Settings::default().choose(&choices).unwrap();
+            let file = write_choices(&settings.to_choices()).unwrap();
+            let again: Choices = toml::from_str(&file).unwrap();
+            prop_assert_eq!(Settings::default().choose(&again).unwrap(), settings);
+        }
+    }
+
+    #[test]
+    fn later_choices_win_and_what_is_not_chosen_stays() {
+        let file = Choices { layers: Some(3), steps: Some(50), ..Choices::default() };
+        let flags = Choices { layers: Some(4), epochs: Some(7), ..Choices::default() };
+        let settings = Settings::default().choose(&file).unwrap().choose(&flags).unwrap();
+        assert_eq!((settings.layers, settings.hidden), (4, 256));
+        assert_eq!((settings.train.epochs, settings.train.steps), (7, None));
+    }
+
+    #[test]
+    fn a_mistake_in_a_file_is_named_with_its_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("c.toml");
+        std::fs::write(&path, "layers = 2\nhiden = 5\n").unwrap();
+        let message = read_choices(&path).unwrap_err().to_string();
+        assert!(message.contains("line 2") && message.contains("hiden"), "{message}");
+    }
+
+    #[test]
+    fn what_cannot_change_is_refused_with_both_values() {
+        let run = Settings::default();
+        let other = Settings { hidden: 300, ..run.clone() };
+        let message = other.must_fit(&run, Path::new("x")).unwrap_err().to_string();
+        assert!(message.contains("--hidden 256") && message.contains("300"), "{message}");
+    }
+}

@@ -1,0 +1,69 @@
+//! Where text goes: what was asked for to stdout, everything else to stderr.
+
+use std::io::{self, IsTerminal, Write};
+
+use anstream::{AutoStream, ColorChoice};
+use charlstm::error::{Error, Result};
+use owo_colors::OwoColorize;
+
+use super::args::{Common, When};
+
+/// The two outputs and how much is said.
+pub struct Terminal {
+    color: ColorChoice,
+    quiet: bool,
+    verbose: bool,
+}
+
+impl Terminal {
+    pub fn new(common: &Common) -> Self {
+        let color = match common.color {
+            When::Auto => ColorChoice::Auto,
+            When::Always => ColorChoice::Always,
+            When::Never => ColorChoice::Never,
+        };
+        Terminal { color, quiet: common.quiet, verbose: common.verbose }
+    }
+
+    /// Whether a live line makes sense.
+    pub fn is_live(&self) -> bool {
+        !self.quiet && io::stderr().is_terminal()
+    }
+
+    pub fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
+    /// Writes what was asked for.
+    pub fn out(&self, bytes: &[u8]) -> Result<()> {
+        let mut out = io::stdout().lock();
+        out.write_all(bytes).and_then(|()| out.flush()).map_err(|e| Error::io("standard output", e))
+    }
+
+    /// Says something, unless told to be quiet. A stderr that is closed is no reason to stop.
+    pub fn say(&self, line: &str) {
+        if !self.quiet {
+            self.write(line);
+        }
+    }
+
+    /// Says something that only those want to know who ask for more.
+    pub fn detail(&self, line: &str) {
+        if self.verbose {
+            self.write(line);
+        }
+    }
+
+    /// Says what a user should know even when quiet.
+    pub fn warn(&self, line: &str) {
+        self.write(&format!("{} {line}", "warning:".yellow().bold()));
+    }
+
+    pub fn error(&self, line: &str) {
+        self.write(&format!("{} {line}", "error:".red().bold()));
+    }
+
+    fn write(&self, line: &str) {
+        let _ = writeln!(AutoStream::new(io::stderr(), self.color), "{line}");
+    }
+}

@@ -1,0 +1,206 @@
+//! `charlstm train`.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use charlstm::checkpoint::run::{self, Found, RUNS, RunLock};
+use charlstm::checkpoint::{Frame, RunFolder, model};
+use charlstm::data::{TextConfig, Texts};
+use charlstm::error::{Error, Result};
+use charlstm::kernels::isa;
+use charlstm::train::{Keep, Outcome, Progress, Saved, Trainer, fit};
+
+use super::args::TrainArgs;
+use super::progress::Reporter;
+use super::settings::{Settings, read_choices, write_choices};
+use super::signals::Signals;
+use super::terminal::Terminal;
+
+/// A run about to train.
+struct Ready {
+    folder: RunFolder,
+    _lock: RunLock,
+    trainer: Trainer,
+    texts: TextConfig,
+    elapsed_s: f64,
+}
+
+pub fn run(args: TrainArgs, terminal: &Terminal) -> Result<ExitCode> {
+    let ready = match &args.resume {
+        Some(given) => resume(&args, given.as_deref(), terminal)?,
+        None => begin(&args, terminal)?,
+    };
+    let Ready { folder, _lock, mut trainer, texts, elapsed_s } = ready;
+    let (step, total) = (trainer.progress().step, trainer.total_steps());
+    if step >= total {
+        let more = format!("go on with: charlstm train --resume {} --epochs N", folder.path().display());
+        terminal.say(&format!("All {total} steps are made already; {more}"));
+        return Ok(ExitCode::SUCCESS);
+    }
+    introduce(&trainer, &folder, terminal);
+    let signals = Signals::listen()?;
+    let mut reporter = Reporter::new(terminal, &trainer, &folder, signals.clone());
+    let keep = Keep { folder: &folder, texts: &texts, elapsed_s };
+    let outcome = fit(&mut trainer, Some(keep), args.stop_at, &mut reporter);
+    reporter.finish();
+    let outcome = outcome.map_err(|e| with_last_checkpoint(e, &folder))?;
+    conclude(&trainer, &folder, outcome, terminal);
+    Ok(match (outcome, signals.received()) {
+        (Outcome::Stopped, Some(code)) => ExitCode::from(code),
+        _ => ExitCode::SUCCESS,
+    })
+}
+
+/// A new run.
+fn begin(args: &TrainArgs, terminal: &Terminal) -> Result<Ready> {
+    let settings = chosen(Settings::default(), args)?;
+    settings.train.validate()?;
+    let folder = match own_folder(args)? {
+        Some(folder) => folder,
+        None => RunFolder::new(Path::new(RUNS).join(settings.name())),
+    };
+    let lock = folder.lock()?;
+    if folder.has_run() && !args.overwrite {
+        let problem = "there is a run in it; go on with it by --resume, replace it by --overwrite, or choose another --name";
+        return Err(Error::cannot_create(folder.path(), problem));
+    }
+    let texts = open(&settings.texts, terminal)?;
+    let trainer = Trainer::new(texts, &settings.shape(), settings.train.clone())?;
+    clear(&folder)?;
+    run::replace(&folder.config(), write_choices(&settings.to_choices())?.as_bytes())?;
+    Ok(Ready { folder, _lock: lock, trainer, texts: settings.texts, elapsed_s: 0.0 })
+}
+
+/// A run that goes on.
+fn resume(args: &TrainArgs, given: Option<&Path>, terminal: &Terminal) -> Result<Ready> {
+    let folder = match (given, own_folder(args)?) {
+        (None, Some(folder)) => folder,
+        (given, _) => match run::find(given, Path::new(RUNS))? {
+            Found::Run(folder) => folder,
+            Found::File(path) => RunFolder::new(path.parent().unwrap_or(Path::new(".")).to_path_buf()),
+        },
+    };
+    let path = folder.latest();
+    if !path.exists() {
+        return Err(Error::Missing(format!("{}: there is no run to go on with", path.display())));
+    }
+    let lock = folder.lock()?;
+    let frame = Frame::read(&path)?;
+    let saved = Saved::read(&frame)?;
+    let before = Settings::of_run(model::read(&frame)?.0.config(), &saved);
+    let settings = chosen(before.clone(), args)?;
+    settings.must_fit(&before, &path)?;
+    let texts = open(&settings.texts, terminal)?;
+    if args.allow_corpus_change && texts.identity() != saved.identity {
+        terminal.warn("the text is another than before: the epoch at hand begins anew");
+    }
+    let trainer = Trainer::resume(&frame, texts, settings.train.clone(), args.allow_corpus_change)?;
+    let total = |train: &charlstm::train::TrainConfig| train.total_steps(trainer.steps_per_epoch());
+    if total(&saved.train) != trainer.total_steps() {
+        terminal.say(&format!(
+            "The run is now {} steps long instead of {}; its learning rate follows the new length",
+            trainer.total_steps(),
+            total(&saved.train)
+        ));
+    }
+    let Progress { step, .. } = *trainer.progress();
+    terminal.say(&format!("Going on from step {step} of {}", trainer.total_steps()));
+    run::replace(&folder.config(), write_choices(&settings.to_choices())?.as_bytes())?;
+    Ok(Ready { folder, _lock: lock, trainer, texts: settings.texts, elapsed_s: saved.elapsed_s })
+}
+
+fn chosen(settings: Settings, args: &TrainArgs) -> Result<Settings> {
+    let settings = match &args.config {
+        Some(path) => settings.choose(&read_choices(path)?)?,
+        None => settings,
+    };
+    settings.choose(&args.choices)
+}
+
+/// The folder that `--out` or `--name` gives.
+fn own_folder(args: &TrainArgs) -> Result<Option<RunFolder>> {
+    let plain = |name: &String| !name.is_empty() && !name.contains(['/', '\\']) && name != "." && name != "..";
+    match (&args.out, &args.name) {
+        (Some(out), _) => Ok(Some(RunFolder::new(out))),
+        (None, Some(name)) if plain(name) => Ok(Some(RunFolder::new(PathBuf::from(RUNS).join(name)))),
+        (None, Some(name)) => Err(Error::Usage(format!("--name {name:?} is not a name; for a folder use --out"))),
+        (None, None) => Ok(None),
+    }
+}
+
+fn open(config: &TextConfig, terminal: &Terminal) -> Result<Texts> {
+    if config.texts.is_empty() {
+        terminal.say("No text was named: learning from the built-in book of fables");
+    }
+    let texts = Texts::open(config)?;
+    texts.notes().for_each(|note| terminal.say(&format!("note: {note}")));
+    Ok(texts)
+}
+
+/// Removes what a run that is replaced has left.
+fn clear(folder: &RunFolder) -> Result<()> {
+    for path in [folder.best(), folder.latest(), folder.metrics(), folder.plot()] {
+        match std::fs::remove_file(&path) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(Error::io(path, e)),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn introduce(trainer: &Trainer, folder: &RunFolder, terminal: &Terminal) {
+    let (model, texts) = (trainer.model(), trainer.texts());
+    let (corpus, part) = texts.training();
+    let shape = model.config();
+    terminal.say(&format!(
+        "Text: {} characters to train on, {} held out, {} distinct ({})",
+        part.len(),
+        texts.held_out().map_or(0, |(_, part)| part.len()),
+        texts.vocab().len(),
+        corpus.name().display()
+    ));
+    terminal.say(&format!(
+        "Model: {} x {} {}, {} parameters; {} steps of {} x {} characters",
+        shape.layers,
+        shape.hidden,
+        shape.cell,
+        model.layout().len(),
+        trainer.total_steps(),
+        trainer.config().batch,
+        trainer.config().seq_len
+    ));
+    terminal.say(&format!("Run: {}", folder.path().display()));
+    terminal.detail(&format!("Engine: {} on {} threads", isa::isa().name(), trainer.threads()));
+}
+
+fn conclude(trainer: &Trainer, folder: &RunFolder, outcome: Outcome, terminal: &Terminal) {
+    let progress = trainer.progress();
+    if let Some((loss, step)) = progress.best {
+        let bits = loss / std::f64::consts::LN_2;
+        terminal.say(&format!("Best held-out loss: {loss:.4} nats, {bits:.4} bits per character (step {step})"));
+    }
+    if progress.skipped > 0 {
+        terminal.warn(&format!("{} steps were skipped: their loss or gradient was not finite", progress.skipped));
+    }
+    let at = folder.path().display();
+    match outcome {
+        Outcome::Finished => terminal.say(&format!("Done. Write with it: charlstm sample {at} --temp 0.8")),
+        Outcome::OutOfPatience => terminal.say(&format!(
+            "Stopped at step {}: {} evaluations without a better held-out loss. Write with it: charlstm sample {at}",
+            progress.step, progress.since_best
+        )),
+        Outcome::StoppedAt | Outcome::Stopped => {
+            terminal.say(&format!("Saved at step {}. Go on with: charlstm train --resume {at}", progress.step));
+        }
+    }
+}
+
+/// A run that diverges says what is left of it.
+fn with_last_checkpoint(error: Error, folder: &RunFolder) -> Error {
+    match error {
+        Error::Diverged(problem) if folder.has_run() => {
+            Error::Diverged(format!("{problem}. The last good checkpoint is {}", folder.model().display()))
+        }
+        other => other,
+    }
+}

@@ -1,0 +1,179 @@
+//! The loop of a run: steps, records, evaluations, checkpoints.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use super::metrics::{EvalRecord, Metrics, Record, TrainRecord};
+use super::observer::{Event, Observer};
+use super::trainer::Trainer;
+use crate::checkpoint::RunFolder;
+use crate::data::TextConfig;
+use crate::error::Result;
+
+/// Why a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// All its steps are made.
+    Finished,
+    /// The step to stop at is reached.
+    StoppedAt,
+    /// The held-out loss has not improved for as many evaluations as patience allows.
+    OutOfPatience,
+    /// The observer asked for it.
+    Stopped,
+}
+
+/// Where a run is kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Keep<'a> {
+    /// Its folder, which the caller holds.
+    pub folder: &'a RunFolder,
+    /// Where its texts are, for resuming.
+    pub texts: &'a TextConfig,
+    /// Seconds it has trained before.
+    pub elapsed_s: f64,
+}
+
+/// Trains until the run ends. With `keep`, checkpoints and metrics go to its folder; without, nothing is written.
+///
+/// # Errors
+/// What stepping, scoring and saving can fail with. Nothing that was saved before is lost.
+pub fn fit(
+    trainer: &mut Trainer,
+    keep: Option<Keep<'_>>,
+    stop_at: Option<u64>,
+    observer: &mut dyn Observer,
+) -> Result<Outcome> {
+    let metrics = keep.map(|keep| Metrics::open(&keep.folder.metrics(), trainer.progress().step)).transpose()?;
+    let mut run = Run { trainer, keep, metrics, observer, begun: Instant::now(), interval: Interval::default() };
+    let outcome = run.steps(stop_at)?;
+    run.record()?;
+    run.save()?;
+    Ok(outcome)
+}
+
+struct Run<'a> {
+    trainer: &'a mut Trainer,
+    keep: Option<Keep<'a>>,
+    metrics: Option<Metrics>,
+    observer: &'a mut dyn Observer,
+    begun: Instant,
+    interval: Interval,
+}
+
+/// What has gathered since the last record.
+#[derive(Default)]
+struct Interval {
+    loss: f64,
+    losses: u32,
+    chars: u64,
+    time: Duration,
+    lr: f64,
+    grad_norm: f64,
+}
+
+impl Run<'_> {
+    fn steps(&mut self, stop_at: Option<u64>) -> Result<Outcome> {
+        let (total, epoch) = (self.trainer.total_steps(), self.trainer.steps_per_epoch());
+        let config = self.trainer.config().clone();
+        let due = |every: Option<u64>, step: u64| step.checked_rem(every.unwrap_or(epoch)) == Some(0);
+        while self.trainer.progress().step < total {
+            let step = self.trainer.progress().step;
+            if stop_at.is_some_and(|at| step >= at) {
+                return Ok(Outcome::StoppedAt);
+            }
+            if self.trainer.is_out_of_patience() {
+                return Ok(Outcome::OutOfPatience);
+            }
+            if self.observer.should_stop() {
+                return Ok(Outcome::Stopped);
+            }
+            self.step()?;
+            let step = step + 1;
+            if due(Some(config.log_every), step) {
+                self.record()?;
+            }
+            if due(config.eval_every, step) || (step == total && config.eval_every != Some(0)) {
+                self.evaluate()?;
+            }
+            if step < total && due(config.save_every, step) {
+                self.save()?;
+            }
+        }
+        Ok(Outcome::Finished)
+    }
+
+    fn step(&mut self) -> Result<()> {
+        let begun = Instant::now();
+        let report = self.trainer.step()?;
+        self.interval.time += begun.elapsed();
+        self.interval.chars += report.chars;
+        (self.interval.lr, self.interval.grad_norm) = (report.lr, report.grad_norm);
+        if !report.skipped {
+            self.interval.loss += report.loss;
+            self.interval.losses += 1;
+        }
+        self.observer.on_event(self.trainer, Event::Step(&report));
+        Ok(())
+    }
+
+    fn record(&mut self) -> Result<()> {
+        let Interval { loss, losses, chars, time, lr, grad_norm } = std::mem::take(&mut self.interval);
+        if chars == 0 {
+            return Ok(());
+        }
+        let record = TrainRecord {
+            step: self.trainer.progress().step,
+            epoch: self.trainer.epochs(),
+            loss: (losses > 0).then(|| loss / f64::from(losses)),
+            lr,
+            grad_norm: Some(grad_norm).filter(|norm| norm.is_finite()),
+            chars_per_s: chars as f64 / time.as_secs_f64().max(1e-9),
+            elapsed_s: self.elapsed(),
+        };
+        self.observer.on_event(self.trainer, Event::Record(&record));
+        self.push(Record::Train(record))
+    }
+
+    fn evaluate(&mut self) -> Result<()> {
+        let Some(loss) = self.trainer.held_out()? else { return Ok(()) };
+        let best = self.trainer.judge(loss.nats());
+        let finite = |x: f64| Some(x).filter(|x| x.is_finite());
+        let record = EvalRecord {
+            step: self.trainer.progress().step,
+            epoch: self.trainer.epochs(),
+            loss: finite(loss.nats()),
+            bpc: finite(loss.bits()),
+            best,
+            elapsed_s: self.elapsed(),
+        };
+        if let Some(keep) = self.keep.filter(|_| best) {
+            let sections = self.trainer.weights_sections(keep.texts, self.elapsed())?;
+            self.write(&keep.folder.best(), &sections)?;
+        }
+        self.observer.on_event(self.trainer, Event::Evaluated(&record));
+        self.push(Record::Eval(record))
+    }
+
+    fn save(&mut self) -> Result<()> {
+        let Some(keep) = self.keep else { return Ok(()) };
+        let sections = self.trainer.sections(keep.texts, self.elapsed())?;
+        self.write(&keep.folder.latest(), &sections)
+    }
+
+    fn write(&mut self, path: &Path, sections: &[(&str, Vec<u8>)]) -> Result<()> {
+        if let Some(keep) = self.keep {
+            keep.folder.save(path, sections)?;
+            self.observer.on_event(self.trainer, Event::Saved(path));
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, record: Record) -> Result<()> {
+        self.metrics.as_mut().map_or(Ok(()), |metrics| metrics.push(&record))
+    }
+
+    fn elapsed(&self) -> f64 {
+        self.keep.map_or(0.0, |keep| keep.elapsed_s) + self.begun.elapsed().as_secs_f64()
+    }
+}

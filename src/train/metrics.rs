@@ -1,0 +1,150 @@
+//! `metrics.jsonl`: a record a line.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::checkpoint::run;
+use crate::error::{Error, Result};
+
+/// The training loss over the steps since the record before.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TrainRecord {
+    /// Steps so far.
+    pub step: u64,
+    /// Epochs so far.
+    pub epoch: f64,
+    /// The mean loss, in nats per character; none where every step was skipped.
+    pub loss: Option<f64>,
+    /// The learning rate of the last step.
+    pub lr: f64,
+    /// The global norm of the last step's gradients, before clipping.
+    pub grad_norm: Option<f64>,
+    /// Characters per second; evaluation and saving left out.
+    pub chars_per_s: f64,
+    /// Seconds since the run began, all its parts added up.
+    pub elapsed_s: f64,
+}
+
+/// A held-out loss.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EvalRecord {
+    /// Steps so far.
+    pub step: u64,
+    /// Epochs so far.
+    pub epoch: f64,
+    /// The loss in nats per character; none where it is not finite.
+    pub loss: Option<f64>,
+    /// The same in bits.
+    pub bpc: Option<f64>,
+    /// Whether it is the lowest so far.
+    pub best: bool,
+    /// Seconds since the run began, all its parts added up.
+    pub elapsed_s: f64,
+}
+
+/// A line of `metrics.jsonl`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum Record {
+    /// A training loss.
+    Train(TrainRecord),
+    /// A held-out loss.
+    Eval(EvalRecord),
+}
+
+impl Record {
+    fn step(&self) -> u64 {
+        match self {
+            Record::Train(record) => record.step,
+            Record::Eval(record) => record.step,
+        }
+    }
+}
+
+/// The file, open for more records.
+#[derive(Debug)]
+pub struct Metrics {
+    path: PathBuf,
+    file: File,
+}
+
+impl Metrics {
+    /// Opens the file and drops what is in it beyond `step`: all of it for a run at its beginning.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn open(path: &Path, step: u64) -> Result<Self> {
+        let mut kept = Vec::new();
+        if step > 0 {
+            for record in Self::read(path)?.iter().filter(|record| record.step() <= step) {
+                push_line(&mut kept, record)?;
+            }
+        }
+        run::replace(path, &kept)?;
+        let file = File::options().append(true).open(path).map_err(|e| Error::io(path, e))?;
+        Ok(Metrics { path: path.into(), file })
+    }
+
+    /// Adds a record.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn push(&mut self, record: &Record) -> Result<()> {
+        let mut line = Vec::new();
+        push_line(&mut line, record)?;
+        self.file.write_all(&line).map_err(|e| Error::io(&self.path, e))
+    }
+
+    /// The records of a file; a line that is none, such as one that a crash cut, is passed over. No file: no records.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn read(path: &Path) -> Result<Vec<Record>> {
+        let file = match File::open(path) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            other => other.map_err(|e| Error::io(path, e))?,
+        };
+        let lines = BufReader::new(file).split(b'\n').collect::<Result<Vec<_>, _>>().map_err(|e| Error::io(path, e))?;
+        Ok(lines.iter().filter_map(|line| serde_json::from_slice(line).ok()).collect())
+    }
+}
+
+fn push_line(to: &mut Vec<u8>, record: &Record) -> Result<()> {
+    serde_json::to_writer(&mut *to, record).map_err(|e| Error::Internal(format!("a record cannot be written: {e}")))?;
+    to.push(b'\n');
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(step: u64) -> Record {
+        Record::Eval(EvalRecord { step, epoch: 0.5, loss: Some(1.5), bpc: None, best: true, elapsed_s: 1.0 })
+    }
+
+    #[test]
+    fn records_beyond_the_checkpoint_and_half_a_line_are_dropped() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("metrics.jsonl");
+        let mut metrics = Metrics::open(&path, 0).unwrap();
+        (1..=5).for_each(|step| metrics.push(&record(step)).unwrap());
+        metrics.file.write_all(b"{\"kind\":\"ev").unwrap();
+        let mut metrics = Metrics::open(&path, 3).unwrap();
+        metrics.push(&record(4)).unwrap();
+        assert_eq!(Metrics::read(&path).unwrap(), (1..=4).map(record).collect::<Vec<_>>());
+        Metrics::open(&path, 0).unwrap();
+        assert_eq!(Metrics::read(&path).unwrap(), []);
+    }
+
+    #[test]
+    fn a_line_is_as_documented() {
+        let mut line = Vec::new();
+        push_line(&mut line, &record(7)).unwrap();
+        let wanted = r#"{"kind":"eval","step":7,"epoch":0.5,"loss":1.5,"bpc":null,"best":true,"elapsed_s":1.0}"#;
+        assert_eq!(String::from_utf8(line).unwrap().trim_end(), wanted);
+    }
+}

@@ -1,0 +1,39 @@
+//! What a caller is told while a run goes on.
+
+use std::path::Path;
+
+use super::metrics::{EvalRecord, TrainRecord};
+use super::trainer::{StepReport, Trainer};
+
+/// Something that happened.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// A step was made.
+    Step(&'a StepReport),
+    /// A record of the training loss was due.
+    Record(&'a TrainRecord),
+    /// The held-out text was scored.
+    Evaluated(&'a EvalRecord),
+    /// A checkpoint was written.
+    Saved(&'a Path),
+}
+
+/// Is told what happens, and may ask for the end.
+pub trait Observer {
+    /// Called for every event, between steps.
+    fn on_event(&mut self, trainer: &Trainer, event: Event<'_>);
+
+    /// Asked after every step: whether to save and stop.
+    fn should_stop(&mut self) -> bool {
+        false
+    }
+}
+
+/// Looks away.
+#[derive(Clone, Copy, Debug)]
+pub struct Silent;
+
+impl Observer for Silent {
+    fn on_event(&mut self, _: &Trainer, _: Event<'_>) {}
+}

@@ -1,0 +1,191 @@
+//! The training state in a checkpoint.
+//!
+//! | section | holds | in `state_hash` |
+//! |---|---|---|
+//! | `model`, `weights` | see [`checkpoint::model`](crate::checkpoint::model) | weights |
+//! | `progress` | [`Progress`] in bincode | yes |
+//! | `run` | [`Saved`] in bincode: configuration, texts, clock | what decides the next steps |
+//! | `moments.0`, `moments.1` | the optimizer's arenas | yes |
+//! | `state` | the carried states `(B, layers * states * H)` | yes |
+
+use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::Xxh3;
+
+use super::config::TrainConfig;
+use super::trainer::{Progress, Trainer};
+use crate::checkpoint::{Frame, format, model};
+use crate::data::{TextConfig, TextIdentity, Texts};
+use crate::error::{Error, Result};
+
+const PROGRESS: &str = "progress";
+const RUN: &str = "run";
+const MOMENTS: [&str; 2] = ["moments.0", "moments.1"];
+const STATE: &str = "state";
+
+/// How a run was set up, and its clock.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Saved {
+    /// How it trains.
+    pub train: TrainConfig,
+    /// Where its texts are.
+    pub texts: TextConfig,
+    /// What they are known by.
+    pub identity: TextIdentity,
+    /// Seconds it has trained.
+    pub elapsed_s: f64,
+}
+
+impl Saved {
+    /// The set-up of the run that a checkpoint belongs to.
+    ///
+    /// # Errors
+    /// [`Error::Checkpoint`].
+    pub fn read(frame: &Frame) -> Result<Self> {
+        frame.value(RUN)
+    }
+}
+
+impl Progress {
+    /// How far the run had come when a checkpoint was written.
+    ///
+    /// # Errors
+    /// [`Error::Checkpoint`].
+    pub fn read(frame: &Frame) -> Result<Self> {
+        frame.value(PROGRESS)
+    }
+}
+
+impl Trainer {
+    /// The sections of `best.ckpt`: the model and how it came about.
+    ///
+    /// # Errors
+    /// [`Error::Diverged`] where a number is not finite: that is never written.
+    pub fn weights_sections(&self, texts: &TextConfig, elapsed_s: f64) -> Result<Vec<(&'static str, Vec<u8>)>> {
+        if let Some(name) = self.model.layout().not_finite(&self.model.weights) {
+            return Err(diverged(name));
+        }
+        let saved = Saved {
+            train: self.config.clone(),
+            texts: texts.clone(),
+            identity: self.texts.identity(),
+            elapsed_s,
+        };
+        let mut sections = model::sections(&self.model, self.texts.vocab())?;
+        sections.push((PROGRESS, format::value(&self.progress)?));
+        sections.push((RUN, format::value(&saved)?));
+        Ok(sections)
+    }
+
+    /// The sections of `latest.ckpt`: everything needed to go on.
+    ///
+    /// # Errors
+    /// [`Error::Diverged`] where a number is not finite: that is never written.
+    pub fn sections(&self, texts: &TextConfig, elapsed_s: f64) -> Result<Vec<(&'static str, Vec<u8>)>> {
+        let mut sections = self.weights_sections(texts, elapsed_s)?;
+        for (name, moments) in MOMENTS.into_iter().zip(&self.moments) {
+            if self.model.layout().not_finite(moments).is_some() {
+                return Err(diverged(name));
+            }
+            sections.push((name, format::floats(moments)));
+        }
+        let states: Vec<f32> = self.step.states().flatten().copied().collect();
+        sections.push((STATE, format::floats(&states)));
+        Ok(sections)
+    }
+
+    /// A run as a checkpoint left it. `config` may differ from the saved one in what may change; `texts` must be the same text,
+    /// unless `allow_change`: then the epoch at hand begins anew.
+    ///
+    /// # Errors
+    /// [`Error::Checkpoint`] where the checkpoint is not complete, [`Error::Corpus`] where the text is another.
+    pub fn resume(frame: &Frame, mut texts: Texts, config: TrainConfig, allow_change: bool) -> Result<Self> {
+        if !frame.has(STATE) {
+            return Err(frame.error("it holds weights only; a run resumes from its latest.ckpt"));
+        }
+        let (model, vocab) = model::read(frame)?;
+        texts.adopt(&vocab)?;
+        let (saved, mut progress) = (Saved::read(frame)?, Progress::read(frame)?);
+        same_shape(frame, &saved.train, &config)?;
+        let same_text = saved.identity == texts.identity();
+        if !same_text && !allow_change {
+            return Err(Error::corpus(texts.training().0.name(), changed(&saved.identity, &texts.identity())));
+        }
+        if !same_text {
+            progress.position = 0;
+        }
+        let mut moments = vec![vec![0.0; model.layout().len()]; config.optimizer.moments()];
+        for (name, moments) in MOMENTS.into_iter().zip(&mut moments) {
+            frame.floats(name, moments)?;
+        }
+        let mut states = vec![0.0; model.state_len() * config.batch];
+        frame.floats(STATE, &mut states)?;
+        let mut trainer = Trainer::with(texts, model, moments, config, progress)?;
+        if trainer.progress.position > trainer.streams.len() as u64 {
+            return Err(frame.error("its position is beyond the end of the text"));
+        }
+        if same_text {
+            let mut rest = &states[..];
+            for state in trainer.step.states_mut() {
+                let (these, others) = rest.split_at(state.len());
+                state.copy_from_slice(these);
+                rest = others;
+            }
+        }
+        Ok(trainer)
+    }
+}
+
+fn diverged(name: &str) -> Error {
+    Error::Diverged(format!("training diverged: {name} is no longer finite, so it is not saved; try a lower --lr"))
+}
+
+fn changed(saved: &TextIdentity, found: &TextIdentity) -> String {
+    let (what, a, b) = match (&saved.held_out, &found.held_out) {
+        (a, b) if saved.text == found.text => ("held-out text", a.as_ref(), b.as_ref()),
+        _ => ("text", Some(&saved.text), Some(&found.text)),
+    };
+    let name = |identity: Option<&crate::data::Identity>| match identity {
+        Some(identity) => format!("{} bytes, hash {:032x}", identity.bytes, identity.hash),
+        None => "none".into(),
+    };
+    format!(
+        "the {what} is not the one this run was trained on ({}; now {}); bring it back, or go on with --allow-corpus-change",
+        name(a),
+        name(b)
+    )
+}
+
+/// Refuses a change of what cannot change while a run goes on.
+fn same_shape(frame: &Frame, saved: &TrainConfig, wanted: &TrainConfig) -> Result<()> {
+    let fixed: [(&str, String, String); 4] = [
+        ("batch", saved.batch.to_string(), wanted.batch.to_string()),
+        ("seq-len", saved.seq_len.to_string(), wanted.seq_len.to_string()),
+        ("seed", saved.seed.to_string(), wanted.seed.to_string()),
+        ("optimizer", format!("{:?}", saved.optimizer), format!("{:?}", wanted.optimizer)),
+    ];
+    match fixed.into_iter().find(|(_, a, b)| a != b) {
+        None => Ok(()),
+        Some((name, saved, wanted)) => Err(Error::Usage(format!(
+            "{}: the run has --{name} {}, which cannot become {} on the way",
+            frame.path().display(),
+            saved.to_lowercase(),
+            wanted.to_lowercase()
+        ))),
+    }
+}
+
+/// XXH3 (128 bits) of the whole training state: weights, moments, carried states, progress, and what decides the next steps.
+/// Paths, threads, clocks and totals are left out, so that two runs that will go on alike have the same hash.
+///
+/// # Errors
+/// [`Error::Checkpoint`] where the checkpoint holds weights only.
+pub fn state_hash(frame: &Frame) -> Result<u128> {
+    let TrainConfig { seed, lr, schedule, warmup, weight_decay, clip, dropout, patience, .. } = Saved::read(frame)?.train;
+    let mut hasher = Xxh3::new();
+    hasher.update(&format::value(&(seed, lr, schedule, warmup, weight_decay, clip, dropout, patience))?);
+    let moments = MOMENTS.into_iter().filter(|name| frame.has(name));
+    for name in ["weights", PROGRESS, STATE].into_iter().chain(moments) {
+        hasher.update(frame.section(name)?);
+    }
+    Ok(hasher.digest128())
+}

@@ -1,0 +1,234 @@
+//! The whole state of a run.
+
+use rayon::{ThreadPool, ThreadPoolBuilder};
+use serde::{Deserialize, Serialize};
+
+use super::config::TrainConfig;
+use super::step::Step;
+use crate::data::{Streams, Texts};
+use crate::error::{Error, Result};
+use crate::layers::dropout::Dropout;
+use crate::model::{CharLm, ModelConfig, Window};
+use crate::optim::{Update, clip_scale, learning_rate};
+use crate::score::{self, Loss};
+
+/// Steps without a finite loss and gradient, one after another, that end a run.
+pub const MOST_SKIPPED_IN_A_ROW: u64 = 5;
+
+/// How far a run has come. A checkpoint holds it and `state_hash` covers it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Windows that were trained on (or skipped).
+    pub step: u64,
+    /// Epochs that are complete.
+    pub epoch: u64,
+    /// Characters that every stream has given in this epoch.
+    pub position: u64,
+    /// Updates of the weights.
+    pub updates: u64,
+    /// Steps that were skipped, their loss or gradient not being finite.
+    pub skipped: u64,
+    /// Of these, the last ones in a row.
+    pub skipped_in_a_row: u64,
+    /// The training loss of the last step, in nats.
+    pub loss: Option<f64>,
+    /// The last held-out loss, in nats.
+    pub held_out: Option<f64>,
+    /// The lowest held-out loss, in nats, and the step it was measured at.
+    pub best: Option<(f64, u64)>,
+    /// Evaluations since then.
+    pub since_best: u64,
+}
+
+/// What a step did.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StepReport {
+    /// The mean loss of the window, in nats per character, before the update.
+    pub loss: f64,
+    /// The global norm of the gradients, before clipping.
+    pub grad_norm: f64,
+    /// The learning rate.
+    pub lr: f64,
+    /// Characters that were predicted.
+    pub chars: u64,
+    /// Whether the update was left out because the loss or the gradient was not finite.
+    pub skipped: bool,
+}
+
+/// A run: texts, model, optimizer state, streams and their carried states.
+#[derive(Debug)]
+pub struct Trainer {
+    pub(super) config: TrainConfig,
+    pub(super) texts: Texts,
+    pub(super) model: CharLm<f32>,
+    pub(super) moments: Vec<Vec<f32>>,
+    pub(super) step: Step<f32>,
+    pub(super) streams: Streams,
+    pub(super) progress: Progress,
+    window: Window,
+    pool: ThreadPool,
+}
+
+impl Trainer {
+    /// A run at its beginning: fresh weights of the shape `shape`, whose vocabulary is that of the texts.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for a choice out of range, [`Error::Corpus`] for a text shorter than a window of every stream.
+    pub fn new(texts: Texts, shape: &ModelConfig, config: TrainConfig) -> Result<Self> {
+        let shape = ModelConfig { vocab: texts.vocab().len(), ..shape.clone() };
+        let model = CharLm::init(&shape, config.seed)?;
+        let moments = vec![vec![0.0; model.layout().len()]; config.optimizer.moments()];
+        Self::with(texts, model, moments, config, Progress::default())
+    }
+
+    pub(super) fn with(
+        texts: Texts,
+        model: CharLm<f32>,
+        moments: Vec<Vec<f32>>,
+        config: TrainConfig,
+        progress: Progress,
+    ) -> Result<Self> {
+        config.validate()?;
+        let (corpus, part) = texts.training();
+        let window = config.batch * config.seq_len;
+        if part.len() <= window {
+            let problem = format!(
+                "{} characters to train on, but --batch {} x --seq-len {} needs over {window}; choose smaller ones",
+                part.len(),
+                config.batch,
+                config.seq_len
+            );
+            return Err(Error::corpus(corpus.name(), problem));
+        }
+        let streams = Streams::new(corpus, part, config.batch, progress.position as usize);
+        let step = Step::new(&model, config.batch, config.seq_len);
+        let threads = config.threads.unwrap_or(0);
+        let pool = ThreadPoolBuilder::new().num_threads(threads).build();
+        let pool = pool.map_err(|e| Error::Usage(format!("{threads} threads cannot be started: {e}")))?;
+        Ok(Trainer { config, texts, model, moments, step, streams, progress, window: Window::default(), pool })
+    }
+
+    /// How it trains.
+    pub fn config(&self) -> &TrainConfig {
+        &self.config
+    }
+    /// What it trains on.
+    pub fn texts(&self) -> &Texts {
+        &self.texts
+    }
+    /// The model.
+    pub fn model(&self) -> &CharLm<f32> {
+        &self.model
+    }
+    /// How far it has come.
+    pub fn progress(&self) -> &Progress {
+        &self.progress
+    }
+    /// Threads that it uses.
+    pub fn threads(&self) -> usize {
+        self.pool.current_num_threads()
+    }
+    /// Steps of an epoch.
+    pub fn steps_per_epoch(&self) -> u64 {
+        self.streams.len().div_ceil(self.config.seq_len) as u64
+    }
+    /// Steps of the whole run.
+    pub fn total_steps(&self) -> u64 {
+        self.config.total_steps(self.steps_per_epoch())
+    }
+    /// Epochs so far, the one at hand in part.
+    pub fn epochs(&self) -> f64 {
+        self.progress.step as f64 / self.steps_per_epoch() as f64
+    }
+
+    /// Trains on the next window.
+    ///
+    /// # Errors
+    /// [`Error::Corpus`] where the text was changed underneath, [`Error::Diverged`] after several steps in a row whose loss or
+    /// gradient was not finite.
+    pub fn step(&mut self) -> Result<StepReport> {
+        self.read_window()?;
+        let total = self.total_steps();
+        let (config, progress) = (&self.config, &mut self.progress);
+        let lr = learning_rate(config.schedule, config.lr, config.warmup, progress.step, total);
+        let dropout = Dropout { rate: config.dropout, seed: config.seed, step: progress.step };
+        let dropout = Some(dropout).filter(|dropout| dropout.rate > 0.0);
+        let (step, model, moments, window) = (&mut self.step, &mut self.model, &mut self.moments, &self.window);
+        let (loss, grad_norm, skipped) = self.pool.install(|| {
+            let loss = step.run(model, window, dropout);
+            let norm = step.norm();
+            let skipped = !(loss.is_finite() && norm.is_finite());
+            if !skipped {
+                let scale = clip_scale(norm, config.clip);
+                let number = progress.updates + 1;
+                let update = Update { lr, weight_decay: config.weight_decay, scale, number };
+                step.update(model, moments, config.optimizer, update);
+            }
+            (loss, norm, skipped)
+        });
+        progress.step += 1;
+        if skipped {
+            progress.skipped += 1;
+            progress.skipped_in_a_row += 1;
+            // What is not finite may be the state, and would be carried on.
+            self.step.states_mut().for_each(|state| state.fill(0.0));
+            if progress.skipped_in_a_row >= MOST_SKIPPED_IN_A_ROW {
+                return Err(Error::Diverged(format!(
+                    "training diverged: {MOST_SKIPPED_IN_A_ROW} steps in a row, up to step {}, had a loss or gradient that \
+                     is not finite; try a lower --lr",
+                    progress.step
+                )));
+            }
+        } else {
+            progress.updates += 1;
+            progress.skipped_in_a_row = 0;
+            progress.loss = Some(loss);
+        }
+        Ok(StepReport { loss, grad_norm, lr, chars: self.window.scored() as u64, skipped })
+    }
+
+    /// The next window; at the end of an epoch the first of the next, with every state zero.
+    fn read_window(&mut self) -> Result<()> {
+        let (corpus, _) = self.texts.training();
+        if self.streams.next_steps(self.config.seq_len) == 0 {
+            self.streams.rewind(corpus);
+            self.progress.epoch += 1;
+            self.step.states_mut().for_each(|state| state.fill(0.0));
+        }
+        let steps = self.streams.next_steps(self.config.seq_len);
+        let window = &mut self.window;
+        window.clear(steps, self.config.batch);
+        let (inputs, targets, weights) = (&mut window.inputs, &mut window.targets, &mut window.weights);
+        self.streams.read(corpus, self.texts.vocab(), steps, inputs, targets, weights)?;
+        self.progress.position = self.streams.position() as u64;
+        Ok(())
+    }
+
+    /// The held-out loss; `None` where nothing is held out. Touches nothing of the training state.
+    ///
+    /// # Errors
+    /// [`Error::Corpus`] where the text was changed underneath.
+    pub fn held_out(&self) -> Result<Option<Loss>> {
+        let Some((corpus, part)) = self.texts.held_out() else { return Ok(None) };
+        self.pool.install(|| score::held_out(&self.model, corpus, self.texts.vocab(), part)).map(Some)
+    }
+
+    /// Takes note of a held-out loss; returns whether it is the lowest so far.
+    pub fn judge(&mut self, loss: f64) -> bool {
+        let progress = &mut self.progress;
+        progress.held_out = Some(loss);
+        let better = loss.is_finite() && progress.best.is_none_or(|(best, _)| loss < best);
+        if better {
+            progress.best = Some((loss, progress.step));
+            progress.since_best = 0;
+        } else {
+            progress.since_best += 1;
+        }
+        better
+    }
+
+    /// Whether patience has run out.
+    pub fn is_out_of_patience(&self) -> bool {
+        self.config.patience.is_some_and(|patience| self.progress.since_best >= patience)
+    }
+}
