@@ -1,5 +1,7 @@
 //! The numbers that PyTorch gets for the same network (`tests/golden/make.py` made them), in f64 and in f32.
 
+#![allow(clippy::unwrap_used)]
+
 use std::collections::BTreeMap;
 
 use charlstm::cells::CellReal;

@@ -55,10 +55,8 @@ pub fn temporary(path: &Path) -> PathBuf {
 /// What the disk says.
 pub fn replace(disk: &impl Disk, path: &Path, bytes: &[u8]) -> io::Result<()> {
     let beside = temporary(path);
-    let written = disk
-        .write(&beside, bytes)
-        .and_then(|()| disk.sync(&beside))
-        .and_then(|()| disk.rename(&beside, path));
+    let written =
+        disk.write(&beside, bytes).and_then(|()| disk.sync(&beside)).and_then(|()| disk.rename(&beside, path));
     if let Err(e) = written {
         // The first error is the one to tell.
         let _ = disk.remove(&beside);

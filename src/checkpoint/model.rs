@@ -86,7 +86,10 @@ mod tests {
     fn a_model_comes_back_bit_for_bit() {
         let (model, vocab) = sample();
         let (same, same_vocab) = parse(&sections(&model, &vocab).unwrap()).unwrap();
-        assert_eq!((same.weights.clone(), same.config().clone(), same_vocab), (model.weights.clone(), model.config().clone(), vocab));
+        assert_eq!(
+            (same.weights.clone(), same.config().clone(), same_vocab),
+            (model.weights.clone(), model.config().clone(), vocab)
+        );
     }
 
     #[test]

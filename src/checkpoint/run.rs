@@ -147,7 +147,9 @@ pub fn find(given: Option<&Path>, runs: &Path) -> Result<Found> {
     let run = candidates.into_iter().find(RunFolder::has_run);
     run.map(Found::Run).ok_or_else(|| {
         let (name, runs) = (given.display(), runs.display());
-        Error::Missing(format!("there is no run {name}: neither a checkpoint, nor a run's folder, nor a run under {runs}"))
+        Error::Missing(format!(
+            "there is no run {name}: neither a checkpoint, nor a run's folder, nor a run under {runs}"
+        ))
     })
 }
 

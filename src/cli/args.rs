@@ -107,10 +107,10 @@ pub struct Choices {
     #[arg(long, value_name = "N", help_heading = "Model")]
     pub embed: Option<usize>,
 
-    /// Streams read side by side [default: 64]
+    /// Streams read side by side [default: 64; 16 for the built-in text]
     #[arg(long, value_name = "N", help_heading = "Training")]
     pub batch: Option<usize>,
-    /// Characters that gradients flow back over [default: 128]
+    /// Characters that gradients flow back over [default: 128; 64 for the built-in text]
     #[arg(long, value_name = "N", help_heading = "Training")]
     pub seq_len: Option<usize>,
     /// Passes over the text, in all [default: 20]

@@ -28,7 +28,8 @@ fn chart(
 ) -> std::result::Result<(), Box<dyn std::error::Error>> {
     let all = || training.iter().chain(held_out);
     let last = all().map(|point| point.0).fold(1.0, f64::max);
-    let (low, high) = all().fold((f64::MAX, 0.0), |(low, high): (f64, f64), point| (low.min(point.1), high.max(point.1)));
+    let (low, high) =
+        all().fold((f64::MAX, 0.0), |(low, high): (f64, f64), point| (low.min(point.1), high.max(point.1)));
     let low = if low > high { 0.0 } else { low };
     let margin = ((high - low) * 0.05).max(0.05);
     let root = SVGBackend::with_string(svg, SIZE).into_drawing_area();

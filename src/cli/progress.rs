@@ -108,10 +108,18 @@ impl<'a> Reporter<'a> {
         self.held_out = record.loss;
         let (loss, bpc) = (record.loss.unwrap_or(f64::NAN), record.bpc.unwrap_or(f64::NAN));
         let best = if record.best { ", the best so far" } else { "" };
-        self.say(&format!("epoch {:.2}: held-out loss {loss:.4} nats, {bpc:.4} bits per character{best}", record.epoch));
+        self.say(&format!(
+            "epoch {:.2}: held-out loss {loss:.4} nats, {bpc:.4} bits per character{best}",
+            record.epoch
+        ));
         if !self.terminal.is_quiet() {
-            let generator =
-                Generator::new(trainer.model(), trainer.texts().vocab(), &[], Shaping::default(), trainer.progress().step);
+            let generator = Generator::new(
+                trainer.model(),
+                trainer.texts().vocab(),
+                &[],
+                Shaping::default(),
+                trainer.progress().step,
+            );
             let text = trainer.texts().vocab().decode(generator.take(SAMPLE));
             let text = String::from_utf8_lossy(&text);
             let indented: String = text.trim().lines().map(|line| format!("    {line}\n")).collect();

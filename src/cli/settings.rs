@@ -35,6 +35,13 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// Those of a run on the built-in text, which is so short that smaller windows of fewer streams, and so more steps, suit it.
+    pub fn for_built_in() -> Self {
+        let mut settings = Settings::default();
+        (settings.train.batch, settings.train.seq_len) = (16, 64);
+        settings
+    }
+
     /// Those of a run that is resumed.
     pub fn of_run(model: &ModelConfig, saved: &Saved) -> Self {
         Settings {
@@ -185,7 +192,10 @@ pub fn write_choices(choices: &Choices) -> Result<String> {
 /// A path that means the same from any folder.
 fn whole(path: &Path) -> Result<PathBuf> {
     if path.to_str().is_none() {
-        return Err(Error::Usage(format!("{}: the name is not UTF-8, so a run cannot keep it; rename it", path.display())));
+        return Err(Error::Usage(format!(
+            "{}: the name is not UTF-8, so a run cannot keep it; rename it",
+            path.display()
+        )));
     }
     std::path::absolute(path).map_err(|e| Error::input(path, e))
 }

@@ -53,7 +53,10 @@ pub fn run(args: TrainArgs, terminal: &Terminal) -> Result<ExitCode> {
 
 /// A new run.
 fn begin(args: &TrainArgs, terminal: &Terminal) -> Result<Ready> {
-    let settings = chosen(Settings::default(), args)?;
+    let mut settings = chosen(Settings::default(), args)?;
+    if settings.texts.texts.is_empty() {
+        settings = chosen(Settings::for_built_in(), args)?;
+    }
     settings.train.validate()?;
     let folder = match own_folder(args)? {
         Some(folder) => folder,
@@ -61,7 +64,8 @@ fn begin(args: &TrainArgs, terminal: &Terminal) -> Result<Ready> {
     };
     let lock = folder.lock()?;
     if folder.has_run() && !args.overwrite {
-        let problem = "there is a run in it; go on with it by --resume, replace it by --overwrite, or choose another --name";
+        let problem =
+            "there is a run in it; go on with it by --resume, replace it by --overwrite, or choose another --name";
         return Err(Error::cannot_create(folder.path(), problem));
     }
     let texts = open(&settings.texts, terminal)?;

@@ -226,7 +226,9 @@ mod tests {
     #[test]
     fn files_are_one_text_and_empty_ones_among_them_do_no_harm() {
         let folder = tempfile::tempdir().unwrap();
-        for (name, text) in [("b.txt", "zwei\u{fc}"), ("a.txt", "eins"), ("c.txt", ""), (".hidden", "no"), ("d.bin", "\0")] {
+        for (name, text) in
+            [("b.txt", "zwei\u{fc}"), ("a.txt", "eins"), ("c.txt", ""), (".hidden", "no"), ("d.bin", "\0")]
+        {
             std::fs::write(folder.path().join(name), text).unwrap();
         }
         std::fs::create_dir(folder.path().join("e")).unwrap();

@@ -20,7 +20,10 @@ pub(super) fn list(paths: &[PathBuf], encoding: Encoding, notes: &mut Vec<String
             let before = files.len();
             folder(path, encoding, &mut files, notes)?;
             if files.len() == before {
-                return Err(Error::corpus(path, "the folder has no text file; give a file, or --bytes for other files"));
+                return Err(Error::corpus(
+                    path,
+                    "the folder has no text file; give a file, or --bytes for other files",
+                ));
             }
         } else {
             files.push(path.clone());
@@ -30,10 +33,11 @@ pub(super) fn list(paths: &[PathBuf], encoding: Encoding, notes: &mut Vec<String
 }
 
 fn folder(path: &Path, encoding: Encoding, files: &mut Vec<PathBuf>, notes: &mut Vec<String>) -> Result<()> {
-    let hidden = |entry: &walkdir::DirEntry| entry.depth() > 0 && entry.file_name().as_encoded_bytes().starts_with(b".");
+    let hidden =
+        |entry: &walkdir::DirEntry| entry.depth() > 0 && entry.file_name().as_encoded_bytes().starts_with(b".");
     let walk = walkdir::WalkDir::new(path).sort_by_file_name();
     for entry in walk.into_iter().filter_entry(|entry| !hidden(entry)) {
-        let entry = entry.map_err(|e| Error::input(e.path().unwrap_or(path).to_owned(), e.into()))?;
+        let entry = entry.map_err(|e| Error::input(e.path().unwrap_or(path), e.into()))?;
         // A link counts as what it points to, but a linked folder is not entered.
         let Ok(kind) = std::fs::metadata(entry.path()) else { continue };
         if !kind.is_file() || kind.len() == 0 {

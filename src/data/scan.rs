@@ -153,7 +153,8 @@ impl Seen {
     fn symbols(&self) -> Vec<u32> {
         let low = (0..256).filter(|&s| self.low[s as usize]);
         let words = self.high.iter().enumerate().filter(|(_, word)| **word != 0);
-        let high = words.flat_map(|(i, &word)| (0..64).filter(move |b| word >> b & 1 == 1).map(move |b| i as u32 * 64 + b));
+        let high =
+            words.flat_map(|(i, &word)| (0..64).filter(move |b| word >> b & 1 == 1).map(move |b| i as u32 * 64 + b));
         low.chain(high).collect()
     }
 }

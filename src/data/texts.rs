@@ -73,7 +73,10 @@ impl Texts {
         let vocab = Vocab::new(corpus.encoding(), symbols.copied());
         if corpus.symbols().len() < 2 {
             let only = vocab.describe(corpus.symbols()[0]);
-            return Err(Error::corpus(corpus.name(), format!("{only} is its only character, so there is nothing to learn")));
+            return Err(Error::corpus(
+                corpus.name(),
+                format!("{only} is its only character, so there is nothing to learn"),
+            ));
         }
         let training = match held_out {
             Some(_) => corpus.chars(),

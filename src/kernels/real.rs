@@ -4,11 +4,11 @@ use std::fmt::Debug;
 use std::iter::Sum;
 use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub, SubAssign};
 
+use super::activation;
 use super::isa::{Isa, Mode};
 use super::lanes::{self, Lanes};
 use super::packed::{self, Product};
 use super::view::{Mat, MatMut};
-use super::activation;
 
 /// A floating-point type that models are computed in.
 pub trait Real:

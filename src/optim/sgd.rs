@@ -39,8 +39,7 @@ impl<R: Real> Kernel for Loop<'_, R> {
     fn run<M: Mode>(self) {
         let Loop { sgd, slices, update } = self;
         let keep = R::from_f64(1.0 - update.lr * update.weight_decay);
-        let (momentum, scale, lr) =
-            (R::from_f64(sgd.momentum), R::from_f64(update.scale), R::from_f64(update.lr));
+        let (momentum, scale, lr) = (R::from_f64(sgd.momentum), R::from_f64(update.scale), R::from_f64(update.lr));
         for ((w, g), b) in slices.weights.iter_mut().zip(slices.grads).zip(slices.first.iter_mut()) {
             *b = momentum * *b + *g * scale;
             *w = *w * keep - lr * *b;

@@ -28,27 +28,28 @@ const MOST_STREAMS: usize = 64;
 /// [`Error::Corpus`] where the text is too short or has a character that the model has never seen.
 pub fn carried(model: &CharLm<f32>, corpus: &Corpus, vocab: &Vocab, part: Range<usize>) -> Result<Loss> {
     check(corpus, &part)?;
-    lanes::score(model, corpus, vocab, &[Lane { from: part.start, scored: part.start, end: part.end - 1 }], MOST_STREAMS)
+    lanes::score(
+        model,
+        corpus,
+        vocab,
+        &[Lane { from: part.start, scored: part.start, end: part.end - 1 }],
+        MOST_STREAMS,
+    )
 }
 
 /// The loss over windows of `window` predictions, each from a zero state; every character but the first is scored.
 ///
 /// # Errors
 /// As [`carried`]; [`Error::Usage`] for a window of 0.
-pub fn windows(
-    model: &CharLm<f32>,
-    corpus: &Corpus,
-    vocab: &Vocab,
-    part: Range<usize>,
-    window: usize,
-) -> Result<Loss> {
+pub fn windows(model: &CharLm<f32>, corpus: &Corpus, vocab: &Vocab, part: Range<usize>, window: usize) -> Result<Loss> {
     check(corpus, &part)?;
     if window == 0 {
         return Err(Error::Usage("--window must be at least 1".into()));
     }
     let end = part.end - 1;
     let starts = (part.start..end).step_by(window);
-    let all: Vec<Lane> = starts.map(|from| Lane { from, scored: from, end: end.min(from.saturating_add(window)) }).collect();
+    let all: Vec<Lane> =
+        starts.map(|from| Lane { from, scored: from, end: end.min(from.saturating_add(window)) }).collect();
     lanes::score(model, corpus, vocab, &all, MOST_STREAMS)
 }
 

@@ -64,12 +64,8 @@ impl Trainer {
         if let Some(name) = self.model.layout().not_finite(&self.model.weights) {
             return Err(diverged(name));
         }
-        let saved = Saved {
-            train: self.config.clone(),
-            texts: texts.clone(),
-            identity: self.texts.identity(),
-            elapsed_s,
-        };
+        let saved =
+            Saved { train: self.config.clone(), texts: texts.clone(), identity: self.texts.identity(), elapsed_s };
         let mut sections = model::sections(&self.model, self.texts.vocab())?;
         sections.push((PROGRESS, format::value(&self.progress)?));
         sections.push((RUN, format::value(&saved)?));
@@ -180,7 +176,8 @@ fn same_shape(frame: &Frame, saved: &TrainConfig, wanted: &TrainConfig) -> Resul
 /// # Errors
 /// [`Error::Checkpoint`] where the checkpoint holds weights only.
 pub fn state_hash(frame: &Frame) -> Result<u128> {
-    let TrainConfig { seed, lr, schedule, warmup, weight_decay, clip, dropout, patience, .. } = Saved::read(frame)?.train;
+    let TrainConfig { seed, lr, schedule, warmup, weight_decay, clip, dropout, patience, .. } =
+        Saved::read(frame)?.train;
     let mut hasher = Xxh3::new();
     hasher.update(&format::value(&(seed, lr, schedule, warmup, weight_decay, clip, dropout, patience))?);
     let moments = MOMENTS.into_iter().filter(|name| frame.has(name));

@@ -166,7 +166,8 @@ impl Trainer {
             }
             (loss, norm, skipped)
         });
-        progress.step += 1;
+        self.advance();
+        let progress = &mut self.progress;
         if skipped {
             progress.skipped += 1;
             progress.skipped_in_a_row += 1;
@@ -187,21 +188,24 @@ impl Trainer {
         Ok(StepReport { loss, grad_norm, lr, chars: self.window.scored() as u64, skipped })
     }
 
-    /// The next window; at the end of an epoch the first of the next, with every state zero.
     fn read_window(&mut self) -> Result<()> {
         let (corpus, _) = self.texts.training();
-        if self.streams.next_steps(self.config.seq_len) == 0 {
-            self.streams.rewind(corpus);
-            self.progress.epoch += 1;
-            self.step.states_mut().for_each(|state| state.fill(0.0));
-        }
         let steps = self.streams.next_steps(self.config.seq_len);
         let window = &mut self.window;
         window.clear(steps, self.config.batch);
         let (inputs, targets, weights) = (&mut window.inputs, &mut window.targets, &mut window.weights);
-        self.streams.read(corpus, self.texts.vocab(), steps, inputs, targets, weights)?;
+        self.streams.read(corpus, self.texts.vocab(), steps, inputs, targets, weights)
+    }
+
+    /// Moves on; behind the last window of an epoch to the first of the next, with every state zero.
+    fn advance(&mut self) {
+        self.progress.step += 1;
+        if self.streams.next_steps(self.config.seq_len) == 0 {
+            self.streams.rewind(self.texts.training().0);
+            self.progress.epoch += 1;
+            self.step.states_mut().for_each(|state| state.fill(0.0));
+        }
         self.progress.position = self.streams.position() as u64;
-        Ok(())
     }
 
     /// The held-out loss; `None` where nothing is held out. Touches nothing of the training state.
