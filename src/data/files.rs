@@ -37,7 +37,10 @@ fn folder(path: &Path, encoding: Encoding, files: &mut Vec<PathBuf>, notes: &mut
         |entry: &walkdir::DirEntry| entry.depth() > 0 && entry.file_name().as_encoded_bytes().starts_with(b".");
     let walk = walkdir::WalkDir::new(path).sort_by_file_name();
     for entry in walk.into_iter().filter_entry(|entry| !hidden(entry)) {
-        let entry = entry.map_err(|e| Error::input(e.path().unwrap_or(path), e.into()))?;
+        let entry = entry.map_err(|e| {
+            let at = e.path().unwrap_or(path).to_path_buf();
+            Error::input(at, e.into())
+        })?;
         // A link counts as what it points to, but a linked folder is not entered.
         let Ok(kind) = std::fs::metadata(entry.path()) else { continue };
         if !kind.is_file() || kind.len() == 0 {
