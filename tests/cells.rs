@@ -1,0 +1,230 @@
+//! The contract of every cell in the registry: gradients, windows, rows, precision, checkpoints.
+//!
+//! Errors are relative to the largest element of a tensor.
+
+#![allow(clippy::unwrap_used)]
+
+use charlstm::cells::{CELLS, Entry};
+use charlstm::checkpoint::{Frame, format, model};
+use charlstm::data::{Encoding, Vocab};
+use charlstm::layers::dropout::Dropout;
+use charlstm::model::{CharLm, ModelConfig, Prepared, Purpose, Shard, Window};
+use charlstm::train::Step;
+
+const VOCAB: usize = 7;
+
+/// Numbers that differ from place to place, in -1..1.
+fn number(i: usize) -> f64 {
+    (i as f64 * 1.618 + 0.3).sin()
+}
+
+fn random_model(cell: &Entry, layers: usize, embed: usize) -> CharLm<f64> {
+    let config = ModelConfig { cell: cell.spec.name.into(), layers, hidden: 5, embed, vocab: VOCAB };
+    let mut model = CharLm::zeros(&config).unwrap();
+    model.weights.iter_mut().enumerate().for_each(|(i, w)| *w = number(i) * 0.7);
+    model
+}
+
+fn window(steps: usize, streams: usize) -> Window {
+    let id = |i: usize| (i * i * 5 + i / 3) as u32 % VOCAB as u32;
+    Window::new(steps, streams, (0..steps * streams).map(id).collect(), (1..=steps * streams).map(id).collect())
+}
+
+/// Every feature a window can have: weights of the loss, some of them 0, and resets of the state.
+fn demanding_window() -> Window {
+    let mut window = window(6, 3);
+    window.weights = (0..18).map(|i| [1.0, 0.0, 0.5, 2.0][i % 4]).collect();
+    window.resets = (0..18).map(|i| matches!(i, 1 | 7 | 8 | 15)).collect();
+    window
+}
+
+/// A loss that can be asked at any weights and initial states.
+struct Problem {
+    model: CharLm<f64>,
+    window: Window,
+    dropout: Option<Dropout>,
+    states: Vec<f64>,
+}
+
+impl Problem {
+    fn new(cell: &Entry, layers: usize, embed: usize, window: Window, dropout: Option<Dropout>) -> Self {
+        let model = random_model(cell, layers, embed);
+        let states = (0..window.streams * model.state_len()).map(|i| number(i + 77) * 0.5).collect();
+        Problem { model, window, dropout, states }
+    }
+
+    fn run(&self) -> (f64, Step<f64>) {
+        let mut step = Step::new(&self.model, self.window.streams, self.window.steps);
+        let mut states = self.states.iter();
+        step.states_mut().flatten().for_each(|x| *x = *states.next().unwrap());
+        (step.run(&self.model, &self.window, self.dropout), step)
+    }
+
+    /// The central difference of the loss in one number of the problem.
+    fn difference(&mut self, at: impl Fn(&mut Self) -> &mut f64) -> f64 {
+        const H: f64 = 1e-5;
+        let before = *at(self);
+        let loss_at = |problem: &mut Self, x: f64| {
+            *at(problem) = x;
+            problem.run().0
+        };
+        let slope = (loss_at(self, before + H) - loss_at(self, before - H)) / (2.0 * H);
+        *at(self) = before;
+        slope
+    }
+
+    fn check(&mut self, what: &str) {
+        let (_, step) = self.run();
+        let layout = self.model.layout().clone();
+        for span in layout.spans() {
+            let numeric: Vec<f64> =
+                span.range.clone().map(|i| self.difference(|problem| &mut problem.model.weights[i])).collect();
+            close(&format!("{what}: {}", span.name), &step.grads[span.range.clone()], &numeric, 1e-6);
+        }
+        let (len, layers) = (self.model.layer_state_len(), self.model.config().layers);
+        for layer in 0..layers {
+            let got: Vec<f64> = step.d_initial_states(layer).flatten().copied().collect();
+            let places = (0..self.window.streams).flat_map(|s| (0..len).map(move |j| (s * layers + layer) * len + j));
+            let numeric: Vec<f64> = places.map(|i| self.difference(|problem| &mut problem.states[i])).collect();
+            close(&format!("{what}: initial state of layer {layer}"), &got, &numeric, 1e-6);
+        }
+    }
+}
+
+fn close(what: &str, got: &[f64], wanted: &[f64], tolerance: f64) {
+    assert_eq!(got.len(), wanted.len(), "{what}");
+    let largest = wanted.iter().fold(0.0f64, |a, b| a.max(b.abs()));
+    assert!(largest > 1e-6, "{what}: nothing to compare");
+    for (i, (g, w)) in got.iter().zip(wanted).enumerate() {
+        assert!((g - w).abs() <= tolerance * largest, "{what}[{i}]: {g} instead of {w}");
+    }
+}
+
+/// Gradients of every parameter and of the initial state. The gradient of the input is that of the embedding's rows.
+#[test]
+fn gradients_agree_with_central_differences() {
+    let dropout = Some(Dropout { rate: 0.3, seed: 5, step: 2 });
+    for cell in CELLS {
+        for layers in [1, 3] {
+            for (embed, window, dropout, what) in [
+                (4, window(5, 3), None, "plain"),
+                (0, window(5, 3), None, "one-hot"),
+                (4, demanding_window(), None, "weights and resets"),
+                (4, demanding_window(), dropout, "weights, resets and dropout"),
+            ] {
+                let what = format!("{} x {layers}, {what}", cell.spec.name);
+                Problem::new(cell, layers, embed, window, dropout).check(&what);
+            }
+        }
+    }
+}
+
+/// Runs windows one after another from a zero state, forward only; returns the logits of all and the state behind the last.
+fn forward<R: charlstm::cells::CellReal>(model: &CharLm<R>, windows: &[Window]) -> (Vec<f64>, Vec<f64>) {
+    let prepared = Prepared::whole(model);
+    let most = windows.iter().map(|window| window.steps).max().unwrap();
+    let mut shard = Shard::new(model, 0, windows[0].streams, most, Purpose::Inference);
+    let mut logits = Vec::new();
+    for window in windows {
+        shard.forward(model, &prepared, window, None);
+        logits.extend(shard.logits().iter().map(|x| x.to_f64()));
+    }
+    (logits, shard.state.iter().map(|x| x.to_f64()).collect())
+}
+
+/// Steps `from..to` of a window, resets included.
+fn cut(window: &Window, from: usize, to: usize) -> Window {
+    let range = from * window.streams..to * window.streams;
+    let mut piece = Window::new(
+        to - from,
+        window.streams,
+        window.inputs[range.clone()].to_vec(),
+        window.targets[range.clone()].to_vec(),
+    );
+    if !window.resets.is_empty() {
+        piece.resets = window.resets[range].to_vec();
+    }
+    piece
+}
+
+#[test]
+fn a_window_cut_in_three_with_the_state_carried_equals_the_whole() {
+    for cell in CELLS {
+        let model = random_model(cell, 2, 4);
+        let mut whole = window(12, 3);
+        whole.resets = (0..36).map(|i| matches!(i, 4 | 13 | 30)).collect();
+        let pieces = [cut(&whole, 0, 5), cut(&whole, 5, 6), cut(&whole, 6, 12)];
+        let (one, three) = (forward(&model, &[whole]), forward(&model, &pieces));
+        close("logits", &three.0, &one.0, 1e-12);
+        close("state", &three.1, &one.1, 1e-12);
+    }
+}
+
+#[test]
+fn a_reset_begins_from_the_zero_state() {
+    for cell in CELLS {
+        let model = random_model(cell, 2, 4);
+        let mut whole = window(8, 1);
+        whole.resets = (0..8).map(|t| t == 5).collect();
+        let (logits, state) = forward(&model, std::slice::from_ref(&whole));
+        whole.resets.clear();
+        let (fresh, fresh_state) = forward(&model, &[cut(&whole, 5, 8)]);
+        close("logits", &logits[5 * VOCAB..], &fresh, 1e-12);
+        close("state", &state, &fresh_state, 1e-12);
+    }
+}
+
+#[test]
+fn rows_of_a_batch_do_not_influence_each_other() {
+    for cell in CELLS {
+        let model = CharLm::init(
+            &ModelConfig { cell: cell.spec.name.into(), layers: 2, hidden: 37, embed: 9, vocab: VOCAB },
+            4,
+        )
+        .unwrap();
+        let window = window(6, 5);
+        let (base, _) = forward(&model, std::slice::from_ref(&window));
+        for changed in 0..5 {
+            let mut other = window.clone();
+            let column = (changed..30).step_by(5);
+            column.for_each(|at| other.inputs[at] = (other.inputs[at] + 1) % VOCAB as u32);
+            let (logits, _) = forward(&model, &[other]);
+            for row in 0..30 {
+                let (a, b) = (&base[row * VOCAB..][..VOCAB], &logits[row * VOCAB..][..VOCAB]);
+                assert_eq!(a == b, row % 5 != changed, "{}: row {row}, stream {changed} changed", cell.spec.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn single_precision_agrees_with_double() {
+    for cell in CELLS {
+        let config = ModelConfig { cell: cell.spec.name.into(), layers: 2, hidden: 70, embed: 33, vocab: VOCAB };
+        let narrow = CharLm::<f32>::init(&config, 2).unwrap();
+        let mut wide = CharLm::<f64>::zeros(&config).unwrap();
+        wide.weights.iter_mut().zip(&narrow.weights).for_each(|(w, x)| *w = f64::from(*x));
+        let window = window(20, 19);
+        let (a, b) = (forward(&narrow, std::slice::from_ref(&window)), forward(&wide, std::slice::from_ref(&window)));
+        close("logits", &a.0, &b.0, 1e-5);
+        let (mut step, mut reference) = (Step::new(&narrow, 19, 20), Step::new(&wide, 19, 20));
+        let (loss, wanted) = (step.run(&narrow, &window, None), reference.run(&wide, &window, None));
+        assert!((loss - wanted).abs() < 1e-5, "{loss} instead of {wanted}");
+        for span in wide.layout().spans() {
+            let got: Vec<f64> = step.grads[span.range.clone()].iter().map(|x| f64::from(*x)).collect();
+            close(&span.name, &got, &reference.grads[span.range.clone()], 1e-4);
+        }
+    }
+}
+
+#[test]
+fn a_model_of_every_cell_comes_back_from_a_checkpoint() {
+    for cell in CELLS {
+        let config = ModelConfig { cell: cell.spec.name.into(), layers: 2, hidden: 6, embed: 0, vocab: VOCAB };
+        let saved = CharLm::init(&config, 9).unwrap();
+        let vocab = Vocab::new(Encoding::Utf8, 97..97 + VOCAB as u32);
+        let bytes = format::frame(&model::sections(&saved, &vocab).unwrap());
+        let (loaded, known) = model::read(&Frame::parse("x.ckpt".as_ref(), bytes).unwrap()).unwrap();
+        assert_eq!((loaded.config(), &loaded.weights, known), (saved.config(), &saved.weights, vocab));
+    }
+}

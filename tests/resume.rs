@@ -1,0 +1,151 @@
+//! The promise that a run goes on where it stopped, to the bit, at any step and with any number of threads.
+
+#![allow(clippy::unwrap_used)]
+
+use charlstm::checkpoint::{Frame, format};
+use charlstm::data::{Corpus, Encoding, TextConfig, Texts};
+use charlstm::error::Error;
+use charlstm::model::ModelConfig;
+use charlstm::optim::Method;
+use charlstm::train::{TrainConfig, Trainer, state_hash};
+
+/// An epoch has 9 steps, the last of them short, and some streams run out before others.
+const TEXT_LEN: usize = 4 * 8 * 10 - 15;
+const STEPS_PER_EPOCH: u64 = 9;
+
+fn text(changed: bool) -> Texts {
+    let letter = |i: usize| char::from(b'a' + ((i * i + i / 5) % 9) as u8);
+    let mut text: String = (0..TEXT_LEN).map(letter).collect();
+    if changed {
+        text.replace_range(5..6, if text.as_bytes()[5] == b'a' { "b" } else { "a" });
+    }
+    Texts::new(Corpus::from_text("test", text.into_bytes(), Encoding::Utf8).unwrap(), None, 0.1).unwrap()
+}
+
+fn config() -> TrainConfig {
+    TrainConfig {
+        batch: 4,
+        seq_len: 8,
+        steps: Some(STEPS_PER_EPOCH + 6),
+        dropout: 0.3,
+        lr: 0.02,
+        threads: Some(2),
+        ..TrainConfig::default()
+    }
+}
+
+fn begin(config: &TrainConfig) -> Trainer {
+    let shape = ModelConfig { cell: "lstm".into(), layers: 2, hidden: 12, embed: 5, vocab: 0 };
+    Trainer::new(text(false), &shape, config.clone()).unwrap()
+}
+
+fn checkpoint(trainer: &Trainer) -> Frame {
+    let sections = trainer.sections(&TextConfig::default(), 0.0).unwrap();
+    Frame::parse("x.ckpt".as_ref(), format::frame(&sections)).unwrap()
+}
+
+fn run_to(trainer: &mut Trainer, step: u64) {
+    while trainer.progress().step < step {
+        trainer.step().unwrap();
+        // Evaluating touches nothing but what is known of the held-out loss.
+        if trainer.progress().step.is_multiple_of(4) {
+            let loss = trainer.held_out().unwrap().unwrap();
+            trainer.judge(loss.nats());
+        }
+    }
+}
+
+fn hash(trainer: &Trainer) -> u128 {
+    state_hash(&checkpoint(trainer)).unwrap()
+}
+
+#[test]
+fn n_steps_equal_k_steps_and_resume_for_every_k() {
+    for optimizer in [Method::Adamw, Method::Sgd, Method::Rmsprop] {
+        let config = TrainConfig { optimizer, ..config() };
+        let total = config.steps.unwrap();
+        let mut whole = begin(&config);
+        assert_eq!(whole.steps_per_epoch(), STEPS_PER_EPOCH, "the test means to cross the end of an epoch");
+        run_to(&mut whole, total);
+        for k in 0..=total {
+            let mut first = begin(&config);
+            run_to(&mut first, k);
+            let mut second = Trainer::resume(&checkpoint(&first), text(false), config.clone(), false).unwrap();
+            assert_eq!(hash(&first), hash(&second), "{optimizer:?}: what was saved at step {k} is not what was loaded");
+            run_to(&mut second, total);
+            assert_eq!(second.model().weights, whole.model().weights, "{optimizer:?}: resumed at step {k}");
+            assert_eq!(hash(&second), hash(&whole), "{optimizer:?}: resumed at step {k}");
+        }
+    }
+}
+
+#[test]
+fn the_bits_do_not_depend_on_the_number_of_threads() {
+    // More streams than a shard has, so that there is something to share out.
+    let base = TrainConfig { batch: 35, seq_len: 4, ..config() };
+    let hashes = [1, 2, 3, 8].map(|threads| {
+        let mut trainer = begin(&TrainConfig { threads: Some(threads), ..base.clone() });
+        run_to(&mut trainer, 7);
+        hash(&trainer)
+    });
+    assert_eq!(hashes, [hashes[0]; 4]);
+}
+
+#[test]
+fn the_hash_sees_what_matters_and_nothing_else() {
+    let mut trainer = begin(&config());
+    run_to(&mut trainer, 3);
+    let before = hash(&trainer);
+    let other_clock = trainer.sections(&TextConfig { texts: vec!["/elsewhere".into()], ..TextConfig::default() }, 99.0);
+    let other_clock = Frame::parse("y.ckpt".as_ref(), format::frame(&other_clock.unwrap())).unwrap();
+    assert_eq!(state_hash(&other_clock).unwrap(), before);
+    for other in [
+        TrainConfig { threads: Some(1), steps: Some(99), eval_every: Some(3), ..config() },
+        TrainConfig { epochs: 7, log_every: 1, ..config() },
+    ] {
+        assert_eq!(hash(&Trainer::resume(&checkpoint(&trainer), text(false), other, false).unwrap()), before);
+    }
+    for other in [TrainConfig { lr: 0.01, ..config() }, TrainConfig { dropout: 0.2, ..config() }] {
+        assert_ne!(hash(&Trainer::resume(&checkpoint(&trainer), text(false), other, false).unwrap()), before);
+    }
+    trainer.step().unwrap();
+    assert_ne!(hash(&trainer), before);
+}
+
+#[test]
+fn another_text_is_refused_unless_it_is_wanted() {
+    let mut trainer = begin(&config());
+    run_to(&mut trainer, 3);
+    let saved = checkpoint(&trainer);
+    let refused = Trainer::resume(&saved, text(true), config(), false);
+    assert!(matches!(refused, Err(Error::Corpus { .. })), "{refused:?}");
+    let mut wanted = Trainer::resume(&saved, text(true), config(), true).unwrap();
+    assert_eq!((wanted.progress().position, wanted.progress().step), (0, 3));
+    run_to(&mut wanted, 15);
+}
+
+#[test]
+fn what_cannot_change_is_refused() {
+    let saved = checkpoint(&begin(&config()));
+    for other in [
+        TrainConfig { batch: 5, ..config() },
+        TrainConfig { seq_len: 9, ..config() },
+        TrainConfig { seed: 2, ..config() },
+        TrainConfig { optimizer: Method::Sgd, ..config() },
+    ] {
+        assert!(matches!(Trainer::resume(&saved, text(false), other, false), Err(Error::Usage(_))));
+    }
+}
+
+#[test]
+fn a_run_that_diverges_ends_and_is_not_saved() {
+    let config = TrainConfig { optimizer: Method::Sgd, lr: 1e6, clip: 0.0, warmup: 0, steps: Some(1000), ..config() };
+    let mut trainer = begin(&config);
+    let error = (0..1000).find_map(|_| trainer.step().err()).unwrap();
+    assert!(matches!(error, Error::Diverged(_)), "{error}");
+    let progress = trainer.progress();
+    assert_eq!((progress.skipped_in_a_row, progress.skipped >= 5), (5, true));
+    let finite = trainer.model().weights.iter().all(|w| w.is_finite());
+    let refused = trainer.sections(&TextConfig::default(), 0.0);
+    assert_eq!(refused.is_ok(), finite, "weights that are not finite are never written");
+}
