@@ -1,4 +1,44 @@
-//! charlstm
+//! Character-level LSTM language models on ordinary CPUs: train on memory-mapped text, resume exactly, write.
+//!
+//! ```no_run
+//! use charlstm::data::{TextConfig, Texts};
+//! use charlstm::model::ModelConfig;
+//! use charlstm::sample::{Generator, Shaping};
+//! use charlstm::train::{Silent, TrainConfig, Trainer, fit};
+//!
+//! # fn main() -> charlstm::error::Result<()> {
+//! let texts = Texts::open(&TextConfig { texts: vec!["corpus.txt".into()], ..TextConfig::default() })?;
+//! let mut trainer = Trainer::new(texts, &ModelConfig::default(), TrainConfig::default())?;
+//! fit(&mut trainer, None, None, &mut Silent)?;
+//! let vocab = trainer.texts().vocab();
+//! let written = Generator::new(trainer.model(), vocab, &[], Shaping::default(), 1).take(1000);
+//! println!("{}", String::from_utf8_lossy(&vocab.decode(written)));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # The rooms
+//!
+//! A room knows only the rooms above it; `data` and `optim` know nothing of the model.
+//!
+//! | room | what is in it |
+//! |---|---|
+//! | [`error`] | what can go wrong, and its exit code |
+//! | [`kernels`] | products, activations, softmax; the only room with SIMD |
+//! | [`params`] | the arena of weights and its named spans |
+//! | [`cells`] | the recurrent cells' equations |
+//! | [`layers`] | embedding, recurrence, linear, dropout |
+//! | [`model`] | the language model, its shards and gradients |
+//! | [`data`] | memory-mapped texts, vocabulary, streams |
+//! | [`optim`] | optimizers, clipping, schedules |
+//! | [`checkpoint`] | files that are whole or not there |
+//! | [`sample`] | generation |
+//! | [`score`] | the loss of a text |
+//! | [`train`] | steps, runs, metrics |
+//!
+//! Numbers: `f32` throughout, losses in nats per character unless they are called bits. Buffers are time-major, `(T, B, .)`.
+//! Matrices are row-major and stored as `inputs x outputs`, the transpose of PyTorch's; gates stand in PyTorch's order.
+
 pub mod cells;
 pub mod checkpoint;
 pub mod data;

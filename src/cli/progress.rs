@@ -53,11 +53,12 @@ impl<'a> Reporter<'a> {
         }
     }
 
-    /// Takes the live line away.
+    /// Takes the live line away and draws the last plot.
     pub fn finish(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
+        self.plot();
     }
 
     fn say(&self, line: &str) {
@@ -125,6 +126,7 @@ impl<'a> Reporter<'a> {
             let indented: String = text.trim().lines().map(|line| format!("    {line}\n")).collect();
             self.say(&format!("\n{indented}"));
         }
+        self.plot();
     }
 
     /// Draws the plot anew. That it cannot be drawn is said, and no reason to stop.
@@ -144,7 +146,6 @@ impl Observer for Reporter<'_> {
             Event::Step(report) => self.step(trainer, report),
             Event::Record(record) => self.record(trainer, record),
             Event::Evaluated(record) => self.evaluated(trainer, record),
-            Event::Saved(path) if *path == self.folder.latest() => self.plot(),
             _ => {}
         }
     }

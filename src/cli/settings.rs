@@ -23,14 +23,8 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Settings {
-            cell: "lstm".into(),
-            layers: 2,
-            hidden: 256,
-            embed: None,
-            texts: TextConfig::default(),
-            train: TrainConfig::default(),
-        }
+        let ModelConfig { cell, layers, hidden, .. } = ModelConfig::default();
+        Settings { cell, layers, hidden, embed: None, texts: TextConfig::default(), train: TrainConfig::default() }
     }
 }
 

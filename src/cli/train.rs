@@ -62,17 +62,24 @@ fn begin(args: &TrainArgs, terminal: &Terminal) -> Result<Ready> {
         Some(folder) => folder,
         None => RunFolder::new(Path::new(RUNS).join(settings.name())),
     };
+    // Everything that can be wrong is found before the folder is touched; another process may still come first.
+    is_free(&folder, args)?;
+    let trainer = Trainer::new(open(&settings.texts, terminal)?, &settings.shape(), settings.train.clone())?;
     let lock = folder.lock()?;
+    is_free(&folder, args)?;
+    clear(&folder)?;
+    run::replace(&folder.config(), write_choices(&settings.to_choices())?.as_bytes())?;
+    Ok(Ready { folder, _lock: lock, trainer, texts: settings.texts, elapsed_s: 0.0 })
+}
+
+/// Refuses a folder that holds a run, unless that is to be replaced.
+fn is_free(folder: &RunFolder, args: &TrainArgs) -> Result<()> {
     if folder.has_run() && !args.overwrite {
         let problem =
             "there is a run in it; go on with it by --resume, replace it by --overwrite, or choose another --name";
         return Err(Error::cannot_create(folder.path(), problem));
     }
-    let texts = open(&settings.texts, terminal)?;
-    let trainer = Trainer::new(texts, &settings.shape(), settings.train.clone())?;
-    clear(&folder)?;
-    run::replace(&folder.config(), write_choices(&settings.to_choices())?.as_bytes())?;
-    Ok(Ready { folder, _lock: lock, trainer, texts: settings.texts, elapsed_s: 0.0 })
+    Ok(())
 }
 
 /// A run that goes on.

@@ -23,6 +23,13 @@ pub struct ModelConfig {
 /// No model may have more parameters: a size from a stranger's file is checked before anything is allocated.
 const MOST_PARAMETERS: u64 = 1 << 40;
 
+/// Two LSTM layers of 256 units; the vocabulary is still to be set.
+impl Default for ModelConfig {
+    fn default() -> Self {
+        ModelConfig { cell: "lstm".into(), layers: 2, hidden: 256, embed: 256, vocab: 0 }
+    }
+}
+
 impl ModelConfig {
     /// Checks every number.
     ///

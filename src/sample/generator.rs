@@ -26,8 +26,9 @@ pub struct Generator<'m> {
 
 impl<'m> Generator<'m> {
     /// A generator in the zero state that has read `prompt`. Where that is empty it begins as after a line end, or after the first
-    /// character of the vocabulary if there is no line end in it.
+    /// character of the vocabulary if there is no line end in it. `vocab` must be the model's.
     pub fn new(model: &'m CharLm<f32>, vocab: &Vocab, prompt: &[u32], shaping: Shaping, seed: u64) -> Self {
+        assert_eq!(vocab.len(), model.config().vocab, "the vocabulary is another model's");
         let first = vocab.id(u32::from('\n')).unwrap_or(0);
         let mut generator = Generator {
             model,

@@ -131,8 +131,9 @@ impl Run<'_> {
             chars_per_s: chars as f64 / time.as_secs_f64().max(1e-9),
             elapsed_s: self.elapsed(),
         };
+        self.push(Record::Train(record.clone()))?;
         self.observer.on_event(self.trainer, Event::Record(&record));
-        self.push(Record::Train(record))
+        Ok(())
     }
 
     fn evaluate(&mut self) -> Result<()> {
@@ -151,8 +152,9 @@ impl Run<'_> {
             let sections = self.trainer.weights_sections(keep.texts, self.elapsed())?;
             self.write(&keep.folder.best(), &sections)?;
         }
+        self.push(Record::Eval(record.clone()))?;
         self.observer.on_event(self.trainer, Event::Evaluated(&record));
-        self.push(Record::Eval(record))
+        Ok(())
     }
 
     fn save(&mut self) -> Result<()> {

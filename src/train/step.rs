@@ -24,7 +24,8 @@ const SHARD_STREAMS: usize = 16;
 /// Elements of the arena that one task updates.
 const CHUNK: usize = 1 << 15;
 
-/// The buffers of a step, allocated once.
+/// The buffers of a step, allocated once. It runs on the calling thread's rayon pool; [`Trainer`](super::Trainer) brings one of
+/// its own, keeps the moments and counts the updates.
 #[derive(Debug)]
 pub struct Step<R> {
     prepared: Prepared<R>,

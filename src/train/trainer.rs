@@ -70,7 +70,7 @@ pub struct Trainer {
 }
 
 impl Trainer {
-    /// A run at its beginning: fresh weights of the shape `shape`, whose vocabulary is that of the texts.
+    /// A run at its beginning: fresh weights of that shape. Its vocabulary is that of the texts, whatever `shape` has.
     ///
     /// # Errors
     /// [`Error::Usage`] for a choice out of range, [`Error::Corpus`] for a text shorter than a window of every stream.
