@@ -32,7 +32,7 @@ pub enum Error {
     #[error("the model has never seen {0}; leave it out, or train on a text that has it")]
     UnknownCharacter(String),
     /// A file or folder is not there, or may not be read.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {}", path.display(), unreadable(source))]
     Input {
         /// The file or folder.
         path: PathBuf,
@@ -72,6 +72,15 @@ pub enum Error {
     /// Something that should not happen did.
     #[error("internal error: {0}")]
     Internal(String),
+}
+
+/// Why something cannot be read, and what to do.
+fn unreadable(source: &std::io::Error) -> String {
+    match source.kind() {
+        std::io::ErrorKind::NotFound => "there is no such file or folder; check the name".into(),
+        std::io::ErrorKind::PermissionDenied => "it may not be read; check its permissions".into(),
+        _ => format!("it cannot be read: {source}"),
+    }
 }
 
 impl Error {

@@ -3,7 +3,11 @@
 
 use std::ops::Range;
 
-use crate::kernels::Real;
+use crate::kernels::{Real, vector};
+
+/// No weight of a model that works is larger. Within it no product of two weights, summed over a layer, overflows an `f32`: a
+/// model that is sound gives numbers, never NaN.
+pub const LIMIT: f64 = 1e15;
 
 /// A parameter's place among the spans of a [`Layout`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -96,9 +100,9 @@ impl Layout {
         &mut arena[self.span(id).range.clone()]
     }
 
-    /// The name of the first parameter with an element that is NaN or infinite.
-    pub fn not_finite<R: Real>(&self, arena: &[R]) -> Option<&str> {
-        let bad = |span: &&Span| !crate::kernels::vector::all_finite(&arena[span.range.clone()]);
+    /// The name of the first parameter with an element that is NaN, infinite, or beyond [`LIMIT`].
+    pub fn unsound<R: Real>(&self, arena: &[R]) -> Option<&str> {
+        let bad = |span: &&Span| !vector::all_within(&arena[span.range.clone()], R::from_f64(LIMIT));
         self.spans.iter().find(bad).map(|span| span.name.as_str())
     }
 }
@@ -125,7 +129,8 @@ mod tests {
         let mut layout = Layout::new();
         layout.matrix("a", 2, 2);
         layout.vector("b", 2);
-        assert_eq!(layout.not_finite(&[0.0; 6]), None);
-        assert_eq!(layout.not_finite(&[0.0, 0.0, 0.0, 0.0, 0.0, f64::NAN]), Some("b"));
+        assert_eq!(layout.unsound(&[0.0; 6]), None);
+        assert_eq!(layout.unsound(&[0.0, 0.0, 0.0, 0.0, 0.0, f64::NAN]), Some("b"));
+        assert_eq!(layout.unsound(&[0.0, -1e16, 0.0, 0.0, f64::INFINITY, 0.0]), Some("a"));
     }
 }

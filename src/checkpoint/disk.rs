@@ -62,7 +62,12 @@ pub fn replace(disk: &impl Disk, path: &Path, bytes: &[u8]) -> io::Result<()> {
         let _ = disk.remove(&beside);
         return Err(e);
     }
-    disk.sync_folder(path.parent().unwrap_or(Path::new(".")))
+    disk.sync_folder(folder_of(path))
+}
+
+/// The folder that a file is in.
+pub fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 #[cfg(test)]

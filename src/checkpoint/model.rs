@@ -44,11 +44,11 @@ pub fn read(frame: &Frame) -> Result<(CharLm<f32>, Vocab)> {
         return Err(frame.error(format!("{parameters} weights were expected in {bytes} bytes")));
     }
     let mut model = CharLm::zeros(&config).map_err(|e| frame.error(e.to_string()))?;
-    frame.floats(WEIGHTS, &mut model.weights).map_err(|e| match model.layout().not_finite(&model.weights) {
-        Some(name) => frame.error(format!("the weights of {name} are not finite")),
-        None => e,
-    })?;
-    Ok((model, vocab))
+    frame.floats(WEIGHTS, &mut model.weights)?;
+    match model.layout().unsound(&model.weights) {
+        Some(name) => Err(frame.error(format!("the weights of {name} are not finite, or beyond all bounds"))),
+        None => Ok((model, vocab)),
+    }
 }
 
 /// Reads a model from a checkpoint file.

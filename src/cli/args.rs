@@ -123,7 +123,7 @@ pub struct Choices {
     #[arg(long, value_parser = named::<Method>(&Method::NAMES), help_heading = "Training")]
     pub optimizer: Option<Method>,
     /// The peak learning rate [default: 0.003]
-    #[arg(long, value_name = "X", help_heading = "Training")]
+    #[arg(long, allow_negative_numbers = true, value_name = "X", help_heading = "Training")]
     pub lr: Option<f64>,
     /// How the learning rate falls after the warm-up [default: cosine]
     #[arg(long, value_parser = named::<Schedule>(&Schedule::NAMES), help_heading = "Training")]
@@ -132,13 +132,13 @@ pub struct Choices {
     #[arg(long, value_name = "STEPS", help_heading = "Training")]
     pub warmup: Option<u64>,
     /// Decoupled weight decay of matrices [default: 0.01]
-    #[arg(long, value_name = "X", help_heading = "Training")]
+    #[arg(long, allow_negative_numbers = true, value_name = "X", help_heading = "Training")]
     pub weight_decay: Option<f64>,
     /// The norm that gradients are clipped to; 0: no clipping [default: 1]
-    #[arg(long, value_name = "X", help_heading = "Training")]
+    #[arg(long, allow_negative_numbers = true, value_name = "X", help_heading = "Training")]
     pub clip: Option<f64>,
     /// The share of units dropped between layers and before the output [default: 0.2]
-    #[arg(long, value_name = "X", help_heading = "Training")]
+    #[arg(long, allow_negative_numbers = true, value_name = "X", help_heading = "Training")]
     pub dropout: Option<f64>,
     /// Decides the first weights and the dropout [default: 1]
     #[arg(long, value_name = "N", help_heading = "Training")]
@@ -151,7 +151,7 @@ pub struct Choices {
     #[arg(long, help_heading = "Text")]
     pub bytes: bool,
     /// The share of the text, from its end, that is held out [default: 0.1]
-    #[arg(long, value_name = "X", help_heading = "Text")]
+    #[arg(long, allow_negative_numbers = true, value_name = "X", help_heading = "Text")]
     pub val_frac: Option<f64>,
     /// A held-out text of its own, in place of that share
     #[arg(long, value_name = "FILE", conflicts_with = "val_frac", help_heading = "Text")]
@@ -176,7 +176,7 @@ pub struct SampleArgs {
     /// A run's name, its folder, or a checkpoint file [default: the newest run]
     pub run: Option<PathBuf>,
     /// How daring: 0 is always the most likely character, 1 the model's own distribution
-    #[arg(long, value_name = "X", default_value_t = 0.8)]
+    #[arg(long, allow_negative_numbers = true, value_name = "X", default_value_t = 0.8)]
     pub temp: f32,
     /// Characters to write
     #[arg(long, value_name = "N", default_value_t = 1000)]
@@ -194,10 +194,10 @@ pub struct SampleArgs {
     #[arg(long, value_name = "K")]
     pub top_k: Option<usize>,
     /// Only the most likely characters that together have probability P
-    #[arg(long, value_name = "P")]
+    #[arg(long, allow_negative_numbers = true, value_name = "P")]
     pub top_p: Option<f32>,
     /// Only characters with at least P times the probability of the most likely one
-    #[arg(long, value_name = "P")]
+    #[arg(long, allow_negative_numbers = true, value_name = "P")]
     pub min_p: Option<f32>,
     /// Texts to write, one after another
     #[arg(long, value_name = "N", default_value_t = 1)]

@@ -171,10 +171,14 @@ impl Settings {
 /// Reads choices from a file.
 pub fn read_choices(path: &Path) -> Result<Choices> {
     let text = std::fs::read_to_string(path).map_err(|e| Error::input(path, e))?;
-    toml::from_str(&text).map_err(|e| {
+    let choices: Choices = toml::from_str(&text).map_err(|e| {
         let line = e.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
         Error::Usage(format!("{}, line {line}: {}", path.display(), e.message().replace('\n', " ")))
-    })
+    })?;
+    if choices.epochs.is_some() && choices.steps.is_some() {
+        return Err(Error::Usage(format!("{}: it has both epochs and steps; leave one out", path.display())));
+    }
+    Ok(choices)
 }
 
 /// Choices as the text of a file.

@@ -1,6 +1,7 @@
 //! Where text goes: what was asked for to stdout, everything else to stderr.
 
 use std::io::{self, IsTerminal, Write};
+use std::path::Path;
 
 use anstream::{AutoStream, ColorChoice};
 use charlstm::error::{Error, Result};
@@ -65,5 +66,27 @@ impl Terminal {
 
     fn write(&self, line: &str) {
         let _ = writeln!(AutoStream::new(io::stderr(), self.color), "{line}");
+    }
+}
+
+/// A path as it can be pasted into a shell.
+pub fn quoted(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    let plain = |c: char| c.is_alphanumeric() || "/._-+=:@%".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        text.into_owned()
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_can_be_pasted_into_a_shell() {
+        assert_eq!(quoted(Path::new("checkpoints/my-run_1.2")), "checkpoints/my-run_1.2");
+        assert_eq!(quoted(Path::new("my book's")), r"'my book'\''s'");
     }
 }

@@ -4,17 +4,17 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use charlstm::checkpoint::run::{self, Found, RUNS, RunLock};
-use charlstm::checkpoint::{Frame, RunFolder, model};
+use charlstm::checkpoint::{Frame, RunFolder, disk, model};
 use charlstm::data::{TextConfig, Texts};
 use charlstm::error::{Error, Result};
 use charlstm::kernels::isa;
-use charlstm::train::{Keep, Outcome, Progress, Saved, Trainer, fit};
+use charlstm::train::{Keep, Outcome, Saved, Trainer, fit};
 
 use super::args::TrainArgs;
 use super::progress::Reporter;
 use super::settings::{Settings, read_choices, write_choices};
 use super::signals::Signals;
-use super::terminal::Terminal;
+use super::terminal::{Terminal, quoted};
 
 /// A run about to train.
 struct Ready {
@@ -28,15 +28,9 @@ struct Ready {
 pub fn run(args: TrainArgs, terminal: &Terminal) -> Result<ExitCode> {
     let ready = match &args.resume {
         Some(given) => resume(&args, given.as_deref(), terminal)?,
-        None => begin(&args, terminal)?,
+        None => Some(begin(&args, terminal)?),
     };
-    let Ready { folder, _lock, mut trainer, texts, elapsed_s } = ready;
-    let (step, total) = (trainer.progress().step, trainer.total_steps());
-    if step >= total {
-        let more = format!("go on with: charlstm train --resume {} --epochs N", folder.path().display());
-        terminal.say(&format!("All {total} steps are made already; {more}"));
-        return Ok(ExitCode::SUCCESS);
-    }
+    let Some(Ready { folder, _lock, mut trainer, texts, elapsed_s }) = ready else { return Ok(ExitCode::SUCCESS) };
     introduce(&trainer, &folder, terminal);
     let signals = Signals::listen()?;
     let mut reporter = Reporter::new(terminal, &trainer, &folder, signals.clone());
@@ -82,19 +76,10 @@ fn is_free(folder: &RunFolder, args: &TrainArgs) -> Result<()> {
     Ok(())
 }
 
-/// A run that goes on.
-fn resume(args: &TrainArgs, given: Option<&Path>, terminal: &Terminal) -> Result<Ready> {
-    let folder = match (given, own_folder(args)?) {
-        (None, Some(folder)) => folder,
-        (given, _) => match run::find(given, Path::new(RUNS))? {
-            Found::Run(folder) => folder,
-            Found::File(path) => RunFolder::new(path.parent().unwrap_or(Path::new(".")).to_path_buf()),
-        },
-    };
+/// A run that goes on; `None` where all its steps are made.
+fn resume(args: &TrainArgs, given: Option<&Path>, terminal: &Terminal) -> Result<Option<Ready>> {
+    let folder = to_resume(given, own_folder(args)?)?;
     let path = folder.latest();
-    if !path.exists() {
-        return Err(Error::Missing(format!("{}: there is no run to go on with", path.display())));
-    }
     let lock = folder.lock()?;
     let frame = Frame::read(&path)?;
     let saved = Saved::read(&frame)?;
@@ -102,22 +87,50 @@ fn resume(args: &TrainArgs, given: Option<&Path>, terminal: &Terminal) -> Result
     let settings = chosen(before.clone(), args)?;
     settings.must_fit(&before, &path)?;
     let texts = open(&settings.texts, terminal)?;
-    if args.allow_corpus_change && texts.identity() != saved.identity {
-        terminal.warn("the text is another than before: the epoch at hand begins anew");
-    }
+    let other_text = texts.identity() != saved.identity;
     let trainer = Trainer::resume(&frame, texts, settings.train.clone(), args.allow_corpus_change)?;
-    let total = |train: &charlstm::train::TrainConfig| train.total_steps(trainer.steps_per_epoch());
-    if total(&saved.train) != trainer.total_steps() {
+    let (step, total) = (trainer.progress().step, trainer.total_steps());
+    let before = saved.train.total_steps(trainer.steps_per_epoch());
+    if step >= total {
+        let more = format!("for more: charlstm train --resume {} --steps N", quoted(folder.path()));
+        terminal.say(&format!("All {total} steps are made already (the run is at step {step}); {more}"));
+        return Ok(None);
+    }
+    if other_text {
+        terminal.warn("the text is another than before: the epoch at hand begins anew, and the best loss is forgotten");
+    }
+    if before != total {
         terminal.say(&format!(
-            "The run is now {} steps long instead of {}; its learning rate follows the new length",
-            trainer.total_steps(),
-            total(&saved.train)
+            "The run has {total} steps now instead of {before}; its learning rate follows the new length"
         ));
     }
-    let Progress { step, .. } = *trainer.progress();
-    terminal.say(&format!("Going on from step {step} of {}", trainer.total_steps()));
+    terminal.say(&format!("Going on from step {step} of {total}"));
     run::replace(&folder.config(), write_choices(&settings.to_choices())?.as_bytes())?;
-    Ok(Ready { folder, _lock: lock, trainer, texts: settings.texts, elapsed_s: saved.elapsed_s })
+    Ok(Some(Ready { folder, _lock: lock, trainer, texts: settings.texts, elapsed_s: saved.elapsed_s }))
+}
+
+/// The run to go on with: the one that `--resume` names, or else that of `--out` or `--name`, or else the newest.
+fn to_resume(given: Option<&Path>, own: Option<RunFolder>) -> Result<RunFolder> {
+    let folder = match (given, own) {
+        (Some(_), Some(own)) => {
+            let problem = format!("--resume names one run and --out or --name another ({})", own.path().display());
+            return Err(Error::Usage(format!("{problem}; give one of them")));
+        }
+        (None, Some(folder)) => folder,
+        (given, None) => match run::find(given, Path::new(RUNS))? {
+            Found::Run(folder) => folder,
+            Found::File(path) => RunFolder::new(disk::folder_of(&path)),
+        },
+    };
+    if folder.latest().exists() {
+        return Ok(folder);
+    }
+    let (what, at) = if folder.has_run() {
+        ("it has best.ckpt, which holds weights only, and no latest.ckpt; begin anew with --overwrite", folder.path())
+    } else {
+        ("there is no run to go on with", folder.path())
+    };
+    Err(Error::Missing(format!("{}: {what}", at.display())))
 }
 
 fn chosen(settings: Settings, args: &TrainArgs) -> Result<Settings> {
@@ -193,7 +206,7 @@ fn conclude(trainer: &Trainer, folder: &RunFolder, outcome: Outcome, terminal: &
     if progress.skipped > 0 {
         terminal.warn(&format!("{} steps were skipped: their loss or gradient was not finite", progress.skipped));
     }
-    let at = folder.path().display();
+    let at = quoted(folder.path());
     match outcome {
         Outcome::Finished => terminal.say(&format!("Done. Write with it: charlstm sample {at} --temp 0.8")),
         Outcome::OutOfPatience => terminal.say(&format!(

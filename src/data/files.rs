@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 /// Bytes at the beginning of a file by which text is told from other things.
 const SNIFF: usize = 8192;
 
-/// The files behind `paths`, in order; a folder stands for the text files in it and below, in the order of their names.
+/// The files behind `paths`, in order; a folder stands for the text files in it, in the order of their names.
 /// Files of a folder that are not text are named in `notes`.
 pub(super) fn list(paths: &[PathBuf], encoding: Encoding, notes: &mut Vec<String>) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
@@ -22,7 +22,7 @@ pub(super) fn list(paths: &[PathBuf], encoding: Encoding, notes: &mut Vec<String
             if files.len() == before {
                 return Err(Error::corpus(
                     path,
-                    "the folder has no text file; give a file, or --bytes for other files",
+                    "the folder has no text file (folders in it are not entered); name a file, or use --bytes for other files",
                 ));
             }
         } else {
@@ -32,24 +32,22 @@ pub(super) fn list(paths: &[PathBuf], encoding: Encoding, notes: &mut Vec<String
     Ok(files)
 }
 
+/// The text files in a folder; folders in it are not entered, hidden files not looked at.
 fn folder(path: &Path, encoding: Encoding, files: &mut Vec<PathBuf>, notes: &mut Vec<String>) -> Result<()> {
-    let hidden =
-        |entry: &walkdir::DirEntry| entry.depth() > 0 && entry.file_name().as_encoded_bytes().starts_with(b".");
-    let walk = walkdir::WalkDir::new(path).sort_by_file_name();
-    for entry in walk.into_iter().filter_entry(|entry| !hidden(entry)) {
-        let entry = entry.map_err(|e| {
-            let at = e.path().unwrap_or(path).to_path_buf();
-            Error::input(at, e.into())
-        })?;
-        // A link counts as what it points to, but a linked folder is not entered.
-        let Ok(kind) = std::fs::metadata(entry.path()) else { continue };
-        if !kind.is_file() || kind.len() == 0 {
+    let entries = std::fs::read_dir(path).and_then(|entries| entries.collect::<Result<Vec<_>, _>>());
+    let mut entries: Vec<PathBuf> = entries.map_err(|e| Error::input(path, e))?.iter().map(|e| e.path()).collect();
+    entries.sort();
+    for entry in entries {
+        let hidden = entry.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+        // A link counts as what it points to.
+        let is_file = std::fs::metadata(&entry).is_ok_and(|kind| kind.is_file() && kind.len() > 0);
+        if hidden || !is_file {
             continue;
         }
-        if encoding == Encoding::Bytes || is_text(entry.path())? {
-            files.push(entry.into_path());
+        if encoding == Encoding::Bytes || is_text(&entry)? {
+            files.push(entry);
         } else {
-            notes.push(format!("{}: not text, left out", entry.path().display()));
+            notes.push(format!("{}: not text, left out", entry.display()));
         }
     }
     Ok(())

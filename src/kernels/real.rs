@@ -38,8 +38,6 @@ pub trait Real:
     fn from_f64(value: f64) -> Self;
     /// Widens; exact.
     fn to_f64(self) -> f64;
-    /// Whether the value is neither NaN nor infinite.
-    fn is_finite(self) -> bool;
     /// `self * b + c`, fused where the instruction set has it.
     fn fma<M: Mode>(self, b: Self, c: Self) -> Self;
     /// The exponential function.
@@ -73,10 +71,6 @@ impl Real for f32 {
     #[inline(always)]
     fn to_f64(self) -> f64 {
         f64::from(self)
-    }
-    #[inline(always)]
-    fn is_finite(self) -> bool {
-        f32::is_finite(self)
     }
     #[inline(always)]
     fn fma<M: Mode>(self, b: Self, c: Self) -> Self {
@@ -131,10 +125,6 @@ impl Real for f64 {
     #[inline(always)]
     fn to_f64(self) -> f64 {
         self
-    }
-    #[inline(always)]
-    fn is_finite(self) -> bool {
-        f64::is_finite(self)
     }
     #[inline(always)]
     fn fma<M: Mode>(self, b: Self, c: Self) -> Self {

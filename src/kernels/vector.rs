@@ -37,9 +37,9 @@ pub fn add<R: Real>(y: &mut [R], x: &[R]) {
     }
 }
 
-/// Whether no element is NaN or infinite.
-pub fn all_finite<R: Real>(x: &[R]) -> bool {
-    x.iter().all(|x| x.is_finite())
+/// Whether every element lies in `-limit..=limit`; NaN does not.
+pub fn all_within<R: Real>(x: &[R], limit: R) -> bool {
+    x.iter().all(|x| *x <= limit && *x >= -limit)
 }
 
 #[cfg(test)]
@@ -54,10 +54,12 @@ mod tests {
     }
 
     #[test]
-    fn infinity_is_found_anywhere() {
+    fn what_is_out_of_bounds_is_found_anywhere() {
         let mut x = vec![1.0f32; 33];
-        assert!(all_finite(&x));
-        x[32] = f32::INFINITY;
-        assert!(!all_finite(&x));
+        assert!(all_within(&x, 1.0));
+        for bad in [f32::INFINITY, f32::NAN, -1.5] {
+            x[32] = bad;
+            assert!(!all_within(&x, 1.0));
+        }
     }
 }

@@ -38,10 +38,10 @@ impl ModelConfig {
     pub fn validate(&self) -> Result<&'static Entry> {
         let cell = cells::find(&self.cell)?;
         let ranges = [
-            ("layers", self.layers, 1, 1024),
-            ("hidden", self.hidden, 1, 1 << 20),
-            ("embed", self.embed, 0, 1 << 20),
-            ("vocabulary", self.vocab, 1, 0x11_0000),
+            ("--layers", self.layers, 1, 1024),
+            ("--hidden", self.hidden, 1, 1 << 20),
+            ("--embed", self.embed, 0, 1 << 20),
+            ("the vocabulary", self.vocab, 1, 0x11_0000),
         ];
         for (name, value, least, most) in ranges {
             if !(least..=most).contains(&value) {

@@ -93,7 +93,10 @@ impl Reader {
         let id = |symbol: u32, at: usize| {
             vocab.id(symbol).ok_or_else(|| {
                 let character = vocab.describe(symbol);
-                Error::UnknownCharacter(format!("{character}, character {} of {}", at + 1, corpus.name().display()))
+                Error::corpus(
+                    corpus.name(),
+                    format!("the model has never seen {character}, which is character {}", at + 1),
+                )
             })
         };
         for at in (stream..window.inputs.len()).step_by(window.streams) {

@@ -96,7 +96,9 @@ impl Run<'_> {
             if due(config.eval_every, step) || (step == total && config.eval_every != Some(0)) {
                 self.evaluate()?;
             }
-            if step < total && due(config.save_every, step) {
+            // A state in doubt does not replace one that is known to be good.
+            let in_doubt = self.trainer.progress().skipped_in_a_row > 0;
+            if step < total && !in_doubt && due(config.save_every, step) {
                 self.save()?;
             }
         }
@@ -119,7 +121,7 @@ impl Run<'_> {
 
     fn record(&mut self) -> Result<()> {
         let Interval { loss, losses, chars, time, lr, grad_norm } = std::mem::take(&mut self.interval);
-        if chars == 0 {
+        if chars == 0 || self.trainer.config().log_every == 0 {
             return Ok(());
         }
         let record = TrainRecord {

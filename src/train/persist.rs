@@ -16,6 +16,7 @@ use super::trainer::{Progress, Trainer};
 use crate::checkpoint::{Frame, format, model};
 use crate::data::{TextConfig, TextIdentity, Texts};
 use crate::error::{Error, Result};
+use crate::kernels::vector;
 
 const PROGRESS: &str = "progress";
 const RUN: &str = "run";
@@ -61,7 +62,7 @@ impl Trainer {
     /// # Errors
     /// [`Error::Diverged`] where a number is not finite: that is never written.
     pub fn weights_sections(&self, texts: &TextConfig, elapsed_s: f64) -> Result<Vec<(&'static str, Vec<u8>)>> {
-        if let Some(name) = self.model.layout().not_finite(&self.model.weights) {
+        if let Some(name) = self.model.layout().unsound(&self.model.weights) {
             return Err(diverged(name));
         }
         let saved =
@@ -79,7 +80,7 @@ impl Trainer {
     pub fn sections(&self, texts: &TextConfig, elapsed_s: f64) -> Result<Vec<(&'static str, Vec<u8>)>> {
         let mut sections = self.weights_sections(texts, elapsed_s)?;
         for (name, moments) in MOMENTS.into_iter().zip(&self.moments) {
-            if self.model.layout().not_finite(moments).is_some() {
+            if !all_finite(moments) {
                 return Err(diverged(name));
             }
             sections.push((name, format::floats(moments)));
@@ -107,14 +108,15 @@ impl Trainer {
             return Err(Error::corpus(texts.training().0.name(), changed(&saved.identity, &texts.identity())));
         }
         if !same_text {
-            progress.position = 0;
+            // Losses on another text do not compare.
+            progress = Progress { position: 0, held_out: None, best: None, since_best: 0, ..progress };
         }
         let mut moments = vec![vec![0.0; model.layout().len()]; config.optimizer.moments()];
         for (name, moments) in MOMENTS.into_iter().zip(&mut moments) {
-            frame.floats(name, moments)?;
+            read_finite(frame, name, moments)?;
         }
         let mut states = vec![0.0; model.state_len() * config.batch];
-        frame.floats(STATE, &mut states)?;
+        read_finite(frame, STATE, &mut states)?;
         let mut trainer = Trainer::with(texts, model, moments, config, progress)?;
         if trainer.progress.position > trainer.streams.len() as u64 {
             return Err(frame.error("its position is beyond the end of the text"));
@@ -132,7 +134,20 @@ impl Trainer {
 }
 
 fn diverged(name: &str) -> Error {
-    Error::Diverged(format!("training diverged: {name} is no longer finite, so it is not saved; try a lower --lr"))
+    Error::Diverged(format!("training diverged: {name} is beyond all bounds, so it is not saved; try a lower --lr"))
+}
+
+fn all_finite(values: &[f32]) -> bool {
+    vector::all_within(values, f32::MAX)
+}
+
+fn read_finite(frame: &Frame, name: &str, to: &mut [f32]) -> Result<()> {
+    frame.floats(name, to)?;
+    if all_finite(to) {
+        Ok(())
+    } else {
+        Err(frame.error(format!("section \"{name}\" has a number that is not finite")))
+    }
 }
 
 fn changed(saved: &TextIdentity, found: &TextIdentity) -> String {
