@@ -105,6 +105,39 @@ fn a_run_is_not_replaced_unasked() {
     place.write("empty.txt", "");
     place.run(&format!("train empty.txt --name run --overwrite {TINY}")).fails(65, &["empty.txt"]);
     assert!(before == contents(), "the run was touched");
+    // Nor when the first checkpoint of the new one cannot be written.
+    place.write("checkpoints/run/latest.ckpt.tmp/in-the-way", "");
+    place.run(&format!("train text.txt --name run --overwrite {TINY}")).fails(74, &["latest.ckpt.tmp"]);
+    assert!(before == contents(), "the run was touched");
+}
+
+#[test]
+fn files_that_are_not_a_runs_are_never_replaced() {
+    let place = Place::with_text();
+    let settings = "# by hand\nlayers = 1\nhidden = 16\n";
+    place.write("mine/config.toml", settings);
+    place.run(&format!("train text.txt --out mine --config mine/config.toml {TINY}")).fails(73, &["mine/config.toml"]);
+    place.run(&format!("train text.txt --out mine --overwrite {TINY}")).fails(73, &["mine/config.toml"]);
+    assert_eq!(place.read("mine/config.toml"), settings);
+}
+
+#[test]
+fn a_run_goes_on_from_its_latest_checkpoint_only() {
+    let place = Place::with_run();
+    std::fs::copy(place.path("checkpoints/run/latest.ckpt"), place.path("copy.ckpt")).unwrap();
+    for file in ["copy.ckpt", "checkpoints/run/best.ckpt", "text.txt"] {
+        place.run(&format!("train --resume {file} --steps 30")).fails(2, &[file, "latest.ckpt"]);
+    }
+    place.run("train --resume checkpoints/run/latest.ckpt --steps 30").succeeds();
+    assert_eq!(place.fact("run", "step"), 30);
+}
+
+#[test]
+fn patience_without_evaluations_is_refused() {
+    let place = Place::with_text();
+    for without in ["--eval-every 0", "--val-frac 0"] {
+        place.run(&format!("train text.txt {TINY} --patience 2 {without}")).fails(2, &["--patience", "--eval-every"]);
+    }
 }
 
 #[test]
@@ -285,7 +318,7 @@ fn a_second_trainer_in_a_run_is_told_who_holds_it() {
     }
     place.train("text.txt --name other --steps 5");
     assert_eq!(running.end_by("KILL"), None);
-    place.train("text.txt --name held --steps 5");
+    place.train("text.txt --name held --steps 5 --overwrite");
 }
 
 #[test]

@@ -7,14 +7,17 @@ use charlstm::data::{Corpus, Encoding, TextConfig, Texts};
 use charlstm::error::Error;
 use charlstm::model::ModelConfig;
 use charlstm::optim::Method;
-use charlstm::train::{TrainConfig, Trainer, state_hash};
+use charlstm::train::{Saved, TrainConfig, Trainer, state_hash};
 
 /// An epoch has 9 steps, the last of them short, and some streams run out before others.
 const TEXT_LEN: usize = 4 * 8 * 10 - 15;
 const STEPS_PER_EPOCH: u64 = 9;
 
+fn letter(i: usize) -> char {
+    char::from(b'a' + ((i * i + i / 5) % 9) as u8)
+}
+
 fn text(changed: bool) -> Texts {
-    let letter = |i: usize| char::from(b'a' + ((i * i + i / 5) % 9) as u8);
     let mut text: String = (0..TEXT_LEN).map(letter).collect();
     if changed {
         text.replace_range(5..6, if text.as_bytes()[5] == b'a' { "b" } else { "a" });
@@ -81,11 +84,14 @@ fn n_steps_equal_k_steps_and_resume_for_every_k() {
 
 #[test]
 fn the_bits_do_not_depend_on_the_number_of_threads() {
-    // More streams than a shard has, so that there is something to share out.
-    let base = TrainConfig { batch: 35, seq_len: 4, ..config() };
+    // More streams than a shard has, more rows than a tile, more columns than a block, more weights than a chunk, and clipping:
+    // something to share out in every parallel region.
+    let base = TrainConfig { batch: 35, seq_len: 4, clip: 0.05, ..config() };
+    let shape = ModelConfig { layers: 2, hidden: 150, embed: 80, ..ModelConfig::default() };
     let hashes = [1, 2, 3, 8].map(|threads| {
-        let mut trainer = begin(&TrainConfig { threads: Some(threads), ..base.clone() });
-        run_to(&mut trainer, 7);
+        let config = TrainConfig { threads: Some(threads), ..base.clone() };
+        let mut trainer = Trainer::new(text(false), &shape, config).unwrap();
+        run_to(&mut trainer, 6);
         hash(&trainer)
     });
     assert_eq!(hashes, [hashes[0]; 4]);
@@ -122,6 +128,36 @@ fn another_text_is_refused_unless_it_is_wanted() {
     let mut wanted = Trainer::resume(&saved, text(true), config(), true).unwrap();
     assert_eq!((wanted.progress().position, wanted.progress().step), (0, 3));
     run_to(&mut wanted, 15);
+}
+
+#[test]
+fn a_strangers_numbers_are_refused_before_anything_is_allocated() {
+    let trainer = begin(&config());
+    let sections = trainer.sections(&TextConfig::default(), 0.0).unwrap();
+    let saved = Saved::read(&checkpoint(&trainer)).unwrap();
+    for batch in [0, 5, 1 << 19, 1 << 40, 1 << 58, usize::MAX] {
+        let train = TrainConfig { batch, ..saved.train.clone() };
+        let hostile = Saved { train: train.clone(), ..saved.clone() };
+        let mut sections = sections.clone();
+        let run = sections.iter_mut().find(|(name, _)| *name == "run").unwrap();
+        run.1 = format::value(&hostile).unwrap();
+        let frame = Frame::parse("x.ckpt".as_ref(), format::frame(&sections)).unwrap();
+        let refused = Trainer::resume(&frame, text(false), train, false);
+        assert!(matches!(refused, Err(Error::Checkpoint { .. })), "{batch}: {refused:?}");
+    }
+}
+
+#[test]
+fn another_split_or_another_held_out_text_is_another_text() {
+    let saved = checkpoint(&begin(&config()));
+    let corpus = |name, text: String| Corpus::from_text(name, text.into_bytes(), Encoding::Utf8).unwrap();
+    let letters: String = (0..TEXT_LEN).map(letter).collect();
+    let split = Texts::new(corpus("test", letters.clone()), None, 0.2).unwrap();
+    let held_out = Texts::new(corpus("test", letters), Some(corpus("other", "abcabc".into())), 0.1).unwrap();
+    for (texts, name) in [(split, "test"), (held_out, "other")] {
+        let refused = Trainer::resume(&saved, texts, config(), false).unwrap_err();
+        assert!(refused.to_string().starts_with(&format!("{name}: ")), "{refused}");
+    }
 }
 
 #[test]

@@ -75,12 +75,42 @@ fn only_kernels_and_the_memory_map_are_unsafe() {
     sources(&root, &mut files);
     let is_unsafe = |file: &&PathBuf| {
         let text = std::fs::read_to_string(file).unwrap();
-        text.lines().filter(|line| !line.trim_start().starts_with("//")).any(|line| line.contains("unsafe "))
+        text.lines().filter(|line| !line.trim_start().starts_with("//")).any(is_unsafe_line)
     };
     for file in files.iter().filter(is_unsafe) {
         let place = file.strip_prefix(&root).unwrap();
         assert!(place.starts_with("kernels") || place == Path::new("data/corpus.rs"), "{}", place.display());
     }
+}
+
+fn is_unsafe_line(line: &str) -> bool {
+    line.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == "unsafe")
+}
+
+#[test]
+fn functions_stay_short() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let (mut files, mut functions) = (Vec::new(), 0);
+    sources(&root, &mut files);
+    for file in files {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        for (start, line) in lines.iter().enumerate() {
+            let code = line.trim_start();
+            if !["fn ", "pub fn ", "pub(super) fn ", "unsafe fn ", "const fn "]
+                .iter()
+                .any(|head| code.starts_with(head))
+            {
+                continue;
+            }
+            // The formatter puts a function's last brace under its first letter.
+            let end = format!("{}}}", &line[..line.len() - code.len()]);
+            let length = lines[start..].iter().position(|line| *line == end).unwrap_or(0);
+            functions += 1;
+            assert!(length <= 60, "{}: {code} has {length} lines", file.display());
+        }
+    }
+    assert!(functions > 200, "the test has lost sight of the functions");
 }
 
 #[test]

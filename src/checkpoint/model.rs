@@ -96,7 +96,7 @@ mod tests {
     fn a_shape_that_the_file_cannot_hold_is_refused_before_it_is_allocated() {
         let (model, vocab) = sample();
         let mut sections = sections(&model, &vocab).unwrap();
-        let config = ModelConfig { hidden: 100_000, ..model.config().clone() };
+        let config = ModelConfig { hidden: 10_000, ..model.config().clone() };
         sections[0].1 = format::value(&Shape { config, vocab }).unwrap();
         assert!(parse(&sections).unwrap_err().to_string().contains("weights were expected"));
     }

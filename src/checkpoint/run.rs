@@ -9,6 +9,9 @@ use super::disk::{self, RealDisk};
 use super::format;
 use crate::error::{Error, Result};
 
+/// The file that a process holds while it trains; it marks the folder of a run.
+const LOCK: &str = ".lock";
+
 /// Where runs are by default.
 pub const RUNS: &str = "checkpoints";
 
@@ -66,6 +69,12 @@ impl RunFolder {
         self.latest().exists() || self.best().exists()
     }
 
+    /// A file in it that a run would replace, where the folder is not one of a run.
+    pub fn in_the_way(&self) -> Option<PathBuf> {
+        let ours = self.path.join(LOCK).exists() || self.has_run();
+        [self.config(), self.metrics(), self.plot()].into_iter().find(|path| !ours && path.exists())
+    }
+
     /// What to sample from: the best weights, else the latest.
     pub fn model(&self) -> PathBuf {
         if self.best().exists() { self.best() } else { self.latest() }
@@ -77,7 +86,7 @@ impl RunFolder {
     /// [`Error::CannotCreate`] where the folder cannot be made or written, [`Error::Busy`] where another process trains in it.
     pub fn lock(&self) -> Result<RunLock> {
         std::fs::create_dir_all(&self.path).map_err(|e| Error::cannot_create(&self.path, e))?;
-        let path = self.path.join(".lock");
+        let path = self.path.join(LOCK);
         let open = File::options().read(true).write(true).create(true).truncate(false).open(&path);
         let mut file = open.map_err(|e| Error::cannot_create(&path, e))?;
         match file.try_lock() {

@@ -28,10 +28,7 @@ pub fn run(args: &EvalArgs, terminal: &Terminal) -> Result<()> {
         None => {
             let saved = Saved::read(&frame)?;
             let texts = Texts::open(&saved.texts)?;
-            if texts.identity() != saved.identity {
-                let problem = "the text was changed since the run was trained on it; name one with --text";
-                return Err(Error::corpus(texts.training().0.name(), problem));
-            }
+            texts.must_be(&saved.identity, "bring it back, or name a text with --text")?;
             let none = || Error::Usage("the run holds nothing out; name a text with --text".into());
             let (corpus, part) = texts.held_out().ok_or_else(none)?;
             score(corpus, part)?

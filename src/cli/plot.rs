@@ -6,16 +6,41 @@ use plotters::prelude::*;
 
 const SIZE: (u32, u32) = (900, 480);
 
-/// The plot of these records as the text of an SVG.
-pub fn draw(records: &[Record], title: &str) -> Result<String> {
-    let (mut training, mut held_out) = (Vec::new(), Vec::new());
-    for record in records {
-        match record {
-            Record::Train(record) => training.extend(record.loss.map(|loss| (record.step as f64, loss))),
-            Record::Eval(record) => held_out.extend(record.loss.map(|loss| (record.step as f64, loss))),
+/// Points of a curve at most; more could not be told apart.
+const MOST_POINTS: usize = 1000;
+
+/// The losses so far, as points (step, nats per character).
+#[derive(Clone, Debug, Default)]
+pub struct Curves {
+    pub training: Vec<(f64, f64)>,
+    pub held_out: Vec<(f64, f64)>,
+}
+
+impl Curves {
+    /// Those of records up to a step.
+    pub fn of(records: &[Record], step: u64) -> Self {
+        let mut curves = Curves::default();
+        for record in records {
+            let (curve, at, loss) = match record {
+                Record::Train(record) => (&mut curves.training, record.step, record.loss),
+                Record::Eval(record) => (&mut curves.held_out, record.step, record.loss),
+            };
+            curve.extend(loss.filter(|_| at <= step).map(|loss| (at as f64, loss)));
         }
+        curves
     }
+}
+
+/// Every so many points of a curve, and its last.
+fn thinned(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
+    let step = points.len().div_ceil(MOST_POINTS).max(1);
+    points.iter().step_by(step).chain(points.last()).copied().collect()
+}
+
+/// The plot of these losses as the text of an SVG.
+pub fn draw(curves: &Curves, title: &str) -> Result<String> {
     let mut svg = String::new();
+    let (training, held_out) = (thinned(&curves.training), thinned(&curves.held_out));
     chart(&mut svg, &training, &held_out, title).map_err(|e| Error::Internal(format!("the plot: {e}")))?;
     Ok(svg)
 }
@@ -68,16 +93,14 @@ fn chart(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use charlstm::train::EvalRecord;
 
     #[test]
-    fn draws_any_number_of_records() {
-        for n in 0..4 {
-            let record =
-                |step| EvalRecord { step, epoch: 1.0, loss: Some(2.0), bpc: None, best: false, elapsed_s: 0.0 };
-            let records: Vec<Record> = (0..n).map(|step| Record::Eval(record(step))).collect();
-            let svg = draw(&records, "a <title> & more").unwrap();
+    fn draws_any_number_of_points() {
+        for n in [0, 1, 2, 5000] {
+            let training = (0..n).map(|step| (f64::from(step), 2.0)).collect();
+            let svg = draw(&Curves { training, held_out: vec![] }, "a <title> & more").unwrap();
             assert!(svg.starts_with("<svg") && svg.contains("held out") && !svg.contains("<title>"), "{svg}");
+            assert!(svg.len() < 100_000, "{} points make {} bytes", n, svg.len());
         }
     }
 }

@@ -1,13 +1,13 @@
 //! What people look at while a run goes on: a live line on a terminal, plain lines elsewhere, a sample now and then.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use charlstm::checkpoint::RunFolder;
 use charlstm::sample::{Generator, Shaping};
 use charlstm::train::{EvalRecord, Event, Metrics, Observer, StepReport, TrainRecord, Trainer};
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 
-use super::plot;
+use super::plot::{self, Curves};
 use super::signals::Signals;
 use super::terminal::Terminal;
 
@@ -27,6 +27,7 @@ pub struct Reporter<'a> {
     chars: u64,
     loss: Option<f64>,
     held_out: Option<f64>,
+    curves: Curves,
 }
 
 impl<'a> Reporter<'a> {
@@ -50,6 +51,7 @@ impl<'a> Reporter<'a> {
             chars: 0,
             loss: None,
             held_out: trainer.progress().held_out,
+            curves: Curves::of(&Metrics::read(&folder.metrics()).unwrap_or_default(), first_step),
         }
     }
 
@@ -87,12 +89,14 @@ impl<'a> Reporter<'a> {
         }
     }
 
-    fn record(&self, trainer: &Trainer, record: &TrainRecord) {
+    fn record(&mut self, trainer: &Trainer, record: &TrainRecord) {
+        self.curves.training.extend(record.loss.map(|loss| (record.step as f64, loss)));
         if self.bar.is_some() {
             return;
         }
         let made = (record.step - self.first_step).max(1) as f64;
-        let left = self.begun.elapsed().mul_f64((trainer.total_steps() - record.step) as f64 / made);
+        let left = self.begun.elapsed().as_secs_f64() * (trainer.total_steps() - record.step) as f64 / made;
+        let left = Duration::try_from_secs_f64(left).map_or("very long".into(), |left| HumanDuration(left).to_string());
         self.terminal.say(&format!(
             "step {}/{}  epoch {:.2}  loss {:.4}  lr {:.5}  {:.0} chars/s  {} left",
             record.step,
@@ -101,12 +105,13 @@ impl<'a> Reporter<'a> {
             record.loss.unwrap_or(f64::NAN),
             record.lr,
             record.chars_per_s,
-            HumanDuration(left)
+            left
         ));
     }
 
     fn evaluated(&mut self, trainer: &Trainer, record: &EvalRecord) {
         self.held_out = record.loss;
+        self.curves.held_out.extend(record.loss.map(|loss| (record.step as f64, loss)));
         let (loss, bpc) = (record.loss.unwrap_or(f64::NAN), record.bpc.unwrap_or(f64::NAN));
         let best = if record.best { ", the best so far" } else { "" };
         self.say(&format!(
@@ -122,7 +127,10 @@ impl<'a> Reporter<'a> {
                 trainer.progress().step,
             );
             let text = trainer.texts().vocab().decode(generator.take(SAMPLE));
-            let text = String::from_utf8_lossy(&text);
+            // Control characters of a model that has yet to learn must not reach the terminal.
+            let shown =
+                |c: char| if c.is_control() && !matches!(c, '\n' | '\t') { char::REPLACEMENT_CHARACTER } else { c };
+            let text: String = String::from_utf8_lossy(&text).chars().map(shown).collect();
             let indented: String = text.trim().lines().map(|line| format!("    {line}\n")).collect();
             self.say(&format!("\n{indented}"));
         }
@@ -131,8 +139,7 @@ impl<'a> Reporter<'a> {
 
     /// Draws the plot anew. That it cannot be drawn is said, and no reason to stop.
     fn plot(&self) {
-        let drawn = Metrics::read(&self.folder.metrics())
-            .and_then(|records| plot::draw(&records, &self.folder.name()))
+        let drawn = plot::draw(&self.curves, &self.folder.name())
             .and_then(|svg| charlstm::checkpoint::run::replace(&self.folder.plot(), svg.as_bytes()));
         if let Err(e) = drawn {
             self.say(&format!("loss.svg was not drawn: {e}"));

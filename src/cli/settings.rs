@@ -143,8 +143,11 @@ impl Settings {
 
     /// The run's name by default: that of its first text.
     pub fn name(&self) -> String {
-        let stem = self.texts.texts.first().and_then(|path| path.file_stem());
-        stem.map_or(BUILT_IN_NAME.into(), |stem| stem.to_string_lossy().into_owned())
+        let Some(path) = self.texts.texts.first() else { return BUILT_IN_NAME.into() };
+        // A path such as `..` has its name only once it is resolved.
+        let resolved = path.canonicalize().unwrap_or_else(|_| path.clone());
+        let stem = path.file_stem().or_else(|| resolved.file_stem());
+        stem.map_or("text".into(), |stem| stem.to_string_lossy().into_owned())
     }
 
     /// Refuses what cannot change while a run goes on. The trainer refuses what it alone knows of.

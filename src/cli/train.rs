@@ -61,19 +61,28 @@ fn begin(args: &TrainArgs, terminal: &Terminal) -> Result<Ready> {
     let trainer = Trainer::new(open(&settings.texts, terminal)?, &settings.shape(), settings.train.clone())?;
     let lock = folder.lock()?;
     is_free(&folder, args)?;
-    clear(&folder)?;
+    // A run that is replaced goes only once the new one stands.
+    folder.save(&folder.latest(), &trainer.sections(&settings.texts, 0.0)?)?;
     run::replace(&folder.config(), write_choices(&settings.to_choices())?.as_bytes())?;
+    clear(&folder)?;
     Ok(Ready { folder, _lock: lock, trainer, texts: settings.texts, elapsed_s: 0.0 })
 }
 
 /// Refuses a folder that holds a run, unless that is to be replaced.
 fn is_free(folder: &RunFolder, args: &TrainArgs) -> Result<()> {
     if folder.has_run() && !args.overwrite {
+        // That another process trains in it is the better answer.
+        folder.lock()?;
         let problem =
             "there is a run in it; go on with it by --resume, replace it by --overwrite, or choose another --name";
         return Err(Error::cannot_create(folder.path(), problem));
     }
-    Ok(())
+    match folder.in_the_way() {
+        Some(path) => {
+            Err(Error::cannot_create(path, "it is not a run's, and a run here would replace it; choose another folder"))
+        }
+        None => Ok(()),
+    }
 }
 
 /// A run that goes on; `None` where all its steps are made.
@@ -119,7 +128,14 @@ fn to_resume(given: Option<&Path>, own: Option<RunFolder>) -> Result<RunFolder> 
         (None, Some(folder)) => folder,
         (given, None) => match run::find(given, Path::new(RUNS))? {
             Found::Run(folder) => folder,
-            Found::File(path) => RunFolder::new(disk::folder_of(&path)),
+            Found::File(path) if path.file_name() == Some("latest.ckpt".as_ref()) => {
+                RunFolder::new(disk::folder_of(&path))
+            }
+            Found::File(path) => {
+                let problem =
+                    "a run goes on from its latest.ckpt; name the run (to go back, put a copy of a checkpoint there)";
+                return Err(Error::Usage(format!("{}: {problem}", path.display())));
+            }
         },
     };
     if folder.latest().exists() {
@@ -163,7 +179,7 @@ fn open(config: &TextConfig, terminal: &Terminal) -> Result<Texts> {
 
 /// Removes what a run that is replaced has left.
 fn clear(folder: &RunFolder) -> Result<()> {
-    for path in [folder.best(), folder.latest(), folder.metrics(), folder.plot()] {
+    for path in [folder.best(), folder.metrics(), folder.plot()] {
         match std::fs::remove_file(&path) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(Error::io(path, e)),
             _ => {}
@@ -223,7 +239,7 @@ fn conclude(trainer: &Trainer, folder: &RunFolder, outcome: Outcome, terminal: &
 fn with_last_checkpoint(error: Error, folder: &RunFolder) -> Error {
     match error {
         Error::Diverged(problem) if folder.has_run() => {
-            Error::Diverged(format!("{problem}. The last good checkpoint is {}", folder.model().display()))
+            Error::Diverged(format!("{problem}. The last good checkpoint is {}", folder.latest().display()))
         }
         other => other,
     }

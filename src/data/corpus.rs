@@ -11,6 +11,7 @@ use xxhash_rust::xxh3::Xxh3;
 use super::Encoding;
 use super::files;
 use super::scan::{self, NotUtf8, Piece};
+use super::utf8;
 use crate::error::{Error, Result};
 
 /// What a text is known by: a run resumes on the same text only.
@@ -145,6 +146,23 @@ impl Corpus {
     }
 }
 
+impl Corpus {
+    /// The cursor before character `to`, found from one before character `at` where that is near.
+    pub fn advance(&self, mut cursor: Cursor, at: usize, to: usize) -> Cursor {
+        const NEAR: usize = 1 << 16;
+        match to.checked_sub(at) {
+            Some(0) => cursor,
+            Some(distance) if distance < NEAR => {
+                for _ in 0..distance {
+                    cursor.next(self);
+                }
+                cursor
+            }
+            _ => self.cursor(to),
+        }
+    }
+}
+
 fn map(path: &Path) -> Result<Part> {
     // Asked before it is opened: opening a pipe waits for its other end.
     let kind = std::fs::metadata(path).map_err(|e| Error::input(path, e))?;
@@ -155,9 +173,9 @@ fn map(path: &Path) -> Result<Part> {
     let text = if kind.len() == 0 {
         Bytes::Memory(Cow::Borrowed(&[]))
     } else {
-        // SAFETY: the map is private and read-only, and every read of it takes bytes by value without relying on what they are:
-        // a file that changes underneath is decoded with checks, and gives other characters, never undefined behaviour in our
-        // own code. (A file that is cut short raises SIGBUS, which ends the process.)
+        // SAFETY: the map is read-only, and its bytes are read as plain numbers: nothing relies on them being UTF-8, or the same
+        // when they are read again, so that a file that changes underneath gives other characters and no more than that. (A
+        // file that is cut short raises SIGBUS, which ends the process.)
         Bytes::Mapped(unsafe { Mmap::map(&file) }.map_err(|e| Error::input(path, e))?)
     };
     Ok(Part { name: path.into(), text })
@@ -187,19 +205,12 @@ impl Cursor {
             self.byte = 0;
             bytes = corpus.parts.get(self.part)?.bytes();
         }
-        let first = u32::from(bytes[self.byte]);
-        if first < 0x80 || corpus.encoding == Encoding::Bytes {
+        if corpus.encoding == Encoding::Bytes {
             self.byte += 1;
-            return Some(first);
+            return Some(u32::from(bytes[self.byte - 1]));
         }
-        let more = match first {
-            0xc0..0xe0 => 1,
-            0xe0..0xf0 => 2,
-            _ => 3,
-        };
-        let tail = bytes[self.byte + 1..].iter().take(more);
-        let symbol = tail.fold(first & (0x3f >> more), |symbol, &byte| symbol << 6 | u32::from(byte & 0x3f));
-        self.byte = bytes.len().min(self.byte + 1 + more);
+        let (symbol, next) = utf8::decode(bytes, self.byte)?;
+        self.byte = next;
         Some(symbol)
     }
 }

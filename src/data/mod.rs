@@ -6,12 +6,15 @@
 
 mod corpus;
 mod files;
+mod reader;
 mod scan;
 mod streams;
 mod texts;
+mod utf8;
 mod vocab;
 
 pub use corpus::{Corpus, Cursor, Identity};
+pub use reader::Reader;
 pub use streams::Streams;
 pub use texts::{TextConfig, TextIdentity, Texts};
 pub use vocab::Vocab;

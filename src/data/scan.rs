@@ -3,6 +3,7 @@
 use rayon::prelude::*;
 
 use super::Encoding;
+use super::utf8::{self, is_continuation};
 
 /// A piece of one file, cut between characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,33 +41,50 @@ const MOST: usize = 1 << 12;
 pub(super) fn scan(parts: &[&[u8]], encoding: Encoding) -> Result<Scan, NotUtf8> {
     let total: usize = parts.iter().map(|part| part.len()).sum();
     let mut pieces = cut(parts, encoding, LEAST.max(total / MOST));
-    let chars_and_seen: Result<(Vec<usize>, Seen), NotUtf8> = pieces
-        .par_iter()
-        .map(|piece| look(&parts[piece.part][piece.byte..][..piece.len], *piece, encoding))
-        .try_fold(
-            || (Vec::new(), Seen::new()),
-            |(mut counts, mut seen), found| {
-                let (count, new) = found?;
-                counts.push(count);
-                seen.join(&new);
-                Ok((counts, seen))
-            },
-        )
-        .try_reduce(
-            || (Vec::new(), Seen::new()),
-            |(mut counts, mut seen), (more, new)| {
-                counts.extend(more);
-                seen.join(&new);
-                Ok((counts, seen))
-            },
-        );
-    let (counts, seen) = chars_and_seen?;
+    let look_at = |piece: &Piece| look(&parts[piece.part][piece.byte..][..piece.len], *piece, encoding);
+    // In order: of several errors the first is told.
+    let found =
+        pieces.par_iter().fold(Found::new, |found, piece| found.add(look_at(piece))).reduce(Found::new, Found::join);
+    if let Some(error) = found.error {
+        return Err(error);
+    }
     let mut chars = 0;
-    for (piece, count) in pieces.iter_mut().zip(counts) {
+    for (piece, count) in pieces.iter_mut().zip(found.counts) {
         piece.chars_before = chars;
         chars += count;
     }
-    Ok(Scan { pieces, chars, symbols: seen.symbols() })
+    Ok(Scan { pieces, chars, symbols: found.seen.symbols() })
+}
+
+/// What some pieces have, one after another.
+struct Found {
+    counts: Vec<usize>,
+    seen: Seen,
+    error: Option<NotUtf8>,
+}
+
+impl Found {
+    fn new() -> Self {
+        Found { counts: Vec::new(), seen: Seen::new(), error: None }
+    }
+
+    fn add(mut self, piece: Result<(usize, Seen), NotUtf8>) -> Self {
+        match piece {
+            Ok((count, seen)) => {
+                self.counts.push(count);
+                self.seen.join(&seen);
+            }
+            Err(error) => self.error = self.error.or(Some(error)),
+        }
+        self
+    }
+
+    fn join(mut self, later: Found) -> Self {
+        self.counts.extend(later.counts);
+        self.seen.join(&later.seen);
+        self.error = self.error.or(later.error);
+        self
+    }
 }
 
 /// Pieces of about `size` bytes, none across a file's end or within a character.
@@ -88,19 +106,12 @@ fn cut(parts: &[&[u8]], encoding: Encoding, size: usize) -> Vec<Piece> {
     pieces
 }
 
-/// Whether a byte of UTF-8 continues a character.
-#[inline]
-pub(super) fn is_continuation(byte: u8) -> bool {
-    byte & 0xc0 == 0x80
-}
-
 fn look(bytes: &[u8], piece: Piece, encoding: Encoding) -> Result<(usize, Seen), NotUtf8> {
     let mut seen = Seen::new();
     match encoding {
         Encoding::Bytes => bytes.iter().for_each(|&b| seen.low[b as usize] = true),
         Encoding::Utf8 => {
-            let text = std::str::from_utf8(bytes)
-                .map_err(|e| NotUtf8 { part: piece.part, byte: piece.byte + e.valid_up_to() })?;
+            std::str::from_utf8(bytes).map_err(|e| NotUtf8 { part: piece.part, byte: piece.byte + e.valid_up_to() })?;
             for run in bytes.chunks(4096) {
                 if run.is_ascii() {
                     run.iter().for_each(|&b| seen.low[b as usize] = true);
@@ -109,7 +120,11 @@ fn look(bytes: &[u8], piece: Piece, encoding: Encoding) -> Result<(usize, Seen),
                 }
             }
             if seen.wide {
-                text.chars().for_each(|c| seen.insert(u32::from(c)));
+                let mut at = 0;
+                while let Some((symbol, next)) = utf8::decode(bytes, at) {
+                    seen.insert(symbol);
+                    at = next;
+                }
             }
             return Ok((bytes.iter().filter(|b| !is_continuation(**b)).count(), seen));
         }
@@ -133,7 +148,7 @@ impl Seen {
     fn insert(&mut self, symbol: u32) {
         if symbol < 256 {
             self.low[symbol as usize] = true;
-        } else {
+        } else if symbol < 0x11_0000 {
             if self.high.is_empty() {
                 self.high = vec![0; 0x11_0000 / 64];
             }
@@ -191,6 +206,10 @@ mod tests {
         let error = scan(&[b"fine", &bytes], Encoding::Utf8).unwrap_err();
         assert_eq!(error, NotUtf8 { part: 1, byte: 150_000 });
         assert_eq!(scan(&[&bytes], Encoding::Bytes).unwrap().symbols, [0x78, 0xa9, 0xc3]);
+        let twice = [&bytes[..], &bytes[..]].concat();
+        for _ in 0..20 {
+            assert_eq!(scan(&[&twice], Encoding::Utf8).unwrap_err().byte, 150_000, "the first of several");
+        }
         let endless = vec![0x80; 10];
         assert_eq!(scan(&[&endless], Encoding::Utf8).unwrap_err().byte, 0);
     }

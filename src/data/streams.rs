@@ -6,39 +6,30 @@
 
 use std::ops::Range;
 
-use super::corpus::{Corpus, Cursor};
+use super::corpus::Corpus;
+use super::reader::Reader;
 use super::vocab::Vocab;
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// The streams of a part of a corpus, at some position.
 #[derive(Clone, Debug)]
 pub struct Streams {
     part: Range<usize>,
-    streams: Vec<Stream>,
+    readers: Vec<Reader>,
     /// Characters that every stream has given.
     position: usize,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Stream {
-    cursor: Cursor,
-    /// The character read last: the next input.
-    last: u32,
-    /// Predictions it has in all.
-    len: usize,
 }
 
 impl Streams {
     /// The characters `part` of a corpus as `batch` streams that begin at `position`.
     pub fn new(corpus: &Corpus, part: Range<usize>, batch: usize, position: usize) -> Self {
         let predictions = part.len().saturating_sub(1);
-        let stream = |i: usize| {
+        let reader = |i: usize| {
             let (start, end) = (i * predictions / batch, (i + 1) * predictions / batch);
-            let mut cursor = corpus.cursor(part.start + start + position.min(end - start));
-            let last = if start < end { cursor.next(corpus).unwrap_or(0) } else { 0 };
-            Stream { cursor, last, len: end - start }
+            let at = part.start + end.min(start.saturating_add(position));
+            Reader::new(corpus, corpus.cursor(at), at, part.start + end)
         };
-        Streams { streams: (0..batch).map(stream).collect(), part, position }
+        Streams { readers: (0..batch).map(reader).collect(), part, position }
     }
 
     /// Characters that every stream has given in this epoch.
@@ -48,7 +39,7 @@ impl Streams {
 
     /// Predictions of the longest stream: the length of an epoch.
     pub fn len(&self) -> usize {
-        self.part.len().saturating_sub(1).div_ceil(self.streams.len())
+        self.part.len().saturating_sub(1).div_ceil(self.readers.len())
     }
 
     /// Whether there is nothing to predict.
@@ -63,14 +54,14 @@ impl Streams {
 
     /// Goes back to the beginning, for the next epoch.
     pub fn rewind(&mut self, corpus: &Corpus) {
-        *self = Streams::new(corpus, self.part.clone(), self.streams.len(), 0);
+        *self = Streams::new(corpus, self.part.clone(), self.readers.len(), 0);
     }
 
     /// Reads the next `steps` characters of every stream into time-major buffers `(steps, B)`. A place beyond a stream's end gets
     /// weight 0, the others weight 1.
     ///
     /// # Errors
-    /// [`Error::Corpus`] where the text has a character that is not in the vocabulary.
+    /// [`Error::Corpus`](crate::error::Error::Corpus) where the text has a character that is not in the vocabulary.
     pub fn read(
         &mut self,
         corpus: &Corpus,
@@ -80,30 +71,19 @@ impl Streams {
         targets: &mut [u32],
         weights: &mut [f32],
     ) -> Result<()> {
-        let batch = self.streams.len();
+        let batch = self.readers.len();
         assert!(inputs.len() == steps * batch && targets.len() == inputs.len() && weights.len() == inputs.len());
-        let id = |symbol| vocab.id(symbol).ok_or_else(|| unknown(corpus, vocab, symbol));
-        for (s, stream) in self.streams.iter_mut().enumerate() {
-            let left = stream.len.saturating_sub(self.position).min(steps);
-            for t in 0..left {
-                let at = t * batch + s;
-                inputs[at] = id(stream.last)?;
-                stream.last = stream.cursor.next(corpus).unwrap_or(u32::MAX);
-                targets[at] = id(stream.last)?;
-                weights[at] = 1.0;
-            }
-            for at in (left..steps).map(|t| t * batch + s) {
-                (inputs[at], targets[at], weights[at]) = (0, 0, 0.0);
+        for (s, reader) in self.readers.iter_mut().enumerate() {
+            for at in (0..steps).map(|t| t * batch + s) {
+                (inputs[at], targets[at], weights[at]) = match reader.next(corpus, vocab)? {
+                    Some((input, target)) => (input, target, 1.0),
+                    None => (0, 0, 0.0),
+                };
             }
         }
         self.position += steps;
         Ok(())
     }
-}
-
-fn unknown(corpus: &Corpus, vocab: &Vocab, symbol: u32) -> Error {
-    let character = vocab.describe(symbol);
-    Error::corpus(corpus.name(), format!("{character} is not in the vocabulary; was the text changed meanwhile?"))
 }
 
 #[cfg(test)]

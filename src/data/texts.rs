@@ -34,6 +34,10 @@ pub struct TextIdentity {
     pub text: Identity,
     /// The held-out text, where it is one of its own.
     pub held_out: Option<Identity>,
+    /// Characters that are trained on.
+    pub training: u64,
+    /// What a character is.
+    pub encoding: Encoding,
 }
 
 /// The texts of a run: what it trains on, what is held out, and the characters of both.
@@ -124,7 +128,32 @@ impl Texts {
         TextIdentity {
             text: self.corpus.identity().clone(),
             held_out: self.held_out.as_ref().map(|text| text.identity().clone()),
+            training: self.training as u64,
+            encoding: self.corpus.encoding(),
         }
+    }
+
+    /// Checks that these are the texts that a run was trained on; `remedy` ends the message if not.
+    ///
+    /// # Errors
+    /// [`Error::Corpus`] naming the text that is another, and both lengths and hashes.
+    pub fn must_be(&self, saved: &TextIdentity, remedy: &str) -> Result<()> {
+        let found = self.identity();
+        if found == *saved {
+            return Ok(());
+        }
+        let name = |identity: &Identity| format!("{} bytes, hash {:032x}", identity.bytes, identity.hash);
+        let named = |identity: &Option<Identity>| identity.as_ref().map_or("none".into(), name);
+        let (corpus, before, now) = if found.text != saved.text {
+            (&self.corpus, name(&saved.text), name(&found.text))
+        } else if found.held_out != saved.held_out {
+            (self.held_out.as_ref().unwrap_or(&self.corpus), named(&saved.held_out), named(&found.held_out))
+        } else {
+            let split = |identity: &TextIdentity| format!("{} {:?} to train on", identity.training, identity.encoding);
+            (&self.corpus, split(saved), split(&found))
+        };
+        let problem = format!("the text is not the one this run was trained on ({before}; now {now}); {remedy}");
+        Err(Error::corpus(corpus.name(), problem))
     }
 
     /// What a user should know about the texts: one line each.

@@ -42,6 +42,11 @@ impl<R: Real> Packed<R> {
         Packed { storage, start, k, n, isa, columns }
     }
 
+    /// Whether it has no element.
+    pub fn is_empty(&self) -> bool {
+        self.k == 0 || self.n == 0
+    }
+
     /// A packed copy of `weights`.
     pub fn of(weights: Mat<'_, R>) -> Self {
         let mut packed = Self::new(weights.rows(), weights.cols());

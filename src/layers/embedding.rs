@@ -1,7 +1,7 @@
 //! The first layer's input product. A window has far fewer distinct characters than positions, so `embed w_ih + b` is computed
 //! once for each distinct character and gathered; backward, the gate gradients are summed into those rows first.
 
-use crate::kernels::{Mat, MatMut, Real, gemm, vector};
+use crate::kernels::{Mat, Real, vector};
 
 /// What marks a character that the window does not have.
 const ABSENT: u32 = u32::MAX;
@@ -51,7 +51,6 @@ pub fn table<R: Real>(
     gathered: &mut [R],
     embed: Option<&[R]>,
     w_ih: Mat<'_, R>,
-    w_ih_data: &[R],
     b: &[R],
     ids: &[u32],
 ) {
@@ -68,7 +67,7 @@ pub fn table<R: Real>(
         }
         None => {
             for (row, &id) in table.chunks_exact_mut(n).zip(ids) {
-                row.copy_from_slice(&w_ih_data[id as usize * n..][..n]);
+                row.copy_from_slice(w_ih.row(id as usize));
                 vector::add(row, b);
             }
         }
@@ -88,9 +87,4 @@ pub fn scatter<R: Real>(
     for (row, slot) in gates.chunks_exact(n).zip(slots) {
         vector::add(&mut block[slot * width..][..width], &row[first..][..width]);
     }
-}
-
-/// Rows `first..` of `dw_ih += embed[ids]^T dtable` in the columns of one block, as many rows as `dw` holds.
-pub fn weight_gradient<R: Real>(dw: MatMut<'_, R>, gathered: Mat<'_, R>, block: Mat<'_, R>) {
-    gemm(dw, true, gathered.t(), block);
 }

@@ -19,7 +19,7 @@ pub fn bias_gradient<R: Real>(db: &mut [R], dy: &[R]) {
     dy.chunks_exact(db.len()).for_each(|row| vector::add(db, row));
 }
 
-/// Rows `first..first + m` of `dw += x^T dy`, `m` being what `dw` holds: `x` is `rows x k`, `dy` is `rows x n`.
+/// `dw += x^T dy`: `x` is `rows x k`, `dy` is `rows x n`, `dw` is `k x n` without gaps.
 pub fn weight_gradient<R: Real>(dw: &mut [R], x: Mat<'_, R>, dy: Mat<'_, R>) {
     gemm(MatMut::new(dw, x.cols(), dy.cols()), true, x.t(), dy);
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::config::ModelConfig;
 use crate::cells::Entry;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::kernels::{Mat, Real};
 use crate::params::{Layout, SpanId};
 
@@ -43,11 +43,15 @@ impl<R: Real> CharLm<R> {
     /// A model of that shape, every weight zero.
     ///
     /// # Errors
-    /// [`Error::Usage`](crate::error::Error::Usage) when the shape is out of range.
+    /// [`Error::Usage`] when the shape is out of range.
     pub fn zeros(config: &ModelConfig) -> Result<Self> {
         let cell = config.validate()?;
         let (layout, spans) = lay_out(config, cell);
-        let weights = vec![R::ZERO; layout.len()];
+        let mut weights = Vec::new();
+        weights.try_reserve_exact(layout.len()).map_err(|_| {
+            Error::Usage(format!("{} parameters do not fit into memory; choose a smaller --hidden", layout.len()))
+        })?;
+        weights.resize(layout.len(), R::ZERO);
         Ok(CharLm { config: config.clone(), cell, layout: Arc::new(layout), spans: Arc::new(spans), weights })
     }
 

@@ -21,7 +21,7 @@ pub struct ModelConfig {
 }
 
 /// No model may have more parameters: a size from a stranger's file is checked before anything is allocated.
-const MOST_PARAMETERS: u64 = 1 << 40;
+const MOST_PARAMETERS: u64 = 1 << 33;
 
 /// Two LSTM layers of 256 units; the vocabulary is still to be set.
 impl Default for ModelConfig {

@@ -9,7 +9,7 @@ use super::prepared::Table;
 use super::shard::Shard;
 use super::window::Window;
 use crate::cells::CellReal;
-use crate::kernels::{Mat, MatMut, vector};
+use crate::kernels::{Mat, MatMut, gemm, vector};
 use crate::layers::{embedding, linear};
 use crate::params::SpanId;
 
@@ -161,7 +161,7 @@ impl<R: CellReal> TableGradient<R> {
         let w_ih = model.matrix(model.rnn(0).w_ih);
         for (i, block) in self.blocks.iter().enumerate() {
             let d = MatMut::new(&mut self.d_gathered, ids.len(), e);
-            crate::kernels::gemm(d, i > 0, block.matrix(ids.len()), w_ih.columns(block.first, block.width).t());
+            gemm(d, i > 0, block.matrix(ids.len()), w_ih.columns(block.first, block.width).t());
         }
         out.fill(R::ZERO);
         for (row, &id) in self.d_gathered.chunks_exact(e.max(1)).zip(ids) {
@@ -179,7 +179,7 @@ impl<R: CellReal> TableGradient<R> {
                 Part::Input { layer: 0 } if e > 0 => {
                     let x = Mat::new(&table.gathered, ids.len(), e).columns(tile.row, tile.rows);
                     let out = MatMut::strided(&mut out[block.first..], tile.rows, block.width, gates);
-                    embedding::weight_gradient(out, x, d_table);
+                    gemm(out, true, x.t(), d_table);
                 }
                 Part::Input { layer: 0 } => {
                     let wanted = |id: u32| (id as usize).checked_sub(tile.row).filter(|row| *row < tile.rows);

@@ -12,7 +12,7 @@ mod config;
 pub mod gradients;
 mod init;
 mod prepared;
-mod shard;
+pub mod shard;
 mod window;
 
 pub use char_lm::{CharLm, RnnSpans};

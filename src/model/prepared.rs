@@ -31,7 +31,6 @@ impl<R: Real> Table<R> {
             &mut self.gathered,
             model.embed().map(|id| model.slice(id)),
             model.matrix(spans.w_ih),
-            model.slice(spans.w_ih),
             model.slice(spans.b),
             self.distinct.ids(),
         );
@@ -47,8 +46,8 @@ impl<R: Real> Table<R> {
 #[derive(Clone, Debug)]
 pub struct PackedLayer<R> {
     pub(super) w_hh: Packed<R>,
+    /// Empty where nothing runs back.
     pub(super) w_hh_t: Packed<R>,
-    backward: bool,
 }
 
 impl<R: Real> PackedLayer<R> {
@@ -56,7 +55,7 @@ impl<R: Real> PackedLayer<R> {
     pub fn refresh(&mut self, model: &CharLm<R>, layer: usize) {
         let w_hh = model.matrix(model.rnn(layer).w_hh);
         self.w_hh.pack(w_hh);
-        if self.backward {
+        if !self.w_hh_t.is_empty() {
             self.w_hh_t.pack(w_hh.t());
         }
     }
@@ -78,7 +77,6 @@ impl<R: Real> Prepared<R> {
         let layer = |_| PackedLayer {
             w_hh: Packed::new(hidden, gates),
             w_hh_t: if backward { Packed::new(gates, hidden) } else { Packed::new(0, 0) },
-            backward,
         };
         Prepared { table: Table::new(model, positions), packed: (0..model.config().layers).map(layer).collect() }
     }

@@ -18,6 +18,16 @@ pub enum Purpose {
     Inference,
 }
 
+/// Streams of a shard at most: enough rows for the recurrent product to run from cache, few enough to share out.
+const MOST_STREAMS: usize = 16;
+
+/// A batch cut into shards, as even as can be and two at least: the first stream and the number of streams of each. The cut
+/// depends on the batch alone, so that sums taken over shards have the same bits whatever the number of threads.
+pub fn cut(batch: usize) -> impl Iterator<Item = (usize, usize)> {
+    let n = batch.div_ceil(MOST_STREAMS).max(batch.min(2));
+    (0..n).map(move |i| (i * batch / n, (i + 1) * batch / n - i * batch / n))
+}
+
 /// Some streams of a batch: their carried state and their activations over a window. Allocated once.
 #[derive(Debug)]
 pub struct Shard<R> {
@@ -261,5 +271,18 @@ fn drop_streams<R: CellReal>(
 ) {
     for stream in 0..streams {
         dropout.apply(values, layer, streams, stream, first + stream, hidden);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn shards_cover_the_batch_in_order() {
+        for batch in 1..200 {
+            let cut: Vec<_> = super::cut(batch).collect();
+            assert_eq!(cut.iter().map(|(_, n)| n).sum::<usize>(), batch);
+            assert!(cut.iter().all(|(_, n)| (1..=16).contains(n)), "{batch}: {cut:?}");
+            assert!(cut.windows(2).all(|pair| pair[0].0 + pair[0].1 == pair[1].0));
+        }
     }
 }

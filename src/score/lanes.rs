@@ -2,14 +2,12 @@
 
 use rayon::prelude::*;
 
-use crate::data::{Corpus, Cursor, Vocab};
-use crate::error::{Error, Result};
-use crate::model::{CharLm, Prepared, Purpose, Shard, Window};
+use crate::data::{Corpus, Reader, Vocab};
+use crate::error::Result;
+use crate::model::{CharLm, Prepared, Purpose, Shard, Window, shard};
 
 /// Characters of a window: the state is carried from one to the next.
 const STEPS: usize = 128;
-/// Streams of a shard at most.
-const SHARD_STREAMS: usize = 16;
 
 /// A loss over some characters.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -43,24 +41,32 @@ pub(super) struct Lane {
     pub end: usize,
 }
 
-/// Scores lanes, `most` of them side by side, on the threads at hand.
-pub(super) fn score(model: &CharLm<f32>, corpus: &Corpus, vocab: &Vocab, lanes: &[Lane], most: usize) -> Result<Loss> {
+/// Scores lanes, `most` of them side by side, on the threads at hand. Lanes come in the order of the text.
+pub(super) fn score(
+    model: &CharLm<f32>,
+    corpus: &Corpus,
+    vocab: &Vocab,
+    mut lanes: impl Iterator<Item = Lane>,
+    most: usize,
+) -> Result<Loss> {
     let prepared = Prepared::whole(model);
-    let width = most.min(lanes.len());
-    let mut shards: Vec<Shard<f32>> = (0..width)
-        .step_by(SHARD_STREAMS)
-        .map(|first| Shard::new(model, first, SHARD_STREAMS.min(width - first), STEPS, Purpose::Inference))
-        .collect();
-    let (mut window, mut loss) = (Window::default(), Loss::default());
-    for group in lanes.chunks(width) {
-        let mut readers: Vec<Reader> = group.iter().map(|&lane| Reader::new(corpus, lane)).collect();
+    let shard = |(first, streams)| Shard::new(model, first, streams, STEPS, Purpose::Inference);
+    let mut shards: Vec<Shard<f32>> = shard::cut(most).map(shard).collect();
+    let (mut window, mut loss, mut readers) = (Window::default(), Loss::default(), Vec::with_capacity(most));
+    let (mut cursor, mut at) = (corpus.cursor(0), 0);
+    loop {
+        readers.clear();
+        for lane in lanes.by_ref().take(most) {
+            cursor = corpus.advance(cursor, at, lane.from);
+            at = lane.from;
+            readers.push((lane, Reader::new(corpus, cursor, lane.from, lane.end)));
+        }
+        let Some(longest) = readers.iter().map(|(lane, _)| lane.end - lane.from).max() else { return Ok(loss) };
         shards.iter_mut().for_each(|shard| shard.state.fill(0.0));
-        let longest = group.iter().map(|lane| lane.end - lane.from).max().unwrap_or(0);
         for start in (0..longest).step_by(STEPS) {
-            let steps = STEPS.min(longest - start);
-            window.clear(steps, width);
-            for (stream, reader) in readers.iter_mut().enumerate() {
-                reader.read(corpus, vocab, &mut window, stream)?;
+            window.clear(STEPS.min(longest - start), most);
+            for (stream, (lane, reader)) in readers.iter_mut().enumerate() {
+                fill(&mut window, stream, lane, reader, corpus, vocab)?;
             }
             shards.par_iter_mut().for_each(|shard| {
                 shard.forward(model, &prepared, &window, None);
@@ -70,45 +76,22 @@ pub(super) fn score(model: &CharLm<f32>, corpus: &Corpus, vocab: &Vocab, lanes: 
             loss.chars += window.scored() as u64;
         }
     }
-    Ok(loss)
 }
 
-/// Reads one lane.
-struct Reader {
-    lane: Lane,
-    cursor: Cursor,
-    last: u32,
-    at: usize,
-}
-
-impl Reader {
-    fn new(corpus: &Corpus, lane: Lane) -> Self {
-        let mut cursor = corpus.cursor(lane.from);
-        let last = cursor.next(corpus).unwrap_or(u32::MAX);
-        Reader { lane, cursor, last, at: lane.from }
+/// Fills a window's column; what is behind the lane's end keeps its weight of 0.
+fn fill(
+    window: &mut Window,
+    stream: usize,
+    lane: &Lane,
+    reader: &mut Reader,
+    corpus: &Corpus,
+    vocab: &Vocab,
+) -> Result<()> {
+    for place in (stream..window.inputs.len()).step_by(window.streams) {
+        let counts = reader.at() >= lane.scored;
+        let Some((input, target)) = reader.next(corpus, vocab)? else { break };
+        (window.inputs[place], window.targets[place]) = (input, target);
+        window.weights[place] = if counts { 1.0 } else { 0.0 };
     }
-
-    /// Fills a window's column; what is behind the lane's end keeps its weight of 0.
-    fn read(&mut self, corpus: &Corpus, vocab: &Vocab, window: &mut Window, stream: usize) -> Result<()> {
-        let id = |symbol: u32, at: usize| {
-            vocab.id(symbol).ok_or_else(|| {
-                let character = vocab.describe(symbol);
-                Error::corpus(
-                    corpus.name(),
-                    format!("the model has never seen {character}, which is character {}", at + 1),
-                )
-            })
-        };
-        for at in (stream..window.inputs.len()).step_by(window.streams) {
-            if self.at >= self.lane.end {
-                break;
-            }
-            window.inputs[at] = id(self.last, self.at)?;
-            self.last = self.cursor.next(corpus).unwrap_or(u32::MAX);
-            window.targets[at] = id(self.last, self.at + 1)?;
-            window.weights[at] = if self.at >= self.lane.scored { 1.0 } else { 0.0 };
-            self.at += 1;
-        }
-        Ok(())
-    }
+    Ok(())
 }

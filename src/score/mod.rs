@@ -28,13 +28,8 @@ const MOST_STREAMS: usize = 64;
 /// [`Error::Corpus`] where the text is too short or has a character that the model has never seen.
 pub fn carried(model: &CharLm<f32>, corpus: &Corpus, vocab: &Vocab, part: Range<usize>) -> Result<Loss> {
     check(corpus, &part)?;
-    lanes::score(
-        model,
-        corpus,
-        vocab,
-        &[Lane { from: part.start, scored: part.start, end: part.end - 1 }],
-        MOST_STREAMS,
-    )
+    let lane = Lane { from: part.start, scored: part.start, end: part.end - 1 };
+    lanes::score(model, corpus, vocab, std::iter::once(lane), 1)
 }
 
 /// The loss over windows of `window` predictions, each from a zero state; every character but the first is scored.
@@ -47,10 +42,9 @@ pub fn windows(model: &CharLm<f32>, corpus: &Corpus, vocab: &Vocab, part: Range<
         return Err(Error::Usage("--window must be at least 1".into()));
     }
     let end = part.end - 1;
-    let starts = (part.start..end).step_by(window);
-    let all: Vec<Lane> =
-        starts.map(|from| Lane { from, scored: from, end: end.min(from.saturating_add(window)) }).collect();
-    lanes::score(model, corpus, vocab, &all, MOST_STREAMS)
+    let lane = |from: usize| Lane { from, scored: from, end: end.min(from.saturating_add(window)) };
+    let count = (end - part.start).div_ceil(window);
+    lanes::score(model, corpus, vocab, (part.start..end).step_by(window).map(lane), count.min(MOST_STREAMS))
 }
 
 /// The loss over held-out text as training reports it: parallel streams, each warmed on [`WARM_UP`] characters before its part,
@@ -67,8 +61,7 @@ pub fn held_out(model: &CharLm<f32>, corpus: &Corpus, vocab: &Vocab, part: Range
         let from = part.start + scored.saturating_sub(WARM_UP);
         Lane { from, scored: part.start + scored, end: part.start + end }
     };
-    let all: Vec<Lane> = (0..streams).map(lane).collect();
-    lanes::score(model, corpus, vocab, &all, MOST_STREAMS)
+    lanes::score(model, corpus, vocab, (0..streams).map(lane), streams)
 }
 
 fn check(corpus: &Corpus, part: &Range<usize>) -> Result<()> {

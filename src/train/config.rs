@@ -84,7 +84,7 @@ impl TrainConfig {
         whole("batch", self.batch as u64, 1, 1 << 20)?;
         whole("seq-len", self.seq_len as u64, 1, 1 << 20)?;
         whole("epochs", self.epochs, 1, 1 << 40)?;
-        whole("steps", self.steps.unwrap_or(1), 1, 1 << 60)?;
+        whole("steps", self.steps.unwrap_or(1), 1, 1 << 50)?;
         whole("threads", self.threads.unwrap_or(1) as u64, 1, 1024)?;
         whole("patience", self.patience.unwrap_or(1), 1, 1 << 40)?;
         let real = |name: &str, value: f64, allowed: bool, range: &str| {

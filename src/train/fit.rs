@@ -96,9 +96,7 @@ impl Run<'_> {
             if due(config.eval_every, step) || (step == total && config.eval_every != Some(0)) {
                 self.evaluate()?;
             }
-            // A state in doubt does not replace one that is known to be good.
-            let in_doubt = self.trainer.progress().skipped_in_a_row > 0;
-            if step < total && !in_doubt && due(config.save_every, step) {
+            if step < total && due(config.save_every, step) {
                 self.save()?;
             }
         }

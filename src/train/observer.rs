@@ -24,7 +24,7 @@ pub trait Observer {
     /// Called for every event, between steps.
     fn on_event(&mut self, trainer: &Trainer, event: Event<'_>);
 
-    /// Asked after every step: whether to save and stop.
+    /// Asked before every step: whether to save and stop.
     fn should_stop(&mut self) -> bool {
         false
     }

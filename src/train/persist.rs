@@ -94,7 +94,8 @@ impl Trainer {
     /// unless `allow_change`: then the epoch at hand begins anew.
     ///
     /// # Errors
-    /// [`Error::Checkpoint`] where the checkpoint is not complete, [`Error::Corpus`] where the text is another.
+    /// [`Error::Checkpoint`] where the checkpoint is not complete, [`Error::Corpus`] where the text is another, [`Error::Usage`]
+    /// where `config` changes what cannot change.
     pub fn resume(frame: &Frame, mut texts: Texts, config: TrainConfig, allow_change: bool) -> Result<Self> {
         if !frame.has(STATE) {
             return Err(frame.error("it holds weights only; a run resumes from its latest.ckpt"));
@@ -102,21 +103,20 @@ impl Trainer {
         let (model, vocab) = model::read(frame)?;
         texts.adopt(&vocab)?;
         let (saved, mut progress) = (Saved::read(frame)?, Progress::read(frame)?);
+        saved.train.validate().map_err(|e| frame.error(e.to_string()))?;
         same_shape(frame, &saved.train, &config)?;
-        let same_text = saved.identity == texts.identity();
-        if !same_text && !allow_change {
-            return Err(Error::corpus(texts.training().0.name(), changed(&saved.identity, &texts.identity())));
+        let same_text = texts.identity() == saved.identity;
+        if !allow_change {
+            texts.must_be(&saved.identity, "bring it back, or go on with --allow-corpus-change")?;
         }
         if !same_text {
             // Losses on another text do not compare.
             progress = Progress { position: 0, held_out: None, best: None, since_best: 0, ..progress };
         }
-        let mut moments = vec![vec![0.0; model.layout().len()]; config.optimizer.moments()];
-        for (name, moments) in MOMENTS.into_iter().zip(&mut moments) {
-            read_finite(frame, name, moments)?;
-        }
-        let mut states = vec![0.0; model.state_len() * config.batch];
-        read_finite(frame, STATE, &mut states)?;
+        let weights = Some(model.layout().len());
+        let moments = MOMENTS.into_iter().take(config.optimizer.moments());
+        let moments = moments.map(|name| read_finite(frame, name, weights)).collect::<Result<_>>()?;
+        let states = read_finite(frame, STATE, model.state_len().checked_mul(config.batch))?;
         let mut trainer = Trainer::with(texts, model, moments, config, progress)?;
         if trainer.progress.position > trainer.streams.len() as u64 {
             return Err(frame.error("its position is beyond the end of the text"));
@@ -141,29 +141,18 @@ fn all_finite(values: &[f32]) -> bool {
     vector::all_within(values, f32::MAX)
 }
 
-fn read_finite(frame: &Frame, name: &str, to: &mut [f32]) -> Result<()> {
-    frame.floats(name, to)?;
-    if all_finite(to) {
-        Ok(())
+/// The numbers of a section that must have `len` of them; its length is checked before they are allocated.
+fn read_finite(frame: &Frame, name: &str, len: Option<usize>) -> Result<Vec<f32>> {
+    let found = frame.section(name)?.len() / 4;
+    let len =
+        len.filter(|len| *len == found).ok_or_else(|| frame.error(format!("section \"{name}\" has another length")))?;
+    let mut values = vec![0.0; len];
+    frame.floats(name, &mut values)?;
+    if all_finite(&values) {
+        Ok(values)
     } else {
         Err(frame.error(format!("section \"{name}\" has a number that is not finite")))
     }
-}
-
-fn changed(saved: &TextIdentity, found: &TextIdentity) -> String {
-    let (what, a, b) = match (&saved.held_out, &found.held_out) {
-        (a, b) if saved.text == found.text => ("held-out text", a.as_ref(), b.as_ref()),
-        _ => ("text", Some(&saved.text), Some(&found.text)),
-    };
-    let name = |identity: Option<&crate::data::Identity>| match identity {
-        Some(identity) => format!("{} bytes, hash {:032x}", identity.bytes, identity.hash),
-        None => "none".into(),
-    };
-    format!(
-        "the {what} is not the one this run was trained on ({}; now {}); bring it back, or go on with --allow-corpus-change",
-        name(a),
-        name(b)
-    )
 }
 
 /// Refuses a change of what cannot change while a run goes on.

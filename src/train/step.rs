@@ -5,7 +5,7 @@
 //! 1. the table of the first layer and the packed recurrent weights
 //! 2. the shards, each forward and back over the whole window
 //! 3. the weight gradients, a task a tile, and the table's gradient, a task a block
-//! 4. the first layer's gradients, from the table's
+//! 4. the first layer's gradients, from the table's (the embedding's on one thread before)
 //! 5. the norm of the gradients, then the update
 //!
 //! Shards are cut by the batch alone and sums are taken in the order of streams: the same bits at any number of threads.
@@ -16,11 +16,9 @@ use crate::cells::CellReal;
 use crate::kernels::vector;
 use crate::layers::dropout::Dropout;
 use crate::model::gradients::{self, TableGradient, Tile};
-use crate::model::{CharLm, Prepared, Purpose, Shard, Window};
+use crate::model::{CharLm, Prepared, Purpose, Shard, Window, shard};
 use crate::optim::{self, Method, Slices, Update};
 
-/// Streams of a shard at most: enough rows for the recurrent product to run from cache, few enough to share out.
-const SHARD_STREAMS: usize = 16;
 /// Elements of the arena that one task updates.
 const CHUNK: usize = 1 << 15;
 
@@ -38,21 +36,15 @@ pub struct Step<R> {
     squares: Vec<f64>,
 }
 
-/// The streams of each shard of a batch, as even as can be.
-fn shards(batch: usize) -> impl Iterator<Item = (usize, usize)> {
-    let n = batch.div_ceil(SHARD_STREAMS).max(batch.min(2));
-    (0..n).map(move |i| (i * batch / n, (i + 1) * batch / n - i * batch / n))
-}
-
 impl<R: CellReal> Step<R> {
     /// Room for windows of `batch` streams of up to `seq_len` characters.
     pub fn new(model: &CharLm<R>, batch: usize, seq_len: usize) -> Self {
         let positions = batch * seq_len;
-        let shard = |(first, streams)| Shard::new(model, first, streams, seq_len, Purpose::Training);
+        let new = |(first, streams)| Shard::new(model, first, streams, seq_len, Purpose::Training);
         let len = model.layout().len();
         Step {
             prepared: Prepared::new(model, positions, true),
-            shards: shards(batch).map(shard).collect(),
+            shards: shard::cut(batch).map(new).collect(),
             tiles: gradients::tiles(model),
             table_gradient: TableGradient::new(model, positions),
             grads: vec![R::ZERO; len],
@@ -176,19 +168,4 @@ fn split<R>(slices: Slices<'_, R>, at: usize) -> (Slices<'_, R>, Slices<'_, R>) 
         Slices { weights, grads, first, second },
         Slices { weights: weights2, grads: grads2, first: first2, second: second2 },
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::shards;
-
-    #[test]
-    fn shards_cover_the_batch_in_order() {
-        for batch in 1..200 {
-            let cut: Vec<_> = shards(batch).collect();
-            assert_eq!(cut.iter().map(|(_, n)| n).sum::<usize>(), batch);
-            assert!(cut.iter().all(|(_, n)| (1..=16).contains(n)), "{batch}: {cut:?}");
-            assert!(cut.windows(2).all(|pair| pair[0].0 + pair[0].1 == pair[1].0));
-        }
-    }
 }

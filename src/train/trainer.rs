@@ -76,6 +76,8 @@ impl Trainer {
     /// [`Error::Usage`] for a choice out of range, [`Error::Corpus`] for a text shorter than a window of every stream.
     pub fn new(texts: Texts, shape: &ModelConfig, config: TrainConfig) -> Result<Self> {
         let shape = ModelConfig { vocab: texts.vocab().len(), ..shape.clone() };
+        shape.validate()?;
+        check(&texts, &config)?;
         let model = CharLm::init(&shape, config.seed)?;
         let moments = vec![vec![0.0; model.layout().len()]; config.optimizer.moments()];
         Self::with(texts, model, moments, config, Progress::default())
@@ -88,18 +90,8 @@ impl Trainer {
         config: TrainConfig,
         progress: Progress,
     ) -> Result<Self> {
-        config.validate()?;
+        check(&texts, &config)?;
         let (corpus, part) = texts.training();
-        let window = config.batch * config.seq_len;
-        if part.len() <= window {
-            let problem = format!(
-                "{} characters to train on, but --batch {} x --seq-len {} needs over {window}; choose smaller ones",
-                part.len(),
-                config.batch,
-                config.seq_len
-            );
-            return Err(Error::corpus(corpus.name(), problem));
-        }
         let streams = Streams::new(corpus, part, config.batch, progress.position as usize);
         let step = Step::new(&model, config.batch, config.seq_len);
         let threads = config.threads.unwrap_or(0);
@@ -235,4 +227,26 @@ impl Trainer {
     pub fn is_out_of_patience(&self) -> bool {
         self.config.patience.is_some_and(|patience| self.progress.since_best >= patience)
     }
+}
+
+/// Refuses what cannot be trained, before anything large is made.
+fn check(texts: &Texts, config: &TrainConfig) -> Result<()> {
+    config.validate()?;
+    let (corpus, part) = texts.training();
+    let window = config.batch * config.seq_len;
+    if part.len() <= window {
+        let problem = format!(
+            "{} characters to train on, but --batch {} x --seq-len {} needs over {window}; choose smaller ones",
+            part.len(),
+            config.batch,
+            config.seq_len
+        );
+        return Err(Error::corpus(corpus.name(), problem));
+    }
+    if config.patience.is_some() && (config.eval_every == Some(0) || texts.held_out().is_none()) {
+        return Err(Error::Usage(
+            "--patience needs evaluations: hold some text out, and leave --eval-every above 0".into(),
+        ));
+    }
+    Ok(())
 }
