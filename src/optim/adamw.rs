@@ -1,7 +1,7 @@
 //! AdamW: Loshchilov & Hutter, "Decoupled Weight Decay Regularization" (2019).
 
-use super::{Slices, Update};
-use crate::kernels::{Kernel, Mode, Real, vectorize};
+use super::{Rule, Slices, Update};
+use crate::kernels::Real;
 
 /// ```text
 /// w = w - lr * weight_decay * w
@@ -25,25 +25,10 @@ impl Default for AdamW {
     }
 }
 
-impl AdamW {
-    /// Updates some elements.
-    pub fn update<R: Real>(self, slices: Slices<'_, R>, update: Update) {
-        vectorize(Loop { adamw: self, slices, update });
-    }
-}
-
-struct Loop<'a, R> {
-    adamw: AdamW,
-    slices: Slices<'a, R>,
-    update: Update,
-}
-
-impl<R: Real> Kernel for Loop<'_, R> {
-    type Output = ();
-
+impl Rule for AdamW {
     #[inline(always)]
-    fn run<M: Mode>(self) {
-        let Loop { adamw: AdamW { beta1, beta2, eps }, slices, update } = self;
+    fn apply<R: Real>(self, slices: Slices<'_, R>, update: Update) {
+        let AdamW { beta1, beta2, eps } = self;
         let power = |beta: f64| beta.powi(i32::try_from(update.number).unwrap_or(i32::MAX));
         let real = R::from_f64;
         let keep = real(1.0 - update.lr * update.weight_decay);

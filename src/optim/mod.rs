@@ -6,18 +6,19 @@ mod rmsprop;
 mod schedule;
 mod sgd;
 
-pub use adamw::AdamW;
 pub use clip::clip_scale;
-pub use rmsprop::RmsProp;
-pub use schedule::{Schedule, learning_rate};
-pub use sgd::Sgd;
+pub use schedule::{FLOOR, Schedule, learning_rate};
 
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use adamw::AdamW;
+use rmsprop::RmsProp;
+use sgd::Sgd;
+
 use crate::error::{Error, Result};
-use crate::kernels::Real;
+use crate::kernels::{Kernel, Mode, Real, vectorize};
 
 /// Which optimizer updates the weights.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,12 +87,29 @@ pub struct Slices<'a, R> {
     pub second: &'a mut [R],
 }
 
+/// The loop of an optimizer. Implementations are `#[inline(always)]`: they are compiled once per instruction set.
+trait Rule {
+    /// Updates some elements.
+    fn apply<R: Real>(self, slices: Slices<'_, R>, update: Update);
+}
+
+struct Apply<'a, O, R>(O, Slices<'a, R>, Update);
+
+impl<O: Rule, R: Real> Kernel for Apply<'_, O, R> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<M: Mode>(self) {
+        self.0.apply(self.1, self.2);
+    }
+}
+
 /// Updates some elements. Every element is computed by itself: any cut of the arenas gives the same bits.
 pub fn update<R: Real>(method: Method, slices: Slices<'_, R>, update: Update) {
     match method {
-        Method::Adamw => AdamW::default().update(slices, update),
-        Method::Sgd => Sgd::default().update(slices, update),
-        Method::Rmsprop => RmsProp::default().update(slices, update),
+        Method::Adamw => vectorize(Apply(AdamW::default(), slices, update)),
+        Method::Sgd => vectorize(Apply(Sgd::default(), slices, update)),
+        Method::Rmsprop => vectorize(Apply(RmsProp::default(), slices, update)),
     }
 }
 

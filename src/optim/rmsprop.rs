@@ -1,7 +1,7 @@
 //! RMSprop (Tieleman & Hinton, lecture 6.5 of "Neural Networks for Machine Learning", 2012); weight decay as in AdamW.
 
-use super::{Slices, Update};
-use crate::kernels::{Kernel, Mode, Real, vectorize};
+use super::{Rule, Slices, Update};
+use crate::kernels::Real;
 
 /// ```text
 /// v = alpha * v + (1 - alpha) * g^2
@@ -21,25 +21,10 @@ impl Default for RmsProp {
     }
 }
 
-impl RmsProp {
-    /// Updates some elements.
-    pub fn update<R: Real>(self, slices: Slices<'_, R>, update: Update) {
-        vectorize(Loop { rmsprop: self, slices, update });
-    }
-}
-
-struct Loop<'a, R> {
-    rmsprop: RmsProp,
-    slices: Slices<'a, R>,
-    update: Update,
-}
-
-impl<R: Real> Kernel for Loop<'_, R> {
-    type Output = ();
-
+impl Rule for RmsProp {
     #[inline(always)]
-    fn run<M: Mode>(self) {
-        let Loop { rmsprop: RmsProp { alpha, eps }, slices, update } = self;
+    fn apply<R: Real>(self, slices: Slices<'_, R>, update: Update) {
+        let RmsProp { alpha, eps } = self;
         let real = R::from_f64;
         let keep = real(1.0 - update.lr * update.weight_decay);
         let (a, c, eps) = (real(alpha), real(1.0 - alpha), real(eps));

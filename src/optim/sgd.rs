@@ -1,7 +1,7 @@
 //! Stochastic gradient descent with momentum, as PyTorch has it (no dampening); weight decay is decoupled as in AdamW.
 
-use super::{Slices, Update};
-use crate::kernels::{Kernel, Mode, Real, vectorize};
+use super::{Rule, Slices, Update};
+use crate::kernels::Real;
 
 /// ```text
 /// b = momentum * b + g
@@ -19,27 +19,11 @@ impl Default for Sgd {
     }
 }
 
-impl Sgd {
-    /// Updates some elements.
-    pub fn update<R: Real>(self, slices: Slices<'_, R>, update: Update) {
-        vectorize(Loop { sgd: self, slices, update });
-    }
-}
-
-struct Loop<'a, R> {
-    sgd: Sgd,
-    slices: Slices<'a, R>,
-    update: Update,
-}
-
-impl<R: Real> Kernel for Loop<'_, R> {
-    type Output = ();
-
+impl Rule for Sgd {
     #[inline(always)]
-    fn run<M: Mode>(self) {
-        let Loop { sgd, slices, update } = self;
+    fn apply<R: Real>(self, slices: Slices<'_, R>, update: Update) {
         let keep = R::from_f64(1.0 - update.lr * update.weight_decay);
-        let (momentum, scale, lr) = (R::from_f64(sgd.momentum), R::from_f64(update.scale), R::from_f64(update.lr));
+        let (momentum, scale, lr) = (R::from_f64(self.momentum), R::from_f64(update.scale), R::from_f64(update.lr));
         for ((w, g), b) in slices.weights.iter_mut().zip(slices.grads).zip(slices.first.iter_mut()) {
             *b = momentum * *b + *g * scale;
             *w = *w * keep - lr * *b;
