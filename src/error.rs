@@ -118,7 +118,7 @@ impl Error {
     }
 
     /// An [`Error::CannotCreate`].
-    pub fn cannot_create(path: impl AsRef<Path>, problem: impl ToString) -> Self {
-        Error::CannotCreate { path: path.as_ref().into(), problem: problem.to_string() }
+    pub fn cannot_create(path: impl AsRef<Path>, problem: impl Into<String>) -> Self {
+        Error::CannotCreate { path: path.as_ref().into(), problem: problem.into() }
     }
 }

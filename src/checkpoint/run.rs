@@ -85,10 +85,12 @@ impl RunFolder {
     /// # Errors
     /// [`Error::CannotCreate`] where the folder cannot be made or written, [`Error::Busy`] where another process trains in it.
     pub fn lock(&self) -> Result<RunLock> {
-        std::fs::create_dir_all(&self.path).map_err(|e| Error::cannot_create(&self.path, e))?;
+        let cannot =
+            |e| Error::cannot_create(&self.path, format!("a run cannot be kept here: {e}; choose another folder"));
+        std::fs::create_dir_all(&self.path).map_err(cannot)?;
         let path = self.path.join(LOCK);
         let open = File::options().read(true).write(true).create(true).truncate(false).open(&path);
-        let mut file = open.map_err(|e| Error::cannot_create(&path, e))?;
+        let mut file = open.map_err(cannot)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
