@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 /// The file operations that saving needs. The tests have one of their own, which crashes.
 pub trait Disk {
-    /// Creates or empties a file and writes it.
-    fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()>;
+    /// Creates or empties a file and writes it, piece after piece.
+    fn write(&self, path: &Path, pieces: &[&[u8]]) -> io::Result<()>;
     /// Waits until what was written to a file is on disk.
     fn sync(&self, path: &Path) -> io::Result<()>;
     /// Renames a file, over another if there is one.
@@ -23,8 +23,9 @@ pub trait Disk {
 pub struct RealDisk;
 
 impl Disk for RealDisk {
-    fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        File::create(path)?.write_all(bytes)
+    fn write(&self, path: &Path, pieces: &[&[u8]]) -> io::Result<()> {
+        let mut file = File::create(path)?;
+        pieces.iter().try_for_each(|piece| file.write_all(piece))
     }
     fn sync(&self, path: &Path) -> io::Result<()> {
         File::options().write(true).open(path)?.sync_all()
@@ -48,15 +49,15 @@ pub fn temporary(path: &Path) -> PathBuf {
     name.into()
 }
 
-/// Replaces a file by `bytes`: written beside it, synced, renamed over it, the folder synced. Where that fails, what was written
+/// Replaces a file by `pieces`, one after another: written beside it, synced, renamed over it, the folder synced. Where that fails, what was written
 /// beside it is removed and the old file stands.
 ///
 /// # Errors
 /// What the disk says.
-pub fn replace(disk: &impl Disk, path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub fn replace(disk: &impl Disk, path: &Path, pieces: &[&[u8]]) -> io::Result<()> {
     let beside = temporary(path);
     let written =
-        disk.write(&beside, bytes).and_then(|()| disk.sync(&beside)).and_then(|()| disk.rename(&beside, path));
+        disk.write(&beside, pieces).and_then(|()| disk.sync(&beside)).and_then(|()| disk.rename(&beside, path));
     if let Err(e) = written {
         // The first error is the one to tell.
         let _ = disk.remove(&beside);
@@ -116,9 +117,9 @@ mod tests {
     }
 
     impl Disk for CrashingDisk {
-        fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        fn write(&self, path: &Path, pieces: &[&[u8]]) -> io::Result<()> {
             self.operate(|state| {
-                state.files.push((bytes.to_vec(), Vec::new()));
+                state.files.push((pieces.concat(), Vec::new()));
                 state.names.insert(path.into(), state.files.len() - 1);
             })
         }
@@ -148,10 +149,10 @@ mod tests {
         for eager_names in [false, true] {
             for crash in 0..20 {
                 let disk = CrashingDisk { crash: usize::MAX, eager_names, ..Default::default() };
-                replace(&disk, path, b"old").unwrap();
+                replace(&disk, path, &[b"o", b"ld"]).unwrap();
                 let before = disk.state.borrow().operations;
                 let disk = CrashingDisk { crash: before + crash, ..disk };
-                let saved = replace(&disk, path, b"new").is_ok();
+                let saved = replace(&disk, path, &[b"ne", b"w"]).is_ok();
                 let found = disk.survives(path).expect("a checkpoint was there and is gone");
                 assert!(found == b"old" || found == b"new", "half a file after a crash before operation {crash}");
                 assert!(!saved || found == b"new", "said to be saved, but lost: crash before operation {crash}");
@@ -163,12 +164,12 @@ mod tests {
     fn a_failed_write_leaves_the_old_file_and_nothing_beside_it() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("latest.ckpt");
-        replace(&RealDisk, &path, b"old").unwrap();
+        replace(&RealDisk, &path, &[b"o", b"ld"]).unwrap();
         std::fs::create_dir(temporary(&path)).unwrap();
-        assert!(replace(&RealDisk, &path, b"new").is_err());
+        assert!(replace(&RealDisk, &path, &[b"ne", b"w"]).is_err());
         assert_eq!(std::fs::read(&path).unwrap(), b"old");
         std::fs::remove_dir(temporary(&path)).unwrap();
-        replace(&RealDisk, &path, b"new").unwrap();
+        replace(&RealDisk, &path, &[b"ne", b"w"]).unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"new");
         assert!(!temporary(&path).exists());
     }

@@ -11,11 +11,12 @@
 //! a gap and cover the file. A file is data from a stranger: every length is checked against the file before it is used, nothing
 //! is allocated by a number that was read, nothing is executed.
 
+use std::borrow::Cow;
 use std::path::Path;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use xxhash_rust::xxh3::xxh3_64;
+use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use crate::error::{Error, Result};
 
@@ -30,31 +31,48 @@ const MOST_SECTIONS: usize = 64;
 /// A bincode section may claim at most this many bytes.
 const LIMIT: usize = 1 << 26;
 
-/// The bytes of a checkpoint that holds `sections`.
-pub fn frame(sections: &[(&str, Vec<u8>)]) -> Vec<u8> {
-    let mut header = Vec::new();
+/// A named section. Its bytes are borrowed where they can be: saving takes no memory that grows with the model.
+pub type Section<'a> = (&'static str, Cow<'a, [u8]>);
+
+/// What stands before the sections.
+pub fn header(sections: &[Section<'_>]) -> Vec<u8> {
+    let mut header = Vec::with_capacity(header_len(sections.len()));
     header.extend_from_slice(MAGIC);
     header.extend_from_slice(&VERSION.to_le_bytes());
     header.extend_from_slice(&(sections.len() as u32).to_le_bytes());
     let mut offset = header_len(sections.len());
-    let mut body = Vec::new();
     for (name, bytes) in sections {
-        let start = body.len();
-        body.extend_from_slice(bytes);
-        body.resize(body.len().next_multiple_of(ALIGN), 0);
+        let mut checksum = Xxh3::new();
+        checksum.update(bytes);
+        checksum.update(padding(bytes));
         let mut padded = [0; NAME];
         padded[..name.len()].copy_from_slice(name.as_bytes());
         header.extend_from_slice(&padded);
-        for number in [offset as u64, bytes.len() as u64, xxh3_64(&body[start..])] {
+        for number in [offset as u64, bytes.len() as u64, checksum.digest()] {
             header.extend_from_slice(&number.to_le_bytes());
         }
-        offset += body.len() - start;
+        offset += bytes.len() + padding(bytes).len();
     }
     let checksum = xxh3_64(&header);
     header.extend_from_slice(&checksum.to_le_bytes());
     header.resize(header_len(sections.len()), 0);
-    header.append(&mut body);
     header
+}
+
+/// A whole checkpoint in pieces, to be written one after another; `header` is that of the same sections.
+pub fn pieces<'a>(header: &'a [u8], sections: &'a [Section<'_>]) -> Vec<&'a [u8]> {
+    let body = sections.iter().flat_map(|(_, bytes)| [&bytes[..], padding(bytes)]);
+    std::iter::once(header).chain(body).collect()
+}
+
+/// A whole checkpoint in one piece.
+pub fn frame(sections: &[Section<'_>]) -> Vec<u8> {
+    pieces(&header(sections), sections).concat()
+}
+
+/// The zeros behind a section.
+fn padding(bytes: &[u8]) -> &'static [u8] {
+    &[0; ALIGN][..bytes.len().next_multiple_of(ALIGN) - bytes.len()]
 }
 
 /// The header, padded.
@@ -148,14 +166,19 @@ impl Frame {
 ///
 /// # Errors
 /// [`Error::Internal`], which would be a defect.
-pub fn value<T: Serialize>(value: &T) -> Result<Vec<u8>> {
+pub fn value<T: Serialize>(value: &T) -> Result<Cow<'static, [u8]>> {
     bincode::serde::encode_to_vec(value, bincode::config::standard())
+        .map(Cow::Owned)
         .map_err(|e| Error::Internal(format!("a checkpoint section cannot be written: {e}")))
 }
 
 /// `f32`s as little-endian bytes.
-pub fn floats(values: &[f32]) -> Vec<u8> {
-    values.iter().flat_map(|x| x.to_le_bytes()).collect()
+pub fn floats(values: &[f32]) -> Cow<'_, [u8]> {
+    if cfg!(target_endian = "little") {
+        Cow::Borrowed(bytemuck::cast_slice(values))
+    } else {
+        Cow::Owned(values.iter().flat_map(|x| x.to_le_bytes()).collect())
+    }
 }
 
 /// The sections of a checkpoint, after every check of the frame.
@@ -226,7 +249,7 @@ mod tests {
     use super::*;
 
     fn sample() -> Vec<u8> {
-        frame(&[("one", vec![1; 100]), ("empty", vec![]), ("numbers", floats(&[1.5, -2.0, 0.25]))])
+        frame(&[("one", vec![1; 100].into()), ("empty", vec![].into()), ("numbers", floats(&[1.5, -2.0, 0.25]))])
     }
 
     fn problem(bytes: Vec<u8>) -> String {
@@ -281,7 +304,7 @@ mod tests {
         struct Words(Vec<u64>);
         let mut claim = vec![253];
         claim.extend_from_slice(&(1u64 << 60).to_le_bytes());
-        let frame = Frame::parse(Path::new("x.ckpt"), frame(&[("words", claim)])).unwrap();
+        let frame = Frame::parse(Path::new("x.ckpt"), frame(&[("words", claim.into())])).unwrap();
         assert!(frame.value::<Words>("words").is_err());
     }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::format::{self, Frame};
+use super::format::{self, Frame, Section};
 use crate::data::Vocab;
 use crate::error::Result;
 use crate::model::{CharLm, ModelConfig};
@@ -23,7 +23,7 @@ struct Shape {
 ///
 /// # Errors
 /// [`Error::Internal`](crate::error::Error::Internal), which would be a defect.
-pub fn sections(model: &CharLm<f32>, vocab: &Vocab) -> Result<Vec<(&'static str, Vec<u8>)>> {
+pub fn sections<'a>(model: &'a CharLm<f32>, vocab: &Vocab) -> Result<Vec<Section<'a>>> {
     let shape = Shape { config: model.config().clone(), vocab: vocab.clone() };
     Ok(vec![(SHAPE, format::value(&shape)?), (WEIGHTS, format::floats(&model.weights))])
 }
@@ -78,7 +78,7 @@ mod tests {
         (CharLm::init(&config, 1).unwrap(), Vocab::new(Encoding::Utf8, [97, 98, 99, 100]))
     }
 
-    fn parse(sections: &[(&str, Vec<u8>)]) -> Result<(CharLm<f32>, Vocab)> {
+    fn parse(sections: &[Section<'_>]) -> Result<(CharLm<f32>, Vocab)> {
         read(&Frame::parse(Path::new("x.ckpt"), format::frame(sections)).unwrap())
     }
 

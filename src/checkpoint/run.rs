@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::disk::{self, RealDisk};
-use super::format;
+use super::format::{self, Section};
 use crate::error::{Error, Result};
 
 /// The file that a process holds while it trains; it marks the folder of a run.
@@ -115,8 +115,9 @@ impl RunFolder {
     ///
     /// # Errors
     /// [`Error::Io`]; the one before is left as it was.
-    pub fn save(&self, path: &Path, sections: &[(&str, Vec<u8>)]) -> Result<()> {
-        replace(path, &format::frame(sections))
+    pub fn save(&self, path: &Path, sections: &[Section<'_>]) -> Result<()> {
+        let header = format::header(sections);
+        replace_by(path, &format::pieces(&header, sections))
     }
 }
 
@@ -125,7 +126,11 @@ impl RunFolder {
 /// # Errors
 /// [`Error::Io`]; the file before is left as it was.
 pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
-    disk::replace(&RealDisk, path, bytes).map_err(|e| Error::io(path, e))
+    replace_by(path, &[bytes])
+}
+
+fn replace_by(path: &Path, pieces: &[&[u8]]) -> Result<()> {
+    disk::replace(&RealDisk, path, pieces).map_err(|e| Error::io(path, e))
 }
 
 /// The run in `runs` that was saved last.

@@ -1,6 +1,5 @@
 //! The loop of a run: steps, records, evaluations, checkpoints.
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::metrics::{EvalRecord, Metrics, Record, TrainRecord};
@@ -150,7 +149,8 @@ impl Run<'_> {
         };
         if let Some(keep) = self.keep.filter(|_| best) {
             let sections = self.trainer.weights_sections(keep.texts, self.elapsed())?;
-            self.write(&keep.folder.best(), &sections)?;
+            keep.folder.save(&keep.folder.best(), &sections)?;
+            self.observer.on_event(self.trainer, Event::Saved(&keep.folder.best()));
         }
         self.push(Record::Eval(record.clone()))?;
         self.observer.on_event(self.trainer, Event::Evaluated(&record));
@@ -160,14 +160,8 @@ impl Run<'_> {
     fn save(&mut self) -> Result<()> {
         let Some(keep) = self.keep else { return Ok(()) };
         let sections = self.trainer.sections(keep.texts, self.elapsed())?;
-        self.write(&keep.folder.latest(), &sections)
-    }
-
-    fn write(&mut self, path: &Path, sections: &[(&str, Vec<u8>)]) -> Result<()> {
-        if let Some(keep) = self.keep {
-            keep.folder.save(path, sections)?;
-            self.observer.on_event(self.trainer, Event::Saved(path));
-        }
+        keep.folder.save(&keep.folder.latest(), &sections)?;
+        self.observer.on_event(self.trainer, Event::Saved(&keep.folder.latest()));
         Ok(())
     }
 

@@ -13,6 +13,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::config::TrainConfig;
 use super::trainer::{Progress, Trainer};
+use crate::checkpoint::format::Section;
 use crate::checkpoint::{Frame, format, model};
 use crate::data::{TextConfig, TextIdentity, Texts};
 use crate::error::{Error, Result};
@@ -61,7 +62,7 @@ impl Trainer {
     ///
     /// # Errors
     /// [`Error::Diverged`] where a number is not finite: that is never written.
-    pub fn weights_sections(&self, texts: &TextConfig, elapsed_s: f64) -> Result<Vec<(&'static str, Vec<u8>)>> {
+    pub fn weights_sections(&self, texts: &TextConfig, elapsed_s: f64) -> Result<Vec<Section<'_>>> {
         if let Some(name) = self.model.layout().unsound(&self.model.weights) {
             return Err(diverged(name));
         }
@@ -77,7 +78,7 @@ impl Trainer {
     ///
     /// # Errors
     /// [`Error::Diverged`] where a number is not finite: that is never written.
-    pub fn sections(&self, texts: &TextConfig, elapsed_s: f64) -> Result<Vec<(&'static str, Vec<u8>)>> {
+    pub fn sections(&self, texts: &TextConfig, elapsed_s: f64) -> Result<Vec<Section<'_>>> {
         let mut sections = self.weights_sections(texts, elapsed_s)?;
         for (name, moments) in MOMENTS.into_iter().zip(&self.moments) {
             if !all_finite(moments) {
@@ -86,7 +87,7 @@ impl Trainer {
             sections.push((name, format::floats(moments)));
         }
         let states: Vec<f32> = self.step.states().flatten().copied().collect();
-        sections.push((STATE, format::floats(&states)));
+        sections.push((STATE, format::floats(&states).into_owned().into()));
         Ok(sections)
     }
 
