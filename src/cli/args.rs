@@ -113,7 +113,7 @@ pub struct Choices {
     /// Characters that gradients flow back over [default: 128; 64 for the built-in text]
     #[arg(long, value_name = "N", help_heading = "Training")]
     pub seq_len: Option<usize>,
-    /// Passes over the text, in all [default: 20]
+    /// Passes over the text, in all [default: 20; 15 for the built-in text]
     #[arg(long, value_name = "N", conflicts_with = "steps", help_heading = "Training")]
     pub epochs: Option<u64>,
     /// Optimizer steps, in all; in place of --epochs

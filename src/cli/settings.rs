@@ -29,10 +29,11 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Those of a run on the built-in text, which is so short that smaller windows of fewer streams, and so more steps, suit it.
+    /// Those of a run on the built-in text, which is so short that smaller windows of fewer streams, and so more steps in
+    /// fewer epochs, suit it.
     pub fn for_built_in() -> Self {
         let mut settings = Settings::default();
-        (settings.train.batch, settings.train.seq_len) = (16, 64);
+        (settings.train.batch, settings.train.seq_len, settings.train.epochs) = (16, 64, 15);
         settings
     }
 
