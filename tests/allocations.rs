@@ -48,7 +48,7 @@ fn steps_and_characters_allocate_nothing_once_buffers_are_there() {
         );
         return;
     }
-    let text: String = (0..60_000).map(|i| char::from(b'a' + (i * i % 23) as u8)).collect();
+    let text: String = (0..60_000u64).map(|i| char::from(b'a' + (i * i % 23) as u8)).collect();
     let texts = Texts::new(Corpus::from_text("text", text.into_bytes(), Encoding::Utf8).unwrap(), None, 0.1).unwrap();
     let config = TrainConfig { batch: 20, seq_len: 16, threads: Some(2), ..TrainConfig::default() };
     let shape = ModelConfig { hidden: 96, embed: 64, ..ModelConfig::default() };

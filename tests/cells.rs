@@ -83,7 +83,7 @@ impl Problem {
         }
         let (len, layers) = (self.model.layer_state_len(), self.model.config().layers);
         for layer in 0..layers {
-            let got: Vec<f64> = step.d_initial_states(layer).flatten().copied().collect();
+            let got: Vec<f64> = step.d_initial_states(layer);
             let places = (0..self.window.streams).flat_map(|s| (0..len).map(move |j| (s * layers + layer) * len + j));
             let numeric: Vec<f64> = places.map(|i| self.difference(|problem| &mut problem.states[i])).collect();
             close(&format!("{what}: initial state of layer {layer}"), &got, &numeric, 1e-6);
@@ -124,10 +124,11 @@ fn forward<R: charlstm::cells::CellReal>(model: &CharLm<R>, windows: &[Window]) 
     let prepared = Prepared::whole(model);
     let most = windows.iter().map(|window| window.steps).max().unwrap();
     let mut shard = Shard::new(model, 0, windows[0].streams, most, Purpose::Inference);
-    let mut logits = Vec::new();
+    let (mut logits, mut row) = (Vec::new(), Vec::new());
     for window in windows {
         shard.forward(model, &prepared, window, None);
-        logits.extend(shard.logits().iter().map(|x| x.to_f64()));
+        shard.logits(&mut row);
+        logits.extend(row.iter().map(|x| x.to_f64()));
     }
     (logits, shard.state.iter().map(|x| x.to_f64()).collect())
 }

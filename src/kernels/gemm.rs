@@ -1,8 +1,9 @@
-//! Matrix products over many rows, by faer's blocked GEMM.
+//! Matrix products of row-major matrices, by faer's blocked GEMM: weights by weights and by gathered rows.
 
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut as FaerMut, MatRef, Par};
 
+use super::blocked::{Axis, Blocked};
 use super::isa;
 use super::packed::Packed;
 use super::real::Real;
@@ -14,10 +15,26 @@ use super::view::{Mat, MatMut};
 pub fn gemm<R: Real>(dst: MatMut<'_, R>, accumulate: bool, a: Mat<'_, R>, b: Mat<'_, R>) {
     assert_eq!((a.rows(), b.cols(), a.cols()), (dst.rows(), dst.cols(), b.rows()), "shapes of a matrix product");
     if isa::choice().forced {
-        Packed::of(b).multiply(dst, accumulate, a);
+        by_panels(dst, accumulate, a, b);
     } else {
         R::faer(dst, accumulate, a, b);
     }
+}
+
+/// The same by our own kernels, by way of panels.
+fn by_panels<R: Real>(mut dst: MatMut<'_, R>, accumulate: bool, a: Mat<'_, R>, b: Mat<'_, R>) {
+    let (m, k, n) = (a.rows(), a.cols(), b.cols());
+    let (mut x, mut y) = (Blocked::new(Axis::plain(k), 1, m), Blocked::new(Axis::plain(n), 1, m));
+    let mut row = vec![R::ZERO; k];
+    for i in 0..m {
+        row.iter_mut().enumerate().for_each(|(j, x)| *x = a.at(i, j));
+        x.write(0, i, &row);
+        y.write(0, i, dst.row(i));
+    }
+    let mut packed = Packed::new(Axis::plain(k), Axis::plain(n));
+    packed.pack(b);
+    packed.multiply(0..packed.panels(), y.step_mut(0), 0, x.all(0..1), !accumulate);
+    (0..m).for_each(|i| y.read(0, i, dst.row(i)));
 }
 
 pub(super) fn faer<R: faer::traits::ComplexField>(
@@ -67,9 +84,11 @@ mod tests {
             let (a, b) = (if ta { a.t() } else { a }, if tb { b.t() } else { b });
             let before: Vec<f64> = (3..3 + m * (n + gap)).map(number).collect();
             let (mut got, mut wanted) = (before.clone(), before);
+            let mut ours = got.clone();
             gemm(MatMut::strided(&mut got, m, n, n + gap), accumulate, a, b);
+            by_panels(MatMut::strided(&mut ours, m, n, n + gap), accumulate, a, b);
             reference::gemm(MatMut::strided(&mut wanted, m, n, n + gap), accumulate, a, b);
-            for (g, w) in got.iter().zip(&wanted) {
+            for (g, w) in got.iter().chain(&ours).zip(wanted.iter().chain(&wanted)) {
                 prop_assert!((g - w).abs() < 1e-12, "{} against {}", g, w);
             }
         }

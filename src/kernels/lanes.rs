@@ -1,10 +1,10 @@
-//! The few vector instructions that the packed product is written in, once per instruction set.
+//! The few vector instructions that the products are written in, once per instruction set.
 
-/// A SIMD register of `R`s and what the packed product does with it.
+/// A SIMD register of `R`s and what the products do with it.
 ///
 /// # Safety
 /// Every method may be called only where the instruction set of the implementation is available and enabled in the caller;
-/// `load` and `store` touch `WIDTH` elements behind their pointer, of any alignment.
+/// `load` and `store` touch `WIDTH` elements behind their pointer, of any alignment. `fetch` takes any pointer.
 pub(super) trait Lanes<R> {
     /// The register.
     type V: Copy;
@@ -12,18 +12,20 @@ pub(super) trait Lanes<R> {
     const WIDTH: usize;
     /// Registers in a row of a panel.
     const VECTORS: usize;
-    /// Rows of a full tile.
+    /// Rows of a full tile: with its sums, a row of the panel and one factor, the registers are used up.
     const ROWS: usize;
-    /// Columns of a panel.
+    /// Elements of a row of a panel.
     const COLUMNS: usize = Self::WIDTH * Self::VECTORS;
 
     unsafe fn splat(value: R) -> Self::V;
     unsafe fn load(from: *const R) -> Self::V;
     unsafe fn store(to: *mut R, value: Self::V);
     unsafe fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// Asks for the cache line at `from`; a hint.
+    unsafe fn fetch(from: *const R);
 }
 
-/// Arrays of four that compilers vectorise.
+/// Arrays of four that compilers vectorise: tiles of 4 x 8.
 pub(super) enum Portable {}
 
 impl<R: super::Real> Lanes<R> for Portable {
@@ -50,6 +52,8 @@ impl<R: super::Real> Lanes<R> for Portable {
     unsafe fn fma(a: [R; 4], b: [R; 4], c: [R; 4]) -> [R; 4] {
         std::array::from_fn(|i| a[i] * b[i] + c[i])
     }
+    #[inline(always)]
+    unsafe fn fetch(_: *const R) {}
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -58,8 +62,8 @@ pub(super) use x86::{Avx2, Avx512};
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use std::arch::x86_64::{
-        __m256, __m512, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_set1_ps, _mm256_storeu_ps, _mm512_fmadd_ps,
-        _mm512_loadu_ps, _mm512_set1_ps, _mm512_storeu_ps,
+        __m256, __m512, _MM_HINT_T0, _mm_prefetch, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_set1_ps, _mm256_storeu_ps,
+        _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_set1_ps, _mm512_storeu_ps,
     };
 
     use super::Lanes;
@@ -93,16 +97,21 @@ mod x86 {
             // SAFETY: the caller answers for FMA.
             unsafe { _mm256_fmadd_ps(a, b, c) }
         }
+        #[inline(always)]
+        unsafe fn fetch(from: *const f32) {
+            // SAFETY: prefetching is part of x86-64 and touches nothing.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(from.cast()) }
+        }
     }
 
-    /// Sixteen `f32`, thirty-two registers: tiles of 6 x 64.
+    /// Sixteen `f32`, thirty-two registers: tiles of 14 x 32.
     pub(in super::super) enum Avx512 {}
 
     impl Lanes<f32> for Avx512 {
         type V = __m512;
         const WIDTH: usize = 16;
-        const VECTORS: usize = 4;
-        const ROWS: usize = 6;
+        const VECTORS: usize = 2;
+        const ROWS: usize = 14;
 
         #[inline(always)]
         unsafe fn splat(value: f32) -> __m512 {
@@ -123,6 +132,11 @@ mod x86 {
         unsafe fn fma(a: __m512, b: __m512, c: __m512) -> __m512 {
             // SAFETY: the caller answers for AVX-512 F.
             unsafe { _mm512_fmadd_ps(a, b, c) }
+        }
+        #[inline(always)]
+        unsafe fn fetch(from: *const f32) {
+            // SAFETY: prefetching is part of x86-64 and touches nothing.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(from.cast()) }
         }
     }
 }

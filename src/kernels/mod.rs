@@ -3,27 +3,35 @@
 //! - [`isa`]: which instruction set runs, found once; compiles a loop once per instruction set
 //! - [`Real`]: `f32` for work, `f64` for gradient checks
 //! - [`gemm`]: matrix products on row-major [views](Mat), by faer
-//! - [`Packed`]: weights laid out once for the many small products of a recurrence
+//! - [`Blocked`]: activations in panels, the layout of the products below
+//! - [`Packed`]: weights laid out once for many products with activations
+//! - [`outer`]: weight gradients, `x^T dy` over all rows of a window
 //! - [`activation`]: branch-free `exp`, `sigmoid` and `tanh` with a stated error
 //! - [`softmax`]: softmax and cross-entropy of a row of logits
 //! - [`vector`]: operations over flat slices
 //! - [`reference`](mod@reference): the same, as plainly as possible; the oracle of the tests
 
 pub mod activation;
+mod aligned;
+mod blocked;
 mod gemm;
 pub mod isa;
 mod lanes;
 mod orthogonal;
+mod outer;
 mod packed;
 mod real;
 pub mod reference;
 pub mod softmax;
+mod tile;
 pub mod vector;
 mod view;
 
+pub use blocked::{Axis, Blocked, Rows, Shape};
 pub use gemm::gemm;
 pub use isa::{Isa, Kernel, Mode, vectorize};
 pub use orthogonal::orthogonal;
+pub use outer::outer;
 pub use packed::Packed;
 pub use real::Real;
 pub use view::{Mat, MatMut};

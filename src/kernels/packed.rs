@@ -1,96 +1,123 @@
-//! Weights laid out once for many products with few rows: the recurrence multiplies the same weights at every step.
+//! Weights laid out once for many products: `y += x w` on activations in [panels](super::blocked).
 //!
-//! The matrix is cut into panels of as many columns as a tile is wide. A panel holds its rows one after another, the last
-//! panel padded with zeros, so that a tile reads straight through memory. Every element of a product is one chain of
-//! multiply-adds over `k` in ascending order, whatever the tile it falls in: **the bits of a row do not depend on the rows
-//! computed beside it.**
+//! The columns of a matrix are cut into the panels of its output, its rows ordered as the panels of its input, so that a tile
+//! reads straight through memory. Every element of a product is one chain of multiply-adds in the order of the input's panels:
+//! **the bits of a row do not depend on the rows computed beside it.**
 
+use std::ops::Range;
+
+use super::aligned::Aligned;
+use super::blocked::{Axis, Rows};
 use super::isa::{Isa, isa};
 use super::lanes::{Lanes, Portable};
 use super::real::Real;
-use super::view::{Mat, MatMut};
+use super::tile::{ByRow, Run, SIDE_BY_SIDE, Tile, side_by_side};
+use super::view::Mat;
 
-/// The widest panel of any instruction set.
-const WIDEST: usize = 64;
-/// Bytes that panels are aligned to: a cache line, and a full AVX-512 register.
-const ALIGNMENT: usize = 64;
+/// Rows of a panel that are multiplied with all rows of activations before going on, so that they are read from the first
+/// level of cache from the second tile on.
+const DEPTH: usize = 128;
+/// Runs of a tile: `DEPTH` over the narrowest panel.
+const MOST_RUNS: usize = DEPTH / 8;
 
-/// A `k x n` matrix of weights in panels.
-#[derive(Clone, Debug)]
+/// A matrix of weights in panels.
+#[derive(Debug)]
 pub struct Packed<R> {
-    storage: Vec<R>,
-    start: usize,
-    k: usize,
-    n: usize,
+    values: Aligned<R>,
+    input: Axis,
+    output: Axis,
     isa: Isa,
-    columns: usize,
+    lanes: usize,
 }
 
 impl<R: Real> Packed<R> {
-    /// Room for a `k x n` matrix, all zero, for the instruction set in force.
-    pub fn new(k: usize, n: usize) -> Self {
-        Self::for_isa(isa(), k, n)
+    /// Room for an `input x output` matrix, all zero, for the instruction set in force.
+    pub fn new(input: Axis, output: Axis) -> Self {
+        Self::for_isa(isa(), input, output)
     }
 
-    /// Room for a `k x n` matrix, all zero, for `isa`; the portable path where the machine lacks it.
-    pub fn for_isa(isa: Isa, k: usize, n: usize) -> Self {
+    /// Room for an `input x output` matrix, all zero, for `isa`; the portable path where the machine lacks it.
+    pub fn for_isa(isa: Isa, input: Axis, output: Axis) -> Self {
         let isa = if isa.is_available() { isa } else { Isa::Portable };
-        let columns = R::panel_columns(isa);
-        let slack = ALIGNMENT / size_of::<R>();
-        let storage = vec![R::ZERO; n.div_ceil(columns) * columns * k + slack];
-        let start = storage.as_ptr().align_offset(ALIGNMENT).min(slack);
-        Packed { storage, start, k, n, isa, columns }
+        let lanes = R::lanes(isa);
+        let values = Aligned::zeros(input.panels(lanes) * lanes * output.panels(lanes) * lanes);
+        Packed { values, input, output, isa, lanes }
     }
 
     /// Whether it has no element.
     pub fn is_empty(&self) -> bool {
-        self.k == 0 || self.n == 0
+        self.values.is_empty()
     }
 
-    /// A packed copy of `weights`.
-    pub fn of(weights: Mat<'_, R>) -> Self {
-        let mut packed = Self::new(weights.rows(), weights.cols());
-        packed.pack(weights);
-        packed
+    /// Panels of its output.
+    pub fn panels(&self) -> usize {
+        self.output.panels(self.lanes)
+    }
+
+    /// Elements of a panel: `lanes` for each element of its input.
+    fn panel_len(&self) -> usize {
+        self.input.panels(self.lanes) * self.lanes * self.lanes
     }
 
     /// Takes in new weights of the same shape.
     pub fn pack(&mut self, weights: Mat<'_, R>) {
-        assert_eq!((weights.rows(), weights.cols()), (self.k, self.n), "the shape of packed weights is fixed");
-        let (k, n, columns) = (self.k, self.n, self.columns);
-        let panels = &mut self.storage[self.start..];
-        for (panel, j0) in panels.chunks_exact_mut((k * columns).max(1)).zip((0..n).step_by(columns)) {
-            let width = columns.min(n - j0);
-            for (kk, row) in panel.chunks_exact_mut(columns).enumerate() {
-                if weights.col_stride() == 1 {
-                    row[..width].copy_from_slice(&weights.data[kk * weights.row_stride() + j0..][..width]);
-                } else {
-                    for (j, value) in row[..width].iter_mut().enumerate() {
-                        *value = weights.data[kk * weights.row_stride() + (j0 + j) * weights.col_stride()];
-                    }
-                }
+        let shape = (self.input.elements(), self.output.elements());
+        assert_eq!((weights.rows(), weights.cols()), shape, "the shape of packed weights is fixed");
+        let (input, output, lanes, panel_len) = (self.input, self.output, self.lanes, self.panel_len());
+        for (panel, values) in self.values.chunks_exact_mut(panel_len.max(1)).enumerate() {
+            let columns = output.elements_of(lanes, panel);
+            for (of_input, square) in values.chunks_exact_mut(lanes * lanes).enumerate() {
+                pack_square(square, lanes, weights, input.elements_of(lanes, of_input), columns.clone());
             }
         }
     }
 
-    /// `dst = a * weights`, or `dst += a * weights`.
+    /// `y += x w`, or `y = x w` where `fresh`, for the columns of some panels.
     ///
-    /// `a` is `rows x k`, `dst` is `rows x n`.
-    pub fn multiply(&self, dst: MatMut<'_, R>, accumulate: bool, a: Mat<'_, R>) {
-        assert_eq!((a.rows(), a.cols()), (dst.rows(), self.k), "left operand of a packed product");
-        assert_eq!(dst.cols(), self.n, "columns of a packed product");
-        let product = Product { dst, accumulate, a, panels: &self.storage[self.start..], columns: self.columns };
-        R::packed(self.isa, product);
+    /// `y` holds those panels of the steps of `x`: a panel's rows at a step follow each other, the panels follow each other,
+    /// and the steps begin `step_stride` elements apart.
+    pub fn multiply(&self, panels: Range<usize>, y: &mut [R], step_stride: usize, x: Rows<'_, R>, fresh: bool) {
+        let panel_len = self.panel_len();
+        assert!(panels.end <= self.panels(), "panels {panels:?} of {}", self.panels());
+        assert!(x.lanes == self.lanes && x.panels == self.input.panels(self.lanes), "the input of a packed product");
+        x.check();
+        let of_step = panels.len() * x.rows * self.lanes;
+        let end = x.steps.saturating_sub(1) * step_stride + of_step;
+        assert!(of_step == 0 || x.steps == 0 || end <= y.len(), "the output of a packed product");
+        if x.panels == 0 && fresh {
+            // A sum of nothing.
+            (0..x.steps).for_each(|t| y[t * step_stride..][..of_step].fill(R::ZERO));
+        }
+        let weights = &self.values[panels.start * panel_len..panels.end * panel_len];
+        R::packed(self.isa, Product { y, step_stride, x, weights, panel_len, fresh });
+    }
+}
+
+/// A square of a panel: the columns `columns` of the rows `rows`.
+fn pack_square<R: Real>(square: &mut [R], lanes: usize, weights: Mat<'_, R>, rows: Range<usize>, columns: Range<usize>) {
+    if weights.col_stride() == 1 {
+        for (to, row) in square.chunks_exact_mut(lanes).zip(rows) {
+            to[..columns.len()].copy_from_slice(&weights.row(row)[columns.clone()]);
+        }
+    } else {
+        let weights = weights.t();
+        for (place, column) in columns.enumerate() {
+            let from = &weights.row(column)[rows.clone()];
+            for (to, value) in square[place..].iter_mut().step_by(lanes).zip(from) {
+                *to = *value;
+            }
+        }
     }
 }
 
 /// A product whose dimensions were checked.
 pub struct Product<'a, R> {
-    dst: MatMut<'a, R>,
-    accumulate: bool,
-    a: Mat<'a, R>,
-    panels: &'a [R],
-    columns: usize,
+    y: &'a mut [R],
+    step_stride: usize,
+    x: Rows<'a, R>,
+    weights: &'a [R],
+    panel_len: usize,
+    fresh: bool,
 }
 
 pub(super) fn run_f32(isa: Isa, product: Product<'_, f32>) {
@@ -122,7 +149,7 @@ mod x86 {
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
     pub(super) fn avx512(product: Product<'_, f32>) {
         // SAFETY: this function is compiled with the features that the lanes need.
-        unsafe { run::<f32, Avx512, 4>(product) }
+        unsafe { run::<f32, Avx512, 2>(product) }
     }
 
     #[target_feature(enable = "avx2,fma")]
@@ -132,139 +159,119 @@ mod x86 {
     }
 }
 
-/// Every panel, every tile of rows. `V` is `L::VECTORS`, as a parameter since an array cannot take its length from a trait.
+/// Every panel, every tile of rows.
 ///
 /// # Safety
 /// The instruction set of `L` must be available and enabled in the caller.
 #[inline(always)]
 unsafe fn run<R: Real, L: Lanes<R>, const V: usize>(product: Product<'_, R>) {
-    const { assert!(V == L::VECTORS && V * L::WIDTH <= WIDEST) };
-    let Product { dst, accumulate, a, panels, columns } = product;
-    let (rows, n, k) = (dst.rows(), dst.cols(), a.cols());
-    let (c_row, c) = (dst.stride(), dst.data.as_mut_ptr());
-    assert_eq!(columns, V * L::WIDTH, "panels of another instruction set");
-    assert!(panels.len() >= n.div_ceil(columns) * columns * k, "panels are too short");
-    // Tiles as even as can be: 16 rows are 6 + 5 + 5, not 6 + 6 + 4.
-    let tiles = rows.div_ceil(L::ROWS).max(1);
-    for (panel, j0) in (0..n).step_by(columns).enumerate() {
-        let b = &panels[panel * columns * k..][..columns * k];
-        let width = columns.min(n - j0);
-        for tile in 0..tiles {
-            let (r0, r1) = (tile * rows / tiles, (tile + 1) * rows / tiles);
-            let at = Tile {
-                k,
-                a: a.data.as_ptr().wrapping_add(r0 * a.row_stride()),
-                a_row: a.row_stride(),
-                a_col: a.col_stride(),
-                b: b.as_ptr(),
-                c: c.wrapping_add(r0 * c_row + j0),
-                c_row,
-                width,
-                accumulate,
-            };
-            // SAFETY: the views were checked to hold rows `r0..r1` and all `k` and `width` columns; the panel was cut to
-            // `columns * k` elements just above; `dst` is borrowed mutably for the whole product.
+    let Product { y, step_stride, x, weights, panel_len, fresh } = product;
+    assert!(x.lanes == L::COLUMNS, "panels of another instruction set");
+    assert!(panel_len == x.panels * L::COLUMNS * L::COLUMNS, "panels of another input");
+    if x.rows * x.steps * weights.len() == 0 {
+        return;
+    }
+    let y_panel = x.rows * L::COLUMNS;
+    let at_once = DEPTH / L::COLUMNS;
+    // Few rows leave registers free: several panels side by side.
+    let few = 4 * x.rows <= L::ROWS && x.steps == 1;
+    let group = if few { SIDE_BY_SIDE } else { 1 };
+    for (g, b) in weights.chunks(group * panel_len).enumerate() {
+        let y = y.as_mut_ptr().wrapping_add(g * group * y_panel);
+        for first in (0..x.panels).step_by(at_once) {
+            let depth = at_once.min(x.panels - first);
+            let fresh = fresh && first == 0;
+            let b = b[first * L::COLUMNS * L::COLUMNS..].as_ptr();
+            // SAFETY: `Packed::multiply` checked that `x` and `y` hold all rows of all steps; the weights were cut to whole
+            // panels of `x.panels * COLUMNS` rows, of which `depth * COLUMNS` lie behind `b`.
             unsafe {
-                match r1 - r0 {
-                    1 => at.run::<L, 1, V>(),
-                    2 => at.run::<L, 2, V>(),
-                    3 => at.run::<L, 3, V>(),
-                    4 => at.run::<L, 4, V>(),
-                    5 => at.run::<L, 5, V>(),
-                    6 => at.run::<L, 6, V>(),
-                    _ => {}
+                if few && weights.len() >= (g + 1) * group * panel_len {
+                    let runs = runs::<R, L>(&x, 0, first, depth, b);
+                    few_rows::<R, L, V>(x.rows, &runs[..depth], panel_len, y, y_panel, fresh);
+                } else {
+                    let panels = (weights.len() / panel_len - g * group).min(group);
+                    for p in 0..panels {
+                        let (y, b) = (y.wrapping_add(p * y_panel), b.wrapping_add(p * panel_len));
+                        tiles::<R, L, V>(&x, first, depth, b, y, step_stride, fresh);
+                    }
                 }
             }
         }
     }
 }
 
-struct Tile<R> {
-    k: usize,
-    a: *const R,
-    a_row: usize,
-    a_col: usize,
+/// The runs of a step: a panel of the input each.
+#[inline(always)]
+fn runs<R: Real, L: Lanes<R>>(x: &Rows<'_, R>, t: usize, first: usize, depth: usize, b: *const R) -> [Run<R>; MOST_RUNS] {
+    let a = x.data.as_ptr().wrapping_add(t * x.step_stride + first * x.panel_stride);
+    let mut runs = [Run { a, b, n: L::COLUMNS }; MOST_RUNS];
+    for (i, run) in runs.iter_mut().enumerate().take(depth) {
+        run.a = a.wrapping_add(i * x.panel_stride);
+        run.b = b.wrapping_add(i * L::COLUMNS * L::COLUMNS);
+    }
+    runs
+}
+
+/// All tiles of rows of all steps.
+///
+/// # Safety
+/// `x` and `y` must hold all rows of all steps, `b` `depth * COLUMNS` rows of a panel; `L` as in [`Lanes`].
+#[inline(always)]
+unsafe fn tiles<R: Real, L: Lanes<R>, const V: usize>(
+    x: &Rows<'_, R>,
+    first: usize,
+    depth: usize,
     b: *const R,
-    c: *mut R,
-    c_row: usize,
-    width: usize,
-    accumulate: bool,
+    y: *mut R,
+    step_stride: usize,
+    fresh: bool,
+) {
+    // Tiles as even as can be: 16 rows are 8 + 8, not 14 + 2.
+    let tiles = x.rows.div_ceil(L::ROWS);
+    for t in 0..x.steps {
+        let runs = runs::<R, L>(x, t, first, depth, b);
+        for tile in 0..tiles {
+            let (r0, r1) = (tile * x.rows / tiles, (tile + 1) * x.rows / tiles);
+            let a_offset = r0 * L::COLUMNS;
+            let c = y.wrapping_add(t * step_stride + a_offset);
+            let at = Tile { c, c_row: L::COLUMNS, width: L::COLUMNS, a_offset, fresh };
+            // SAFETY: the caller's promise, for rows `r0..r1`.
+            unsafe {
+                if t == 0 && tile == 0 {
+                    at.run::<L, ByRow, V, true>(r1 - r0, &runs[..depth]);
+                } else {
+                    at.run::<L, ByRow, V, false>(r1 - r0, &runs[..depth]);
+                }
+            }
+        }
+    }
 }
 
-impl<R: Real> Tile<R> {
-    /// # Safety
-    /// `a` must hold `M` rows of `k`, `c` `M` rows of `width`, `b` a whole panel of `k` rows; `L` as in [`Lanes`].
-    #[inline(always)]
-    unsafe fn run<L: Lanes<R>, const M: usize, const V: usize>(self) {
-        if self.width == V * L::WIDTH {
-            // SAFETY: the caller's promise, with a full panel.
-            unsafe { self.tile::<L, M, V>() }
-        } else {
-            // SAFETY: the caller's promise; the tile works on `edge`, which is as wide as a panel.
-            unsafe { self.edge::<L, M, V>() }
-        }
-    }
-
-    /// The last panel: its tile is computed beside the matrix, and what belongs to it copied.
-    ///
-    /// # Safety
-    /// As for [`Tile::run`].
-    #[inline(always)]
-    unsafe fn edge<L: Lanes<R>, const M: usize, const V: usize>(self) {
-        let mut edge = [[R::ZERO; WIDEST]; M];
-        let Tile { c, c_row, width, .. } = self;
-        // SAFETY: rows of `c` hold `width` elements, rows of `edge` hold `WIDEST`, which is at least a panel.
-        unsafe {
-            for (r, row) in edge.iter_mut().enumerate() {
-                std::ptr::copy_nonoverlapping(c.add(r * c_row), row.as_mut_ptr(), width);
-            }
-            let inner = Tile { c: edge.as_mut_ptr().cast::<R>(), c_row: WIDEST, ..self };
-            inner.tile::<L, M, V>();
-            for (r, row) in edge.iter().enumerate() {
-                std::ptr::copy_nonoverlapping(row.as_ptr(), c.add(r * c_row), width);
-            }
-        }
-    }
-
-    /// # Safety
-    /// As for [`Tile::run`], with rows of `c` as wide as a panel.
-    #[inline(always)]
-    unsafe fn tile<L: Lanes<R>, const M: usize, const V: usize>(&self) {
-        // SAFETY: every pointer below stays within what the caller promised: `a` within `M` rows of `k`, `b` within
-        // `k * V * WIDTH`, `c` within `M` rows of `V * WIDTH`.
-        unsafe {
-            let mut acc = [[L::splat(R::ZERO); V]; M];
-            if self.accumulate {
-                for (r, row) in acc.iter_mut().enumerate() {
-                    for (v, x) in row.iter_mut().enumerate() {
-                        *x = L::load(self.c.add(r * self.c_row + v * L::WIDTH));
-                    }
-                }
-            }
-            let mut b = self.b;
-            let mut a = self.a;
-            for _ in 0..self.k {
-                let row: [L::V; V] = std::array::from_fn(|v| L::load(b.add(v * L::WIDTH)));
-                for (r, sums) in acc.iter_mut().enumerate() {
-                    let x = L::splat(*a.add(r * self.a_row));
-                    for (sum, w) in sums.iter_mut().zip(row) {
-                        *sum = L::fma(x, w, *sum);
-                    }
-                }
-                b = b.wrapping_add(V * L::WIDTH);
-                a = a.wrapping_add(self.a_col);
-            }
-            for (r, row) in acc.iter().enumerate() {
-                for (v, x) in row.iter().enumerate() {
-                    L::store(self.c.add(r * self.c_row + v * L::WIDTH), *x);
-                }
-            }
+/// # Safety
+/// As for [`side_by_side`], with `rows` rows.
+#[inline(always)]
+unsafe fn few_rows<R: Real, L: Lanes<R>, const V: usize>(
+    rows: usize,
+    runs: &[Run<R>],
+    panel_len: usize,
+    y: *mut R,
+    y_panel: usize,
+    fresh: bool,
+) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        match rows {
+            1 => side_by_side::<R, L, 1, V>(runs, panel_len, y, y_panel, fresh),
+            2 => side_by_side::<R, L, 2, V>(runs, panel_len, y, y_panel, fresh),
+            _ => side_by_side::<R, L, 3, V>(runs, panel_len, y, y_panel, fresh),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::blocked::Blocked;
+    use super::super::view::MatMut;
     use super::*;
     use crate::kernels::reference;
     use proptest::prelude::*;
@@ -274,23 +281,56 @@ mod tests {
         (0..n).map(|i| ((i as f64 * 0.7 + phase).sin() * 1.5) as f32).collect()
     }
 
+    fn blocked(isa: Isa, axis: Axis, steps: usize, rows: usize, values: &[f32]) -> Blocked<f32> {
+        let mut blocked = Blocked::for_isa(isa, axis, steps, rows);
+        for (i, row) in values.chunks_exact(axis.elements()).enumerate() {
+            blocked.write(i / rows, i % rows, row);
+        }
+        blocked
+    }
+
+    fn plain(blocked: &Blocked<f32>, steps: usize, rows: usize) -> Vec<f32> {
+        let width = blocked.shape().axis.elements();
+        let mut values = vec![0.0; steps * rows * width];
+        for (i, row) in values.chunks_exact_mut(width).enumerate() {
+            blocked.read(i / rows, i % rows, row);
+        }
+        values
+    }
+
+    /// All of `x w` or `before + x w` by one call.
+    fn product(
+        isa: Isa,
+        (input, output): (Axis, Axis),
+        (steps, rows): (usize, usize),
+        weights: Mat<'_, f32>,
+        x: &[f32],
+        before: Option<&[f32]>,
+    ) -> Vec<f32> {
+        let mut packed = Packed::for_isa(isa, input, output);
+        packed.pack(weights);
+        let x = blocked(isa, input, steps, rows, x);
+        let zeros = vec![0.0; steps * rows * output.elements()];
+        let mut y = blocked(isa, output, steps, rows, before.unwrap_or(&zeros));
+        let stride = y.shape().step_len();
+        packed.multiply(0..packed.panels(), y.steps_mut(0..steps), stride, x.all(0..steps), before.is_none());
+        plain(&y, steps, rows)
+    }
+
     proptest! {
         #[test]
         fn every_path_agrees_with_the_reference(
-            rows in 0usize..20, k in 0usize..40, n in 1usize..150, gap in 0usize..3, accumulate: bool, transposed: bool,
+            steps in 1usize..3, rows in 1usize..20, in_parts in 1usize..5, k in 1usize..90, out_parts in 1usize..5,
+            n in 1usize..40, accumulate: bool, transposed: bool,
         ) {
-            let a = numbers(rows * (k + gap) + 1, 0.1);
-            let w = numbers(k * n, 0.2);
-            let before = numbers(rows * (n + gap) + 1, 0.3);
-            let a = Mat::strided(&a, rows, k, k + gap);
+            let (input, output) = (Axis { parts: in_parts, width: k }, Axis { parts: out_parts, width: n });
+            let (k, n, m) = (input.elements(), output.elements(), steps * rows);
+            let (x, w, before) = (numbers(m * k, 0.1), numbers(k * n, 0.2), numbers(m * n, 0.3));
             let w = if transposed { Mat::new(&w, n, k).t() } else { Mat::new(&w, k, n) };
             let mut wanted = before.clone();
-            reference::gemm(MatMut::strided(&mut wanted, rows, n, n + gap), accumulate, a, w);
+            reference::gemm(MatMut::new(&mut wanted, m, n), accumulate, Mat::new(&x, m, k), w);
             for isa in Isa::available() {
-                let mut packed = Packed::for_isa(isa, k, n);
-                packed.pack(w);
-                let mut got = before.clone();
-                packed.multiply(MatMut::strided(&mut got, rows, n, n + gap), accumulate, a);
+                let got = product(isa, (input, output), (steps, rows), w, &x, accumulate.then_some(&before));
                 for (g, w) in got.iter().zip(&wanted) {
                     prop_assert!((g - w).abs() <= 1e-5 * (k + 1) as f32, "{isa:?}: {g} against {w}");
                 }
@@ -298,16 +338,14 @@ mod tests {
         }
 
         #[test]
-        fn the_bits_of_a_row_do_not_depend_on_the_rows_beside_it(rows in 1usize..30, k in 1usize..50, n in 1usize..140) {
-            let (a, w) = (numbers(rows * k, 0.4), numbers(k * n, 0.5));
+        fn the_bits_of_a_row_do_not_depend_on_the_rows_beside_it(rows in 1usize..30, k in 1usize..300, n in 1usize..140) {
+            let (input, output) = (Axis::plain(k), Axis::plain(n));
+            let (x, w) = (numbers(rows * k, 0.4), numbers(k * n, 0.5));
+            let w = Mat::new(&w, k, n);
             for isa in Isa::available() {
-                let mut packed = Packed::for_isa(isa, k, n);
-                packed.pack(Mat::new(&w, k, n));
-                let mut together = vec![0.0; rows * n];
-                packed.multiply(MatMut::new(&mut together, rows, n), false, Mat::new(&a, rows, k));
+                let together = product(isa, (input, output), (1, rows), w, &x, None);
                 for r in 0..rows {
-                    let mut alone = vec![0.0; n];
-                    packed.multiply(MatMut::new(&mut alone, 1, n), false, Mat::new(&a[r * k..][..k], 1, k));
+                    let alone = product(isa, (input, output), (1, 1), w, &x[r * k..][..k], None);
                     prop_assert_eq!(&alone[..], &together[r * n..][..n], "{:?}, row {} of {}", isa, r, rows);
                 }
             }
@@ -315,16 +353,26 @@ mod tests {
     }
 
     #[test]
-    fn doubles_take_the_portable_path() {
-        let (a, w) = ([1.0f64, 2.0, 3.0, 4.0], [0.5, -1.0, 2.0, 0.25]);
-        let mut got = [0.0; 4];
-        Packed::of(Mat::new(&w, 2, 2)).multiply(MatMut::new(&mut got, 2, 2), false, Mat::new(&a, 2, 2));
-        assert_eq!(got, [4.5, -0.5, 9.5, -2.0]);
+    fn panels_can_be_computed_one_by_one() {
+        let (input, output) = (Axis::plain(40), Axis { parts: 3, width: 50 });
+        let (x, w) = (numbers(7 * 40, 0.1), numbers(40 * 150, 0.2));
+        let x = blocked(isa(), input, 1, 7, &x);
+        let mut packed = Packed::new(input, output);
+        packed.pack(Mat::new(&w, 40, 150));
+        let (mut whole, mut pieces) = (Blocked::<f32>::new(output, 1, 7), Blocked::<f32>::new(output, 1, 7));
+        packed.multiply(0..packed.panels(), whole.step_mut(0), 0, x.all(0..1), true);
+        let len = pieces.shape().panel_len();
+        for (panel, y) in pieces.step_mut(0).chunks_exact_mut(len).enumerate() {
+            packed.multiply(panel..panel + 1, y, 0, x.all(0..1), true);
+        }
+        assert_eq!(whole.step(0), pieces.step(0));
     }
 
     #[test]
-    fn panels_begin_on_a_cache_line() {
-        let packed = Packed::<f32>::new(3, 100);
-        assert_eq!(packed.storage[packed.start..].as_ptr().align_offset(ALIGNMENT), 0);
+    #[should_panic(expected = "the output of a packed product")]
+    fn an_output_that_is_too_short_is_refused() {
+        let packed = Packed::<f32>::new(Axis::plain(8), Axis::plain(8));
+        let x = Blocked::new(Axis::plain(8), 1, 2);
+        packed.multiply(0..packed.panels(), &mut [0.0; 3], 0, x.all(0..1), true);
     }
 }

@@ -7,6 +7,7 @@ use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub, SubAssign};
 use super::activation;
 use super::isa::{Isa, Mode};
 use super::lanes::{self, Lanes};
+use super::outer::{self, Part};
 use super::packed::{self, Product};
 use super::view::{Mat, MatMut};
 
@@ -55,9 +56,11 @@ pub trait Products: Sized {
     #[doc(hidden)]
     fn faer(dst: MatMut<'_, Self>, accumulate: bool, a: Mat<'_, Self>, b: Mat<'_, Self>);
     #[doc(hidden)]
-    fn panel_columns(isa: Isa) -> usize;
+    fn lanes(isa: Isa) -> usize;
     #[doc(hidden)]
     fn packed(isa: Isa, product: Product<'_, Self>);
+    #[doc(hidden)]
+    fn outer(isa: Isa, part: Part<'_, '_, Self>);
 }
 
 impl Real for f32 {
@@ -98,7 +101,7 @@ impl Products for f32 {
     fn faer(dst: MatMut<'_, f32>, accumulate: bool, a: Mat<'_, f32>, b: Mat<'_, f32>) {
         super::gemm::faer(dst, accumulate, a, b, 1.0);
     }
-    fn panel_columns(isa: Isa) -> usize {
+    fn lanes(isa: Isa) -> usize {
         match isa {
             Isa::Portable => <lanes::Portable as Lanes<f32>>::COLUMNS,
             #[cfg(target_arch = "x86_64")]
@@ -111,6 +114,9 @@ impl Products for f32 {
     }
     fn packed(isa: Isa, product: Product<'_, f32>) {
         packed::run_f32(isa, product);
+    }
+    fn outer(isa: Isa, part: Part<'_, '_, f32>) {
+        outer::run_f32(isa, part);
     }
 }
 
@@ -152,10 +158,13 @@ impl Products for f64 {
     fn faer(dst: MatMut<'_, f64>, accumulate: bool, a: Mat<'_, f64>, b: Mat<'_, f64>) {
         super::gemm::faer(dst, accumulate, a, b, 1.0);
     }
-    fn panel_columns(_: Isa) -> usize {
+    fn lanes(_: Isa) -> usize {
         <lanes::Portable as Lanes<f64>>::COLUMNS
     }
     fn packed(_: Isa, product: Product<'_, f64>) {
         packed::run_portable(product);
+    }
+    fn outer(_: Isa, part: Part<'_, '_, f64>) {
+        outer::run_portable(part);
     }
 }

@@ -1,17 +1,22 @@
 //! Inverted dropout (Srivastava et al. 2014; between layers only, after Zaremba et al. 2014).
 //!
-//! A mask is a function of seed, step, layer and stream. So a resumed run draws the same masks, whatever the number of threads,
-//! and the backward pass draws them again rather than keeping them.
+//! A mask is a function of seed, step, layer and stream: a resumed run draws the same masks, whatever the number of threads.
+//! It is kept as a bit a unit from the forward pass to the backward pass.
+
+use std::ops::Range;
 
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{Rng, SeedableRng};
 
-use crate::kernels::Real;
+use crate::kernels::{Axis, Blocked, Kernel, Mode, Real, Rows, vectorize};
+
+/// Units that one number of the generator decides, 16 bits each.
+const UNITS: usize = 4;
 
 /// Dropout of one training step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Dropout {
-    /// The share of units that are dropped, in `0..1`.
+    /// The share of units that are dropped, in `0..1`, taken to the nearest 65,536th.
     pub rate: f64,
     /// The run's seed.
     pub seed: u64,
@@ -20,27 +25,102 @@ pub struct Dropout {
 }
 
 impl Dropout {
-    /// Multiplies the rows of one stream by its mask: `values` is `(T, b, hidden)`, `stream` is the row in it and `global` the
-    /// stream's number in the whole batch.
-    pub fn apply<R: Real>(
-        &self,
-        values: &mut [R],
-        layer: usize,
-        streams: usize,
-        stream: usize,
-        global: usize,
-        hidden: usize,
-    ) {
-        let scale = R::from_f64(1.0 / (1.0 - self.rate));
-        let threshold = (self.rate * 2f64.powi(32)) as u32;
-        let mut rng = Xoshiro256PlusPlus::seed_from_u64(mix([self.seed, self.step, layer as u64, global as u64]));
-        for row in values.chunks_exact_mut(hidden).skip(stream).step_by(streams) {
-            for pair in row.chunks_mut(2) {
-                let mut bits = rng.next_u64();
-                for x in pair {
-                    *x *= if (bits as u32) < threshold { R::ZERO } else { scale };
-                    bits >>= 32;
+    /// What kept units are multiplied by.
+    fn scale<R: Real>(&self) -> R {
+        R::from_f64(1.0 / (1.0 - self.rate))
+    }
+
+    fn generator(&self, layer: usize, stream: usize) -> Xoshiro256PlusPlus {
+        Xoshiro256PlusPlus::seed_from_u64(mix([self.seed, self.step, layer as u64, stream as u64]))
+    }
+}
+
+/// The outputs of a layer after dropout, and the mask.
+#[derive(Debug)]
+pub struct Dropped<R> {
+    values: Blocked<R>,
+    /// A number for each row of a panel, in the order of `values`: bit `j` is set where lane `j` is kept.
+    mask: Vec<u32>,
+    generators: Vec<Xoshiro256PlusPlus>,
+}
+
+impl<R: Real> Dropped<R> {
+    /// Room for `steps` steps of `streams` streams.
+    pub fn new(hidden: usize, steps: usize, streams: usize) -> Self {
+        let values = Blocked::<R>::new(Axis::plain(hidden), steps, streams);
+        let shape = values.shape();
+        assert!(shape.lanes <= 32, "a panel's row has a bit a lane");
+        Dropped { mask: vec![0; steps * shape.blocks() * streams], values, generators: Vec::with_capacity(streams) }
+    }
+
+    /// Begins a window: draws anew for the streams from number `first` on.
+    pub fn begin(&mut self, dropout: Dropout, layer: usize, first: usize) {
+        let streams = first..first + self.values.shape().streams;
+        self.generators.clear();
+        self.generators.extend(streams.map(|stream| dropout.generator(layer, stream)));
+    }
+
+    /// Takes in the outputs of the next steps. Steps must come in their order.
+    pub fn forward(&mut self, dropout: Dropout, steps: Range<usize>, outputs: Rows<'_, R>) {
+        let shape = self.values.shape();
+        let threshold = (dropout.rate * 65536.0).round() as u64;
+        for t in steps.clone() {
+            let masks = &mut self.mask[t * shape.blocks() * shape.streams..][..shape.blocks() * shape.streams];
+            for (stream, generator) in self.generators.iter_mut().enumerate() {
+                for (block, mask) in masks.chunks_exact_mut(shape.streams).enumerate() {
+                    let units = shape.axis.elements_of(shape.lanes, block).len();
+                    mask[stream] = draw(generator, units, threshold);
                 }
+            }
+            for (block, values) in self.values.step_mut(t).chunks_exact_mut(shape.panel_len()).enumerate() {
+                values.copy_from_slice(outputs.panel(t - steps.start, block));
+            }
+            vectorize(Apply { values: self.values.step_mut(t), masks, lanes: shape.lanes, scale: dropout.scale() });
+        }
+    }
+
+    /// Applies the masks of some steps to the gradients of the outputs.
+    pub fn backward(&self, dropout: Dropout, steps: Range<usize>, d: &mut [R]) {
+        let shape = self.values.shape();
+        let per_step = shape.blocks() * shape.streams;
+        let masks = &self.mask[steps.start * per_step..steps.end * per_step];
+        vectorize(Apply { values: d, masks, lanes: shape.lanes, scale: dropout.scale() });
+    }
+
+    /// The outputs of some steps after dropout.
+    pub fn outputs(&self, steps: Range<usize>) -> Rows<'_, R> {
+        self.values.all(steps)
+    }
+}
+
+/// The next mask: a bit a unit, set where the unit is kept.
+fn draw(generator: &mut Xoshiro256PlusPlus, units: usize, threshold: u64) -> u32 {
+    let mut mask = 0;
+    for first in (0..units).step_by(UNITS) {
+        let bits = generator.next_u64();
+        for i in 0..UNITS {
+            mask |= u32::from((bits >> (16 * i)) & 0xffff >= threshold) << (first + i);
+        }
+    }
+    mask
+}
+
+/// Multiplies rows of a panel by their masks.
+struct Apply<'a, R> {
+    values: &'a mut [R],
+    masks: &'a [u32],
+    lanes: usize,
+    scale: R,
+}
+
+impl<R: Real> Kernel for Apply<'_, R> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<M: Mode>(self) {
+        for (row, &mask) in self.values.chunks_exact_mut(self.lanes).zip(self.masks) {
+            for (lane, x) in row.iter_mut().enumerate() {
+                *x *= if (mask >> lane) & 1 == 1 { self.scale } else { R::ZERO };
             }
         }
     }
@@ -60,44 +140,62 @@ fn mix(parts: [u64; 4]) -> u64 {
 mod tests {
     use super::*;
 
-    fn mask(dropout: Dropout, layer: usize, global: usize) -> Vec<f32> {
-        let mut values = vec![1.0f32; 50 * 64];
-        dropout.apply(&mut values, layer, 1, 0, global, 64);
-        values
+    const HIDDEN: usize = 70;
+    const STEPS: usize = 50;
+
+    /// What becomes of ones: `(T, streams, HIDDEN)`, and of gradients of one.
+    fn masks(dropout: Dropout, layer: usize, first: usize, streams: usize) -> (Vec<f32>, Vec<f32>) {
+        let axis = Axis::plain(HIDDEN);
+        let mut ones = Blocked::<f32>::new(axis, STEPS, streams);
+        for (t, stream) in (0..STEPS).flat_map(|t| (0..streams).map(move |stream| (t, stream))) {
+            ones.write(t, stream, &[1.0; HIDDEN]);
+        }
+        let mut dropped = Dropped::new(HIDDEN, STEPS, streams);
+        dropped.begin(dropout, layer, first);
+        for steps in [0..7, 7..STEPS] {
+            dropped.forward(dropout, steps.clone(), ones.all(steps));
+        }
+        dropped.backward(dropout, 0..STEPS, ones.steps_mut(0..STEPS));
+        (rows(&dropped.values), rows(&ones))
+    }
+
+    fn rows(values: &Blocked<f32>) -> Vec<f32> {
+        let streams = values.shape().streams;
+        let mut rows = vec![0.0; STEPS * streams * HIDDEN];
+        let places = rows.chunks_exact_mut(HIDDEN).enumerate();
+        places.for_each(|(i, row)| values.read(i / streams, i % streams, row));
+        rows
     }
 
     #[test]
-    fn drops_the_stated_share_and_keeps_the_mean() {
-        let values = mask(Dropout { rate: 0.25, seed: 1, step: 2 }, 0, 0);
+    fn drops_the_stated_share_keeps_the_mean_and_goes_back_the_same_way() {
+        let (values, gradients) = masks(Dropout { rate: 0.25, seed: 1, step: 2 }, 0, 0, 2);
         let dropped = values.iter().filter(|x| **x == 0.0).count() as f64 / values.len() as f64;
-        assert!((dropped - 0.25).abs() < 0.03, "{dropped}");
+        assert!((dropped - 0.25).abs() < 0.02, "{dropped}");
         assert!(values.iter().all(|x| *x == 0.0 || (*x - 1.0 / 0.75).abs() < 1e-6));
+        assert_eq!(values, gradients);
     }
 
     #[test]
     fn a_mask_repeats_and_differs_by_seed_step_layer_and_stream() {
         let base = Dropout { rate: 0.5, seed: 1, step: 2 };
-        assert_eq!(mask(base, 0, 0), mask(base, 0, 0));
+        assert_eq!(masks(base, 0, 0, 1), masks(base, 0, 0, 1));
         for other in [
-            mask(Dropout { seed: 2, ..base }, 0, 0),
-            mask(Dropout { step: 3, ..base }, 0, 0),
-            mask(base, 1, 0),
-            mask(base, 0, 1),
+            masks(Dropout { seed: 2, ..base }, 0, 0, 1),
+            masks(Dropout { step: 3, ..base }, 0, 0, 1),
+            masks(base, 1, 0, 1),
+            masks(base, 0, 1, 1),
         ] {
-            assert_ne!(mask(base, 0, 0), other);
+            assert_ne!(masks(base, 0, 0, 1), other);
         }
     }
 
     #[test]
     fn a_stream_has_the_same_mask_wherever_it_stands() {
         let dropout = Dropout { rate: 0.5, seed: 1, step: 2 };
-        let mut pair = vec![1.0f32; 5 * 2 * 8];
-        dropout.apply(&mut pair, 0, 2, 1, 7, 8);
-        let mut alone = vec![1.0f32; 5 * 8];
-        dropout.apply(&mut alone, 0, 1, 0, 7, 8);
-        for t in 0..5 {
-            assert_eq!(pair[(t * 2 + 1) * 8..][..8], alone[t * 8..][..8]);
-            assert_eq!(pair[t * 2 * 8..][..8], [1.0; 8], "the other stream is left alone");
+        let (pair, (alone, _)) = (masks(dropout, 0, 6, 2).0, masks(dropout, 0, 7, 1));
+        for t in 0..STEPS {
+            assert_eq!(pair[(t * 2 + 1) * HIDDEN..][..HIDDEN], alone[t * HIDDEN..][..HIDDEN]);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The first layer's input product. A window has far fewer distinct characters than positions, so `embed w_ih + b` is computed
 //! once for each distinct character and gathered; backward, the gate gradients are summed into those rows first.
 
-use crate::kernels::{Mat, Real, vector};
+use crate::kernels::{Blocked, Mat, MatMut, Real, Shape, gemm, vector};
 
 /// What marks a character that the window does not have.
 const ABSENT: u32 = u32::MAX;
@@ -63,7 +63,8 @@ pub fn table<R: Real>(
             for (row, &id) in gathered.chunks_exact_mut(e).zip(ids) {
                 row.copy_from_slice(&embed[id as usize * e..][..e]);
             }
-            super::linear::forward(table, Mat::new(gathered, ids.len(), e), w_ih, b);
+            table.chunks_exact_mut(n).for_each(|row| row.copy_from_slice(b));
+            gemm(MatMut::new(table, ids.len(), n), true, Mat::new(gathered, ids.len(), e), w_ih);
         }
         None => {
             for (row, &id) in table.chunks_exact_mut(n).zip(ids) {
@@ -74,17 +75,19 @@ pub fn table<R: Real>(
     }
 }
 
-/// Columns `first..first + width` of the table's gradient: every position's gate gradients `(rows, n)` are added to the row of
-/// its character. `block` holds those columns of every row of the table.
-pub fn scatter<R: Real>(
-    block: &mut [R],
-    first: usize,
-    width: usize,
-    gates: &[R],
-    n: usize,
-    slots: impl Iterator<Item = usize>,
-) {
-    for (row, slot) in gates.chunks_exact(n).zip(slots) {
-        vector::add(&mut block[slot * width..][..width], &row[first..][..width]);
+/// Copies the row of each character into the rows of a step. `slots` are the rows of the table that belong to them.
+pub fn gather<R: Real>(step: &mut [R], shape: Shape, table: &Blocked<R>, slots: impl Iterator<Item = usize> + Clone) {
+    let of_table = table.step(0).chunks_exact(table.shape().panel_len());
+    for (rows, of_table) in step.chunks_exact_mut(shape.panel_len()).zip(of_table) {
+        for (row, slot) in rows.chunks_exact_mut(shape.lanes).zip(slots.clone()) {
+            row.copy_from_slice(&of_table[slot * shape.lanes..][..shape.lanes]);
+        }
+    }
+}
+
+/// Adds a panel of the gate gradients of a step to the rows of the table that belong to its characters.
+pub fn scatter<R: Real>(table: &mut [R], d_gates: &[R], lanes: usize, slots: impl Iterator<Item = usize>) {
+    for (row, slot) in d_gates.chunks_exact(lanes).zip(slots) {
+        vector::add(&mut table[slot * lanes..][..lanes], row);
     }
 }

@@ -1,25 +1,28 @@
-//! `y = x w + b` over many rows, and its gradients.
+//! `y = x w + b` over many rows, and the gradient of `b`. That of `x` is a product with `w` transposed, that of `w` is
+//! [`outer`](crate::kernels::outer()).
 
-use crate::kernels::{Mat, MatMut, Real, gemm, vector};
+use std::ops::Range;
 
-/// `y = x w + b`: `x` is `rows x k`, `w` is `k x n`, `b` has `n` elements, `y` is `rows x n` without gaps.
-pub fn forward<R: Real>(y: &mut [R], x: Mat<'_, R>, w: Mat<'_, R>, b: &[R]) {
-    let n = w.cols();
-    y.chunks_exact_mut(n).for_each(|row| row.copy_from_slice(b));
-    gemm(MatMut::new(y, x.rows(), n), true, x, w);
+use crate::kernels::{Blocked, Packed, Real, Rows, vector};
+
+/// `y = x w + b` for some steps of `y`: `x` has as many, `b` is one row.
+pub fn forward<R: Real>(y: &mut Blocked<R>, steps: Range<usize>, x: Rows<'_, R>, w: &Packed<R>, b: &Blocked<R>) {
+    let shape = y.shape();
+    for step in y.steps_mut(steps.clone()).chunks_exact_mut(shape.step_len()) {
+        let panels = step.chunks_exact_mut(shape.panel_len()).zip(b.step(0).chunks_exact(shape.lanes));
+        for (rows, bias) in panels {
+            rows.chunks_exact_mut(shape.lanes).for_each(|row| row.copy_from_slice(bias));
+        }
+    }
+    w.multiply(0..w.panels(), y.steps_mut(steps), shape.step_len(), x, false);
 }
 
-/// `dx = dy w^T`: `dy` is `rows x n`, `dx` is `rows x k` without gaps.
-pub fn backward<R: Real>(dx: &mut [R], dy: Mat<'_, R>, w: Mat<'_, R>) {
-    gemm(MatMut::new(dx, dy.rows(), w.rows()), false, dy, w.t());
-}
-
-/// `db += ` the sum of the rows of `dy`.
-pub fn bias_gradient<R: Real>(db: &mut [R], dy: &[R]) {
-    dy.chunks_exact(db.len()).for_each(|row| vector::add(db, row));
-}
-
-/// `dw += x^T dy`: `x` is `rows x k`, `dy` is `rows x n`, `dw` is `k x n` without gaps.
-pub fn weight_gradient<R: Real>(dw: &mut [R], x: Mat<'_, R>, dy: Mat<'_, R>) {
-    gemm(MatMut::new(dw, x.cols(), dy.cols()), true, x.t(), dy);
+/// `db += ` the sum of the rows of `dy`, for the elements of one part. `steps` gives one step after another.
+pub fn bias_gradient<'a, R: Real>(db: &mut [R], part: usize, parts: usize, steps: impl Iterator<Item = Rows<'a, R>>) {
+    for dy in steps {
+        for (block, db) in db.chunks_mut(dy.lanes()).enumerate() {
+            let rows = dy.panel(0, block * parts + part).chunks_exact(dy.lanes());
+            rows.for_each(|row| vector::add(db, &row[..db.len()]));
+        }
+    }
 }

@@ -1,22 +1,23 @@
 //! The scan over time: every recurrent product of every cell is made here, the cell does the rest.
 
-use crate::cells::{CellReal, Entry};
-use crate::kernels::{Mat, MatMut, Packed};
+use std::ops::Range;
 
-/// One layer's activations over a window for some streams. Buffers are time-major and allocated once.
+use crate::cells::{CellReal, Entry};
+use crate::kernels::{Axis, Blocked, Packed, Rows, Shape, vector};
+
+/// One layer's activations over a window for some streams. Buffers are time-major, in panels, and allocated once.
 #[derive(Debug)]
 pub struct Tape<R> {
     cell: &'static Entry,
-    hidden: usize,
     streams: usize,
-    /// `(T, b, gates * H)`: pre-activations, then activations, then the gradients of the pre-activations.
-    pub gates: Vec<R>,
-    /// `(T + 1, b, states * H)`: the state before the window and after every step.
-    states: Vec<R>,
-    /// `(b, states * H)`: the state before a step at which some stream is reset.
-    reset_state: Vec<R>,
-    /// `(b, states * H)`: the gradient of the state, carried backwards; at the end, that of the state before the window.
-    d_state: Vec<R>,
+    /// `T` steps of `gates x H`: pre-activations, then activations, then the gradients of the pre-activations.
+    pub gates: Blocked<R>,
+    /// `T + 1` steps of `states x H`: the state before the window and after every step.
+    states: Blocked<R>,
+    /// The state before a step at which some stream is reset.
+    reset_state: Blocked<R>,
+    /// The gradient of the state, carried backwards.
+    d_state: Blocked<R>,
 }
 
 /// Where streams are reset to a zero state: `(T, b)`, true before whose character. `None`: nowhere.
@@ -25,120 +26,121 @@ pub type Resets<'a> = Option<&'a [bool]>;
 impl<R: CellReal> Tape<R> {
     /// Room for windows of up to `steps` characters of `streams` streams.
     pub fn new(cell: &'static Entry, hidden: usize, steps: usize, streams: usize) -> Self {
-        let (gates, states) = (cell.spec.gates.len() * hidden, cell.spec.states * hidden);
-        let zeros = |n: usize| vec![R::ZERO; n];
+        let state = Axis { parts: cell.spec.states, width: hidden };
         Tape {
             cell,
-            hidden,
             streams,
-            gates: zeros(steps * streams * gates),
-            states: zeros((steps + 1) * streams * states),
-            reset_state: zeros(streams * states),
-            d_state: zeros(streams * states),
+            gates: Blocked::new(Axis { parts: cell.spec.gates.len(), width: hidden }, steps, streams),
+            states: Blocked::new(state, steps + 1, streams),
+            reset_state: Blocked::new(state, 1, streams),
+            d_state: Blocked::new(state, 1, streams),
         }
     }
 
-    /// Elements of one stream's state.
-    pub fn state_len(&self) -> usize {
-        self.cell.spec.states * self.hidden
+    /// Copies the state of a stream before step `t` (after step `t - 1`) into `state`, `states * H` elements.
+    pub fn read_state(&self, t: usize, stream: usize, state: &mut [R]) {
+        self.states.read(t, stream, state);
     }
 
-    /// Elements of the gates of one position.
-    pub fn gates_len(&self) -> usize {
-        self.cell.spec.gates.len() * self.hidden
+    /// Sets the state of a stream before the window.
+    pub fn write_initial_state(&mut self, stream: usize, state: &[R]) {
+        self.states.write(0, stream, state);
     }
 
-    /// The state `(b, states * H)` before step `t` (after step `t - 1`).
-    pub fn state(&self, t: usize) -> &[R] {
-        let len = self.streams * self.state_len();
-        &self.states[t * len..][..len]
+    /// The outputs `h` of some steps.
+    pub fn outputs(&self, steps: Range<usize>) -> Rows<'_, R> {
+        self.states.first_part(steps.start + 1..steps.end + 1)
     }
 
-    /// The state before the window.
-    pub fn initial_state_mut(&mut self) -> &mut [R] {
-        let len = self.streams * self.state_len();
-        &mut self.states[..len]
+    /// The `h` before each of some steps, resets not regarded.
+    pub fn previous_outputs(&self, steps: Range<usize>) -> Rows<'_, R> {
+        self.states.first_part(steps)
     }
 
-    /// The gradient `(b, states * H)` of the state before the window, after [`backward`](Self::backward).
-    pub fn d_initial_state(&self) -> &[R] {
-        &self.d_state
-    }
-
-    /// The outputs `h` of the window, `T * b` rows.
-    pub fn outputs(&self, steps: usize) -> Mat<'_, R> {
-        let first = self.streams * self.state_len();
-        Mat::strided(&self.states[first..], steps * self.streams, self.hidden, self.state_len())
-    }
-
-    /// Copies the outputs `h` of the window into rows without gaps.
-    pub fn copy_outputs(&self, steps: usize, to: &mut [R]) {
-        let state = self.state_len();
-        let from = self.states[self.streams * state..][..steps * self.streams * state].chunks_exact(state);
-        for (to, from) in to.chunks_exact_mut(self.hidden).zip(from) {
-            to.copy_from_slice(&from[..self.hidden]);
-        }
-    }
-
-    /// The `h` before every step, `T * b` rows, resets not regarded.
-    pub fn previous_outputs(&self, steps: usize) -> Mat<'_, R> {
-        Mat::strided(&self.states, steps * self.streams, self.hidden, self.state_len())
-    }
-
-    /// Runs the cell over `steps` steps. `gates` holds the input's part of the pre-activations; `w_hh` is `H x gates * H`.
-    pub fn forward(&mut self, w_hh: &Packed<R>, steps: usize, resets: Resets<'_>) {
-        let (width, len) = (self.gates_len(), self.streams * self.state_len());
-        for t in 0..steps {
-            let (before, after) = self.states.split_at_mut((t + 1) * len);
-            let prev = match reset_rows(resets, t, self.streams) {
-                Some(rows) => zero_rows(&mut self.reset_state, &before[t * len..], rows),
-                None => &before[t * len..],
-            };
-            let gates = &mut self.gates[t * self.streams * width..][..self.streams * width];
-            let h = Mat::strided(prev, self.streams, self.hidden, self.cell.spec.states * self.hidden);
-            w_hh.multiply(MatMut::new(gates, self.streams, width), true, h);
-            R::cell(self.cell).forward(self.hidden, gates, prev, &mut after[..len]);
-        }
-    }
-
-    /// Runs the scan backwards: `dy` is the gradient `(T, b, H)` of the outputs, `w_hh_t` is `w_hh` transposed. `gates` becomes
-    /// the gradient of the pre-activations. Gradients do not flow from the windows after.
-    pub fn backward(&mut self, w_hh_t: &Packed<R>, dy: &[R], steps: usize, resets: Resets<'_>) {
-        let (width, state, len) = (self.gates_len(), self.state_len(), self.streams * self.state_len());
-        self.d_state.fill(R::ZERO);
-        for t in (0..steps).rev() {
-            let dy = &dy[t * self.streams * self.hidden..][..self.streams * self.hidden];
-            for (d, dy) in self.d_state.chunks_exact_mut(state).zip(dy.chunks_exact(self.hidden)) {
-                crate::kernels::vector::add(&mut d[..self.hidden], dy);
+    /// Runs the cell over some steps. `gates` holds the input's part of the pre-activations; `w_hh` is `H x gates * H`.
+    ///
+    /// The units of a block are done at once, products and cell: their gates stay in the first level of cache.
+    pub fn forward(&mut self, w_hh: &Packed<R>, steps: Range<usize>, resets: Resets<'_>) {
+        let (cell, gates_of, state_of) = (R::cell(self.cell), self.gates.shape(), self.states.shape());
+        let (units, parts) = (gates_of.panel_len(), gates_of.axis.parts);
+        for t in steps {
+            let (mut prev, next) = self.states.step_and_next_mut(t);
+            if let Some(reset) = reset_rows(resets, t, self.streams) {
+                prev = zero_rows(self.reset_state.step_mut(0), prev, state_of, reset);
             }
-            let (before, after) = self.states.split_at((t + 1) * len);
-            let rows = reset_rows(resets, t, self.streams);
-            let prev = match rows {
-                Some(rows) => zero_rows(&mut self.reset_state, &before[t * len..], rows),
-                None => &before[t * len..],
-            };
-            let gates = &mut self.gates[t * self.streams * width..][..self.streams * width];
-            R::cell(self.cell).backward(self.hidden, gates, prev, &after[..len], &mut self.d_state);
-            let dh = MatMut::strided(&mut self.d_state, self.streams, self.hidden, state);
-            w_hh_t.multiply(dh, true, Mat::new(gates, self.streams, width));
-            for (d, _) in self.d_state.chunks_exact_mut(state).zip(rows.unwrap_or(&[])).filter(|(_, reset)| **reset) {
-                d.fill(R::ZERO);
+            let gates = self.gates.step_mut(t).chunks_exact_mut(gates_of.block_len());
+            let states = prev.chunks_exact(state_of.block_len()).zip(next.chunks_exact_mut(state_of.block_len()));
+            for (block, (gates, (prev_block, next))) in gates.zip(states).enumerate() {
+                w_hh.multiply(block * parts..(block + 1) * parts, gates, 0, state_of.first_part(prev), false);
+                cell.forward(units, gates, prev_block, next);
             }
         }
+    }
+
+    /// Begins at the end of a window: gradients do not flow from the windows after.
+    pub fn begin_backward(&mut self) {
+        self.d_state.step_mut(0).fill(R::ZERO);
+    }
+
+    /// Runs the scan backwards over some steps of a window of `end` steps: `dy` is the gradient `(steps, b, H)` of their outputs,
+    /// `w_hh_t` is `w_hh` transposed. `gates` becomes the gradient of the pre-activations.
+    pub fn backward(&mut self, w_hh_t: &Packed<R>, dy: &Blocked<R>, steps: Range<usize>, end: usize, resets: Resets<'_>) {
+        let (cell, gates_of, state_of) = (R::cell(self.cell), self.gates.shape(), self.states.shape());
+        let units = gates_of.panel_len();
+        for t in steps.clone().rev() {
+            let (mut prev, next) = (self.states.step(t), self.states.step(t + 1));
+            if let Some(reset) = reset_rows(resets, t, self.streams) {
+                prev = zero_rows(self.reset_state.step_mut(0), prev, state_of, reset);
+            }
+            let (gates, behind) = self.gates.step_mut_and_rest(t);
+            let behind = (t + 1 < end).then(|| gates_of.all(behind));
+            let cut = reset_rows(resets, t + 1, self.streams).filter(|_| t + 1 < end);
+            let states = prev.chunks_exact(state_of.block_len()).zip(next.chunks_exact(state_of.block_len()));
+            let ds = self.d_state.step_mut(0).chunks_exact_mut(state_of.block_len());
+            let ds = ds.zip(dy.step(t - steps.start).chunks_exact(units));
+            let blocks = gates.chunks_exact_mut(gates_of.block_len()).zip(states).zip(ds);
+            for (block, ((gates, (prev, next)), (d, dy))) in blocks.enumerate() {
+                if let Some(behind) = behind {
+                    w_hh_t.multiply(block..block + 1, &mut d[..units], 0, behind.step(0), false);
+                    clear_rows(d, state_of.lanes, cut);
+                }
+                vector::add(&mut d[..units], dy);
+                cell.backward(units, gates, prev, next, d);
+            }
+        }
+    }
+
+    /// Goes on from [`backward`](Self::backward) to the gradient of the states before the window, `(b, states * H)`.
+    pub fn d_initial_state(&self, w_hh_t: &Packed<R>, resets: Resets<'_>) -> Vec<R> {
+        let mut d = self.d_state.clone();
+        let shape = d.shape();
+        let cut = reset_rows(resets, 0, self.streams);
+        for (block, d) in d.step_mut(0).chunks_exact_mut(shape.block_len()).enumerate() {
+            w_hh_t.multiply(block..block + 1, &mut d[..shape.panel_len()], 0, self.gates.all(0..1), false);
+            clear_rows(d, shape.lanes, cut);
+        }
+        let mut rows = vec![R::ZERO; self.streams * shape.axis.elements()];
+        rows.chunks_exact_mut(shape.axis.elements()).enumerate().for_each(|(stream, row)| d.read(0, stream, row));
+        rows
     }
 }
 
 /// The resets at step `t`, if there is any.
 fn reset_rows(resets: Resets<'_>, t: usize, streams: usize) -> Option<&[bool]> {
-    resets.map(|resets| &resets[t * streams..][..streams]).filter(|rows| rows.contains(&true))
+    resets.and_then(|resets| resets.get(t * streams..)?.get(..streams)).filter(|rows| rows.contains(&true))
 }
 
-/// A copy of `state` with the reset rows zero.
-fn zero_rows<'a, R: CellReal>(copy: &'a mut [R], state: &[R], reset: &[bool]) -> &'a [R] {
-    copy.copy_from_slice(&state[..copy.len()]);
-    let width = copy.len() / reset.len();
-    for (row, _) in copy.chunks_exact_mut(width).zip(reset).filter(|(_, reset)| **reset) {
+/// A copy of the state with the reset rows zero.
+fn zero_rows<'a, R: CellReal>(copy: &'a mut [R], state: &[R], shape: Shape, reset: &[bool]) -> &'a [R] {
+    copy.copy_from_slice(state);
+    clear_rows(copy, shape.lanes, Some(reset));
+    copy
+}
+
+/// Makes the reset rows of some panels zero.
+fn clear_rows<R: CellReal>(panels: &mut [R], lanes: usize, reset: Option<&[bool]>) {
+    let Some(reset) = reset else { return };
+    for (row, _) in panels.chunks_exact_mut(lanes).zip(reset.iter().cycle()).filter(|(_, reset)| **reset) {
         row.fill(R::ZERO);
     }
-    copy
 }

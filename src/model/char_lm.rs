@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::config::ModelConfig;
 use crate::cells::Entry;
 use crate::error::{Error, Result};
-use crate::kernels::{Mat, Real};
+use crate::kernels::{Axis, Mat, Real};
 use crate::params::{Layout, SpanId};
 
 /// The spans of one recurrent layer.
@@ -83,9 +83,13 @@ impl<R: Real> CharLm<R> {
     pub fn head_b(&self) -> SpanId {
         self.spans.head_b
     }
+    /// The gates of a layer at one position.
+    pub fn gates(&self) -> Axis {
+        Axis { parts: self.cell.spec.gates.len(), width: self.config.hidden }
+    }
     /// Elements of the gates of a layer at one position.
     pub fn gates_len(&self) -> usize {
-        self.cell.spec.gates.len() * self.config.hidden
+        self.gates().elements()
     }
     /// Elements of a layer's state of one stream.
     pub fn layer_state_len(&self) -> usize {

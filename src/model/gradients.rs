@@ -1,15 +1,14 @@
-//! The weight gradients of all shards.
+//! The weight gradients of a step, in tiles that are each summed over the whole batch by one task.
 //!
-//! The arena of gradients is cut into [tiles](Tile): blocks of rows of a matrix, or a vector. One task fills one tile, adding
-//! the shards in their order, so that the result has the same bits however many threads there are. The first layer's weights
-//! wait for the gradient of the [table](TableGradient), which is summed first.
+//! A sum is taken in the order of time, and at each step in the order of the streams: its bits depend neither on the number of
+//! tasks nor on how the batch is cut into shards.
 
 use super::char_lm::CharLm;
 use super::prepared::Table;
 use super::shard::Shard;
 use super::window::Window;
 use crate::cells::CellReal;
-use crate::kernels::{Mat, MatMut, gemm, vector};
+use crate::kernels::{Axis, Blocked, Mat, MatMut, gemm, outer, vector};
 use crate::layers::{embedding, linear};
 use crate::params::SpanId;
 
@@ -17,15 +16,13 @@ use crate::params::SpanId;
 const LEAST_ROWS: usize = 64;
 /// Tiles a matrix is cut into at most.
 const MOST_TILES: usize = 4;
-/// Columns of a block of the table's gradient.
-const BLOCK: usize = 256;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Part {
     Embedding,
     Input { layer: usize },
     Recurrent { layer: usize },
-    Bias { layer: usize },
+    Bias { layer: usize, gate: usize },
     HeadWeights,
     HeadBias,
 }
@@ -44,7 +41,7 @@ pub struct Tile {
 impl Tile {
     /// Whether it waits for the gradient of the table.
     pub fn needs_table(&self) -> bool {
-        matches!(self.part, Part::Embedding | Part::Input { layer: 0 } | Part::Bias { layer: 0 })
+        matches!(self.part, Part::Embedding | Part::Input { layer: 0 } | Part::Bias { layer: 0, .. })
     }
 }
 
@@ -61,7 +58,7 @@ pub fn tiles<R: CellReal>(model: &CharLm<R>) -> Vec<Tile> {
         } else if let Some(layer) = rnn(|spans| spans.w_hh) {
             Part::Recurrent { layer }
         } else if let Some(layer) = rnn(|spans| spans.b) {
-            Part::Bias { layer }
+            Part::Bias { layer, gate: 0 }
         } else if id == model.head_w() {
             Part::HeadWeights
         } else {
@@ -71,9 +68,15 @@ pub fn tiles<R: CellReal>(model: &CharLm<R>) -> Vec<Tile> {
     let mut tiles = Vec::new();
     for (id, span) in model.layout().ids() {
         let part = part(id);
+        if let Part::Bias { layer, .. } = part {
+            let len = model.gates().width;
+            let gates = 0..model.gates().parts;
+            tiles.extend(gates.map(|gate| Tile { part: Part::Bias { layer, gate }, row: 0, rows: 1, len }));
+            continue;
+        }
         let step = match part {
             Part::Embedding => span.rows,
-            _ => span.rows.div_ceil(MOST_TILES).max(LEAST_ROWS),
+            _ => span.rows.div_ceil(MOST_TILES).next_multiple_of(LEAST_ROWS),
         };
         for row in (0..span.rows).step_by(step) {
             let rows = step.min(span.rows - row);
@@ -83,86 +86,80 @@ pub fn tiles<R: CellReal>(model: &CharLm<R>) -> Vec<Tile> {
     tiles
 }
 
+/// A step of every shard after another, in the order of time.
+fn each_step<'a, R: CellReal, T>(
+    shards: &'a [Shard<R>],
+    what: impl Fn(&'a Shard<R>, usize) -> T + Copy,
+) -> impl Iterator<Item = T> + Clone {
+    let steps = shards.first().map_or(0, Shard::steps);
+    (0..steps).flat_map(move |t| shards.iter().map(move |shard| what(shard, t)))
+}
+
 /// Fills a tile that does not wait for the table.
 pub fn fill<R: CellReal>(tile: &Tile, out: &mut [R], model: &CharLm<R>, shards: &[Shard<R>]) {
     out.fill(R::ZERO);
-    let gates = model.gates_len();
-    for shard in shards {
-        match tile.part {
-            Part::Input { layer } => {
-                let x = shard.layer_input(layer).columns(tile.row, tile.rows);
-                linear::weight_gradient(out, x, Mat::new(shard.d_gates(layer), x.rows(), gates));
-            }
-            Part::Recurrent { layer } => {
-                let h = shard.previous_outputs(layer).columns(tile.row, tile.rows);
-                linear::weight_gradient(out, h, Mat::new(shard.d_gates(layer), h.rows(), gates));
-            }
-            Part::Bias { layer } => linear::bias_gradient(out, shard.d_gates(layer)),
-            Part::HeadWeights => {
-                let (top, d_logits) = shard.head();
-                let d_logits = Mat::new(d_logits, top.rows(), model.config().vocab);
-                linear::weight_gradient(out, top.columns(tile.row, tile.rows), d_logits);
-            }
-            Part::HeadBias => linear::bias_gradient(out, shard.head().1),
-            Part::Embedding => {}
+    let units = tile.row..tile.row + tile.rows;
+    let gates = model.gates();
+    match tile.part {
+        Part::Input { layer } => {
+            let dw = MatMut::new(out, tile.rows, gates.elements());
+            outer(dw, units, gates, each_step(shards, move |shard, t| (shard.layer_input(layer, t), shard.d_gates(layer, t))));
         }
+        Part::Recurrent { layer } => {
+            let dw = MatMut::new(out, tile.rows, gates.elements());
+            let steps = each_step(shards, move |shard, t| (shard.previous_outputs(layer, t), shard.d_gates(layer, t)));
+            outer(dw, units, gates, steps);
+        }
+        Part::Bias { layer, gate } => {
+            linear::bias_gradient(out, gate, gates.parts, each_step(shards, move |shard, t| shard.d_gates(layer, t)));
+        }
+        Part::HeadWeights => {
+            let (top, vocab) = (model.config().layers, Axis::plain(model.config().vocab));
+            let dw = MatMut::new(out, tile.rows, vocab.elements());
+            outer(dw, units, vocab, each_step(shards, move |shard, t| (shard.layer_input(top, t), shard.d_logits(t))));
+        }
+        Part::HeadBias => linear::bias_gradient(out, 0, 1, each_step(shards, Shard::d_logits)),
+        Part::Embedding => {}
     }
 }
 
-/// The gradient of the first layer's input product: a row for each distinct character, in blocks of columns.
-#[derive(Clone, Debug)]
+/// The gradient of the first layer's input product: a row for each distinct character.
+#[derive(Debug)]
 pub struct TableGradient<R> {
-    /// The blocks, each one task.
-    pub blocks: Vec<TableBlock<R>>,
-    d_gathered: Vec<R>,
-}
-
-/// Some columns of the table's gradient.
-#[derive(Clone, Debug)]
-pub struct TableBlock<R> {
-    first: usize,
-    width: usize,
+    panels: Blocked<R>,
     rows: Vec<R>,
-}
-
-impl<R: CellReal> TableBlock<R> {
-    /// Sums the gate gradients of the first layer over all positions of each character.
-    pub fn fill(&mut self, model: &CharLm<R>, table: &Table<R>, shards: &[Shard<R>], window: &Window) {
-        self.rows[..table.distinct.ids().len() * self.width].fill(R::ZERO);
-        for shard in shards {
-            let slots = shard.inputs(window).map(|id| table.distinct.slot(id));
-            embedding::scatter(&mut self.rows, self.first, self.width, shard.d_gates(0), model.gates_len(), slots);
-        }
-    }
-
-    fn matrix(&self, rows: usize) -> Mat<'_, R> {
-        Mat::new(&self.rows, rows, self.width)
-    }
+    d_gathered: Vec<R>,
 }
 
 impl<R: CellReal> TableGradient<R> {
     /// Room for `positions` distinct characters.
     pub fn new(model: &CharLm<R>, positions: usize) -> Self {
         let most = positions.min(model.config().vocab);
-        let gates = model.gates_len();
-        let block = |first| {
-            let width = BLOCK.min(gates - first);
-            TableBlock { first, width, rows: vec![R::ZERO; most * width] }
-        };
         TableGradient {
-            blocks: (0..gates).step_by(BLOCK).map(block).collect(),
+            panels: Blocked::new(model.gates(), 1, most),
+            rows: vec![R::ZERO; most * model.gates_len()],
             d_gathered: vec![R::ZERO; most * model.config().embed],
         }
+    }
+
+    /// The panels one after another, to be [filled](fill_panel), and the elements of one.
+    pub fn panels(&mut self) -> (&mut [R], usize) {
+        let len = self.panels.shape().panel_len();
+        (self.panels.step_mut(0), len)
+    }
+
+    /// Brings the filled panels into rows, of which there are as many as distinct characters.
+    pub fn gather(&mut self, table: &Table<R>) {
+        let rows = self.rows.chunks_exact_mut(self.panels.shape().axis.elements()).enumerate();
+        rows.take(table.distinct.ids().len()).for_each(|(slot, row)| self.panels.read(0, slot, row));
     }
 
     /// Fills the tile of the embedding: `dembed[ids] = dtable w_ih^T`.
     pub fn fill_embedding(&mut self, out: &mut [R], model: &CharLm<R>, table: &Table<R>) {
         let (ids, e) = (table.distinct.ids(), model.config().embed);
-        let w_ih = model.matrix(model.rnn(0).w_ih);
-        for (i, block) in self.blocks.iter().enumerate() {
-            let d = MatMut::new(&mut self.d_gathered, ids.len(), e);
-            gemm(d, i > 0, block.matrix(ids.len()), w_ih.columns(block.first, block.width).t());
-        }
+        let d_table = Mat::new(&self.rows, ids.len(), model.gates_len());
+        let d_gathered = MatMut::new(&mut self.d_gathered, ids.len(), e);
+        gemm(d_gathered, false, d_table, model.matrix(model.rnn(0).w_ih).t());
         out.fill(R::ZERO);
         for (row, &id) in self.d_gathered.chunks_exact(e.max(1)).zip(ids) {
             out[id as usize * e..][..e].copy_from_slice(row);
@@ -171,30 +168,42 @@ impl<R: CellReal> TableGradient<R> {
 
     /// Fills a tile of the first layer's input weights, or of its bias.
     pub fn fill(&self, tile: &Tile, out: &mut [R], model: &CharLm<R>, table: &Table<R>) {
-        out.fill(R::ZERO);
         let (ids, gates, e) = (table.distinct.ids(), model.gates_len(), model.config().embed);
-        for block in &self.blocks {
-            let d_table = block.matrix(ids.len());
-            match tile.part {
-                Part::Input { layer: 0 } if e > 0 => {
-                    let x = Mat::new(&table.gathered, ids.len(), e).columns(tile.row, tile.rows);
-                    let out = MatMut::strided(&mut out[block.first..], tile.rows, block.width, gates);
-                    gemm(out, true, x.t(), d_table);
-                }
-                Part::Input { layer: 0 } => {
-                    let wanted = |id: u32| (id as usize).checked_sub(tile.row).filter(|row| *row < tile.rows);
-                    for (slot, &id) in ids.iter().enumerate() {
-                        if let Some(row) = wanted(id) {
-                            out[row * gates + block.first..][..block.width].copy_from_slice(d_table.row(slot));
-                        }
+        let d_table = Mat::new(&self.rows, ids.len(), gates);
+        out.fill(R::ZERO);
+        match tile.part {
+            Part::Input { layer: 0 } if e > 0 => {
+                let x = Mat::new(&table.gathered, ids.len(), e).columns(tile.row, tile.rows);
+                gemm(MatMut::new(out, tile.rows, gates), false, x.t(), d_table);
+            }
+            Part::Input { layer: 0 } => {
+                let wanted = |id: u32| (id as usize).checked_sub(tile.row).filter(|row| *row < tile.rows);
+                for (slot, &id) in ids.iter().enumerate() {
+                    if let Some(row) = wanted(id) {
+                        out[row * gates..][..gates].copy_from_slice(d_table.row(slot));
                     }
                 }
-                Part::Bias { layer: 0 } => {
-                    let out = &mut out[block.first..][..block.width];
-                    (0..ids.len()).for_each(|slot| vector::add(out, d_table.row(slot)));
-                }
-                _ => {}
             }
+            Part::Bias { layer: 0, gate } => {
+                let of_gate = d_table.columns(gate * out.len(), out.len());
+                (0..ids.len()).for_each(|slot| vector::add(out, of_gate.row(slot)));
+            }
+            _ => {}
         }
+    }
+}
+
+/// Fills a panel of the table's gradient: the gate gradients of the first layer, summed over all positions of each character.
+pub fn fill_panel<R: CellReal>(
+    panel: usize,
+    values: &mut [R],
+    table: &Table<R>,
+    shards: &[Shard<R>],
+    window: &Window,
+) {
+    values.fill(R::ZERO);
+    for (inputs, d_gates) in each_step(shards, |shard, t| (shard.inputs(window, t), shard.d_gates(0, t))) {
+        let slots = inputs.iter().map(|id| table.distinct.slot(*id));
+        embedding::scatter(values, d_gates.panel(0, panel), d_gates.lanes(), slots);
     }
 }

@@ -17,6 +17,6 @@ mod window;
 
 pub use char_lm::{CharLm, RnnSpans};
 pub use config::ModelConfig;
-pub use prepared::{PackedLayer, Prepared, Table};
+pub use prepared::{PackedSpan, Prepared, Table};
 pub use shard::{Purpose, Shard};
 pub use window::Window;

@@ -1,25 +1,30 @@
 //! What is computed from the weights once, before the streams run.
 
 use super::char_lm::CharLm;
-use crate::kernels::{Packed, Real};
+use crate::kernels::{Axis, Blocked, Packed, Real};
 use crate::layers::embedding::{self, Distinct};
+use crate::params::SpanId;
 
 /// The first layer's input product for each distinct character of a window.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Table<R> {
     /// The characters.
     pub distinct: Distinct,
     pub(super) gathered: Vec<R>,
     rows: Vec<R>,
-    width: usize,
+    pub(super) panels: Blocked<R>,
 }
 
 impl<R: Real> Table<R> {
     fn new(model: &CharLm<R>, most: usize) -> Self {
-        let (vocab, width) = (model.config().vocab, model.gates_len());
+        let vocab = model.config().vocab;
         let most = most.min(vocab);
-        let gathered = vec![R::ZERO; most * model.config().embed];
-        Table { distinct: Distinct::new(vocab), gathered, rows: vec![R::ZERO; most * width], width }
+        Table {
+            distinct: Distinct::new(vocab),
+            gathered: vec![R::ZERO; most * model.config().embed],
+            rows: vec![R::ZERO; most * model.gates_len()],
+            panels: Blocked::new(model.gates(), 1, most),
+        }
     }
 
     /// Computes the rows for the characters of `inputs`.
@@ -34,51 +39,62 @@ impl<R: Real> Table<R> {
             model.slice(spans.b),
             self.distinct.ids(),
         );
-    }
-
-    /// The row of a character of the window.
-    pub fn row(&self, id: u32) -> &[R] {
-        &self.rows[self.distinct.slot(id) * self.width..][..self.width]
+        let rows = self.rows.chunks_exact(model.gates_len()).take(self.distinct.ids().len());
+        rows.enumerate().for_each(|(slot, row)| self.panels.write(0, slot, row));
     }
 }
 
-/// The recurrent weights of one layer, packed.
-#[derive(Clone, Debug)]
-pub struct PackedLayer<R> {
-    pub(super) w_hh: Packed<R>,
-    /// Empty where nothing runs back.
-    pub(super) w_hh_t: Packed<R>,
+/// A matrix of the model, packed.
+#[derive(Debug)]
+pub struct PackedSpan<R> {
+    span: SpanId,
+    transposed: bool,
+    packed: Packed<R>,
 }
 
-impl<R: Real> PackedLayer<R> {
-    /// Packs the weights of `layer` anew.
-    pub fn refresh(&mut self, model: &CharLm<R>, layer: usize) {
-        let w_hh = model.matrix(model.rnn(layer).w_hh);
-        self.w_hh.pack(w_hh);
-        if !self.w_hh_t.is_empty() {
-            self.w_hh_t.pack(w_hh.t());
+impl<R: Real> PackedSpan<R> {
+    /// Packs the weights anew.
+    pub fn refresh(&mut self, model: &CharLm<R>) {
+        if !self.packed.is_empty() {
+            let weights = model.matrix(self.span);
+            self.packed.pack(if self.transposed { weights.t() } else { weights });
         }
     }
 }
 
+/// The matrices of a layer, each as it is and transposed; of the output layer, which has one.
+const OF_LAYER: usize = 4;
+
 /// What is computed from the weights once per step.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Prepared<R> {
     /// The first layer's input product.
     pub table: Table<R>,
-    /// The recurrent weights of every layer.
-    pub packed: Vec<PackedLayer<R>>,
+    /// `w_hh`, its transpose, `w_ih`, its transpose of every layer, `head.w` and its transpose. The first layer's `w_ih` is empty,
+    /// and every transpose where nothing runs back.
+    pub packed: Vec<PackedSpan<R>>,
+    biases: Vec<Blocked<R>>,
 }
 
 impl<R: Real> Prepared<R> {
     /// Room for windows of up to `positions` characters that run forward and, if `backward`, back.
     pub fn new(model: &CharLm<R>, positions: usize, backward: bool) -> Self {
-        let (hidden, gates) = (model.config().hidden, model.gates_len());
-        let layer = |_| PackedLayer {
-            w_hh: Packed::new(hidden, gates),
-            w_hh_t: if backward { Packed::new(gates, hidden) } else { Packed::new(0, 0) },
+        let (hidden, gates, none) = (Axis::plain(model.config().hidden), model.gates(), Axis::plain(0));
+        let (vocab, layers) = (Axis::plain(model.config().vocab), model.config().layers);
+        let mut packed = Vec::with_capacity(OF_LAYER * layers + 2);
+        let mut both = |span, input, output| {
+            packed.push(PackedSpan { span, transposed: false, packed: Packed::new(input, output) });
+            let (input, output) = if backward { (output, input) } else { (none, none) };
+            packed.push(PackedSpan { span, transposed: true, packed: Packed::new(input, output) });
         };
-        Prepared { table: Table::new(model, positions), packed: (0..model.config().layers).map(layer).collect() }
+        for layer in 0..layers {
+            let spans = model.rnn(layer);
+            both(spans.w_hh, hidden, gates);
+            if layer == 0 { both(spans.w_ih, none, none) } else { both(spans.w_ih, hidden, gates) }
+        }
+        both(model.head_w(), hidden, vocab);
+        let biases = (0..layers).map(|_| gates).chain([vocab]).map(|axis| Blocked::new(axis, 1, 1)).collect();
+        Prepared { table: Table::new(model, positions), packed, biases }
     }
 
     /// Everything for a model that stays as it is, for every character of the vocabulary: scoring and generation.
@@ -87,7 +103,49 @@ impl<R: Real> Prepared<R> {
         let mut prepared = Self::new(model, vocab, false);
         let everything: Vec<u32> = (0..vocab as u32).collect();
         prepared.table.refresh(model, &everything);
-        prepared.packed.iter_mut().enumerate().for_each(|(layer, packed)| packed.refresh(model, layer));
+        prepared.refresh_biases(model);
+        prepared.packed.iter_mut().for_each(|packed| packed.refresh(model));
         prepared
+    }
+
+    /// Takes in the biases.
+    pub fn refresh_biases(&mut self, model: &CharLm<R>) {
+        let layers = (0..model.config().layers).map(|layer| model.rnn(layer).b);
+        for (bias, id) in self.biases.iter_mut().zip(layers.chain([model.head_b()])) {
+            bias.write(0, 0, model.slice(id));
+        }
+    }
+
+    /// `H x gates * H` of a layer.
+    pub fn w_hh(&self, layer: usize) -> &Packed<R> {
+        &self.packed[OF_LAYER * layer].packed
+    }
+    /// `gates * H x H` of a layer.
+    pub fn w_hh_t(&self, layer: usize) -> &Packed<R> {
+        &self.packed[OF_LAYER * layer + 1].packed
+    }
+    /// `H x gates * H` of a layer above the first.
+    pub fn w_ih(&self, layer: usize) -> &Packed<R> {
+        &self.packed[OF_LAYER * layer + 2].packed
+    }
+    /// `gates * H x H` of a layer above the first.
+    pub fn w_ih_t(&self, layer: usize) -> &Packed<R> {
+        &self.packed[OF_LAYER * layer + 3].packed
+    }
+    /// `H x V`.
+    pub fn head_w(&self) -> &Packed<R> {
+        &self.packed[self.packed.len() - 2].packed
+    }
+    /// `V x H`.
+    pub fn head_w_t(&self) -> &Packed<R> {
+        &self.packed[self.packed.len() - 1].packed
+    }
+    /// The bias of a layer's gates.
+    pub fn bias(&self, layer: usize) -> &Blocked<R> {
+        &self.biases[layer]
+    }
+    /// The bias of the output layer.
+    pub fn head_b(&self) -> &Blocked<R> {
+        &self.biases[self.biases.len() - 1]
     }
 }

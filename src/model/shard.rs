@@ -1,13 +1,19 @@
 //! Some streams of a batch, run forward and back on one thread.
+//!
+//! Every layer runs over the whole window before the next: its weights stay in the cache. Within a layer, the product with the
+//! input (forward) or with what comes from above (backward) and the scan take turns, some steps at a time, so that the scan
+//! finds in the cache what the product has left there.
+
+use std::ops::Range;
 
 use super::char_lm::CharLm;
 use super::prepared::Prepared;
 use super::window::Window;
 use crate::cells::CellReal;
-use crate::kernels::{Mat, softmax};
-use crate::layers::dropout::Dropout;
-use crate::layers::linear;
+use crate::kernels::{Axis, Blocked, Rows, softmax};
+use crate::layers::dropout::{Dropout, Dropped};
 use crate::layers::recurrent::{Resets, Tape};
+use crate::layers::{embedding, linear};
 
 /// What a shard is for: buffers of the backward pass are left out where there is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,43 +24,58 @@ pub enum Purpose {
     Inference,
 }
 
-/// Streams of a shard at most: enough rows for the recurrent product to run from cache, few enough to share out.
-const MOST_STREAMS: usize = 16;
+/// Recurrent weights of a layer up to this many bytes stay in a core's own cache, and are read again for few rows at no cost.
+const SMALL: usize = 512 << 10;
+/// Streams of a shard at least, where there are enough threads to go round.
+const LEAST_STREAMS: usize = 4;
+/// Streams of a shard at least, where shards are finer than threads.
+const FINE_STREAMS: usize = 12;
+/// Shards for each thread at most.
+const SHARDS_PER_THREAD: usize = 4;
 
-/// A batch cut into shards, as even as can be and two at least: the first stream and the number of streams of each. The cut
-/// depends on the batch alone, so that sums taken over shards have the same bits whatever the number of threads.
-pub fn cut(batch: usize) -> impl Iterator<Item = (usize, usize)> {
-    let n = batch.div_ceil(MOST_STREAMS).max(batch.min(2));
+/// A batch cut into shards for some threads, as even as can be: the first stream and the number of streams of each.
+///
+/// Large weights are read anew by every shard at every step, so there are as many shards as threads. Small ones stay in the
+/// cache, so shards are finer: a thread that gets less of a busy core leaves shards to the others. Where there are more
+/// threads than shards of four streams, the rest have nothing to do here. Results do not depend on the cut.
+pub fn cut<R: CellReal>(model: &CharLm<R>, batch: usize, threads: usize) -> impl Iterator<Item = (usize, usize)> + use<R> {
+    let weights = model.config().hidden * model.cell().spec.gates.len() * model.config().hidden * size_of::<R>();
+    let fine = if weights <= SMALL { (batch / FINE_STREAMS).min(SHARDS_PER_THREAD * threads) } else { 0 };
+    let n = threads.min(batch / LEAST_STREAMS).max(fine).max(1);
     (0..n).map(move |i| (i * batch / n, (i + 1) * batch / n - i * batch / n))
 }
+
+/// Rows of the products that take turns with the scan: enough for the weights to be worth reading.
+const ROWS_AT_ONCE: usize = 128;
 
 /// Some streams of a batch: their carried state and their activations over a window. Allocated once.
 #[derive(Debug)]
 pub struct Shard<R> {
     first: usize,
     streams: usize,
-    hidden: usize,
-    vocab: usize,
     /// Characters of the window at hand.
     steps: usize,
+    /// Dropout of the window at hand.
+    dropout: Option<Dropout>,
+    /// Steps of a product that takes turns with the scan.
+    at_once: usize,
     /// The state of every stream, `(b, layers * states * H)`, carried from window to window.
     pub state: Vec<R>,
     tapes: Vec<Tape<R>>,
-    /// `(T, b, H)` of every layer: its outputs after dropout. Empty without dropout.
-    dropped: Vec<Vec<R>>,
+    /// Every layer's outputs after dropout. Empty without dropout.
+    dropped: Vec<Dropped<R>>,
     /// `(T, b, H)` of every layer: the outputs before each step, resets applied. Empty until a state is reset.
-    previous: Vec<Vec<R>>,
+    previous: Vec<Blocked<R>>,
     /// `(T, b)`: where streams are reset. Empty in a window without resets.
     resets: Vec<bool>,
-    /// Positions `t * b + stream` whose prediction counts.
-    scored: Vec<usize>,
-    /// `(scored, H)`: what the output layer reads, and its gradient.
-    top: Vec<R>,
-    d_top: Vec<R>,
-    /// `(scored, V)`: logits, then their gradients.
-    logits: Vec<R>,
-    /// `(T, b, H)`: the gradient of a layer's outputs.
-    dy: Vec<R>,
+    /// `(T, b)`: how much each prediction counts.
+    weights: Vec<f32>,
+    /// `(T, b, V)`: logits, then their gradients. Steps at which nothing counts are left out.
+    logits: Blocked<R>,
+    /// One row of logits.
+    row: Vec<R>,
+    /// `(at_once, b, H)`: the gradient of a layer's outputs.
+    dy: Blocked<R>,
     /// The weighted sum of losses of every stream, in nats.
     pub losses: Vec<f64>,
 }
@@ -62,93 +83,92 @@ pub struct Shard<R> {
 impl<R: CellReal> Shard<R> {
     /// Streams `first..first + streams` of a batch, in windows of up to `steps` characters.
     pub fn new(model: &CharLm<R>, first: usize, streams: usize, steps: usize, purpose: Purpose) -> Self {
-        let (config, rows) = (model.config(), steps * streams);
-        let zeros = |n: usize| vec![R::ZERO; n];
-        let back = if purpose == Purpose::Training { rows * config.hidden } else { 0 };
+        let config = model.config();
+        let at_once = (ROWS_AT_ONCE / streams.max(1)).clamp(1, steps.max(1));
+        let back = if purpose == Purpose::Training { at_once } else { 0 };
         Shard {
             first,
             streams,
-            hidden: config.hidden,
-            vocab: config.vocab,
             steps: 0,
-            state: zeros(streams * model.state_len()),
+            dropout: None,
+            at_once,
+            state: vec![R::ZERO; streams * model.state_len()],
             tapes: (0..config.layers).map(|_| Tape::new(model.cell(), config.hidden, steps, streams)).collect(),
             dropped: Vec::new(),
             previous: Vec::new(),
             resets: Vec::new(),
-            scored: Vec::with_capacity(rows),
-            top: zeros(rows * config.hidden),
-            d_top: zeros(back),
-            logits: zeros(rows * config.vocab),
-            dy: zeros(back),
+            weights: Vec::with_capacity(steps * streams),
+            logits: Blocked::new(Axis::plain(config.vocab), steps, streams),
+            row: vec![R::ZERO; config.vocab],
+            dy: Blocked::new(Axis::plain(config.hidden), back, streams),
             losses: vec![0.0; streams],
         }
     }
 
     /// The streams of the batch that this shard runs.
-    pub fn streams(&self) -> std::ops::Range<usize> {
+    pub fn streams(&self) -> Range<usize> {
         self.first..self.first + self.streams
     }
 
-    /// Runs the layers over a window, carries the state on, and leaves the logits of every position that counts.
+    /// Runs the layers over a window, carries the state on, and computes the logits of every position that counts.
     pub fn forward(&mut self, model: &CharLm<R>, prepared: &Prepared<R>, window: &Window, dropout: Option<Dropout>) {
-        self.begin(window, dropout);
+        self.begin(window, model.config().hidden, dropout);
+        let (len, width) = (model.layer_state_len(), model.state_len());
         for layer in 0..self.tapes.len() {
-            self.input_product(model, prepared, window, layer);
-            let (len, width) = (model.layer_state_len(), model.state_len());
-            let tape = &mut self.tapes[layer];
-            for (to, from) in tape.initial_state_mut().chunks_exact_mut(len).zip(self.state.chunks_exact(width)) {
-                to.copy_from_slice(&from[layer * len..][..len]);
+            for (stream, state) in self.state.chunks_exact(width).enumerate() {
+                self.tapes[layer].write_initial_state(stream, &state[layer * len..][..len]);
             }
-            tape.forward(&prepared.packed[layer].w_hh, window.steps, some_resets(&self.resets));
-            let last = tape.state(window.steps);
-            for (to, from) in self.state.chunks_exact_mut(width).zip(last.chunks_exact(len)) {
-                to[layer * len..][..len].copy_from_slice(from);
+            for steps in self.turns() {
+                self.input_product(prepared, window, layer, steps.clone());
+                let tape = &mut self.tapes[layer];
+                tape.forward(prepared.w_hh(layer), steps.clone(), some_resets(&self.resets));
+                if let Some(dropout) = self.dropout {
+                    self.dropped[layer].forward(dropout, steps.clone(), tape.outputs(steps));
+                }
             }
-            if let Some(dropout) = dropout {
-                let dropped = &mut self.dropped[layer];
-                tape.copy_outputs(window.steps, dropped);
-                let rows = &mut dropped[..window.steps * self.streams * self.hidden];
-                drop_streams(dropout, rows, layer, self.first, self.streams, self.hidden);
+            for (stream, state) in self.state.chunks_exact_mut(width).enumerate() {
+                self.tapes[layer].read_state(self.steps, stream, &mut state[layer * len..][..len]);
             }
         }
-        self.gather_scored();
-        let n = self.scored.len();
-        let (w, b) = (model.matrix(model.head_w()), model.slice(model.head_b()));
-        linear::forward(&mut self.logits[..n * self.vocab], Mat::new(&self.top, n, self.hidden), w, b);
+        for steps in self.turns() {
+            if self.counts(&steps) {
+                let top = outputs(&self.tapes, &self.dropped, self.tapes.len() - 1, steps.clone());
+                linear::forward(&mut self.logits, steps, top, prepared.head_w(), prepared.head_b());
+            }
+        }
     }
 
     /// Turns the logits into losses and their gradients; weights of the loss are divided by `total_weight`.
     pub fn score(&mut self, window: &Window, total_weight: f64) {
         self.losses.fill(0.0);
-        for (logits, &position) in self.logits.chunks_exact_mut(self.vocab).zip(&self.scored) {
-            let (t, stream) = (position / self.streams, position % self.streams);
-            let at = t * window.streams + self.first + stream;
-            let weight = f64::from(window.weights[at]);
-            let target = window.targets[at] as usize;
-            self.losses[stream] += weight * softmax::cross_entropy(logits, target, R::from_f64(weight / total_weight));
+        for t in 0..self.steps {
+            for stream in 0..self.streams {
+                let weight = f64::from(self.weights[t * self.streams + stream]);
+                if weight == 0.0 {
+                    self.row.fill(R::ZERO);
+                } else {
+                    self.logits.read(t, stream, &mut self.row);
+                    let target = window.targets[t * window.streams + self.first + stream] as usize;
+                    let loss = softmax::cross_entropy(&mut self.row, target, R::from_f64(weight / total_weight));
+                    self.losses[stream] += weight * loss;
+                }
+                self.logits.write(t, stream, &self.row);
+            }
         }
     }
 
     /// From the gradients of the logits back to those of every layer's pre-activations.
-    pub fn backward(&mut self, model: &CharLm<R>, prepared: &Prepared<R>, dropout: Option<Dropout>) {
-        let (n, rows) = (self.scored.len(), self.steps * self.streams);
-        let d_top = &mut self.d_top[..n * self.hidden];
-        linear::backward(d_top, Mat::new(&self.logits, n, self.vocab), model.matrix(model.head_w()));
-        let dy = &mut self.dy[..rows * self.hidden];
-        dy.fill(R::ZERO);
-        for (&position, row) in self.scored.iter().zip(d_top.chunks_exact(self.hidden)) {
-            dy[position * self.hidden..][..self.hidden].copy_from_slice(row);
-        }
-        let resets = some_resets(&self.resets);
-        for (layer, tape) in self.tapes.iter_mut().enumerate().rev() {
-            if let Some(dropout) = dropout {
-                drop_streams(dropout, dy, layer, self.first, self.streams, self.hidden);
-            }
-            tape.backward(&prepared.packed[layer].w_hh_t, dy, self.steps, resets);
-            if layer > 0 {
-                let d_gates = Mat::new(&tape.gates, rows, model.gates_len());
-                linear::backward(dy, d_gates, model.matrix(model.rnn(layer).w_ih));
+    pub fn backward(&mut self, prepared: &Prepared<R>) {
+        for layer in (0..self.tapes.len()).rev() {
+            self.tapes[layer].begin_backward();
+            for steps in self.turns().rev() {
+                self.gradient_from_above(prepared, layer, steps.clone());
+                if let Some(dropout) = self.dropout {
+                    let d = self.dy.steps_mut(0..steps.len());
+                    self.dropped[layer].backward(dropout, steps.clone(), d);
+                }
+                let resets = some_resets(&self.resets);
+                self.tapes[layer].backward(prepared.w_hh_t(layer), &self.dy, steps, self.steps, resets);
             }
         }
         if !self.resets.is_empty() {
@@ -156,103 +176,154 @@ impl<R: CellReal> Shard<R> {
         }
     }
 
-    /// The logits `(scored, V)` of the last window, until [`score`](Self::score).
-    pub fn logits(&mut self) -> &mut [R] {
-        &mut self.logits[..self.scored.len() * self.vocab]
+    /// The logits `(scored, V)` of the last window, position by position, until [`score`](Self::score).
+    pub fn logits(&mut self, logits: &mut Vec<R>) {
+        logits.clear();
+        for (position, _) in self.weights.iter().enumerate().filter(|(_, weight)| **weight != 0.0) {
+            self.logits.read(position / self.streams, position % self.streams, &mut self.row);
+            logits.extend_from_slice(&self.row);
+        }
     }
 
     /// The gradient `(b, states * H)` of a layer's state before the window.
-    pub fn d_initial_state(&self, layer: usize) -> &[R] {
-        self.tapes[layer].d_initial_state()
+    pub fn d_initial_state(&self, prepared: &Prepared<R>, layer: usize) -> Vec<R> {
+        self.tapes[layer].d_initial_state(prepared.w_hh_t(layer), some_resets(&self.resets))
     }
 
-    /// What a layer above the first read at each position: the outputs of the one below, after dropout.
-    pub(super) fn layer_input(&self, layer: usize) -> Mat<'_, R> {
-        match self.dropped.get(layer - 1) {
-            Some(dropped) => Mat::new(dropped, self.steps * self.streams, self.hidden),
-            None => self.tapes[layer - 1].outputs(self.steps),
-        }
+    /// What a layer above the first read at a step, the output layer being the last: the outputs of the one below.
+    pub(super) fn layer_input(&self, layer: usize, t: usize) -> Rows<'_, R> {
+        outputs(&self.tapes, &self.dropped, layer - 1, t..t + 1)
     }
 
-    /// The outputs of a layer before each step.
-    pub(super) fn previous_outputs(&self, layer: usize) -> Mat<'_, R> {
+    /// The outputs of a layer before a step.
+    pub(super) fn previous_outputs(&self, layer: usize, t: usize) -> Rows<'_, R> {
         if self.resets.is_empty() {
-            self.tapes[layer].previous_outputs(self.steps)
+            self.tapes[layer].previous_outputs(t..t + 1)
         } else {
-            Mat::new(&self.previous[layer], self.steps * self.streams, self.hidden)
+            self.previous[layer].all(t..t + 1)
         }
     }
 
-    /// The gradients of a layer's pre-activations, `(T * b, gates * H)`.
-    pub(super) fn d_gates(&self, layer: usize) -> &[R] {
-        let tape = &self.tapes[layer];
-        &tape.gates[..self.steps * self.streams * tape.gates_len()]
+    /// The gradients of a layer's pre-activations at a step.
+    pub(super) fn d_gates(&self, layer: usize, t: usize) -> Rows<'_, R> {
+        self.tapes[layer].gates.all(t..t + 1)
     }
 
-    /// What the output layer read, and the gradient of its logits.
-    pub(super) fn head(&self) -> (Mat<'_, R>, &[R]) {
-        let n = self.scored.len();
-        (Mat::new(&self.top, n, self.hidden), &self.logits[..n * self.vocab])
+    /// The gradients of the logits at a step.
+    pub(super) fn d_logits(&self, t: usize) -> Rows<'_, R> {
+        self.logits.all(t..t + 1)
     }
 
-    /// The characters that were read, in the order of the rows of [`d_gates`](Self::d_gates).
-    pub(super) fn inputs<'a>(&self, window: &'a Window) -> impl Iterator<Item = u32> + use<'a, R> {
-        let streams = self.streams();
-        window.inputs.chunks_exact(window.streams).flat_map(move |row| row[streams.clone()].iter().copied())
+    /// Characters of the window at hand.
+    pub(super) fn steps(&self) -> usize {
+        self.steps
     }
 
-    fn begin(&mut self, window: &Window, dropout: Option<Dropout>) {
+    /// The characters of a window that are read at a step.
+    pub(super) fn inputs<'a>(&self, window: &'a Window, t: usize) -> &'a [u32] {
+        &window.inputs[t * window.streams..][self.streams()]
+    }
+
+    fn begin(&mut self, window: &Window, hidden: usize, dropout: Option<Dropout>) {
         self.steps = window.steps;
         self.resets.clear();
+        self.weights.clear();
+        let streams = self.streams();
+        for t in 0..window.steps {
+            self.weights.extend_from_slice(&window.weights[t * window.streams..][streams.clone()]);
+        }
         if window.resets.contains(&true) {
-            let streams = self.streams();
-            self.resets.extend(window.resets.chunks_exact(window.streams).flat_map(|row| &row[streams.clone()]));
+            for t in 0..window.steps {
+                self.resets.extend_from_slice(&window.resets[t * window.streams..][streams.clone()]);
+            }
         }
-        let layers = if dropout.is_some() { self.tapes.len() } else { 0 };
-        self.dropped.resize_with(layers, || vec![R::ZERO; self.top.len()]);
-        self.scored.clear();
-        for (t, row) in window.weights.chunks_exact(window.streams).enumerate() {
-            let counts = row[self.first..][..self.streams].iter().enumerate().filter(|(_, w)| **w != 0.0);
-            self.scored.extend(counts.map(|(stream, _)| t * self.streams + stream));
+        self.dropout = dropout;
+        let Some(dropout) = dropout else {
+            self.dropped.clear();
+            return;
+        };
+        let steps = self.logits.steps();
+        self.dropped.resize_with(self.tapes.len(), || Dropped::new(hidden, steps, streams.len()));
+        for (layer, dropped) in self.dropped.iter_mut().enumerate() {
+            dropped.begin(dropout, layer, self.first);
         }
+    }
+
+    /// The window in pieces, in the order of time.
+    fn turns(&self) -> impl DoubleEndedIterator<Item = Range<usize>> + use<R> {
+        let (steps, at_once) = (self.steps, self.at_once);
+        (0..steps.div_ceil(at_once)).map(move |i| i * at_once..steps.min((i + 1) * at_once))
+    }
+
+    /// Whether any prediction at those steps counts.
+    fn counts(&self, steps: &Range<usize>) -> bool {
+        self.weights[steps.start * self.streams..steps.end * self.streams].iter().any(|weight| *weight != 0.0)
     }
 
     /// The input's part of a layer's pre-activations, with its bias.
-    fn input_product(&mut self, model: &CharLm<R>, prepared: &Prepared<R>, window: &Window, layer: usize) {
-        let width = model.gates_len();
-        let mut gates = std::mem::take(&mut self.tapes[layer].gates);
-        let used = &mut gates[..self.steps * self.streams * width];
+    fn input_product(&mut self, prepared: &Prepared<R>, window: &Window, layer: usize, steps: Range<usize>) {
         if layer == 0 {
-            for (row, id) in used.chunks_exact_mut(width).zip(self.inputs(window)) {
-                row.copy_from_slice(prepared.table.row(id));
+            let table = &prepared.table;
+            for t in steps {
+                let slots = self.inputs(window, t).iter().map(|id| table.distinct.slot(*id));
+                let gates = &mut self.tapes[0].gates;
+                let shape = gates.shape();
+                embedding::gather(gates.step_mut(t), shape, &table.panels, slots);
             }
         } else {
-            let spans = model.rnn(layer);
-            linear::forward(used, self.layer_input(layer), model.matrix(spans.w_ih), model.slice(spans.b));
+            let (below, these) = self.tapes.split_at_mut(layer);
+            let x = outputs(below, &self.dropped, layer - 1, steps.clone());
+            linear::forward(&mut these[0].gates, steps, x, prepared.w_ih(layer), prepared.bias(layer));
         }
-        self.tapes[layer].gates = gates;
     }
 
-    /// Rows of the last layer's outputs, after dropout, at the positions that count.
-    fn gather_scored(&mut self) {
-        let mut top = std::mem::take(&mut self.top);
-        let outputs = self.layer_input(self.tapes.len());
-        for (to, &position) in top.chunks_exact_mut(self.hidden).zip(&self.scored) {
-            to.copy_from_slice(outputs.row(position));
+    /// The gradient of a layer's outputs at some steps, dropout left out.
+    fn gradient_from_above(&mut self, prepared: &Prepared<R>, layer: usize, steps: Range<usize>) {
+        let counts = self.counts(&steps);
+        let len = self.dy.shape().step_len();
+        let dy = self.dy.steps_mut(0..steps.len());
+        match self.tapes.get(layer + 1) {
+            Some(above) => {
+                let w = prepared.w_ih_t(layer + 1);
+                w.multiply(0..w.panels(), dy, len, above.gates.all(steps), true);
+            }
+            None if counts => {
+                let w = prepared.head_w_t();
+                w.multiply(0..w.panels(), dy, len, self.logits.all(steps), true);
+            }
+            None => dy.fill(R::ZERO),
         }
-        self.top = top;
     }
 
     /// The outputs before each step with resets applied, for the weight gradients.
     fn reset_previous(&mut self) {
-        let len = self.top.len();
-        self.previous.resize_with(self.tapes.len(), || vec![R::ZERO; len]);
+        let (hidden, steps, streams) = (self.dy.shape().axis, self.logits.steps(), self.streams);
+        self.previous.resize_with(self.tapes.len(), || Blocked::new(hidden, steps, streams));
         for (previous, tape) in self.previous.iter_mut().zip(&self.tapes) {
-            let from = tape.previous_outputs(self.steps);
-            for (i, (row, reset)) in previous.chunks_exact_mut(self.hidden).zip(&self.resets).enumerate() {
-                if *reset { row.fill(R::ZERO) } else { row.copy_from_slice(from.row(i)) }
+            let shape = previous.shape();
+            for t in 0..self.steps {
+                let from = tape.previous_outputs(t..t + 1);
+                let resets = &self.resets[t * streams..][..streams];
+                for (block, rows) in previous.step_mut(t).chunks_exact_mut(shape.panel_len()).enumerate() {
+                    rows.copy_from_slice(from.panel(0, block));
+                    let rows = rows.chunks_exact_mut(shape.lanes).zip(resets).filter(|(_, reset)| **reset);
+                    rows.for_each(|(row, _)| row.fill(R::ZERO));
+                }
             }
         }
+    }
+}
+
+/// The outputs of a layer at some steps, after dropout if there is any.
+fn outputs<'a, R: CellReal>(
+    tapes: &'a [Tape<R>],
+    dropped: &'a [Dropped<R>],
+    layer: usize,
+    steps: Range<usize>,
+) -> Rows<'a, R> {
+    match dropped.get(layer) {
+        Some(dropped) => dropped.outputs(steps),
+        None => tapes[layer].outputs(steps),
     }
 }
 
@@ -260,29 +331,31 @@ fn some_resets(resets: &[bool]) -> Resets<'_> {
     Some(resets).filter(|resets| !resets.is_empty())
 }
 
-/// Applies the masks of `streams` streams from number `first` on to values `(T, b, hidden)`.
-fn drop_streams<R: CellReal>(
-    dropout: Dropout,
-    values: &mut [R],
-    layer: usize,
-    first: usize,
-    streams: usize,
-    hidden: usize,
-) {
-    for stream in 0..streams {
-        dropout.apply(values, layer, streams, stream, first + stream, hidden);
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::*;
+    use crate::model::ModelConfig;
+
     #[test]
     fn shards_cover_the_batch_in_order() {
-        for batch in 1..200 {
-            let cut: Vec<_> = super::cut(batch).collect();
-            assert_eq!(cut.iter().map(|(_, n)| n).sum::<usize>(), batch);
-            assert!(cut.iter().all(|(_, n)| (1..=16).contains(n)), "{batch}: {cut:?}");
-            assert!(cut.windows(2).all(|pair| pair[0].0 + pair[0].1 == pair[1].0));
+        for hidden in [8, 600] {
+            let config = ModelConfig { cell: "lstm".into(), layers: 1, hidden, embed: 1, vocab: 2 };
+            let model = CharLm::<f32>::zeros(&config).unwrap();
+            for (batch, threads) in (1..100).flat_map(|batch| [(batch, 1), (batch, 2), (batch, 7), (batch, 64)]) {
+                let cut: Vec<_> = cut(&model, batch, threads).collect();
+                assert_eq!(cut.iter().map(|(_, n)| n).sum::<usize>(), batch);
+                assert!(cut.iter().all(|(_, n)| *n >= LEAST_STREAMS.min(batch)), "{batch}: {cut:?}");
+                assert!(cut.windows(2).all(|pair| pair[0].0 + pair[0].1 == pair[1].0));
+            }
         }
+    }
+
+    #[test]
+    fn small_weights_give_finer_shards() {
+        let shards = |hidden| {
+            let config = ModelConfig { cell: "lstm".into(), layers: 2, hidden, embed: 1, vocab: 2 };
+            cut(&CharLm::<f32>::zeros(&config).unwrap(), 50, 2).count()
+        };
+        assert_eq!((shards(128), shards(512)), (4, 2));
     }
 }

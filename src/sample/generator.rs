@@ -19,6 +19,7 @@ pub struct Generator<'m> {
     window: Window,
     shaping: Shaping,
     rng: Xoshiro256PlusPlus,
+    logits: Vec<f32>,
     order: Vec<u32>,
     /// The character that is read before the next one is drawn.
     last: u32,
@@ -37,6 +38,7 @@ impl<'m> Generator<'m> {
             window: Window::default(),
             shaping,
             rng: Xoshiro256PlusPlus::seed_from_u64(seed),
+            logits: Vec::with_capacity(vocab.len()),
             order: Vec::with_capacity(vocab.len()),
             last: prompt.last().copied().unwrap_or(first),
         };
@@ -62,9 +64,9 @@ impl Iterator for Generator<'_> {
         self.window.inputs[0] = self.last;
         self.window.weights[0] = 1.0;
         self.shard.forward(self.model, &self.prepared, &self.window, None);
-        let logits = self.shard.logits();
-        self.shaping.weights(logits, &mut self.order);
-        self.last = Shaping::draw(logits, &mut self.rng);
+        self.shard.logits(&mut self.logits);
+        self.shaping.weights(&mut self.logits, &mut self.order);
+        self.last = Shaping::draw(&self.logits, &mut self.rng);
         Some(self.last)
     }
 }

@@ -51,7 +51,7 @@ pub(super) fn score(
 ) -> Result<Loss> {
     let prepared = Prepared::whole(model);
     let shard = |(first, streams)| Shard::new(model, first, streams, STEPS, Purpose::Inference);
-    let mut shards: Vec<Shard<f32>> = shard::cut(most).map(shard).collect();
+    let mut shards: Vec<Shard<f32>> = shard::cut(model, most, rayon::current_num_threads()).map(shard).collect();
     let (mut window, mut loss, mut readers) = (Window::default(), Loss::default(), Vec::with_capacity(most));
     let (mut cursor, mut at) = (corpus.cursor(0), 0);
     loop {

@@ -2,13 +2,14 @@
 //!
 //! A step has five parallel regions, joined one after another, and none within a time step:
 //!
-//! 1. the table of the first layer and the packed recurrent weights
+//! 1. the table of the first layer and the packed weights
 //! 2. the shards, each forward and back over the whole window
-//! 3. the weight gradients, a task a tile, and the table's gradient, a task a block
+//! 3. the weight gradients, a task a tile, and the table's gradient, a task a panel
 //! 4. the first layer's gradients, from the table's (the embedding's on one thread before)
 //! 5. the norm of the gradients, then the update
 //!
-//! Shards are cut by the batch alone and sums are taken in the order of streams: the same bits at any number of threads.
+//! The bits of a row do not depend on the shard it is in, and sums are taken in the order of time and streams: the same bits at
+//! any number of threads.
 
 use rayon::prelude::*;
 
@@ -37,14 +38,15 @@ pub struct Step<R> {
 }
 
 impl<R: CellReal> Step<R> {
-    /// Room for windows of `batch` streams of up to `seq_len` characters.
+    /// Room for windows of `batch` streams of up to `seq_len` characters, cut for the threads of the pool it is called in.
     pub fn new(model: &CharLm<R>, batch: usize, seq_len: usize) -> Self {
         let positions = batch * seq_len;
         let new = |(first, streams)| Shard::new(model, first, streams, seq_len, Purpose::Training);
+        let threads = rayon::current_num_threads();
         let len = model.layout().len();
         Step {
             prepared: Prepared::new(model, positions, true),
-            shards: shard::cut(batch).map(new).collect(),
+            shards: shard::cut(model, batch, threads).map(new).collect(),
             tiles: gradients::tiles(model),
             table_gradient: TableGradient::new(model, positions),
             grads: vec![R::ZERO; len],
@@ -55,16 +57,17 @@ impl<R: CellReal> Step<R> {
     /// Runs a window forward and back: leaves the gradients, carries the states on, and returns the mean loss in nats.
     pub fn run(&mut self, model: &CharLm<R>, window: &Window, dropout: Option<Dropout>) -> f64 {
         let total = window.total_weight();
-        let Prepared { table, packed } = &mut self.prepared;
+        self.prepared.refresh_biases(model);
+        let Prepared { table, packed, .. } = &mut self.prepared;
         rayon::join(
             || table.refresh(model, &window.inputs),
-            || packed.par_iter_mut().enumerate().for_each(|(layer, packed)| packed.refresh(model, layer)),
+            || packed.par_iter_mut().for_each(|packed| packed.refresh(model)),
         );
         let prepared = &self.prepared;
         self.shards.par_iter_mut().for_each(|shard| {
             shard.forward(model, prepared, window, dropout);
             shard.score(window, total);
-            shard.backward(model, prepared, dropout);
+            shard.backward(prepared);
         });
         self.weight_gradients(model, window);
         self.shards.iter().flat_map(|shard| &shard.losses).sum::<f64>() / total
@@ -73,9 +76,10 @@ impl<R: CellReal> Step<R> {
     fn weight_gradients(&mut self, model: &CharLm<R>, window: &Window) {
         let (shards, table) = (&self.shards[..], &self.prepared.table);
         let (grads, tiles) = (&mut self.grads[..], &self.tiles[..]);
-        let blocks = &mut self.table_gradient.blocks;
+        let (panels, len) = self.table_gradient.panels();
+        let panels = panels.par_chunks_exact_mut(len).enumerate();
         rayon::join(
-            || blocks.par_iter_mut().for_each(|block| block.fill(model, table, shards, window)),
+            || panels.for_each(|(panel, values)| gradients::fill_panel(panel, values, table, shards, window)),
             || {
                 each_tile(tiles, grads, &|tile, out| {
                     if !tile.needs_table() {
@@ -84,6 +88,7 @@ impl<R: CellReal> Step<R> {
                 });
             },
         );
+        self.table_gradient.gather(table);
         // The embedding, where there is one, is the first tile.
         let embedding = if model.embed().is_some() { tiles[0].len } else { 0 };
         let (of_embedding, of_others) = grads.split_at_mut(embedding);
@@ -130,8 +135,8 @@ impl<R: CellReal> Step<R> {
     }
 
     /// The gradient of a layer's state before the window, for every stream in turn.
-    pub fn d_initial_states(&self, layer: usize) -> impl Iterator<Item = &[R]> {
-        self.shards.iter().map(move |shard| shard.d_initial_state(layer))
+    pub fn d_initial_states(&self, layer: usize) -> Vec<R> {
+        self.shards.iter().flat_map(|shard| shard.d_initial_state(&self.prepared, layer)).collect()
     }
 }
 

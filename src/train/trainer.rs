@@ -93,10 +93,10 @@ impl Trainer {
         check(&texts, &config)?;
         let (corpus, part) = texts.training();
         let streams = Streams::new(corpus, part, config.batch, progress.position as usize);
-        let step = Step::new(&model, config.batch, config.seq_len);
         let threads = config.threads.unwrap_or(0);
         let pool = ThreadPoolBuilder::new().num_threads(threads).build();
         let pool = pool.map_err(|e| Error::Usage(format!("{threads} threads cannot be started: {e}")))?;
+        let step = pool.install(|| Step::new(&model, config.batch, config.seq_len));
         Ok(Trainer { config, texts, model, moments, step, streams, progress, window: Window::default(), pool })
     }
 

@@ -1,0 +1,275 @@
+//! Activations in panels: the layout that the fast products read and write without a copy.
+//!
+//! A row of activations (one stream, one step) is cut into panels of as many elements as a tile of the products is wide, 32
+//! with AVX-512. Where a row has several parts of the same width (the gates of a layer; the vectors of a state), the panels
+//! of the parts alternate, so that everything that an elementwise cell needs for some units stands side by side: a *block*.
+//! The order is `(step, panel, stream, lane)`: the rows of a step's panel lie one after another, and a step lies together.
+//! What a panel has beyond the width is zero and stays zero.
+
+use std::ops::Range;
+
+use super::aligned::Aligned;
+use super::isa::{Isa, isa};
+use super::real::Real;
+
+/// How the elements of a row are laid out: `parts` vectors of `width` elements, whose panels alternate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Axis {
+    /// Vectors side by side.
+    pub parts: usize,
+    /// Elements of each.
+    pub width: usize,
+}
+
+impl Axis {
+    /// One vector.
+    pub fn plain(width: usize) -> Self {
+        Axis { parts: 1, width }
+    }
+
+    /// Elements of a row.
+    pub fn elements(self) -> usize {
+        self.parts * self.width
+    }
+
+    /// Panels of `lanes` elements of a row.
+    pub fn panels(self, lanes: usize) -> usize {
+        self.parts * self.blocks(lanes)
+    }
+
+    /// Blocks of a row: panels of one part.
+    pub fn blocks(self, lanes: usize) -> usize {
+        self.width.div_ceil(lanes)
+    }
+
+    /// The elements of a row, in its plain order, that stand in a panel.
+    pub fn elements_of(self, lanes: usize, panel: usize) -> Range<usize> {
+        let (block, part) = (panel / self.parts, panel % self.parts);
+        let first = (block * lanes).min(self.width);
+        let width = lanes.min(self.width - first);
+        part * self.width + first..part * self.width + first + width
+    }
+}
+
+/// What one step of activations looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// How a row is laid out.
+    pub axis: Axis,
+    /// Rows: streams side by side.
+    pub streams: usize,
+    /// Elements of a panel's row.
+    pub lanes: usize,
+}
+
+impl Shape {
+    /// Elements of a panel, all streams.
+    pub fn panel_len(self) -> usize {
+        self.streams * self.lanes
+    }
+    /// Elements of a block, all streams: a panel of every part.
+    pub fn block_len(self) -> usize {
+        self.axis.parts * self.panel_len()
+    }
+    /// Blocks of a row.
+    pub fn blocks(self) -> usize {
+        self.axis.blocks(self.lanes)
+    }
+    /// Elements of a step.
+    pub fn step_len(self) -> usize {
+        self.blocks() * self.block_len()
+    }
+
+    /// The first part of the rows of a step, as an operand of a product.
+    pub fn first_part<R>(self, step: &[R]) -> Rows<'_, R> {
+        Rows {
+            data: step,
+            steps: 1,
+            step_stride: self.step_len(),
+            panels: self.blocks(),
+            panel_stride: self.block_len(),
+            rows: self.streams,
+            lanes: self.lanes,
+        }
+    }
+
+    /// All panels of the rows of a step, as an operand of a product.
+    pub fn all<R>(self, step: &[R]) -> Rows<'_, R> {
+        let panels = self.axis.panels(self.lanes);
+        Rows { panels, panel_stride: self.panel_len(), ..self.first_part(step) }
+    }
+}
+
+/// Rows of some streams over some steps, in panels. Allocated once.
+#[derive(Debug)]
+pub struct Blocked<R> {
+    values: Aligned<R>,
+    shape: Shape,
+    steps: usize,
+}
+
+impl<R: Real> Clone for Blocked<R> {
+    fn clone(&self) -> Self {
+        Blocked { values: self.values.clone(), ..*self }
+    }
+}
+
+impl<R: Real> Blocked<R> {
+    /// Room for `steps x streams` rows, all zero, for the instruction set in force.
+    pub fn new(axis: Axis, steps: usize, streams: usize) -> Self {
+        Self::for_isa(isa(), axis, steps, streams)
+    }
+
+    /// Room for `steps x streams` rows, all zero, in the panels of `isa`.
+    pub fn for_isa(isa: Isa, axis: Axis, steps: usize, streams: usize) -> Self {
+        let shape = Shape { axis, streams, lanes: R::lanes(isa) };
+        Blocked { values: Aligned::zeros(steps * shape.step_len()), shape, steps }
+    }
+
+    /// What a step looks like.
+    pub fn shape(&self) -> Shape {
+        self.shape
+    }
+    /// Steps that it has room for.
+    pub fn steps(&self) -> usize {
+        self.steps
+    }
+
+    /// One step, its panels one after another.
+    pub fn step(&self, t: usize) -> &[R] {
+        let len = self.shape.step_len();
+        &self.values[t * len..][..len]
+    }
+
+    /// One step, its panels one after another.
+    pub fn step_mut(&mut self, t: usize) -> &mut [R] {
+        let len = self.shape.step_len();
+        &mut self.values[t * len..][..len]
+    }
+
+    /// Some steps one after another.
+    pub fn steps_mut(&mut self, steps: Range<usize>) -> &mut [R] {
+        let len = self.shape.step_len();
+        &mut self.values[steps.start * len..steps.end * len]
+    }
+
+    /// A step and the one after it, to read the first and write the second.
+    pub fn step_and_next_mut(&mut self, t: usize) -> (&[R], &mut [R]) {
+        let len = self.shape.step_len();
+        let (before, after) = self.values.split_at_mut((t + 1) * len);
+        (&before[t * len..], &mut after[..len])
+    }
+
+    /// A step to write, and what is behind it.
+    pub fn step_mut_and_rest(&mut self, t: usize) -> (&mut [R], &[R]) {
+        let len = self.shape.step_len();
+        let (before, after) = self.values.split_at_mut((t + 1) * len);
+        (&mut before[t * len..], after)
+    }
+
+    /// The first part of the rows of some steps, as an operand of a product; for rows of one part, everything.
+    pub fn first_part(&self, steps: Range<usize>) -> Rows<'_, R> {
+        let len = self.shape.step_len();
+        Rows { steps: steps.len(), ..self.shape.first_part(&self.values[steps.start * len..steps.end * len]) }
+    }
+
+    /// All panels of the rows of some steps, as an operand of a product.
+    pub fn all(&self, steps: Range<usize>) -> Rows<'_, R> {
+        let len = self.shape.step_len();
+        Rows { steps: steps.len(), ..self.shape.all(&self.values[steps.start * len..steps.end * len]) }
+    }
+
+    /// Copies the row of a stream at a step into `row`, in its plain order.
+    pub fn read(&self, t: usize, stream: usize, row: &mut [R]) {
+        let Shape { axis, lanes, .. } = self.shape;
+        assert_eq!(row.len(), axis.elements(), "elements of a row");
+        for (panel, values) in self.step(t).chunks_exact(self.shape.panel_len()).enumerate() {
+            let place = axis.elements_of(lanes, panel);
+            let len = place.len();
+            row[place].copy_from_slice(&values[stream * lanes..][..len]);
+        }
+    }
+
+    /// Sets the row of a stream at a step from `row`, in its plain order.
+    pub fn write(&mut self, t: usize, stream: usize, row: &[R]) {
+        let Shape { axis, lanes, .. } = self.shape;
+        let panel_len = self.shape.panel_len();
+        assert_eq!(row.len(), axis.elements(), "elements of a row");
+        for (panel, values) in self.step_mut(t).chunks_exact_mut(panel_len).enumerate() {
+            let place = axis.elements_of(lanes, panel);
+            values[stream * lanes..][..place.len()].copy_from_slice(&row[place]);
+        }
+    }
+}
+
+/// Rows of a [`Blocked`] as an operand of a product.
+#[derive(Clone, Copy, Debug)]
+pub struct Rows<'a, R> {
+    pub(super) data: &'a [R],
+    pub(super) steps: usize,
+    pub(super) step_stride: usize,
+    pub(super) panels: usize,
+    pub(super) panel_stride: usize,
+    pub(super) rows: usize,
+    pub(super) lanes: usize,
+}
+
+impl<'a, R> Rows<'a, R> {
+    /// The rows of one step only.
+    pub fn step(self, t: usize) -> Self {
+        assert!(t < self.steps, "step {t} of {}", self.steps);
+        Rows { data: &self.data[t * self.step_stride..], steps: 1, ..self }
+    }
+
+    /// Number of steps.
+    pub fn steps(&self) -> usize {
+        self.steps
+    }
+
+    /// Elements of a panel's row.
+    pub fn lanes(&self) -> usize {
+        self.lanes
+    }
+
+    /// The streams of a panel at a step, `streams x lanes`.
+    pub fn panel(&self, t: usize, panel: usize) -> &'a [R] {
+        &self.data[t * self.step_stride + panel * self.panel_stride..][..self.rows * self.lanes]
+    }
+
+    /// Panics unless every row lies within the data.
+    pub(super) fn check(&self) {
+        let last = |n: usize, stride: usize| n.saturating_sub(1) * stride;
+        let end = last(self.steps, self.step_stride) + last(self.panels, self.panel_stride) + self.rows * self.lanes;
+        assert!(self.steps * self.panels * self.rows == 0 || end <= self.data.len(), "rows of {end} elements");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_and_the_padding_stays_zero() {
+        for isa in Isa::available() {
+            for (parts, width) in [(1, 1), (2, 5), (4, 32), (3, 45)] {
+                let axis = Axis { parts, width };
+                let mut values = Blocked::<f32>::for_isa(isa, axis, 2, 3);
+                let row: Vec<f32> = (1..=axis.elements()).map(|x| x as f32).collect();
+                values.write(1, 2, &row);
+                let mut back = vec![0.0; row.len()];
+                values.read(1, 2, &mut back);
+                assert_eq!(back, row, "{isa:?} {axis:?}");
+                assert_eq!(values.values.iter().filter(|x| **x != 0.0).count(), row.len());
+                values.read(1, 1, &mut back);
+                assert!(back.iter().all(|x| *x == 0.0));
+            }
+        }
+    }
+
+    #[test]
+    fn the_panels_of_the_parts_alternate() {
+        let axis = Axis { parts: 2, width: 5 };
+        let ranges: Vec<_> = (0..axis.panels(4)).map(|panel| axis.elements_of(4, panel)).collect();
+        assert_eq!(ranges, [0..4, 5..9, 4..5, 9..10]);
+    }
+}
