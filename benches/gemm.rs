@@ -1,54 +1,114 @@
-//! The matrix products of training, by faer ([`gemm`]) and by weights packed beforehand ([`Packed`]), on one thread.
+//! The matrix products of training, on one thread: ours on activations in panels ([`Packed`], [`outer`]), and faer's
+//! ([`gemm`]) on the same numbers in rows.
 //!
-//! An element of the throughput is a floating-point operation: "Gelem/s" reads GFLOP/s. Where `CHARLSTM_SIMD` forces an
-//! instruction set, `gemm` packs and multiplies by itself, and what is called faer here is not.
+//! An element of the throughput is a floating-point operation: "Gelem/s" reads GFLOP/s. Before criterion's figures comes a
+//! table with the share of what this core can do at most. Where `CHARLSTM_SIMD` forces an instruction set, `gemm` goes by our
+//! own kernels, and what is called faer here is not.
+
+mod ceiling;
 
 use std::hint::black_box;
 
-use charlstm::kernels::{Mat, MatMut, Packed, gemm};
+use charlstm::kernels::{Axis, Blocked, Mat, MatMut, Packed, gemm, outer};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+
+const GATES: usize = 4;
 
 /// Some numbers in -1 to 1.
 fn numbers(n: usize) -> Vec<f32> {
     (0..n).map(|i| (i as f32 * 0.7).sin()).collect()
 }
 
-/// `c += a b` by both ways: `a` is `m x k`, `b` is `k x n`.
-fn both(criterion: &mut Criterion, group: &str, a: Mat<'_, f32>, b: Mat<'_, f32>) {
-    let (m, k, n) = (a.rows(), a.cols(), b.cols());
-    let mut c = vec![0.0; m * n];
-    let packed = Packed::of(b);
-    let shape = format!("{m}x{k}x{n}");
-    let mut group = criterion.benchmark_group(group);
-    group.throughput(Throughput::Elements(2 * (m * k * n) as u64));
-    group.bench_function(BenchmarkId::new("faer", &shape), |bencher| {
-        bencher.iter(|| gemm(MatMut::new(black_box(&mut c), m, n), true, a, b));
-    });
-    group.bench_function(BenchmarkId::new("packed", &shape), |bencher| {
-        bencher.iter(|| packed.multiply(MatMut::new(black_box(&mut c), m, n), true, a));
-    });
+fn blocked(axis: Axis, steps: usize, rows: usize) -> Blocked<f32> {
+    let mut values = Blocked::new(axis, steps, rows);
+    let row = numbers(axis.elements());
+    (0..steps * rows).for_each(|i| values.write(i / rows, i % rows, &row));
+    values
 }
 
-/// One time step: the outputs of some streams by the recurrent weights.
-fn recurrent_step(criterion: &mut Criterion) {
-    for hidden in [128, 256, 512] {
-        let weights = numbers(hidden * 4 * hidden);
-        for rows in [8, 16, 32] {
-            let h = numbers(rows * hidden);
-            let (h, weights) = (Mat::new(&h, rows, hidden), Mat::new(&weights, hidden, 4 * hidden));
-            both(criterion, "recurrent_step", h, weights);
-        }
+/// One product by both ways.
+struct Pair<'a> {
+    name: String,
+    operations: usize,
+    ours: Box<dyn FnMut() + 'a>,
+    faer: Box<dyn FnMut() + 'a>,
+}
+
+impl Pair<'_> {
+    /// The share of the ceiling on standard output, the speed by criterion.
+    fn measure(mut self, criterion: &mut Criterion, group: &str) {
+        ceiling::share(&format!("{group} {} ours", self.name), self.operations, &mut self.ours);
+        ceiling::share(&format!("{group} {} faer", self.name), self.operations, &mut self.faer);
+        let mut group = criterion.benchmark_group(group);
+        group.throughput(Throughput::Elements(self.operations as u64));
+        group.bench_function(BenchmarkId::new("ours", &self.name), |bencher| bencher.iter(&mut self.ours));
+        group.bench_function(BenchmarkId::new("faer", &self.name), |bencher| bencher.iter(&mut self.faer));
     }
 }
 
-/// A window at once: the input product of a layer, and the gradient of its weights, `X^T dG`.
-fn whole_window(criterion: &mut Criterion) {
-    let (rows, hidden, gates) = (2048, 256, 1024);
-    let (x, weights, d_gates) = (numbers(rows * hidden), numbers(hidden * gates), numbers(rows * gates));
-    let x = Mat::new(&x, rows, hidden);
-    both(criterion, "input_product", x, Mat::new(&weights, hidden, gates));
-    both(criterion, "weight_gradient", x.t(), Mat::new(&d_gates, rows, gates));
+/// `y += x w` over `steps` steps of `rows` rows.
+fn product(criterion: &mut Criterion, group: &str, steps: usize, rows: usize, input: Axis, output: Axis) {
+    let (m, k, n) = (steps * rows, input.elements(), output.elements());
+    let weights = numbers(k * n);
+    let mut packed = Packed::new(input, output);
+    packed.pack(Mat::new(&weights, k, n));
+    let (x, mut y) = (blocked(input, steps, rows), blocked(output, steps, rows));
+    let (a, mut c) = (numbers(m * k), numbers(m * n));
+    let stride = y.shape().step_len();
+    let pair = Pair {
+        name: format!("{m}x{k}x{n}"),
+        operations: 2 * m * k * n,
+        ours: Box::new(|| {
+            packed.multiply(0..packed.panels(), black_box(y.steps_mut(0..steps)), stride, x.all(0..steps), false);
+        }),
+        faer: Box::new(|| {
+            gemm(MatMut::new(black_box(&mut c), m, n), true, Mat::new(&a, m, k), Mat::new(&weights, k, n));
+        }),
+    };
+    pair.measure(criterion, group);
 }
 
-criterion_group!(benches, recurrent_step, whole_window);
+/// One time step: the outputs of some streams by the recurrent weights, and the gradients of the gates back.
+fn recurrent_step(criterion: &mut Criterion) {
+    for (hidden, rows) in [(128, 13), (128, 25), (256, 16), (512, 16), (512, 32), (1024, 32)] {
+        let (units, gates) = (Axis::plain(hidden), Axis { parts: GATES, width: hidden });
+        product(criterion, "recurrent_forward", 1, rows, units, gates);
+        product(criterion, "recurrent_backward", 1, rows, gates, units);
+    }
+}
+
+/// Some steps at once: the input product of a layer.
+fn input_product(criterion: &mut Criterion) {
+    for hidden in [128, 512] {
+        let (units, gates) = (Axis::plain(hidden), Axis { parts: GATES, width: hidden });
+        product(criterion, "input_forward", 4, 32, units, gates);
+        product(criterion, "input_backward", 4, 32, gates, units);
+    }
+}
+
+/// A window at once: `dw += x^T dy`.
+fn weight_gradient(criterion: &mut Criterion) {
+    for (hidden, steps, streams) in [(128, 50, 50), (512, 100, 64), (1024, 100, 64)] {
+        let (units, gates) = (Axis::plain(hidden), Axis { parts: GATES, width: hidden });
+        let (m, n) = (steps * streams, gates.elements());
+        let (x, dy) = (blocked(units, steps, streams), blocked(gates, steps, streams));
+        let (a, b) = (numbers(m * hidden), numbers(m * n));
+        let (mut c, mut d) = (numbers(hidden * n), numbers(hidden * n));
+        let pair = Pair {
+            name: format!("{hidden}x{m}x{n}"),
+            operations: 2 * m * hidden * n,
+            ours: Box::new(|| {
+                let dw = MatMut::new(black_box(&mut c), hidden, n);
+                outer(dw, 0..hidden, gates, (0..steps).map(|t| (x.all(t..t + 1), dy.all(t..t + 1))));
+            }),
+            faer: Box::new(|| {
+                let dw = MatMut::new(black_box(&mut d), hidden, n);
+                gemm(dw, true, Mat::new(&a, m, hidden).t(), Mat::new(&b, m, n));
+            }),
+        };
+        pair.measure(criterion, "weight_gradient");
+    }
+}
+
+criterion_group!(benches, recurrent_step, input_product, weight_gradient);
 criterion_main!(benches);

@@ -12,8 +12,8 @@ pub(super) trait Lanes<R> {
     const WIDTH: usize;
     /// Registers in a row of a panel.
     const VECTORS: usize;
-    /// Rows of a full tile: with its sums, a row of the panel and one factor, the registers are used up.
-    const ROWS: usize;
+    /// Registers that there are.
+    const REGISTERS: usize;
     /// Elements of a row of a panel.
     const COLUMNS: usize = Self::WIDTH * Self::VECTORS;
 
@@ -25,14 +25,14 @@ pub(super) trait Lanes<R> {
     unsafe fn fetch(from: *const R);
 }
 
-/// Arrays of four that compilers vectorise: tiles of 4 x 8.
+/// Arrays of four that compilers vectorise.
 pub(super) enum Portable {}
 
 impl<R: super::Real> Lanes<R> for Portable {
     type V = [R; 4];
     const WIDTH: usize = 4;
     const VECTORS: usize = 2;
-    const ROWS: usize = 4;
+    const REGISTERS: usize = 12;
 
     #[inline(always)]
     unsafe fn splat(value: R) -> [R; 4] {
@@ -68,14 +68,14 @@ mod x86 {
 
     use super::Lanes;
 
-    /// Eight `f32`, sixteen registers: tiles of 6 x 16.
+    /// Eight `f32`, sixteen registers.
     pub(in super::super) enum Avx2 {}
 
     impl Lanes<f32> for Avx2 {
         type V = __m256;
         const WIDTH: usize = 8;
         const VECTORS: usize = 2;
-        const ROWS: usize = 6;
+        const REGISTERS: usize = 16;
 
         #[inline(always)]
         unsafe fn splat(value: f32) -> __m256 {
@@ -104,14 +104,14 @@ mod x86 {
         }
     }
 
-    /// Sixteen `f32`, thirty-two registers: tiles of 14 x 32.
+    /// Sixteen `f32`, thirty-two registers.
     pub(in super::super) enum Avx512 {}
 
     impl Lanes<f32> for Avx512 {
         type V = __m512;
         const WIDTH: usize = 16;
         const VECTORS: usize = 2;
-        const ROWS: usize = 14;
+        const REGISTERS: usize = 32;
 
         #[inline(always)]
         unsafe fn splat(value: f32) -> __m512 {

@@ -9,7 +9,7 @@ use super::blocked::{Axis, Rows};
 use super::isa::{Isa, isa};
 use super::lanes::{Lanes, Portable};
 use super::real::Real;
-use super::tile::{ByColumn, Run, Tile};
+use super::tile::{ByColumn, Run, Tile, most_rows};
 use super::view::MatMut;
 
 /// Rows of activations that are multiplied at once: a panel of `x` and one of `dy` lie in the first level of cache.
@@ -75,7 +75,11 @@ pub fn outer<'a, R: Real>(
     steps: impl Iterator<Item = (Rows<'a, R>, Rows<'a, R>)> + Clone,
 ) {
     let isa = isa();
-    assert_eq!((dw.rows(), dw.cols(), dw.stride()), (units.len(), columns.elements(), columns.elements()), "shape of dw");
+    assert_eq!(
+        (dw.rows(), dw.cols(), dw.stride()),
+        (units.len(), columns.elements(), columns.elements()),
+        "shape of dw"
+    );
     let all = columns.panels(R::lanes(isa));
     for first in (0..all).step_by(PANELS) {
         let panels = first..all.min(first + PANELS);
@@ -154,32 +158,37 @@ unsafe fn run<R: Real, L: Lanes<R>, const V: usize>(part: Part<'_, '_, R>) {
     let Part { dw, units, columns, panels, chunk } = part;
     let stride = columns.elements();
     assert!(dw.len() >= units.len() * stride, "dw is too short");
-    let mut runs = [Run { a: std::ptr::null(), b: std::ptr::null(), n: 0 }; MOST_PIECES];
+    let mut runs = [Run { a: std::ptr::null(), b: std::ptr::null(), b_panel: 0, n: 0 }; MOST_PIECES];
     let mut unit = units.start;
     while unit < units.end {
         let (panel, lane) = (unit / L::COLUMNS, unit % L::COLUMNS);
         let n = (L::COLUMNS - lane).min(units.end - unit);
+        let rows = &mut dw[(unit - units.start) * stride..][..n * stride];
+        let tiles = n.div_ceil(const { most_rows::<R, L>(1) });
         for of_columns in panels.clone() {
             for (run, piece) in runs.iter_mut().zip(chunk.pieces()) {
-                let first = piece.first * L::COLUMNS;
-                // The slices hold the rows of the piece: the views of both were checked, and it was cut from their rows.
-                let (x, dy) = (&piece.x.panel(0, panel)[first..], &piece.dy.panel(0, of_columns)[first..]);
-                *run = Run { a: x.as_ptr(), b: dy.as_ptr(), n: piece.n };
+                let skip = piece.first * L::COLUMNS;
+                let (x, dy) = (&piece.x.panel(0, panel)[skip..], &piece.dy.panel(0, of_columns)[skip..]);
+                (run.a, run.b, run.n) = (x.as_ptr(), dy.as_ptr(), piece.n);
             }
             let place = columns.elements_of(L::COLUMNS, of_columns);
-            let tiles = n.div_ceil(L::ROWS);
             for tile in 0..tiles {
                 let (r0, r1) = (tile * n / tiles, (tile + 1) * n / tiles);
-                let c = &mut dw[(unit - units.start + r0) * stride + place.start..];
-                let c = c.as_mut_ptr();
-                let at = Tile { c, c_row: stride, width: place.len(), a_offset: lane + r0, fresh: false };
-                // SAFETY: `dw` holds rows `units` of `stride` elements, of which `place` lies within one; each run holds `n` rows
-                // of both panels, and a row of a panel the lanes `lane + r0..lane + r1`.
+                let at = Tile {
+                    c: rows[r0 * stride + place.start..].as_mut_ptr(),
+                    c_row: stride,
+                    c_panel: 0,
+                    width: place.len(),
+                    a_offset: lane + r0,
+                    fresh: false,
+                };
+                // SAFETY: `rows` holds `n` rows of `stride` elements, of which `place` lies within one; each run holds `piece.n`
+                // rows of both panels, and a row of a panel the lanes `lane + r0..lane + r1`.
                 unsafe {
                     if tile == 0 {
-                        at.run::<L, ByColumn, V, true>(r1 - r0, &runs[..chunk.len]);
+                        at.run::<L, ByColumn, V, 1, true>(r1 - r0, &runs[..chunk.len]);
                     } else {
-                        at.run::<L, ByColumn, V, false>(r1 - r0, &runs[..chunk.len]);
+                        at.run::<L, ByColumn, V, 1, false>(r1 - r0, &runs[..chunk.len]);
                     }
                 }
             }

@@ -11,12 +11,15 @@ use super::blocked::{Axis, Rows};
 use super::isa::{Isa, isa};
 use super::lanes::{Lanes, Portable};
 use super::real::Real;
-use super::tile::{ByRow, Run, SIDE_BY_SIDE, Tile, side_by_side};
+use super::tile::{ByRow, Run, Tile, most_rows};
 use super::view::Mat;
 
-/// Rows of a panel that are multiplied with all rows of activations before going on, so that they are read from the first
+/// Rows of the panels that are multiplied with all rows of activations before going on, so that they are read from the first
 /// level of cache from the second tile on.
 const DEPTH: usize = 128;
+/// Panels that few rows are multiplied with at once: they leave registers free, and one panel would not give them sums enough
+/// to hide the latency of an addition.
+const SIDE_BY_SIDE: usize = 4;
 /// Runs of a tile: `DEPTH` over the narrowest panel.
 const MOST_RUNS: usize = DEPTH / 8;
 
@@ -94,7 +97,13 @@ impl<R: Real> Packed<R> {
 }
 
 /// A square of a panel: the columns `columns` of the rows `rows`.
-fn pack_square<R: Real>(square: &mut [R], lanes: usize, weights: Mat<'_, R>, rows: Range<usize>, columns: Range<usize>) {
+fn pack_square<R: Real>(
+    square: &mut [R],
+    lanes: usize,
+    weights: Mat<'_, R>,
+    rows: Range<usize>,
+    columns: Range<usize>,
+) {
     if weights.col_stride() == 1 {
         for (to, row) in square.chunks_exact_mut(lanes).zip(rows) {
             to[..columns.len()].copy_from_slice(&weights.row(row)[columns.clone()]);
@@ -171,100 +180,84 @@ unsafe fn run<R: Real, L: Lanes<R>, const V: usize>(product: Product<'_, R>) {
     if x.rows * x.steps * weights.len() == 0 {
         return;
     }
-    let y_panel = x.rows * L::COLUMNS;
-    let at_once = DEPTH / L::COLUMNS;
-    // Few rows leave registers free: several panels side by side.
-    let few = 4 * x.rows <= L::ROWS && x.steps == 1;
-    let group = if few { SIDE_BY_SIDE } else { 1 };
-    for (g, b) in weights.chunks(group * panel_len).enumerate() {
-        let y = y.as_mut_ptr().wrapping_add(g * group * y_panel);
+    let few = x.rows <= const { most_rows::<R, L>(SIDE_BY_SIDE) };
+    let (mut y, mut weights) = (y, weights);
+    while !weights.is_empty() {
+        let panels = if few && weights.len() >= SIDE_BY_SIDE * panel_len { SIDE_BY_SIDE } else { 1 };
+        let (these, others) = weights.split_at(panels * panel_len);
+        let product = Panels { y: y.as_mut_ptr(), step_stride, x, weights: these, panel_len, fresh };
+        // SAFETY: `Packed::multiply` checked that `x` and `y` hold all rows of all steps, of these panels too.
+        unsafe {
+            match panels {
+                1 => product.run::<L, V, 1>(),
+                _ => product.run::<L, V, SIDE_BY_SIDE>(),
+            }
+        }
+        weights = others;
+        y = &mut y[panels * x.rows * L::COLUMNS..];
+    }
+}
+
+/// A product with the panels of a tile.
+struct Panels<'a, R> {
+    y: *mut R,
+    step_stride: usize,
+    x: Rows<'a, R>,
+    weights: &'a [R],
+    panel_len: usize,
+    fresh: bool,
+}
+
+impl<R: Real> Panels<'_, R> {
+    /// Every tile of rows of all steps.
+    ///
+    /// # Safety
+    /// `x` and `y` must hold all rows of all steps, `weights` `P` panels; `L` as in [`Lanes`].
+    #[inline(always)]
+    unsafe fn run<L: Lanes<R>, const V: usize, const P: usize>(&self) {
+        let x = &self.x;
+        // Tiles as even as can be: 16 rows are 8 + 8, not 14 + 2.
+        let tiles = x.rows.div_ceil(const { most_rows::<R, L>(P) });
+        let at_once = DEPTH / L::COLUMNS;
         for first in (0..x.panels).step_by(at_once) {
             let depth = at_once.min(x.panels - first);
-            let fresh = fresh && first == 0;
-            let b = b[first * L::COLUMNS * L::COLUMNS..].as_ptr();
-            // SAFETY: `Packed::multiply` checked that `x` and `y` hold all rows of all steps; the weights were cut to whole
-            // panels of `x.panels * COLUMNS` rows, of which `depth * COLUMNS` lie behind `b`.
-            unsafe {
-                if few && weights.len() >= (g + 1) * group * panel_len {
-                    let runs = runs::<R, L>(&x, 0, first, depth, b);
-                    few_rows::<R, L, V>(x.rows, &runs[..depth], panel_len, y, y_panel, fresh);
-                } else {
-                    let panels = (weights.len() / panel_len - g * group).min(group);
-                    for p in 0..panels {
-                        let (y, b) = (y.wrapping_add(p * y_panel), b.wrapping_add(p * panel_len));
-                        tiles::<R, L, V>(&x, first, depth, b, y, step_stride, fresh);
+            for t in 0..x.steps {
+                let runs = self.runs::<L>(t, first, depth);
+                for tile in 0..tiles {
+                    let (r0, r1) = (tile * x.rows / tiles, (tile + 1) * x.rows / tiles);
+                    let a_offset = r0 * L::COLUMNS;
+                    let at = Tile {
+                        c: self.y.wrapping_add(t * self.step_stride + a_offset),
+                        c_row: L::COLUMNS,
+                        c_panel: x.rows * L::COLUMNS,
+                        width: L::COLUMNS,
+                        a_offset,
+                        fresh: self.fresh && first == 0,
+                    };
+                    // SAFETY: the caller's promise, for rows `r0..r1`; `panel_len` is `x.panels * COLUMNS` rows.
+                    unsafe {
+                        if t == 0 && tile == 0 {
+                            at.run::<L, ByRow, V, P, true>(r1 - r0, &runs[..depth]);
+                        } else {
+                            at.run::<L, ByRow, V, P, false>(r1 - r0, &runs[..depth]);
+                        }
                     }
                 }
             }
         }
     }
-}
 
-/// The runs of a step: a panel of the input each.
-#[inline(always)]
-fn runs<R: Real, L: Lanes<R>>(x: &Rows<'_, R>, t: usize, first: usize, depth: usize, b: *const R) -> [Run<R>; MOST_RUNS] {
-    let a = x.data.as_ptr().wrapping_add(t * x.step_stride + first * x.panel_stride);
-    let mut runs = [Run { a, b, n: L::COLUMNS }; MOST_RUNS];
-    for (i, run) in runs.iter_mut().enumerate().take(depth) {
-        run.a = a.wrapping_add(i * x.panel_stride);
-        run.b = b.wrapping_add(i * L::COLUMNS * L::COLUMNS);
-    }
-    runs
-}
-
-/// All tiles of rows of all steps.
-///
-/// # Safety
-/// `x` and `y` must hold all rows of all steps, `b` `depth * COLUMNS` rows of a panel; `L` as in [`Lanes`].
-#[inline(always)]
-unsafe fn tiles<R: Real, L: Lanes<R>, const V: usize>(
-    x: &Rows<'_, R>,
-    first: usize,
-    depth: usize,
-    b: *const R,
-    y: *mut R,
-    step_stride: usize,
-    fresh: bool,
-) {
-    // Tiles as even as can be: 16 rows are 8 + 8, not 14 + 2.
-    let tiles = x.rows.div_ceil(L::ROWS);
-    for t in 0..x.steps {
-        let runs = runs::<R, L>(x, t, first, depth, b);
-        for tile in 0..tiles {
-            let (r0, r1) = (tile * x.rows / tiles, (tile + 1) * x.rows / tiles);
-            let a_offset = r0 * L::COLUMNS;
-            let c = y.wrapping_add(t * step_stride + a_offset);
-            let at = Tile { c, c_row: L::COLUMNS, width: L::COLUMNS, a_offset, fresh };
-            // SAFETY: the caller's promise, for rows `r0..r1`.
-            unsafe {
-                if t == 0 && tile == 0 {
-                    at.run::<L, ByRow, V, true>(r1 - r0, &runs[..depth]);
-                } else {
-                    at.run::<L, ByRow, V, false>(r1 - r0, &runs[..depth]);
-                }
-            }
+    /// The runs of a step: a panel of the input each.
+    #[inline(always)]
+    fn runs<L: Lanes<R>>(&self, t: usize, first: usize, depth: usize) -> [Run<R>; MOST_RUNS] {
+        let a = self.x.data.as_ptr().wrapping_add(t * self.x.step_stride + first * self.x.panel_stride);
+        let b = self.weights.as_ptr().wrapping_add(first * L::COLUMNS * L::COLUMNS);
+        let mut runs = [Run { a, b, b_panel: self.panel_len, n: L::COLUMNS }; MOST_RUNS];
+        for (i, run) in runs.iter_mut().enumerate().take(depth) {
+            run.a = a.wrapping_add(i * self.x.panel_stride);
+            run.b = b.wrapping_add(i * L::COLUMNS * L::COLUMNS);
         }
-    }
-}
-
-/// # Safety
-/// As for [`side_by_side`], with `rows` rows.
-#[inline(always)]
-unsafe fn few_rows<R: Real, L: Lanes<R>, const V: usize>(
-    rows: usize,
-    runs: &[Run<R>],
-    panel_len: usize,
-    y: *mut R,
-    y_panel: usize,
-    fresh: bool,
-) {
-    // SAFETY: the caller's promise.
-    unsafe {
-        match rows {
-            1 => side_by_side::<R, L, 1, V>(runs, panel_len, y, y_panel, fresh),
-            2 => side_by_side::<R, L, 2, V>(runs, panel_len, y, y_panel, fresh),
-            _ => side_by_side::<R, L, 3, V>(runs, panel_len, y, y_panel, fresh),
-        }
+        runs
     }
 }
 

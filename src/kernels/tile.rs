@@ -8,8 +8,6 @@ use super::real::Real;
 
 /// The widest panel of any instruction set.
 const WIDEST: usize = 32;
-/// Panels that a product of few rows runs over side by side, so that there are sums enough to hide the latency of one.
-pub(super) const SIDE_BY_SIDE: usize = 4;
 /// How far ahead a panel is fetched where it is read for the first time, in elements.
 const AHEAD: usize = 512;
 
@@ -47,12 +45,26 @@ impl Factors for ByColumn {
     }
 }
 
-/// A piece of a sum: `n` rows of a panel, one after another, and the first factor of the tile's first row.
+/// A piece of a sum.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Run<R> {
+    /// The first factor of the tile's first row.
     pub a: *const R,
+    /// The first row of the first panel; the others follow it.
     pub b: *const R,
+    /// Distance between a panel and the next.
+    pub b_panel: usize,
+    /// Rows of the panels.
     pub n: usize,
+}
+
+/// Rows of a tile of `panels` panels at most: with its sums, a row of every panel and a factor, the registers are used up.
+/// Where that leaves less than a row, the panels' rows are read as they are used.
+pub(super) const fn most_rows<R, L: Lanes<R>>(panels: usize) -> usize {
+    let wide = panels * L::VECTORS;
+    let held = (L::REGISTERS - 1 - wide) / wide;
+    let read = (L::REGISTERS * 3 / 4) / wide;
+    if panels > 1 { read } else { held }
 }
 
 /// Where sums go.
@@ -62,7 +74,9 @@ pub(super) struct Tile<R> {
     pub c: *mut R,
     /// Distance between rows.
     pub c_row: usize,
-    /// Columns that there are, a panel's at most.
+    /// Distance between the columns of a panel and those of the next.
+    pub c_panel: usize,
+    /// Columns that there are of a panel.
     pub width: usize,
     /// What is added to every `a` of the runs.
     pub a_offset: usize,
@@ -70,26 +84,32 @@ pub(super) struct Tile<R> {
     pub fresh: bool,
 }
 
-/// `run` with the number of rows as a constant.
+/// The tile with the number of rows as a constant.
 macro_rules! by_rows {
     ($tile:ident, $rows:ident, $runs:ident, $($n:literal)*) => {
         match $rows {
-            $($n if $n <= L::ROWS => $tile.sized::<L, F, $n, V, FETCH>($runs),)*
+            $($n if $n <= const { most_rows::<R, L>(P) } => $tile.sized::<L, F, $n, V, P, FETCH>($runs),)*
             _ => {}
         }
     };
 }
 
 impl<R: Real> Tile<R> {
-    /// Adds the products of the runs to `rows` rows. `V` is `L::VECTORS`, as a parameter since an array cannot take its length
-    /// from a trait. `FETCH` asks for the panel ahead.
+    /// Adds the products of the runs with `P` panels to `rows` rows, [`most_rows`] at most. `V` is `L::VECTORS`, as a parameter
+    /// since an array cannot take its length from a trait. `FETCH` asks for the panel ahead.
     ///
     /// # Safety
-    /// `c` must hold `rows` rows of `width`; every run `n` rows of a panel at `b`, and at `a + a_offset` the factors of `rows`
-    /// rows and `n` products as `F` lays them out. `L` as in [`Lanes`].
+    /// `c` must hold `rows` rows of `width` columns of every panel; every run `n` rows of every panel at `b`, and at
+    /// `a + a_offset` the factors of `rows` rows and `n` products as `F` lays them out. More than one panel: of full width.
+    /// `L` as in [`Lanes`].
     #[inline(always)]
-    pub unsafe fn run<L: Lanes<R>, F: Factors, const V: usize, const FETCH: bool>(self, rows: usize, runs: &[Run<R>]) {
-        const { assert!(V == L::VECTORS && V * L::WIDTH <= WIDEST && L::ROWS <= 14) };
+    pub unsafe fn run<L: Lanes<R>, F: Factors, const V: usize, const P: usize, const FETCH: bool>(
+        self,
+        rows: usize,
+        runs: &[Run<R>],
+    ) {
+        const { assert!(V == L::VECTORS && V * L::WIDTH <= WIDEST && most_rows::<R, L>(P) <= 14) };
+        debug_assert!((1..=most_rows::<R, L>(P)).contains(&rows), "{rows} rows of {P} panels");
         let tile = self;
         // SAFETY: the caller's promise.
         unsafe { by_rows!(tile, rows, runs, 1 2 3 4 5 6 7 8 9 10 11 12 13 14) }
@@ -98,10 +118,13 @@ impl<R: Real> Tile<R> {
     /// # Safety
     /// As for [`Tile::run`], with `M` rows.
     #[inline(always)]
-    unsafe fn sized<L: Lanes<R>, F: Factors, const M: usize, const V: usize, const FETCH: bool>(self, runs: &[Run<R>]) {
-        if self.width == L::COLUMNS {
-            // SAFETY: the caller's promise, with a full panel.
-            unsafe { self.full::<L, F, M, V, FETCH>(runs) }
+    unsafe fn sized<L: Lanes<R>, F: Factors, const M: usize, const V: usize, const P: usize, const FETCH: bool>(
+        self,
+        runs: &[Run<R>],
+    ) {
+        if P > 1 || self.width == L::COLUMNS {
+            // SAFETY: the caller's promise, with full panels.
+            unsafe { self.full::<L, F, M, V, P, FETCH>(runs) }
         } else {
             // SAFETY: the caller's promise.
             unsafe { self.edge::<L, F, M, V>(runs) }
@@ -111,7 +134,7 @@ impl<R: Real> Tile<R> {
     /// Fewer columns than a panel: the tile is computed beside the matrix, and what belongs to it copied.
     ///
     /// # Safety
-    /// As for [`Tile::run`], with `M` rows.
+    /// As for [`Tile::run`], with `M` rows of one panel.
     #[inline(always)]
     unsafe fn edge<L: Lanes<R>, F: Factors, const M: usize, const V: usize>(self, runs: &[Run<R>]) {
         let mut edge = [[R::ZERO; WIDEST]; M];
@@ -122,7 +145,7 @@ impl<R: Real> Tile<R> {
                 std::ptr::copy_nonoverlapping(c.add(r * c_row), row.as_mut_ptr(), width);
             }
             let inner = Tile { c: edge.as_mut_ptr().cast::<R>(), c_row: WIDEST, ..self };
-            inner.full::<L, F, M, V, false>(runs);
+            inner.full::<L, F, M, V, 1, false>(runs);
             for (r, row) in edge.iter().enumerate() {
                 std::ptr::copy_nonoverlapping(row.as_ptr(), c.add(r * c_row), width);
             }
@@ -130,89 +153,78 @@ impl<R: Real> Tile<R> {
     }
 
     /// # Safety
-    /// As for [`Tile::run`], with `M` rows of `c` as wide as a panel.
+    /// As for [`Tile::run`], with `M` rows of `c` as wide as `P` panels.
     #[inline(always)]
-    unsafe fn full<L: Lanes<R>, F: Factors, const M: usize, const V: usize, const FETCH: bool>(self, runs: &[Run<R>]) {
+    unsafe fn full<L: Lanes<R>, F: Factors, const M: usize, const V: usize, const P: usize, const FETCH: bool>(
+        self,
+        runs: &[Run<R>],
+    ) {
         // SAFETY: every pointer below stays within what the caller promised; fetching takes any pointer.
         unsafe {
-            let mut acc = [[L::splat(R::ZERO); V]; M];
+            let mut sums = [[[L::splat(R::ZERO); V]; P]; M];
             if !self.fresh {
-                for (r, row) in acc.iter_mut().enumerate() {
-                    for (v, x) in row.iter_mut().enumerate() {
-                        *x = L::load(self.c.add(r * self.c_row + v * L::WIDTH));
+                for (r, row) in sums.iter_mut().enumerate() {
+                    for (p, panel) in row.iter_mut().enumerate() {
+                        for (v, sum) in panel.iter_mut().enumerate() {
+                            *sum = L::load(self.c.add(r * self.c_row + p * self.c_panel + v * L::WIDTH));
+                        }
                     }
                 }
             }
             for run in runs {
                 let (mut a, mut b) = (run.a.add(self.a_offset), run.b);
-                for _ in 0..run.n {
-                    let row: [L::V; V] = std::array::from_fn(|v| L::load(b.add(v * L::WIDTH)));
-                    if FETCH {
-                        (0..V).for_each(|v| L::fetch(b.wrapping_add(AHEAD + v * L::WIDTH)));
-                    }
-                    for (r, sums) in acc.iter_mut().enumerate() {
-                        let x = L::splat(*a.add(r * F::row(L::COLUMNS)));
-                        for (sum, w) in sums.iter_mut().zip(row) {
-                            *sum = L::fma(x, w, *sum);
-                        }
-                    }
-                    b = b.wrapping_add(L::COLUMNS);
-                    a = a.wrapping_add(F::next(L::COLUMNS));
+                // Two at a time, which saves a part of the counting.
+                for _ in 0..run.n / 2 {
+                    add::<R, L, F, M, V, P, FETCH>(&mut sums, a, b, run.b_panel);
+                    let (a2, b2) = (a.wrapping_add(F::next(L::COLUMNS)), b.wrapping_add(L::COLUMNS));
+                    add::<R, L, F, M, V, P, FETCH>(&mut sums, a2, b2, run.b_panel);
+                    (a, b) = (a.wrapping_add(2 * F::next(L::COLUMNS)), b.wrapping_add(2 * L::COLUMNS));
+                }
+                if run.n % 2 == 1 {
+                    add::<R, L, F, M, V, P, FETCH>(&mut sums, a, b, run.b_panel);
                 }
             }
-            for (r, row) in acc.iter().enumerate() {
-                for (v, x) in row.iter().enumerate() {
-                    L::store(self.c.add(r * self.c_row + v * L::WIDTH), *x);
+            for (r, row) in sums.iter().enumerate() {
+                for (p, panel) in row.iter().enumerate() {
+                    for (v, sum) in panel.iter().enumerate() {
+                        L::store(self.c.add(r * self.c_row + p * self.c_panel + v * L::WIDTH), *sum);
+                    }
                 }
             }
         }
     }
 }
 
-/// Adds the products of few rows (`ByRow`) with [`SIDE_BY_SIDE`] panels, `panel` elements apart; the sums of a panel lie `c_panel`
-/// apart, rows a panel's width.
+/// One row of the panels, times its factors.
 ///
 /// # Safety
-/// As for [`Tile::run`], for each of the panels, with `M` rows and full width.
+/// As for [`Tile::run`], at `a` and `b`.
 #[inline(always)]
-pub(super) unsafe fn side_by_side<R: Real, L: Lanes<R>, const M: usize, const V: usize>(
-    runs: &[Run<R>],
-    panel: usize,
-    c: *mut R,
-    c_panel: usize,
-    fresh: bool,
-) {
-    // SAFETY: every pointer below stays within what the caller promised; fetching takes any pointer.
+unsafe fn add<R, L: Lanes<R>, F: Factors, const M: usize, const V: usize, const P: usize, const FETCH: bool>(
+    sums: &mut [[[L::V; V]; P]; M],
+    a: *const R,
+    b: *const R,
+    b_panel: usize,
+) where
+    R: Real,
+{
+    // SAFETY: the caller's promise; fetching takes any pointer.
     unsafe {
-        let mut acc = [[[L::splat(R::ZERO); V]; SIDE_BY_SIDE]; M];
-        if !fresh {
-            for (r, row) in acc.iter_mut().enumerate() {
-                for (p, sums) in row.iter_mut().enumerate() {
-                    for (v, x) in sums.iter_mut().enumerate() {
-                        *x = L::load(c.add(p * c_panel + r * L::COLUMNS + v * L::WIDTH));
-                    }
+        let mut row = [[L::splat(R::ZERO); V]; P];
+        for (p, panel) in row.iter_mut().enumerate() {
+            for (v, w) in panel.iter_mut().enumerate() {
+                let at = b.wrapping_add(p * b_panel + v * L::WIDTH);
+                *w = L::load(at);
+                if FETCH {
+                    L::fetch(at.wrapping_add(AHEAD));
                 }
             }
         }
-        for run in runs {
-            for k in 0..run.n {
-                let factors: [L::V; M] = std::array::from_fn(|r| L::splat(*run.a.add(r * L::COLUMNS + k)));
-                for p in 0..SIDE_BY_SIDE {
-                    let b = run.b.add(p * panel + k * L::COLUMNS);
-                    for v in 0..V {
-                        let w = L::load(b.add(v * L::WIDTH));
-                        L::fetch(b.wrapping_add(AHEAD + v * L::WIDTH));
-                        for (row, x) in acc.iter_mut().zip(factors) {
-                            row[p][v] = L::fma(x, w, row[p][v]);
-                        }
-                    }
-                }
-            }
-        }
-        for (r, row) in acc.iter().enumerate() {
-            for (p, sums) in row.iter().enumerate() {
-                for (v, x) in sums.iter().enumerate() {
-                    L::store(c.add(p * c_panel + r * L::COLUMNS + v * L::WIDTH), *x);
+        for (r, sums) in sums.iter_mut().enumerate() {
+            let x = L::splat(*a.add(r * F::row(L::COLUMNS)));
+            for (sums, row) in sums.iter_mut().zip(row) {
+                for (sum, w) in sums.iter_mut().zip(row) {
+                    *sum = L::fma(x, w, *sum);
                 }
             }
         }

@@ -84,7 +84,14 @@ impl<R: CellReal> Tape<R> {
 
     /// Runs the scan backwards over some steps of a window of `end` steps: `dy` is the gradient `(steps, b, H)` of their outputs,
     /// `w_hh_t` is `w_hh` transposed. `gates` becomes the gradient of the pre-activations.
-    pub fn backward(&mut self, w_hh_t: &Packed<R>, dy: &Blocked<R>, steps: Range<usize>, end: usize, resets: Resets<'_>) {
+    pub fn backward(
+        &mut self,
+        w_hh_t: &Packed<R>,
+        dy: &Blocked<R>,
+        steps: Range<usize>,
+        end: usize,
+        resets: Resets<'_>,
+    ) {
         let (cell, gates_of, state_of) = (R::cell(self.cell), self.gates.shape(), self.states.shape());
         let units = gates_of.panel_len();
         for t in steps.clone().rev() {

@@ -103,7 +103,12 @@ pub fn fill<R: CellReal>(tile: &Tile, out: &mut [R], model: &CharLm<R>, shards: 
     match tile.part {
         Part::Input { layer } => {
             let dw = MatMut::new(out, tile.rows, gates.elements());
-            outer(dw, units, gates, each_step(shards, move |shard, t| (shard.layer_input(layer, t), shard.d_gates(layer, t))));
+            outer(
+                dw,
+                units,
+                gates,
+                each_step(shards, move |shard, t| (shard.layer_input(layer, t), shard.d_gates(layer, t))),
+            );
         }
         Part::Recurrent { layer } => {
             let dw = MatMut::new(out, tile.rows, gates.elements());
@@ -194,13 +199,7 @@ impl<R: CellReal> TableGradient<R> {
 }
 
 /// Fills a panel of the table's gradient: the gate gradients of the first layer, summed over all positions of each character.
-pub fn fill_panel<R: CellReal>(
-    panel: usize,
-    values: &mut [R],
-    table: &Table<R>,
-    shards: &[Shard<R>],
-    window: &Window,
-) {
+pub fn fill_panel<R: CellReal>(panel: usize, values: &mut [R], table: &Table<R>, shards: &[Shard<R>], window: &Window) {
     values.fill(R::ZERO);
     for (inputs, d_gates) in each_step(shards, |shard, t| (shard.inputs(window, t), shard.d_gates(0, t))) {
         let slots = inputs.iter().map(|id| table.distinct.slot(*id));

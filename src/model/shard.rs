@@ -38,7 +38,11 @@ const SHARDS_PER_THREAD: usize = 4;
 /// Large weights are read anew by every shard at every step, so there are as many shards as threads. Small ones stay in the
 /// cache, so shards are finer: a thread that gets less of a busy core leaves shards to the others. Where there are more
 /// threads than shards of four streams, the rest have nothing to do here. Results do not depend on the cut.
-pub fn cut<R: CellReal>(model: &CharLm<R>, batch: usize, threads: usize) -> impl Iterator<Item = (usize, usize)> + use<R> {
+pub fn cut<R: CellReal>(
+    model: &CharLm<R>,
+    batch: usize,
+    threads: usize,
+) -> impl Iterator<Item = (usize, usize)> + use<R> {
     let weights = model.config().hidden * model.cell().spec.gates.len() * model.config().hidden * size_of::<R>();
     let fine = if weights <= SMALL { (batch / FINE_STREAMS).min(SHARDS_PER_THREAD * threads) } else { 0 };
     let n = threads.min(batch / LEAST_STREAMS).max(fine).max(1);
