@@ -51,6 +51,8 @@ pub enum Command {
     Eval(EvalArgs),
     /// Show what is in a run or a checkpoint
     Info(InfoArgs),
+    /// Measure how fast this machine trains and writes, in ten seconds
+    Bench(BenchArgs),
     /// Print a script that completes commands and flags in your shell
     Completions {
         /// The shell
@@ -226,6 +228,34 @@ pub struct EvalArgs {
 pub struct InfoArgs {
     /// A run's name, its folder, or a checkpoint file [default: the newest run]
     pub run: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct BenchArgs {
+    /// The recurrent cell
+    #[arg(long, value_parser = cells(), default_value = "lstm")]
+    pub cell: String,
+    /// Recurrent layers
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    pub layers: usize,
+    /// Units of each layer, and elements of a character's embedding
+    #[arg(long, value_name = "N", default_value_t = 256)]
+    pub hidden: usize,
+    /// Streams read side by side
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    pub batch: usize,
+    /// Characters that gradients flow back over
+    #[arg(long, value_name = "N", default_value_t = 128)]
+    pub seq_len: usize,
+    /// Different characters
+    #[arg(long, value_name = "N", default_value_t = 65)]
+    pub vocab: usize,
+    /// Threads [default: one a core]
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

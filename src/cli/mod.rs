@@ -1,6 +1,7 @@
 //! The command line: arguments to library calls, library events to text, errors to exit codes.
 
 mod args;
+mod bench;
 mod eval;
 mod info;
 mod plot;
@@ -48,6 +49,7 @@ fn run(command: Command, terminal: &Terminal) -> Result<ExitCode> {
         Command::Sample(args) => sample::run(&args, terminal).map(|()| ExitCode::SUCCESS),
         Command::Eval(args) => eval::run(&args, terminal).map(|()| ExitCode::SUCCESS),
         Command::Info(args) => info::run(&args, terminal).map(|()| ExitCode::SUCCESS),
+        Command::Bench(args) => bench::run(&args, terminal).map(|()| ExitCode::SUCCESS),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Args::command(), "charlstm", &mut script);

@@ -120,6 +120,10 @@ impl Trainer {
     pub fn threads(&self) -> usize {
         self.pool.current_num_threads()
     }
+    /// Runs something on its threads.
+    pub fn install<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        self.pool.install(work)
+    }
     /// Steps of an epoch.
     pub fn steps_per_epoch(&self) -> u64 {
         self.streams.len().div_ceil(self.config.seq_len) as u64

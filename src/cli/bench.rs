@@ -1,0 +1,110 @@
+//! `charlstm bench`: what this machine trains and writes in a second, on made-up text.
+
+use std::time::{Duration, Instant};
+
+use charlstm::data::{Corpus, Encoding, Texts};
+use charlstm::error::{Error, Result};
+use charlstm::kernels::isa;
+use charlstm::model::ModelConfig;
+use charlstm::sample::{Generator, Shaping, batch};
+use charlstm::train::{TrainConfig, Trainer};
+use serde_json::json;
+
+use super::args::BenchArgs;
+use super::terminal::Terminal;
+
+/// How long training is measured, and each way of writing.
+const TRAINING: Duration = Duration::from_secs(5);
+const WRITING: Duration = Duration::from_secs(2);
+/// Texts that are written at once.
+const TEXTS: u64 = 64;
+/// The first character of the made-up text; there are thousands of letters behind it.
+const FIRST: u32 = 0x4e00;
+const MOST_CHARACTERS: usize = 20_000;
+
+pub fn run(args: &BenchArgs, terminal: &Terminal) -> Result<()> {
+    if !(2..=MOST_CHARACTERS).contains(&args.vocab) {
+        return Err(Error::Usage(format!("--vocab must be 2 to {MOST_CHARACTERS}")));
+    }
+    let shape = ModelConfig {
+        cell: args.cell.clone(),
+        layers: args.layers,
+        hidden: args.hidden,
+        embed: args.hidden,
+        vocab: args.vocab,
+    };
+    shape.validate()?;
+    let config =
+        TrainConfig { batch: args.batch, seq_len: args.seq_len, threads: args.threads, ..TrainConfig::default() };
+    config.validate()?;
+    let mut trainer = Trainer::new(made_up(args)?, &shape, config)?;
+    let training = training(&mut trainer)?;
+    let (one, many) = (writing_one(&trainer), trainer.install(|| writing_many(&trainer)));
+    let (simd, threads, parameters) = (isa::isa().name(), trainer.threads(), trainer.model().layout().len());
+    let text = if args.json {
+        let facts = json!({
+            "cell": args.cell, "layers": args.layers, "hidden": args.hidden, "vocab": args.vocab,
+            "parameters": parameters, "batch": args.batch, "seq_len": args.seq_len, "threads": threads, "simd": simd,
+            "train_chars_per_s": training.round(), "sample_chars_per_s": one.round(),
+            "sample_many_chars_per_s": many.round(), "sample_many_texts": TEXTS,
+        });
+        serde_json::to_string_pretty(&facts).unwrap_or_default() + "\n"
+    } else {
+        format!(
+            "{} {}x{}, {parameters} parameters, {threads} threads, {simd}\n\
+             training, {} streams of {} characters  {training:10.0} characters a second\n\
+             writing one text                       {one:10.0} characters a second\n\
+             writing {TEXTS} texts at once               {many:10.0} characters a second\n",
+            args.cell, args.layers, args.hidden, args.batch, args.seq_len
+        )
+    };
+    terminal.out(text.as_bytes())
+}
+
+/// A text in which every character is about as frequent as any other, some windows long.
+fn made_up(args: &BenchArgs) -> Result<Texts> {
+    let length = args.batch.saturating_mul(args.seq_len).saturating_mul(4).clamp(4 * args.vocab, 1 << 26);
+    // A linear congruential generator's high bits (Knuth): any will do.
+    let mut state = 1u64;
+    let mut random = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % args.vocab
+    };
+    let ids = (0..args.vocab).chain(std::iter::repeat_with(&mut random)).take(length);
+    let text: String = ids.filter_map(|id| char::from_u32(FIRST + id as u32)).collect();
+    Texts::new(Corpus::from_text("made-up text", text.into_bytes(), Encoding::Utf8)?, None, 0.0)
+}
+
+fn training(trainer: &mut Trainer) -> Result<f64> {
+    // The first step touches every buffer for the first time.
+    trainer.step()?;
+    let (start, mut chars) = (Instant::now(), 0);
+    while start.elapsed() < TRAINING {
+        chars += trainer.step()?.chars;
+    }
+    Ok(chars as f64 / start.elapsed().as_secs_f64())
+}
+
+fn writing_one(trainer: &Trainer) -> f64 {
+    let vocab = trainer.texts().vocab();
+    let mut generator = Generator::new(trainer.model(), vocab, &[], Shaping::default(), 1);
+    let (start, mut chars) = (Instant::now(), 0);
+    while start.elapsed() < WRITING {
+        chars += generator.by_ref().take(10).count();
+    }
+    chars as f64 / start.elapsed().as_secs_f64()
+}
+
+fn writing_many(trainer: &Trainer) -> f64 {
+    let (vocab, seeds) = (trainer.texts().vocab(), (0..TEXTS).collect::<Vec<_>>());
+    // Longer and longer texts, so that what happens once per call does not count.
+    let mut length = 16;
+    loop {
+        let start = Instant::now();
+        let texts = batch(trainer.model(), vocab, &[], Shaping::default(), &seeds, length, |_| false);
+        if start.elapsed() >= WRITING / 2 {
+            return texts.iter().map(Vec::len).sum::<usize>() as f64 / start.elapsed().as_secs_f64();
+        }
+        length *= 2;
+    }
+}
