@@ -7,6 +7,8 @@ use std::path::Path;
 
 use charlstm::checkpoint::{Frame, model};
 use charlstm::data::{Corpus, Encoding};
+use charlstm::kernels::Precision;
+use charlstm::model::Ready;
 use charlstm::score;
 use charlstm::train::{Progress, Saved, state_hash};
 
@@ -22,6 +24,6 @@ fn version_1_loads_and_means_the_same() {
     assert_eq!(format!("{:032x}", state_hash(&frame).unwrap()), "1aa2b3074f9e401494cc6e3a1f10f8b4");
     let text = "THE FOX AND THE WELL\n\nA fox came to a well.\n";
     let corpus = Corpus::from_text("text", text.as_bytes(), Encoding::Utf8).unwrap();
-    let loss = score::carried(&model, &corpus, &vocab, 0..corpus.chars()).unwrap();
+    let loss = score::carried(&Ready::new(&model, Precision::F32), &corpus, &vocab, 0..corpus.chars()).unwrap();
     assert!((loss.nats() - 4.167986751692166).abs() < 1e-5, "{}", loss.nats());
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use charlstm::error::Error;
+use charlstm::kernels::Precision;
 use charlstm::optim::{Method, Schedule};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand, ValueEnum};
@@ -39,6 +40,24 @@ pub enum When {
     Auto,
     Always,
     Never,
+}
+
+/// The values of `--precision`.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Weights {
+    /// As they were learned
+    F32,
+    /// In eight bits, with a scale for each unit
+    Int8,
+}
+
+impl From<Weights> for Precision {
+    fn from(weights: Weights) -> Self {
+        match weights {
+            Weights::F32 => Precision::F32,
+            Weights::Int8 => Precision::Int8,
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -201,9 +220,12 @@ pub struct SampleArgs {
     /// Only characters with at least P times the probability of the most likely one
     #[arg(long, allow_negative_numbers = true, value_name = "P")]
     pub min_p: Option<f32>,
-    /// Texts to write, one after another
+    /// Texts to write; several are written side by side, each as it would be alone with the next seed
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub samples: u64,
+    /// How exactly weights are kept: int8 is faster for large nets, at a small cost in quality
+    #[arg(long, value_name = "P", default_value = "f32")]
+    pub precision: Weights,
     /// Stop when this text has been written; may be given more than once
     #[arg(long, value_name = "TEXT")]
     pub stop: Vec<String>,
@@ -216,6 +238,9 @@ pub struct EvalArgs {
     /// The text to score [default: the run's own held-out text]
     #[arg(long, value_name = "FILE")]
     pub text: Option<PathBuf>,
+    /// How exactly weights are kept: f32 as they were learned, int8 as a fast sampler keeps them
+    #[arg(long, value_name = "P", default_value = "f32")]
+    pub precision: Weights,
     /// Score windows of N characters, each from a zero state, in place of one stream
     #[arg(long, value_name = "N")]
     pub window: Option<usize>,

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use charlstm::data::{Corpus, Encoding, Texts};
 use charlstm::error::{Error, Result};
-use charlstm::kernels::isa;
-use charlstm::model::ModelConfig;
+use charlstm::kernels::{Precision, isa};
+use charlstm::model::{ModelConfig, Ready};
 use charlstm::sample::{Generator, Shaping, batch};
 use charlstm::train::{TrainConfig, Trainer};
 use serde_json::json;
@@ -15,7 +15,7 @@ use super::terminal::Terminal;
 
 /// How long training is measured, and each way of writing.
 const TRAINING: Duration = Duration::from_secs(5);
-const WRITING: Duration = Duration::from_secs(2);
+const WRITING: Duration = Duration::from_millis(1500);
 /// Texts that are written at once.
 const TEXTS: u64 = 64;
 /// The first character of the made-up text; there are thousands of letters behind it.
@@ -39,13 +39,14 @@ pub fn run(args: &BenchArgs, terminal: &Terminal) -> Result<()> {
     config.validate()?;
     let mut trainer = Trainer::new(made_up(args)?, &shape, config)?;
     let training = training(&mut trainer)?;
-    let (one, many) = (writing_one(&trainer), trainer.install(|| writing_many(&trainer)));
+    let (one, one_int8) = (writing_one(&trainer, Precision::F32), writing_one(&trainer, Precision::Int8));
+    let many = trainer.install(|| writing_many(&trainer));
     let (simd, threads, parameters) = (isa::isa().name(), trainer.threads(), trainer.model().layout().len());
     let text = if args.json {
         let facts = json!({
             "cell": args.cell, "layers": args.layers, "hidden": args.hidden, "vocab": args.vocab,
             "parameters": parameters, "batch": args.batch, "seq_len": args.seq_len, "threads": threads, "simd": simd,
-            "train_chars_per_s": training.round(), "sample_chars_per_s": one.round(),
+            "train_chars_per_s": training.round(), "sample_chars_per_s": one.round(), "sample_int8_chars_per_s": one_int8.round(),
             "sample_many_chars_per_s": many.round(), "sample_many_texts": TEXTS,
         });
         serde_json::to_string_pretty(&facts).unwrap_or_default() + "\n"
@@ -54,6 +55,7 @@ pub fn run(args: &BenchArgs, terminal: &Terminal) -> Result<()> {
             "{} {}x{}, {parameters} parameters, {threads} threads, {simd}\n\
              training, {} streams of {} characters  {training:10.0} characters a second\n\
              writing one text                       {one:10.0} characters a second\n\
+             writing one text, --precision int8     {one_int8:10.0} characters a second\n\
              writing {TEXTS} texts at once               {many:10.0} characters a second\n",
             args.cell, args.layers, args.hidden, args.batch, args.seq_len
         )
@@ -85,9 +87,9 @@ fn training(trainer: &mut Trainer) -> Result<f64> {
     Ok(chars as f64 / start.elapsed().as_secs_f64())
 }
 
-fn writing_one(trainer: &Trainer) -> f64 {
+fn writing_one(trainer: &Trainer, precision: Precision) -> f64 {
     let vocab = trainer.texts().vocab();
-    let mut generator = Generator::new(trainer.model(), vocab, &[], Shaping::default(), 1);
+    let mut generator = Generator::with(Ready::new(trainer.model(), precision), vocab, &[], Shaping::default(), 1);
     let (start, mut chars) = (Instant::now(), 0);
     while start.elapsed() < WRITING {
         chars += generator.by_ref().take(10).count();
@@ -97,11 +99,12 @@ fn writing_one(trainer: &Trainer) -> f64 {
 
 fn writing_many(trainer: &Trainer) -> f64 {
     let (vocab, seeds) = (trainer.texts().vocab(), (0..TEXTS).collect::<Vec<_>>());
+    let ready = Ready::new(trainer.model(), Precision::F32);
     // Longer and longer texts, so that what happens once per call does not count.
     let mut length = 16;
     loop {
         let start = Instant::now();
-        let texts = batch(trainer.model(), vocab, &[], Shaping::default(), &seeds, length, |_| false);
+        let texts = batch(&ready, vocab, &[], Shaping::default(), &seeds, length, |_| false);
         if start.elapsed() >= WRITING / 2 {
             return texts.iter().map(Vec::len).sum::<usize>() as f64 / start.elapsed().as_secs_f64();
         }

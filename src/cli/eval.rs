@@ -6,6 +6,7 @@ use charlstm::checkpoint::run::{self, RUNS};
 use charlstm::checkpoint::{Frame, model};
 use charlstm::data::{Corpus, Texts};
 use charlstm::error::{Error, Result};
+use charlstm::model::Ready;
 use charlstm::score::{self, Loss};
 use charlstm::train::Saved;
 use serde_json::json;
@@ -16,9 +17,10 @@ use super::terminal::Terminal;
 pub fn run(args: &EvalArgs, terminal: &Terminal) -> Result<()> {
     let frame = Frame::read(&run::find(args.run.as_deref(), Path::new(RUNS))?.model())?;
     let (model, vocab) = model::read(&frame)?;
+    let ready = Ready::new(&model, args.precision.into());
     let score = |corpus: &Corpus, part: std::ops::Range<usize>| match args.window {
-        Some(window) => score::windows(&model, corpus, &vocab, part, window),
-        None => score::carried(&model, corpus, &vocab, part),
+        Some(window) => score::windows(&ready, corpus, &vocab, part, window),
+        None => score::carried(&ready, corpus, &vocab, part),
     };
     let loss = match &args.text {
         Some(path) => {

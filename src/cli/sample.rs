@@ -8,6 +8,7 @@ use charlstm::checkpoint::model;
 use charlstm::checkpoint::run::{self, RUNS};
 use charlstm::data::Vocab;
 use charlstm::error::{Error, Result};
+use charlstm::model::Ready;
 use charlstm::sample::{Generator, Shaping, batch};
 
 use super::args::SampleArgs;
@@ -31,14 +32,15 @@ pub fn run(args: &SampleArgs, terminal: &Terminal) -> Result<()> {
     let length = usize::try_from(args.length).unwrap_or(usize::MAX);
     let stops = stops(&args.stop, &vocab);
     let ended = |text: &[u32]| stops.iter().any(|stop| text.ends_with(stop));
+    let ready = Ready::new(&model, args.precision.into());
     if args.samples == 1 {
         terminal.out(&prompt)?;
-        let text = Generator::new(&model, &vocab, &ids, shaping, seed).take(length);
+        let text = Generator::with(ready, &vocab, &ids, shaping, seed).take(length);
         return show(text, &vocab, &ended, terminal);
     }
     let seeds: Vec<u64> = (0..args.samples).map(|sample| seed.wrapping_add(sample)).collect();
     for seeds in seeds.chunks(AT_ONCE) {
-        for text in batch(&model, &vocab, &ids, shaping, seeds, length, ended) {
+        for text in batch(&ready, &vocab, &ids, shaping, seeds, length, ended) {
             let mut written = prompt.clone();
             text.iter().for_each(|id| vocab.decode_into(*id, &mut written));
             end_line(&mut written, text.is_empty());

@@ -15,6 +15,7 @@ pub mod activation;
 mod aligned;
 mod blocked;
 mod gemm;
+mod int8;
 pub mod isa;
 mod lanes;
 mod orthogonal;
@@ -29,6 +30,7 @@ mod view;
 
 pub use blocked::{Axis, Blocked, Rows, Shape};
 pub use gemm::gemm;
+pub use int8::Precision;
 pub use isa::{Isa, Kernel, Mode, vectorize};
 pub use orthogonal::orthogonal;
 pub use outer::outer;

@@ -8,6 +8,7 @@ use std::ops::Range;
 
 use super::aligned::Aligned;
 use super::blocked::{Axis, Rows};
+use super::int8::{Int8, Precision};
 use super::isa::{Isa, isa};
 use super::lanes::{Lanes, Portable};
 use super::real::Real;
@@ -27,6 +28,8 @@ const MOST_RUNS: usize = DEPTH / 8;
 #[derive(Debug)]
 pub struct Packed<R> {
     values: Aligned<R>,
+    /// In place of `values`, where they were converted.
+    int8: Option<Int8>,
     input: Axis,
     output: Axis,
     isa: Isa,
@@ -44,12 +47,12 @@ impl<R: Real> Packed<R> {
         let isa = if isa.is_available() { isa } else { Isa::Portable };
         let lanes = R::lanes(isa);
         let values = Aligned::zeros(input.panels(lanes) * lanes * output.panels(lanes) * lanes);
-        Packed { values, input, output, isa, lanes }
+        Packed { values, int8: None, input, output, isa, lanes }
     }
 
     /// Whether it has no element.
     pub fn is_empty(&self) -> bool {
-        self.values.is_empty()
+        self.input.elements() * self.output.elements() == 0
     }
 
     /// Panels of its output.
@@ -64,6 +67,7 @@ impl<R: Real> Packed<R> {
 
     /// Takes in new weights of the same shape.
     pub fn pack(&mut self, weights: Mat<'_, R>) {
+        assert!(self.int8.is_none(), "converted weights take in no new ones");
         let shape = (self.input.elements(), self.output.elements());
         assert_eq!((weights.rows(), weights.cols()), shape, "the shape of packed weights is fixed");
         let (input, output, lanes, panel_len) = (self.input, self.output, self.lanes, self.panel_len());
@@ -73,6 +77,19 @@ impl<R: Real> Packed<R> {
                 pack_square(square, lanes, weights, input.elements_of(lanes, of_input), columns.clone());
             }
         }
+    }
+
+    /// Keeps the weights at that precision from now on. It takes in no new ones then.
+    pub fn convert(&mut self, precision: Precision) {
+        if precision == Precision::Int8 && self.int8.is_none() && !self.is_empty() {
+            self.int8 = Some(Int8::of(&self.values, self.panel_len(), self.lanes));
+            self.values = Aligned::zeros(0);
+        }
+    }
+
+    /// How exactly the weights are kept.
+    pub fn precision(&self) -> Precision {
+        if self.int8.is_some() { Precision::Int8 } else { Precision::F32 }
     }
 
     /// `y += x w`, or `y = x w` where `fresh`, for the columns of some panels.
@@ -90,6 +107,9 @@ impl<R: Real> Packed<R> {
         if x.panels == 0 && fresh {
             // A sum of nothing.
             (0..x.steps).for_each(|t| y[t * step_stride..][..of_step].fill(R::ZERO));
+        }
+        if let Some(int8) = &self.int8 {
+            return int8.multiply(panels, panel_len, y, step_stride, x, fresh);
         }
         let weights = &self.values[panels.start * panel_len..panels.end * panel_len];
         R::packed(self.isa, Product { y, step_stride, x, weights, panel_len, fresh });

@@ -3,7 +3,10 @@
 use std::ops::Range;
 
 use crate::cells::{CellReal, Entry};
-use crate::kernels::{Axis, Blocked, Packed, Rows, Shape, vector};
+use crate::kernels::{Axis, Blocked, Packed, Precision, Rows, Shape, vector};
+
+/// Gates of a step up to this many stay in the first level of cache.
+const SMALL: usize = 2048;
 
 /// One layer's activations over a window for some streams. Buffers are time-major, in panels, and allocated once.
 #[derive(Debug)]
@@ -59,19 +62,27 @@ impl<R: CellReal> Tape<R> {
 
     /// Runs the cell over some steps. `gates` holds the input's part of the pre-activations; `w_hh` is `H x gates * H`.
     ///
-    /// The units of a block are done at once, products and cell: their gates stay in the first level of cache.
+    /// The units of a block are done at once, products and cell, so that their gates stay in the first level of cache; or all
+    /// units, where all gates do, or where weights in eight bits would have `h` converted again for each block.
     pub fn forward(&mut self, w_hh: &Packed<R>, steps: Range<usize>, resets: Resets<'_>) {
         let (cell, gates_of, state_of) = (R::cell(self.cell), self.gates.shape(), self.states.shape());
         let (units, parts) = (gates_of.panel_len(), gates_of.axis.parts);
+        let at_once = gates_of.step_len() <= SMALL || w_hh.precision() == Precision::Int8;
         for t in steps {
             let (mut prev, next) = self.states.step_and_next_mut(t);
             if let Some(reset) = reset_rows(resets, t, self.streams) {
                 prev = zero_rows(self.reset_state.step_mut(0), prev, state_of, reset);
             }
-            let gates = self.gates.step_mut(t).chunks_exact_mut(gates_of.block_len());
+            let gates = self.gates.step_mut(t);
+            if at_once {
+                w_hh.multiply(0..w_hh.panels(), gates, 0, state_of.first_part(prev), false);
+            }
+            let gates = gates.chunks_exact_mut(gates_of.block_len());
             let states = prev.chunks_exact(state_of.block_len()).zip(next.chunks_exact_mut(state_of.block_len()));
             for (block, (gates, (prev_block, next))) in gates.zip(states).enumerate() {
-                w_hh.multiply(block * parts..(block + 1) * parts, gates, 0, state_of.first_part(prev), false);
+                if !at_once {
+                    w_hh.multiply(block * parts..(block + 1) * parts, gates, 0, state_of.first_part(prev), false);
+                }
                 cell.forward(units, gates, prev_block, next);
             }
         }

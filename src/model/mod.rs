@@ -4,6 +4,7 @@
 //! - [`CharLm`]: the weights, named spans of one arena
 //! - [`Window`]: characters in, characters wanted, for some streams side by side
 //! - [`Prepared`]: what is computed from the weights once per step
+//! - [`Ready`]: a model that stays as it is, for scoring and generation
 //! - [`Shard`]: some streams run forward and back, with their carried state
 //! - [`gradients`]: the weight gradients of all shards, in tiles
 
@@ -17,6 +18,6 @@ mod window;
 
 pub use char_lm::{CharLm, RnnSpans};
 pub use config::ModelConfig;
-pub use prepared::{PackedSpan, Prepared, Table};
+pub use prepared::{PackedSpan, Prepared, Ready, Table};
 pub use shard::{Purpose, Shard};
 pub use window::Window;

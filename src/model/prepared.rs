@@ -1,7 +1,7 @@
 //! What is computed from the weights once, before the streams run.
 
 use super::char_lm::CharLm;
-use crate::kernels::{Axis, Blocked, Packed, Real};
+use crate::kernels::{Axis, Blocked, Packed, Precision, Real};
 use crate::layers::embedding::{self, Distinct};
 use crate::params::SpanId;
 
@@ -147,5 +147,25 @@ impl<R: Real> Prepared<R> {
     /// The bias of the output layer.
     pub fn head_b(&self) -> &Blocked<R> {
         &self.biases[self.biases.len() - 1]
+    }
+}
+
+/// A model that stays as it is, ready to score and to write.
+#[derive(Debug)]
+pub struct Ready<'m> {
+    /// The model.
+    pub model: &'m CharLm<f32>,
+    /// Its weights, packed.
+    pub prepared: Prepared<f32>,
+}
+
+impl<'m> Ready<'m> {
+    /// A model with the weights of its layers kept at that precision. The first layer's input and the output layer, which are
+    /// small, stay exact.
+    pub fn new(model: &'m CharLm<f32>, precision: Precision) -> Self {
+        let mut prepared = Prepared::whole(model);
+        let layers = prepared.packed.len() - 2;
+        prepared.packed[..layers].iter_mut().for_each(|span| span.packed.convert(precision));
+        Ready { model, prepared }
     }
 }

@@ -6,7 +6,7 @@ use super::generator::{STEPS, beginning};
 use super::shaping::Shaping;
 use super::writer::Writer;
 use crate::data::Vocab;
-use crate::model::{CharLm, Prepared};
+use crate::model::Ready;
 
 /// Streams of a writer at most: enough for the weights to be read for many at once.
 const MOST_STREAMS: usize = 32;
@@ -14,7 +14,7 @@ const MOST_STREAMS: usize = 32;
 /// Writes a text for each seed, side by side on the threads at hand: each the one that a [`Generator`](super::Generator) with
 /// that seed writes. A text ends at `length` characters, or where `ended` says so of what has been written.
 pub fn batch(
-    model: &CharLm<f32>,
+    ready: &Ready<'_>,
     vocab: &Vocab,
     prompt: &[u32],
     shaping: Shaping,
@@ -22,20 +22,19 @@ pub fn batch(
     length: usize,
     ended: impl Fn(&[u32]) -> bool + Sync,
 ) -> Vec<Vec<u32>> {
-    let prepared = Prepared::whole(model);
-    let (before, last) = beginning(model, vocab, prompt);
+    let (before, last) = beginning(ready.model, vocab, prompt);
     // All begin alike, so the beginning is read once.
-    let mut reader = Writer::new(model, shaping, &[0], last, STEPS);
-    reader.read(model, &prepared, before, STEPS);
+    let mut reader = Writer::new(ready.model, shaping, &[0], last, STEPS);
+    reader.read(ready, before, STEPS);
     let state = &*reader.state();
     let streams = seeds.len().div_ceil(rayon::current_num_threads()).clamp(1, MOST_STREAMS);
     let texts = seeds.par_chunks(streams).flat_map_iter(|seeds| {
-        let mut writer = Writer::new(model, shaping, seeds, last, 1);
+        let mut writer = Writer::new(ready.model, shaping, seeds, last, 1);
         writer.state().chunks_exact_mut(state.len()).for_each(|stream| stream.copy_from_slice(state));
         let mut texts = vec![Vec::new(); seeds.len()];
         let mut open = vec![length > 0; seeds.len()];
         while open.contains(&true) {
-            let next = writer.advance(model, &prepared);
+            let next = writer.advance(ready);
             for ((text, id), open) in texts.iter_mut().zip(next).zip(&mut open).filter(|(_, open)| **open) {
                 text.push(*id);
                 *open = text.len() < length && !ended(text);
@@ -51,14 +50,16 @@ mod tests {
     use super::super::Generator;
     use super::super::generator::tests::sample;
     use super::*;
+    use crate::kernels::Precision;
 
     #[test]
     fn every_text_is_the_one_that_its_seed_gives_alone() {
         let (model, vocab) = sample();
+        let ready = Ready::new(&model, Precision::F32);
         let seeds: Vec<u64> = (0..70).collect();
         for prompt in [&[][..], &[1, 2, 3, 1]] {
             let shaping = Shaping { temperature: 1.0, ..Shaping::default() };
-            let texts = batch(&model, &vocab, prompt, shaping, &seeds, 40, |_| false);
+            let texts = batch(&ready, &vocab, prompt, shaping, &seeds, 40, |_| false);
             for (seed, text) in seeds.iter().zip(&texts) {
                 let alone: Vec<_> = Generator::new(&model, &vocab, prompt, shaping, *seed).take(40).collect();
                 assert_eq!(*text, alone, "seed {seed}");
@@ -69,13 +70,14 @@ mod tests {
     #[test]
     fn a_text_ends_where_it_is_said_to_and_the_others_go_on() {
         let (model, vocab) = sample();
+        let ready = Ready::new(&model, Precision::F32);
         let shaping = Shaping { temperature: 1.0, ..Shaping::default() };
-        let texts = batch(&model, &vocab, &[], shaping, &[1, 2, 3, 4, 5], 30, |text| text.ends_with(&[2]));
+        let texts = batch(&ready, &vocab, &[], shaping, &[1, 2, 3, 4, 5], 30, |text| text.ends_with(&[2]));
         for text in &texts {
             let end = text.iter().position(|id| *id == 2).map_or(30, |at| at + 1);
             assert_eq!(text.len(), end);
         }
         assert!(texts.iter().any(|text| text.len() != texts[0].len()), "{texts:?}");
-        assert!(batch(&model, &vocab, &[], shaping, &[1, 2], 0, |_| false).iter().all(Vec::is_empty));
+        assert!(batch(&ready, &vocab, &[], shaping, &[1, 2], 0, |_| false).iter().all(Vec::is_empty));
     }
 }

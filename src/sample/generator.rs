@@ -3,7 +3,8 @@
 use super::shaping::Shaping;
 use super::writer::Writer;
 use crate::data::Vocab;
-use crate::model::{CharLm, Prepared};
+use crate::kernels::Precision;
+use crate::model::{CharLm, Ready};
 
 /// Characters of a prompt that are read at once.
 pub(super) const STEPS: usize = 128;
@@ -11,8 +12,7 @@ pub(super) const STEPS: usize = 128;
 /// An endless iterator of characters (ids). It allocates nothing per character.
 #[derive(Debug)]
 pub struct Generator<'m> {
-    model: &'m CharLm<f32>,
-    prepared: Prepared<f32>,
+    ready: Ready<'m>,
     writer: Writer,
 }
 
@@ -20,11 +20,15 @@ impl<'m> Generator<'m> {
     /// A generator in the zero state that has read `prompt`. Where that is empty it begins as after a line end, or after the first
     /// character of the vocabulary if there is no line end in it. `vocab` must be the model's.
     pub fn new(model: &'m CharLm<f32>, vocab: &Vocab, prompt: &[u32], shaping: Shaping, seed: u64) -> Self {
-        let prepared = Prepared::whole(model);
-        let (before, last) = beginning(model, vocab, prompt);
-        let mut writer = Writer::new(model, shaping, &[seed], last, STEPS);
-        writer.read(model, &prepared, before, STEPS);
-        Generator { model, prepared, writer }
+        Self::with(Ready::new(model, Precision::F32), vocab, prompt, shaping, seed)
+    }
+
+    /// The same with a model that has been made ready, at whatever precision.
+    pub fn with(ready: Ready<'m>, vocab: &Vocab, prompt: &[u32], shaping: Shaping, seed: u64) -> Self {
+        let (before, last) = beginning(ready.model, vocab, prompt);
+        let mut writer = Writer::new(ready.model, shaping, &[seed], last, STEPS);
+        writer.read(&ready, before, STEPS);
+        Generator { ready, writer }
     }
 }
 
@@ -32,7 +36,7 @@ impl Iterator for Generator<'_> {
     type Item = u32;
 
     fn next(&mut self) -> Option<u32> {
-        self.writer.advance(self.model, &self.prepared).first().copied()
+        self.writer.advance(&self.ready).first().copied()
     }
 }
 
@@ -77,7 +81,7 @@ pub(super) mod tests {
         let mut whole = Generator::new(&model, &vocab, &prompt, Shaping::default(), 1);
         let mut stepped = Generator::new(&model, &vocab, &prompt[..1], Shaping::default(), 1);
         for &id in &prompt[..299] {
-            stepped.writer.read(&model, &stepped.prepared, &[id], STEPS);
+            stepped.writer.read(&stepped.ready, &[id], STEPS);
         }
         assert!(whole.writer.state().iter().any(|x| *x != 0.0));
         assert_eq!(whole.writer.state(), stepped.writer.state());

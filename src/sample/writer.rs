@@ -4,7 +4,7 @@ use rand::SeedableRng;
 use rand::rngs::Xoshiro256PlusPlus;
 
 use super::shaping::Shaping;
-use crate::model::{CharLm, Prepared, Purpose, Shard, Window};
+use crate::model::{CharLm, Purpose, Ready, Shard, Window};
 
 /// Streams in step with each other. What a stream writes does not depend on those beside it.
 #[derive(Debug)]
@@ -35,23 +35,23 @@ impl Writer {
     }
 
     /// Reads characters without predicting, every stream the same.
-    pub fn read(&mut self, model: &CharLm<f32>, prepared: &Prepared<f32>, ids: &[u32], steps: usize) {
+    pub fn read(&mut self, ready: &Ready<'_>, ids: &[u32], steps: usize) {
         let streams = self.last.len();
         for ids in ids.chunks(steps) {
             self.window.clear(ids.len(), streams);
             self.window.inputs.iter_mut().enumerate().for_each(|(i, input)| *input = ids[i / streams]);
-            self.shard.forward(model, prepared, &self.window, None);
+            self.shard.forward(ready.model, &ready.prepared, &self.window, None);
         }
     }
 
     /// Draws the next character of every stream. It allocates nothing.
-    pub fn advance(&mut self, model: &CharLm<f32>, prepared: &Prepared<f32>) -> &[u32] {
+    pub fn advance(&mut self, ready: &Ready<'_>) -> &[u32] {
         self.window.clear(1, self.last.len());
         self.window.inputs.copy_from_slice(&self.last);
         self.window.weights.fill(1.0);
-        self.shard.forward(model, prepared, &self.window, None);
+        self.shard.forward(ready.model, &ready.prepared, &self.window, None);
         self.shard.logits(&mut self.logits);
-        let rows = self.logits.chunks_exact_mut(model.config().vocab);
+        let rows = self.logits.chunks_exact_mut(ready.model.config().vocab);
         for ((logits, last), rng) in rows.zip(&mut self.last).zip(&mut self.rngs) {
             self.shaping.weights(logits, &mut self.order);
             *last = Shaping::draw(logits, rng);

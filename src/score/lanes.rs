@@ -4,10 +4,10 @@ use rayon::prelude::*;
 
 use crate::data::{Corpus, Reader, Vocab};
 use crate::error::Result;
-use crate::model::{CharLm, Prepared, Purpose, Shard, Window, shard};
+use crate::model::{Purpose, Ready, Shard, Window, shard};
 
 /// Characters of a window: the state is carried from one to the next.
-const STEPS: usize = 128;
+const STEPS: usize = 32;
 
 /// A loss over some characters.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -43,13 +43,13 @@ pub(super) struct Lane {
 
 /// Scores lanes, `most` of them side by side, on the threads at hand. Lanes come in the order of the text.
 pub(super) fn score(
-    model: &CharLm<f32>,
+    ready: &Ready<'_>,
     corpus: &Corpus,
     vocab: &Vocab,
     mut lanes: impl Iterator<Item = Lane>,
     most: usize,
 ) -> Result<Loss> {
-    let prepared = Prepared::whole(model);
+    let Ready { model, prepared } = ready;
     let shard = |(first, streams)| Shard::new(model, first, streams, STEPS, Purpose::Inference);
     let mut shards: Vec<Shard<f32>> = shard::cut(model, most, rayon::current_num_threads()).map(shard).collect();
     let (mut window, mut loss, mut readers) = (Window::default(), Loss::default(), Vec::with_capacity(most));
@@ -69,7 +69,7 @@ pub(super) fn score(
                 fill(&mut window, stream, lane, reader, corpus, vocab)?;
             }
             shards.par_iter_mut().for_each(|shard| {
-                shard.forward(model, &prepared, &window, None);
+                shard.forward(model, prepared, &window, None);
                 shard.score(&window, 1.0);
             });
             loss.total_nats += shards.iter().flat_map(|shard| &shard.losses).sum::<f64>();

@@ -10,7 +10,8 @@ use std::ops::Range;
 
 use crate::data::{Corpus, Vocab};
 use crate::error::{Error, Result};
-use crate::model::CharLm;
+use crate::kernels::Precision;
+use crate::model::{CharLm, Ready};
 use lanes::Lane;
 
 /// Uncounted characters on which each stream of [`held_out`] is warmed.
@@ -26,17 +27,17 @@ const MOST_STREAMS: usize = 64;
 ///
 /// # Errors
 /// [`Error::Corpus`] where the text is too short or has a character that the model has never seen.
-pub fn carried(model: &CharLm<f32>, corpus: &Corpus, vocab: &Vocab, part: Range<usize>) -> Result<Loss> {
+pub fn carried(ready: &Ready<'_>, corpus: &Corpus, vocab: &Vocab, part: Range<usize>) -> Result<Loss> {
     check(corpus, &part)?;
     let lane = Lane { from: part.start, scored: part.start, end: part.end - 1 };
-    lanes::score(model, corpus, vocab, std::iter::once(lane), 1)
+    lanes::score(ready, corpus, vocab, std::iter::once(lane), 1)
 }
 
 /// The loss over windows of `window` predictions, each from a zero state; every character but the first is scored.
 ///
 /// # Errors
 /// As [`carried`]; [`Error::Usage`] for a window of 0.
-pub fn windows(model: &CharLm<f32>, corpus: &Corpus, vocab: &Vocab, part: Range<usize>, window: usize) -> Result<Loss> {
+pub fn windows(ready: &Ready<'_>, corpus: &Corpus, vocab: &Vocab, part: Range<usize>, window: usize) -> Result<Loss> {
     check(corpus, &part)?;
     if window == 0 {
         return Err(Error::Usage("--window must be at least 1".into()));
@@ -44,7 +45,7 @@ pub fn windows(model: &CharLm<f32>, corpus: &Corpus, vocab: &Vocab, part: Range<
     let end = part.end - 1;
     let lane = |from: usize| Lane { from, scored: from, end: end.min(from.saturating_add(window)) };
     let count = (end - part.start).div_ceil(window);
-    lanes::score(model, corpus, vocab, (part.start..end).step_by(window).map(lane), count.min(MOST_STREAMS))
+    lanes::score(ready, corpus, vocab, (part.start..end).step_by(window).map(lane), count.min(MOST_STREAMS))
 }
 
 /// The loss over held-out text as training reports it: parallel streams, each warmed on [`WARM_UP`] characters before its part,
@@ -61,7 +62,7 @@ pub fn held_out(model: &CharLm<f32>, corpus: &Corpus, vocab: &Vocab, part: Range
         let from = part.start + scored.saturating_sub(WARM_UP);
         Lane { from, scored: part.start + scored, end: part.start + end }
     };
-    lanes::score(model, corpus, vocab, (0..streams).map(lane), streams)
+    lanes::score(&Ready::new(model, Precision::F32), corpus, vocab, (0..streams).map(lane), streams)
 }
 
 fn check(corpus: &Corpus, part: &Range<usize>) -> Result<()> {
@@ -90,8 +91,9 @@ mod tests {
     #[test]
     fn one_window_over_everything_is_the_carried_loss() {
         let (model, corpus, vocab) = sample(700);
-        let whole = carried(&model, &corpus, &vocab, 3..700).unwrap();
-        let window = windows(&model, &corpus, &vocab, 3..700, 10_000).unwrap();
+        let ready = Ready::new(&model, Precision::F32);
+        let whole = carried(&ready, &corpus, &vocab, 3..700).unwrap();
+        let window = windows(&ready, &corpus, &vocab, 3..700, 10_000).unwrap();
         assert_eq!((whole.chars, window.chars), (696, 696));
         assert!((whole.nats() - window.nats()).abs() < 1e-6);
     }
@@ -99,21 +101,23 @@ mod tests {
     #[test]
     fn windows_begin_at_zero_and_cover_every_character() {
         let (model, corpus, vocab) = sample(333);
-        let got = windows(&model, &corpus, &vocab, 0..333, 10).unwrap();
+        let ready = Ready::new(&model, Precision::F32);
+        let got = windows(&ready, &corpus, &vocab, 0..333, 10).unwrap();
         let mut sum = 0.0;
         for start in (0..332).step_by(10) {
             let end = (start + 11).min(333);
-            sum += carried(&model, &corpus, &vocab, start..end).unwrap().total_nats;
+            sum += carried(&ready, &corpus, &vocab, start..end).unwrap().total_nats;
         }
         assert_eq!(got.chars, 332);
         assert!((got.total_nats - sum).abs() < 1e-3 * sum, "{} {sum}", got.total_nats);
-        assert!((got.nats() - carried(&model, &corpus, &vocab, 0..333).unwrap().nats()).abs() > 1e-4);
+        assert!((got.nats() - carried(&ready, &corpus, &vocab, 0..333).unwrap().nats()).abs() > 1e-4);
     }
 
     #[test]
     fn warmed_streams_come_close_to_the_carried_loss() {
         let (model, corpus, vocab) = sample(30_000);
-        let exact = carried(&model, &corpus, &vocab, 100..30_000).unwrap();
+        let ready = Ready::new(&model, Precision::F32);
+        let exact = carried(&ready, &corpus, &vocab, 100..30_000).unwrap();
         let streams = held_out(&model, &corpus, &vocab, 100..30_000).unwrap();
         assert_eq!(exact.chars, streams.chars);
         assert!((exact.nats() - streams.nats()).abs() < 1e-5, "{} {}", exact.nats(), streams.nats());
@@ -122,7 +126,8 @@ mod tests {
     #[test]
     fn too_short_a_text_is_refused() {
         let (model, corpus, vocab) = sample(50);
-        assert!(carried(&model, &corpus, &vocab, 7..8).is_err());
-        assert!(windows(&model, &corpus, &vocab, 0..50, 0).is_err());
+        let ready = Ready::new(&model, Precision::F32);
+        assert!(carried(&ready, &corpus, &vocab, 7..8).is_err());
+        assert!(windows(&ready, &corpus, &vocab, 0..50, 0).is_err());
     }
 }
