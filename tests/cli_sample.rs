@@ -116,6 +116,38 @@ fn several_samples_are_several_texts() {
     assert!(lines[0] != lines[1] && lines[1] != lines[2] && lines[0] != lines[2], "{text}");
     assert_eq!(place.out("sample wide --seed 4 --length 50 --prompt ab"), format!("{}\n", lines[0]));
     assert_eq!(place.out("sample wide --samples 0"), "");
+    // Side by side each is the one that its seed gives alone, stops included.
+    for extra in ["", "--stop b", "--top-k 3 --precision int8"] {
+        let alone: String =
+            (9..79).map(|seed| place.out(&format!("sample wide --length 20 --seed {seed} {extra}"))).collect();
+        assert_eq!(place.out(&format!("sample wide --length 20 --seed 9 --samples 70 {extra}")), alone);
+    }
+}
+
+#[test]
+fn eight_bits_write_and_score_nearly_as_well() {
+    let place = Place::with_run();
+    let loss = |precision: &str| -> f64 {
+        let said = place.out(&format!("eval run --json --precision {precision}"));
+        serde_json::from_str::<serde_json::Value>(&said).unwrap()["loss"].as_f64().unwrap()
+    };
+    let (exact, int8) = (loss("f32"), loss("int8"));
+    assert!(exact != int8 && (exact - int8).abs() < 0.005, "{exact} and {int8} nats");
+    assert_eq!(place.out("sample run --seed 1 --length 50 --precision int8").trim_end_matches('\n').len(), 50);
+    place.run("sample run --precision int4").fails(2, &["int4", "int8"]);
+}
+
+#[test]
+fn bench_tells_what_a_machine_can_do() {
+    let place = Place::empty();
+    let size = "--hidden 8 --batch 4 --seq-len 8 --vocab 5 --threads 2 --json";
+    let said: serde_json::Value = serde_json::from_str(&place.out(&format!("bench {size}"))).unwrap();
+    for speed in ["train", "sample", "sample_int8", "sample_many"] {
+        assert!(said[format!("{speed}_chars_per_s")].as_f64().unwrap() > 0.0, "{said}");
+    }
+    assert_eq!((said["threads"].as_u64(), said["vocab"].as_u64()), (Some(2), Some(5)));
+    place.run("bench --vocab 1").fails(2, &["--vocab"]);
+    place.run("bench --hidden 0").fails(2, &["hidden"]);
 }
 
 #[test]
