@@ -12,6 +12,8 @@ use crate::kernels::{Axis, Blocked, Kernel, Mode, Real, Rows, vectorize};
 
 /// Units that one number of the generator decides, 16 bits each.
 const UNITS: usize = 4;
+/// Units of the widest panel: as many bits has a mask.
+const WIDEST: usize = 32;
 
 /// Dropout of one training step.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -49,7 +51,7 @@ impl<R: Real> Dropped<R> {
     pub fn new(hidden: usize, steps: usize, streams: usize) -> Self {
         let values = Blocked::<R>::new(Axis::plain(hidden), steps, streams);
         let shape = values.shape();
-        assert!(shape.lanes <= 32, "a panel's row has a bit a lane");
+        assert!(shape.lanes <= WIDEST, "a panel's row has a bit a lane");
         Dropped { mask: vec![0; steps * shape.blocks() * streams], values, generators: Vec::with_capacity(streams) }
     }
 
@@ -63,7 +65,7 @@ impl<R: Real> Dropped<R> {
     /// Takes in the outputs of the next steps. Steps must come in their order.
     pub fn forward(&mut self, dropout: Dropout, steps: Range<usize>, outputs: Rows<'_, R>) {
         let shape = self.values.shape();
-        let threshold = (dropout.rate * 65536.0).round() as u64;
+        let threshold = (dropout.rate * 65536.0).round() as u32;
         for t in steps.clone() {
             let masks = &mut self.mask[t * shape.blocks() * shape.streams..][..shape.blocks() * shape.streams];
             for (stream, generator) in self.generators.iter_mut().enumerate() {
@@ -94,15 +96,30 @@ impl<R: Real> Dropped<R> {
 }
 
 /// The next mask: a bit a unit, set where the unit is kept.
-fn draw(generator: &mut Xoshiro256PlusPlus, units: usize, threshold: u64) -> u32 {
-    let mut mask = 0;
-    for first in (0..units).step_by(UNITS) {
-        let bits = generator.next_u64();
-        for i in 0..UNITS {
-            mask |= u32::from((bits >> (16 * i)) & 0xffff >= threshold) << (first + i);
+fn draw(generator: &mut Xoshiro256PlusPlus, units: usize, threshold: u32) -> u32 {
+    let mut words = [0; WIDEST / UNITS];
+    words[..units.div_ceil(UNITS)].fill_with(|| generator.next_u64().to_le());
+    vectorize(Compare { words, threshold })
+}
+
+/// A bit for each 16 bits of some words, set where they reach the threshold.
+struct Compare {
+    words: [u64; WIDEST / UNITS],
+    threshold: u32,
+}
+
+impl Kernel for Compare {
+    type Output = u32;
+
+    #[inline(always)]
+    fn run<M: Mode>(self) -> u32 {
+        let numbers: [u16; WIDEST] = bytemuck::cast(self.words);
+        let mut mask = 0;
+        for (i, number) in numbers.into_iter().enumerate() {
+            mask |= u32::from(u32::from(u16::from_le(number)) >= self.threshold) << i;
         }
+        mask
     }
-    mask
 }
 
 /// Multiplies rows of a panel by their masks.
