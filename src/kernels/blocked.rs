@@ -215,17 +215,6 @@ pub struct Rows<'a, R> {
 }
 
 impl<'a, R> Rows<'a, R> {
-    /// The rows of one step only.
-    pub fn step(self, t: usize) -> Self {
-        assert!(t < self.steps, "step {t} of {}", self.steps);
-        Rows { data: &self.data[t * self.step_stride..], steps: 1, ..self }
-    }
-
-    /// Number of steps.
-    pub fn steps(&self) -> usize {
-        self.steps
-    }
-
     /// Elements of a panel's row.
     pub fn lanes(&self) -> usize {
         self.lanes

@@ -1,5 +1,7 @@
 //! The few vector instructions that the products are written in, once per instruction set.
 
+use super::isa::Isa;
+
 /// A SIMD register of `R`s and what the products do with it.
 ///
 /// # Safety
@@ -23,6 +25,38 @@ pub(super) trait Lanes<R> {
     unsafe fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     /// Asks for the cache line at `from`; a hint.
     unsafe fn fetch(from: *const R);
+}
+
+/// A product that is compiled once per instruction set. `run` must be `#[inline(always)]`, or it is compiled for the baseline.
+pub(super) trait Work<R> {
+    /// The product itself. `V` is `L::VECTORS`, as a parameter since an array cannot take its length from a trait.
+    ///
+    /// # Safety
+    /// The instruction set of `L` must be available and enabled in the caller.
+    unsafe fn run<L: Lanes<R>, const V: usize>(self);
+}
+
+/// Runs `work` compiled for `isa`, or for the baseline where the machine lacks it.
+pub(super) fn run_f32(isa: Isa, work: impl Work<f32>) {
+    match isa {
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512 if isa.is_available() => {
+            // SAFETY: the features that `avx512` is compiled with were found on this machine just above.
+            unsafe { x86::avx512(work) }
+        }
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2 if isa.is_available() => {
+            // SAFETY: the features that `avx2` is compiled with were found on this machine just above.
+            unsafe { x86::avx2(work) }
+        }
+        _ => run_portable(work),
+    }
+}
+
+/// Runs `work` compiled for the baseline.
+pub(super) fn run_portable<R: super::Real>(work: impl Work<R>) {
+    // SAFETY: the portable lanes need no instruction set of their own.
+    unsafe { work.run::<Portable, 2>() }
 }
 
 /// Arrays of four that compilers vectorise.
@@ -66,7 +100,19 @@ mod x86 {
         _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_set1_ps, _mm512_storeu_ps,
     };
 
-    use super::Lanes;
+    use super::{Lanes, Work};
+
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
+    pub(super) fn avx512(work: impl Work<f32>) {
+        // SAFETY: this function is compiled with the features that the lanes need.
+        unsafe { work.run::<Avx512, 2>() }
+    }
+
+    #[target_feature(enable = "avx2,fma")]
+    pub(super) fn avx2(work: impl Work<f32>) {
+        // SAFETY: this function is compiled with the features that the lanes need.
+        unsafe { work.run::<Avx2, 2>() }
+    }
 
     /// Eight `f32`, sixteen registers.
     pub(in super::super) enum Avx2 {}

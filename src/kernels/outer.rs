@@ -6,8 +6,8 @@
 use std::ops::Range;
 
 use super::blocked::{Axis, Rows};
-use super::isa::{Isa, isa};
-use super::lanes::{Lanes, Portable};
+use super::isa::isa;
+use super::lanes::{Lanes, Work};
 use super::real::Real;
 use super::tile::{ByColumn, Run, Tile, most_rows};
 use super::view::MatMut;
@@ -110,90 +110,51 @@ fn check<R: Real>(lanes: usize, panels: usize, units: usize, x: &Rows<'_, R>, dy
     assert!(dy.panels == panels && x.panels * lanes >= units, "panels of a weight gradient");
 }
 
-pub(super) fn run_f32(isa: Isa, part: Part<'_, '_, f32>) {
-    match isa {
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx512 => {
-            // SAFETY: an instruction set is in force only where the machine has it.
-            unsafe { x86::avx512(part) }
-        }
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx2 => {
-            // SAFETY: an instruction set is in force only where the machine has it.
-            unsafe { x86::avx2(part) }
-        }
-        _ => run_portable(part),
-    }
-}
-
-pub(super) fn run_portable<R: Real>(part: Part<'_, '_, R>) {
-    // SAFETY: the portable lanes need no instruction set of their own.
-    unsafe { run::<R, Portable, 2>(part) }
-}
-
-#[cfg(target_arch = "x86_64")]
-mod x86 {
-    use super::super::lanes::{Avx2, Avx512};
-    use super::{Part, run};
-
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
-    pub(super) fn avx512(part: Part<'_, '_, f32>) {
-        // SAFETY: this function is compiled with the features that the lanes need.
-        unsafe { run::<f32, Avx512, 2>(part) }
-    }
-
-    #[target_feature(enable = "avx2,fma")]
-    pub(super) fn avx2(part: Part<'_, '_, f32>) {
-        // SAFETY: this function is compiled with the features that the lanes need.
-        unsafe { run::<f32, Avx2, 2>(part) }
-    }
-}
-
-/// Every panel of units, every panel of columns, every tile.
-///
-/// # Safety
-/// The instruction set of `L` must be available and enabled in the caller.
-#[inline(always)]
-unsafe fn run<R: Real, L: Lanes<R>, const V: usize>(part: Part<'_, '_, R>) {
-    let Part { dw, units, columns, panels, chunk } = part;
-    let stride = columns.elements();
-    assert!(dw.len() >= units.len() * stride, "dw is too short");
-    let mut runs = [Run { a: std::ptr::null(), b: std::ptr::null(), b_panel: 0, n: 0 }; MOST_PIECES];
-    let mut unit = units.start;
-    while unit < units.end {
-        let (panel, lane) = (unit / L::COLUMNS, unit % L::COLUMNS);
-        let n = (L::COLUMNS - lane).min(units.end - unit);
-        let rows = &mut dw[(unit - units.start) * stride..][..n * stride];
-        let tiles = n.div_ceil(const { most_rows::<R, L>(1) });
-        for of_columns in panels.clone() {
-            for (run, piece) in runs.iter_mut().zip(chunk.pieces()) {
-                let skip = piece.first * L::COLUMNS;
-                let (x, dy) = (&piece.x.panel(0, panel)[skip..], &piece.dy.panel(0, of_columns)[skip..]);
-                (run.a, run.b, run.n) = (x.as_ptr(), dy.as_ptr(), piece.n);
-            }
-            let place = columns.elements_of(L::COLUMNS, of_columns);
-            for tile in 0..tiles {
-                let (r0, r1) = (tile * n / tiles, (tile + 1) * n / tiles);
-                let at = Tile {
-                    c: rows[r0 * stride + place.start..].as_mut_ptr(),
-                    c_row: stride,
-                    c_panel: 0,
-                    width: place.len(),
-                    a_offset: lane + r0,
-                    fresh: false,
-                };
-                // SAFETY: `rows` holds `n` rows of `stride` elements, of which `place` lies within one; each run holds `piece.n`
-                // rows of both panels, and a row of a panel the lanes `lane + r0..lane + r1`.
-                unsafe {
-                    if tile == 0 {
-                        at.run::<L, ByColumn, V, 1, true>(r1 - r0, &runs[..chunk.len]);
-                    } else {
-                        at.run::<L, ByColumn, V, 1, false>(r1 - r0, &runs[..chunk.len]);
+impl<R: Real> Work<R> for Part<'_, '_, R> {
+    /// Every panel of units, every panel of columns, every tile.
+    #[inline(always)]
+    unsafe fn run<L: Lanes<R>, const V: usize>(self) {
+        let Part { dw, units, columns, panels, chunk } = self;
+        let stride = columns.elements();
+        assert!(dw.len() >= units.len() * stride, "dw is too short");
+        let mut runs = [Run { a: std::ptr::null(), b: std::ptr::null(), n: 0 }; MOST_PIECES];
+        let mut unit = units.start;
+        while unit < units.end {
+            let (panel, lane) = (unit / L::COLUMNS, unit % L::COLUMNS);
+            let n = (L::COLUMNS - lane).min(units.end - unit);
+            let rows = &mut dw[(unit - units.start) * stride..][..n * stride];
+            let tiles = n.div_ceil(const { most_rows::<R, L>(1) });
+            for of_columns in panels.clone() {
+                for (run, piece) in runs.iter_mut().zip(chunk.pieces()) {
+                    let skip = piece.first * L::COLUMNS;
+                    let (x, dy) = (&piece.x.panel(0, panel)[skip..], &piece.dy.panel(0, of_columns)[skip..]);
+                    (run.a, run.b, run.n) = (x.as_ptr(), dy.as_ptr(), piece.n);
+                }
+                let place = columns.elements_of(L::COLUMNS, of_columns);
+                for tile in 0..tiles {
+                    let (r0, r1) = (tile * n / tiles, (tile + 1) * n / tiles);
+                    let at = Tile {
+                        c: rows[r0 * stride + place.start..].as_mut_ptr(),
+                        c_row: stride,
+                        c_panel: 0,
+                        b_panel: 0,
+                        width: place.len(),
+                        a_offset: lane + r0,
+                        fresh: false,
+                    };
+                    // SAFETY: `rows` holds `n` rows of `stride` elements, of which `place` lies within one; each run holds `piece.n`
+                    // rows of both panels, and a row of a panel the lanes `lane + r0..lane + r1`.
+                    unsafe {
+                        if tile == 0 {
+                            at.run::<L, ByColumn, V, 1, true>(r1 - r0, &runs[..chunk.len]);
+                        } else {
+                            at.run::<L, ByColumn, V, 1, false>(r1 - r0, &runs[..chunk.len]);
+                        }
                     }
                 }
             }
+            unit += n;
         }
-        unit += n;
     }
 }
 

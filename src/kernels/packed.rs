@@ -10,7 +10,7 @@ use super::aligned::Aligned;
 use super::blocked::{Axis, Rows};
 use super::int8::{Int8, Precision};
 use super::isa::{Isa, isa};
-use super::lanes::{Lanes, Portable};
+use super::lanes::{Lanes, Work};
 use super::real::Real;
 use super::tile::{ByRow, Run, Tile, most_rows};
 use super::view::Mat;
@@ -149,72 +149,32 @@ pub struct Product<'a, R> {
     fresh: bool,
 }
 
-pub(super) fn run_f32(isa: Isa, product: Product<'_, f32>) {
-    match isa {
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx512 => {
-            // SAFETY: `Packed` is made for an instruction set only where the machine has it.
-            unsafe { x86::avx512(product) }
+impl<R: Real> Work<R> for Product<'_, R> {
+    /// Every panel, every tile of rows.
+    #[inline(always)]
+    unsafe fn run<L: Lanes<R>, const V: usize>(self) {
+        let Product { y, step_stride, x, weights, panel_len, fresh } = self;
+        assert!(x.lanes == L::COLUMNS, "panels of another instruction set");
+        assert!(panel_len == x.panels * L::COLUMNS * L::COLUMNS, "panels of another input");
+        if x.rows * x.steps * weights.len() == 0 {
+            return;
         }
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx2 => {
-            // SAFETY: `Packed` is made for an instruction set only where the machine has it.
-            unsafe { x86::avx2(product) }
-        }
-        _ => run_portable(product),
-    }
-}
-
-pub(super) fn run_portable<R: Real>(product: Product<'_, R>) {
-    // SAFETY: the portable lanes need no instruction set of their own.
-    unsafe { run::<R, Portable, 2>(product) }
-}
-
-#[cfg(target_arch = "x86_64")]
-mod x86 {
-    use super::super::lanes::{Avx2, Avx512};
-    use super::{Product, run};
-
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
-    pub(super) fn avx512(product: Product<'_, f32>) {
-        // SAFETY: this function is compiled with the features that the lanes need.
-        unsafe { run::<f32, Avx512, 2>(product) }
-    }
-
-    #[target_feature(enable = "avx2,fma")]
-    pub(super) fn avx2(product: Product<'_, f32>) {
-        // SAFETY: this function is compiled with the features that the lanes need.
-        unsafe { run::<f32, Avx2, 2>(product) }
-    }
-}
-
-/// Every panel, every tile of rows.
-///
-/// # Safety
-/// The instruction set of `L` must be available and enabled in the caller.
-#[inline(always)]
-unsafe fn run<R: Real, L: Lanes<R>, const V: usize>(product: Product<'_, R>) {
-    let Product { y, step_stride, x, weights, panel_len, fresh } = product;
-    assert!(x.lanes == L::COLUMNS, "panels of another instruction set");
-    assert!(panel_len == x.panels * L::COLUMNS * L::COLUMNS, "panels of another input");
-    if x.rows * x.steps * weights.len() == 0 {
-        return;
-    }
-    let few = x.rows <= const { most_rows::<R, L>(SIDE_BY_SIDE) };
-    let (mut y, mut weights) = (y, weights);
-    while !weights.is_empty() {
-        let panels = if few && weights.len() >= SIDE_BY_SIDE * panel_len { SIDE_BY_SIDE } else { 1 };
-        let (these, others) = weights.split_at(panels * panel_len);
-        let product = Panels { y: y.as_mut_ptr(), step_stride, x, weights: these, panel_len, fresh };
-        // SAFETY: `Packed::multiply` checked that `x` and `y` hold all rows of all steps, of these panels too.
-        unsafe {
-            match panels {
-                1 => product.run::<L, V, 1>(),
-                _ => product.run::<L, V, SIDE_BY_SIDE>(),
+        let few = x.rows <= const { most_rows::<R, L>(SIDE_BY_SIDE) };
+        let (mut y, mut weights) = (y, weights);
+        while !weights.is_empty() {
+            let panels = if few && weights.len() >= SIDE_BY_SIDE * panel_len { SIDE_BY_SIDE } else { 1 };
+            let (these, others) = weights.split_at(panels * panel_len);
+            let product = Panels { y: y.as_mut_ptr(), step_stride, x, weights: these, panel_len, fresh };
+            // SAFETY: `Packed::multiply` checked that `x` and `y` hold all rows of all steps, of these panels too.
+            unsafe {
+                match panels {
+                    1 => product.run::<L, V, 1>(),
+                    _ => product.run::<L, V, SIDE_BY_SIDE>(),
+                }
             }
+            weights = others;
+            y = &mut y[panels * x.rows * L::COLUMNS..];
         }
-        weights = others;
-        y = &mut y[panels * x.rows * L::COLUMNS..];
     }
 }
 
@@ -250,6 +210,7 @@ impl<R: Real> Panels<'_, R> {
                         c: self.y.wrapping_add(t * self.step_stride + a_offset),
                         c_row: L::COLUMNS,
                         c_panel: x.rows * L::COLUMNS,
+                        b_panel: self.panel_len,
                         width: L::COLUMNS,
                         a_offset,
                         fresh: self.fresh && first == 0,
@@ -272,7 +233,7 @@ impl<R: Real> Panels<'_, R> {
     fn runs<L: Lanes<R>>(&self, t: usize, first: usize, depth: usize) -> [Run<R>; MOST_RUNS] {
         let a = self.x.data.as_ptr().wrapping_add(t * self.x.step_stride + first * self.x.panel_stride);
         let b = self.weights.as_ptr().wrapping_add(first * L::COLUMNS * L::COLUMNS);
-        let mut runs = [Run { a, b, b_panel: self.panel_len, n: L::COLUMNS }; MOST_RUNS];
+        let mut runs = [Run { a, b, n: L::COLUMNS }; MOST_RUNS];
         for (i, run) in runs.iter_mut().enumerate().take(depth) {
             run.a = a.wrapping_add(i * self.x.panel_stride);
             run.b = b.wrapping_add(i * L::COLUMNS * L::COLUMNS);

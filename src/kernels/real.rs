@@ -7,8 +7,8 @@ use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub, SubAssign};
 use super::activation;
 use super::isa::{Isa, Mode};
 use super::lanes::{self, Lanes};
-use super::outer::{self, Part};
-use super::packed::{self, Product};
+use super::outer::Part;
+use super::packed::Product;
 use super::view::{Mat, MatMut};
 
 /// A floating-point type that models are computed in.
@@ -113,10 +113,10 @@ impl Products for f32 {
         }
     }
     fn packed(isa: Isa, product: Product<'_, f32>) {
-        packed::run_f32(isa, product);
+        lanes::run_f32(isa, product);
     }
     fn outer(isa: Isa, part: Part<'_, '_, f32>) {
-        outer::run_f32(isa, part);
+        lanes::run_f32(isa, part);
     }
 }
 
@@ -162,9 +162,9 @@ impl Products for f64 {
         <lanes::Portable as Lanes<f64>>::COLUMNS
     }
     fn packed(_: Isa, product: Product<'_, f64>) {
-        packed::run_portable(product);
+        lanes::run_portable(product);
     }
     fn outer(_: Isa, part: Part<'_, '_, f64>) {
-        outer::run_portable(part);
+        lanes::run_portable(part);
     }
 }

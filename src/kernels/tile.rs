@@ -52,8 +52,6 @@ pub(super) struct Run<R> {
     pub a: *const R,
     /// The first row of the first panel; the others follow it.
     pub b: *const R,
-    /// Distance between a panel and the next.
-    pub b_panel: usize,
     /// Rows of the panels.
     pub n: usize,
 }
@@ -76,6 +74,8 @@ pub(super) struct Tile<R> {
     pub c_row: usize,
     /// Distance between the columns of a panel and those of the next.
     pub c_panel: usize,
+    /// Distance between a panel and the next.
+    pub b_panel: usize,
     /// Columns that there are of a panel.
     pub width: usize,
     /// What is added to every `a` of the runs.
@@ -175,13 +175,13 @@ impl<R: Real> Tile<R> {
                 let (mut a, mut b) = (run.a.add(self.a_offset), run.b);
                 // Two at a time, which saves a part of the counting.
                 for _ in 0..run.n / 2 {
-                    add::<R, L, F, M, V, P, FETCH>(&mut sums, a, b, run.b_panel);
+                    add::<R, L, F, M, V, P, FETCH>(&mut sums, a, b, self.b_panel);
                     let (a2, b2) = (a.wrapping_add(F::next(L::COLUMNS)), b.wrapping_add(L::COLUMNS));
-                    add::<R, L, F, M, V, P, FETCH>(&mut sums, a2, b2, run.b_panel);
+                    add::<R, L, F, M, V, P, FETCH>(&mut sums, a2, b2, self.b_panel);
                     (a, b) = (a.wrapping_add(2 * F::next(L::COLUMNS)), b.wrapping_add(2 * L::COLUMNS));
                 }
                 if run.n % 2 == 1 {
-                    add::<R, L, F, M, V, P, FETCH>(&mut sums, a, b, run.b_panel);
+                    add::<R, L, F, M, V, P, FETCH>(&mut sums, a, b, self.b_panel);
                 }
             }
             for (r, row) in sums.iter().enumerate() {
@@ -200,14 +200,12 @@ impl<R: Real> Tile<R> {
 /// # Safety
 /// As for [`Tile::run`], at `a` and `b`.
 #[inline(always)]
-unsafe fn add<R, L: Lanes<R>, F: Factors, const M: usize, const V: usize, const P: usize, const FETCH: bool>(
+unsafe fn add<R: Real, L: Lanes<R>, F: Factors, const M: usize, const V: usize, const P: usize, const FETCH: bool>(
     sums: &mut [[[L::V; V]; P]; M],
     a: *const R,
     b: *const R,
     b_panel: usize,
-) where
-    R: Real,
-{
+) {
     // SAFETY: the caller's promise; fetching takes any pointer.
     unsafe {
         let mut row = [[L::splat(R::ZERO); V]; P];

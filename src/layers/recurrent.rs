@@ -119,7 +119,7 @@ impl<R: CellReal> Tape<R> {
             let blocks = gates.chunks_exact_mut(gates_of.block_len()).zip(states).zip(ds);
             for (block, ((gates, (prev, next)), (d, dy))) in blocks.enumerate() {
                 if let Some(behind) = behind {
-                    w_hh_t.multiply(block..block + 1, &mut d[..units], 0, behind.step(0), false);
+                    w_hh_t.multiply(block..block + 1, &mut d[..units], 0, behind, false);
                     clear_rows(d, state_of.lanes, cut);
                 }
                 vector::add(&mut d[..units], dy);
