@@ -9,7 +9,7 @@ mod ceiling;
 
 use std::hint::black_box;
 
-use charlstm::kernels::{Axis, Blocked, Mat, MatMut, Packed, gemm, outer};
+use charlstm::kernels::{Axis, Blocked, Mat, MatMut, Packed, Start, gemm, outer};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
 const GATES: usize = 4;
@@ -59,7 +59,13 @@ fn product(criterion: &mut Criterion, group: &str, steps: usize, rows: usize, in
         name: format!("{m}x{k}x{n}"),
         operations: 2 * m * k * n,
         ours: Box::new(|| {
-            packed.multiply(0..packed.panels(), black_box(y.steps_mut(0..steps)), stride, x.all(0..steps), false);
+            packed.multiply(
+                0..packed.panels(),
+                black_box(y.steps_mut(0..steps)),
+                stride,
+                x.all(0..steps),
+                Start::Output,
+            );
         }),
         faer: Box::new(|| {
             gemm(MatMut::new(black_box(&mut c), m, n), true, Mat::new(&a, m, k), Mat::new(&weights, k, n));

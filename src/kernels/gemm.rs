@@ -7,6 +7,7 @@ use super::blocked::{Axis, Blocked};
 use super::isa;
 use super::packed::Packed;
 use super::real::Real;
+use super::start::Start;
 use super::view::{Mat, MatMut};
 
 /// `dst = a * b`, or `dst += a * b`: `a` is `m x k`, `b` is `k x n`, `dst` is `m x n`.
@@ -33,7 +34,8 @@ fn by_panels<R: Real>(mut dst: MatMut<'_, R>, accumulate: bool, a: Mat<'_, R>, b
     }
     let mut packed = Packed::new(Axis::plain(k), Axis::plain(n));
     packed.pack(b);
-    packed.multiply(0..packed.panels(), y.step_mut(0), 0, x.all(0..1), !accumulate);
+    let start = if accumulate { Start::Output } else { Start::Zero };
+    packed.multiply(0..packed.panels(), y.step_mut(0), 0, x.all(0..1), start);
     (0..m).for_each(|i| y.read(0, i, dst.row(i)));
 }
 

@@ -81,7 +81,7 @@ impl Int8 {
         int8
     }
 
-    /// As [`Packed::multiply`](super::Packed::multiply), which has checked the dimensions.
+    /// `y += x w`, as [`Packed::multiply`](super::Packed::multiply), which has checked the dimensions.
     pub fn multiply<R: Real>(
         &self,
         panels: Range<usize>,
@@ -89,7 +89,6 @@ impl Int8 {
         y: &mut [R],
         step_stride: usize,
         x: Rows<'_, R>,
-        fresh: bool,
     ) {
         let y_panel = x.rows * self.lanes;
         ROW.with_borrow_mut(|row| {
@@ -102,8 +101,7 @@ impl Int8 {
                     let of_columns = self.scales[columns.clone()].iter().zip(&self.raised[columns]).zip(&sums);
                     let y = &mut y[t * step_stride + i * y_panel + stream * self.lanes..][..self.lanes];
                     for (y, ((of_column, raised), sum)) in y.iter_mut().zip(of_columns) {
-                        let product = R::from_f64(f64::from(scale * of_column * (sum - raised) as f32));
-                        *y = if fresh { product } else { *y + product };
+                        *y += R::from_f64(f64::from(scale * of_column * (sum - raised) as f32));
                     }
                 }
             }
@@ -226,9 +224,9 @@ unsafe fn vnni(sums: &mut [i32; WIDEST], row: &[u8], panel: &[i8]) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Packed;
     use super::super::blocked::{Axis, Blocked};
     use super::super::view::Mat;
+    use super::super::{Packed, Start};
     use super::*;
 
     fn numbers(n: usize, phase: f64) -> Vec<f32> {
@@ -243,7 +241,7 @@ mod tests {
         let (mut rows, mut y) = (Blocked::new(Axis::plain(k), 2, 3), Blocked::new(Axis::plain(n), 2, 3));
         x.chunks_exact(k).enumerate().for_each(|(i, row)| rows.write(i / 3, i % 3, row));
         let stride = y.shape().step_len();
-        packed.multiply(0..packed.panels(), y.steps_mut(0..2), stride, rows.all(0..2), true);
+        packed.multiply(0..packed.panels(), y.steps_mut(0..2), stride, rows.all(0..2), Start::Zero);
         let mut got = vec![0.0; 6 * n];
         got.chunks_exact_mut(n).enumerate().for_each(|(i, row)| y.read(i / 3, i % 3, row));
         got

@@ -5,6 +5,7 @@
 //! - [`gemm`]: matrix products on row-major [views](Mat), by faer
 //! - [`Blocked`]: activations in panels, the layout of the products below
 //! - [`Packed`]: weights laid out once for many products with activations
+//! - [`Start`]: what the sums of those products begin with
 //! - [`outer`]: weight gradients, `x^T dy` over all rows of a window
 //! - [`activation`]: branch-free `exp`, `sigmoid` and `tanh` with a stated error
 //! - [`softmax`]: softmax and cross-entropy of a row of logits
@@ -24,6 +25,7 @@ mod packed;
 mod real;
 pub mod reference;
 pub mod softmax;
+mod start;
 mod tile;
 pub mod vector;
 mod view;
@@ -36,4 +38,5 @@ pub use orthogonal::orthogonal;
 pub use outer::outer;
 pub use packed::Packed;
 pub use real::Real;
+pub use start::Start;
 pub use view::{Mat, MatMut};

@@ -9,7 +9,7 @@ use super::blocked::{Axis, Rows};
 use super::isa::isa;
 use super::lanes::{Lanes, Work};
 use super::real::Real;
-use super::tile::{ByColumn, Run, Tile, most_rows};
+use super::tile::{ByColumn, From, Run, Tile, most_rows};
 use super::view::MatMut;
 
 /// Rows of activations that are multiplied at once: a panel of `x` and one of `dy` lie in the first level of cache.
@@ -140,7 +140,7 @@ impl<R: Real> Work<R> for Part<'_, '_, R> {
                         b_panel: 0,
                         width: place.len(),
                         a_offset: lane + r0,
-                        fresh: false,
+                        from: From::Output,
                     };
                     // SAFETY: `rows` holds `n` rows of `stride` elements, of which `place` lies within one; each run holds `piece.n`
                     // rows of both panels, and a row of a panel the lanes `lane + r0..lane + r1`.

@@ -12,7 +12,8 @@ use super::int8::{Int8, Precision};
 use super::isa::{Isa, isa};
 use super::lanes::{Lanes, Work};
 use super::real::Real;
-use super::tile::{ByRow, Run, Tile, most_rows};
+use super::start::Start;
+use super::tile::{ByRow, From, Run, Tile, most_rows};
 use super::view::Mat;
 
 /// Rows of the panels that are multiplied with all rows of activations before going on, so that they are read from the first
@@ -92,11 +93,11 @@ impl<R: Real> Packed<R> {
         if self.int8.is_some() { Precision::Int8 } else { Precision::F32 }
     }
 
-    /// `y += x w`, or `y = x w` where `fresh`, for the columns of some panels.
+    /// `y = start + x w` for the columns of some panels.
     ///
     /// `y` holds those panels of the steps of `x`: a panel's rows at a step follow each other, the panels follow each other,
     /// and the steps begin `step_stride` elements apart.
-    pub fn multiply(&self, panels: Range<usize>, y: &mut [R], step_stride: usize, x: Rows<'_, R>, fresh: bool) {
+    pub fn multiply(&self, panels: Range<usize>, y: &mut [R], step_stride: usize, x: Rows<'_, R>, start: Start<'_, R>) {
         let panel_len = self.panel_len();
         assert!(panels.end <= self.panels(), "panels {panels:?} of {}", self.panels());
         assert!(x.lanes == self.lanes && x.panels == self.input.panels(self.lanes), "the input of a packed product");
@@ -104,15 +105,15 @@ impl<R: Real> Packed<R> {
         let of_step = panels.len() * x.rows * self.lanes;
         let end = x.steps.saturating_sub(1) * step_stride + of_step;
         assert!(of_step == 0 || x.steps == 0 || end <= y.len(), "the output of a packed product");
-        if x.panels == 0 && fresh {
-            // A sum of nothing.
-            (0..x.steps).for_each(|t| y[t * step_stride..][..of_step].fill(R::ZERO));
+        start.check(x.steps * x.rows, self.panels(), self.lanes);
+        if x.panels == 0 || self.int8.is_some() {
+            start.write(panels.clone(), y, step_stride, (x.steps, x.rows, self.lanes));
         }
         if let Some(int8) = &self.int8 {
-            return int8.multiply(panels, panel_len, y, step_stride, x, fresh);
+            return int8.multiply(panels, panel_len, y, step_stride, x);
         }
         let weights = &self.values[panels.start * panel_len..panels.end * panel_len];
-        R::packed(self.isa, Product { y, step_stride, x, weights, panel_len, fresh });
+        R::packed(self.isa, Product { y, step_stride, x, weights, first: panels.start, panel_len, start });
     }
 }
 
@@ -145,15 +146,17 @@ pub struct Product<'a, R> {
     step_stride: usize,
     x: Rows<'a, R>,
     weights: &'a [R],
+    /// The first panel.
+    first: usize,
     panel_len: usize,
-    fresh: bool,
+    start: Start<'a, R>,
 }
 
 impl<R: Real> Work<R> for Product<'_, R> {
     /// Every panel, every tile of rows.
     #[inline(always)]
     unsafe fn run<L: Lanes<R>, const V: usize>(self) {
-        let Product { y, step_stride, x, weights, panel_len, fresh } = self;
+        let Product { y, step_stride, x, weights, mut first, panel_len, start } = self;
         assert!(x.lanes == L::COLUMNS, "panels of another instruction set");
         assert!(panel_len == x.panels * L::COLUMNS * L::COLUMNS, "panels of another input");
         if x.rows * x.steps * weights.len() == 0 {
@@ -164,8 +167,9 @@ impl<R: Real> Work<R> for Product<'_, R> {
         while !weights.is_empty() {
             let panels = if few && weights.len() >= SIDE_BY_SIDE * panel_len { SIDE_BY_SIDE } else { 1 };
             let (these, others) = weights.split_at(panels * panel_len);
-            let product = Panels { y: y.as_mut_ptr(), step_stride, x, weights: these, panel_len, fresh };
-            // SAFETY: `Packed::multiply` checked that `x` and `y` hold all rows of all steps, of these panels too.
+            let product = Panels { y: y.as_mut_ptr(), step_stride, x, weights: these, first, panel_len, start };
+            // SAFETY: `Packed::multiply` checked that `x` and `y` hold all rows of all steps, of these panels too, and `start` what
+            // each begins with.
             unsafe {
                 match panels {
                     1 => product.run::<L, V, 1>(),
@@ -173,6 +177,7 @@ impl<R: Real> Work<R> for Product<'_, R> {
                 }
             }
             weights = others;
+            first += panels;
             y = &mut y[panels * x.rows * L::COLUMNS..];
         }
     }
@@ -184,15 +189,16 @@ struct Panels<'a, R> {
     step_stride: usize,
     x: Rows<'a, R>,
     weights: &'a [R],
+    first: usize,
     panel_len: usize,
-    fresh: bool,
+    start: Start<'a, R>,
 }
 
 impl<R: Real> Panels<'_, R> {
     /// Every tile of rows of all steps.
     ///
     /// # Safety
-    /// `x` and `y` must hold all rows of all steps, `weights` `P` panels; `L` as in [`Lanes`].
+    /// `x`, `y` and `start` must hold all rows of all steps, `weights` `P` panels; `L` as in [`Lanes`].
     #[inline(always)]
     unsafe fn run<L: Lanes<R>, const V: usize, const P: usize>(&self) {
         let x = &self.x;
@@ -213,7 +219,7 @@ impl<R: Real> Panels<'_, R> {
                         b_panel: self.panel_len,
                         width: L::COLUMNS,
                         a_offset,
-                        fresh: self.fresh && first == 0,
+                        from: if first == 0 { self.start.of_tile(self.first, t * x.rows + r0) } else { From::Output },
                     };
                     // SAFETY: the caller's promise, for rows `r0..r1`; `panel_len` is `x.panels * COLUMNS` rows.
                     unsafe {
@@ -287,7 +293,8 @@ mod tests {
         let zeros = vec![0.0; steps * rows * output.elements()];
         let mut y = blocked(isa, output, steps, rows, before.unwrap_or(&zeros));
         let stride = y.shape().step_len();
-        packed.multiply(0..packed.panels(), y.steps_mut(0..steps), stride, x.all(0..steps), before.is_none());
+        let start = if before.is_some() { Start::Output } else { Start::Zero };
+        packed.multiply(0..packed.panels(), y.steps_mut(0..steps), stride, x.all(0..steps), start);
         plain(&y, steps, rows)
     }
 
@@ -334,10 +341,10 @@ mod tests {
         let mut packed = Packed::new(input, output);
         packed.pack(Mat::new(&w, 40, 150));
         let (mut whole, mut pieces) = (Blocked::<f32>::new(output, 1, 7), Blocked::<f32>::new(output, 1, 7));
-        packed.multiply(0..packed.panels(), whole.step_mut(0), 0, x.all(0..1), true);
+        packed.multiply(0..packed.panels(), whole.step_mut(0), 0, x.all(0..1), Start::Zero);
         let len = pieces.shape().panel_len();
         for (panel, y) in pieces.step_mut(0).chunks_exact_mut(len).enumerate() {
-            packed.multiply(panel..panel + 1, y, 0, x.all(0..1), true);
+            packed.multiply(panel..panel + 1, y, 0, x.all(0..1), Start::Zero);
         }
         assert_eq!(whole.step(0), pieces.step(0));
     }
@@ -347,6 +354,6 @@ mod tests {
     fn an_output_that_is_too_short_is_refused() {
         let packed = Packed::<f32>::new(Axis::plain(8), Axis::plain(8));
         let x = Blocked::new(Axis::plain(8), 1, 2);
-        packed.multiply(0..packed.panels(), &mut [0.0; 3], 0, x.all(0..1), true);
+        packed.multiply(0..packed.panels(), &mut [0.0; 3], 0, x.all(0..1), Start::Zero);
     }
 }

@@ -15,7 +15,12 @@ impl<R: Real> Kernel for Exponentials<'_, R> {
     #[inline(always)]
     fn run<M: Mode>(self) -> (R, R) {
         let row = self.0;
-        let top = row.iter().copied().fold(row[0], |a, b| if b > a { b } else { a });
+        let larger = |a: R, b: R| if b > a { b } else { a };
+        let mut tops = [row[0]; LANES];
+        for chunk in row.chunks(LANES) {
+            tops.iter_mut().zip(chunk).for_each(|(top, x)| *top = larger(*top, *x));
+        }
+        let top = tops.into_iter().fold(row[0], larger);
         let mut sums = [R::ZERO; LANES];
         for chunk in row.chunks_mut(LANES) {
             for (x, sum) in chunk.iter_mut().zip(&mut sums) {

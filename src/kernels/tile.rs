@@ -65,6 +65,31 @@ pub(super) const fn most_rows<R, L: Lanes<R>>(panels: usize) -> usize {
     if panels > 1 { read } else { held }
 }
 
+/// Where sums begin.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum From<R> {
+    /// At 0.
+    Zero,
+    /// With what stands where they go.
+    Output,
+    /// Every row with the same one.
+    Row {
+        /// Its first element.
+        at: *const R,
+        /// Distance between its elements of a panel and those of the next.
+        panel: usize,
+    },
+    /// Each with a row of a table.
+    Table {
+        /// The table's first element.
+        at: *const R,
+        /// The row of the table for each row of the tile.
+        slots: *const u32,
+        /// Distance between its elements of a panel and those of the next.
+        panel: usize,
+    },
+}
+
 /// Where sums go.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Tile<R> {
@@ -80,8 +105,8 @@ pub(super) struct Tile<R> {
     pub width: usize,
     /// What is added to every `a` of the runs.
     pub a_offset: usize,
-    /// Whether sums begin at 0, not at what stands in `c`.
-    pub fresh: bool,
+    /// Where sums begin.
+    pub from: From<R>,
 }
 
 /// The tile with the number of rows as a constant.
@@ -99,7 +124,7 @@ impl<R: Real> Tile<R> {
     /// since an array cannot take its length from a trait. `FETCH` asks for the panel ahead.
     ///
     /// # Safety
-    /// `c` must hold `rows` rows of `width` columns of every panel; every run `n` rows of every panel at `b`, and at
+    /// `c`, and what `from` points to, must hold `rows` rows of `width` columns of every panel; every run `n` rows of every panel at `b`, and at
     /// `a + a_offset` the factors of `rows` rows and `n` products as `F` lays them out. More than one panel: of full width.
     /// `L` as in [`Lanes`].
     #[inline(always)]
@@ -144,6 +169,7 @@ impl<R: Real> Tile<R> {
             for (r, row) in edge.iter_mut().enumerate() {
                 std::ptr::copy_nonoverlapping(c.add(r * c_row), row.as_mut_ptr(), width);
             }
+            debug_assert!(matches!(self.from, From::Output), "an edge begins with what stands there");
             let inner = Tile { c: edge.as_mut_ptr().cast::<R>(), c_row: WIDEST, ..self };
             inner.full::<L, F, M, V, 1, false>(runs);
             for (r, row) in edge.iter().enumerate() {
@@ -162,12 +188,21 @@ impl<R: Real> Tile<R> {
         // SAFETY: every pointer below stays within what the caller promised; fetching takes any pointer.
         unsafe {
             let mut sums = [[[L::splat(R::ZERO); V]; P]; M];
-            if !self.fresh {
-                for (r, row) in sums.iter_mut().enumerate() {
-                    for (p, panel) in row.iter_mut().enumerate() {
-                        for (v, sum) in panel.iter_mut().enumerate() {
-                            *sum = L::load(self.c.add(r * self.c_row + p * self.c_panel + v * L::WIDTH));
-                        }
+            match self.from {
+                From::Zero => {}
+                From::Output => {
+                    for (r, row) in sums.iter_mut().enumerate() {
+                        load::<R, L, V, P>(row, self.c.add(r * self.c_row), self.c_panel);
+                    }
+                }
+                From::Row { at, panel } => {
+                    for row in &mut sums {
+                        load::<R, L, V, P>(row, at, panel);
+                    }
+                }
+                From::Table { at, slots, panel } => {
+                    for (r, row) in sums.iter_mut().enumerate() {
+                        load::<R, L, V, P>(row, at.add(*slots.add(r) as usize * L::COLUMNS), panel);
                     }
                 }
             }
@@ -191,6 +226,24 @@ impl<R: Real> Tile<R> {
                     }
                 }
             }
+        }
+    }
+}
+
+/// A row of the panels, `panel` elements apart.
+///
+/// # Safety
+/// `from` must hold it; `L` as in [`Lanes`].
+#[inline(always)]
+unsafe fn load<R: Real, L: Lanes<R>, const V: usize, const P: usize>(
+    row: &mut [[L::V; V]; P],
+    from: *const R,
+    panel: usize,
+) {
+    for (p, vectors) in row.iter_mut().enumerate() {
+        for (v, vector) in vectors.iter_mut().enumerate() {
+            // SAFETY: the caller's promise.
+            *vector = unsafe { L::load(from.add(p * panel + v * L::WIDTH)) };
         }
     }
 }

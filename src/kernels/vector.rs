@@ -29,12 +29,80 @@ pub fn sum_of_squares<R: Real>(x: &[R]) -> f64 {
     vectorize(SumOfSquares(x))
 }
 
+struct Add<'a, R>(&'a mut [R], &'a [R]);
+
+impl<R: Real> Kernel for Add<'_, R> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<M: Mode>(self) {
+        for (y, x) in self.0.iter_mut().zip(self.1) {
+            *y += *x;
+        }
+    }
+}
+
 /// `y += x`, element by element.
 pub fn add<R: Real>(y: &mut [R], x: &[R]) {
     assert_eq!(y.len(), x.len(), "lengths of a sum");
-    for (y, x) in y.iter_mut().zip(x) {
-        *y += *x;
+    vectorize(Add(y, x));
+}
+
+struct AddRows<'a, R> {
+    y: &'a mut [R],
+    rows: &'a [R],
+    width: usize,
+}
+
+impl<R: Real> Kernel for AddRows<'_, R> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<M: Mode>(self) {
+        for (i, y) in self.y.chunks_mut(LANES).enumerate() {
+            let mut sums = [R::ZERO; LANES];
+            sums[..y.len()].copy_from_slice(y);
+            for row in self.rows.chunks_exact(self.width) {
+                let row = &row[i * LANES..];
+                if let Some(row) = row.first_chunk::<LANES>() {
+                    sums.iter_mut().zip(row).for_each(|(sum, x)| *sum += *x);
+                } else {
+                    sums.iter_mut().zip(row).for_each(|(sum, x)| *sum += *x);
+                }
+            }
+            y.copy_from_slice(&sums[..y.len()]);
+        }
     }
+}
+
+/// `y += ` the sum of some rows of `width` elements, of which `y` has the first ones.
+pub fn add_rows<R: Real>(y: &mut [R], rows: &[R], width: usize) {
+    assert!(y.len() <= width && rows.len().is_multiple_of(width.max(1)), "rows of a sum");
+    vectorize(AddRows { y, rows, width });
+}
+
+struct Scatter<'a, R> {
+    table: &'a mut [R],
+    rows: &'a [R],
+    width: usize,
+    slots: &'a [u32],
+}
+
+impl<R: Real> Kernel for Scatter<'_, R> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<M: Mode>(self) {
+        for (row, slot) in self.rows.chunks_exact(self.width).zip(self.slots) {
+            let sum = &mut self.table[*slot as usize * self.width..][..self.width];
+            sum.iter_mut().zip(row).for_each(|(sum, x)| *sum += *x);
+        }
+    }
+}
+
+/// Adds rows of `width` elements to rows of a table: `table[slots[i]] += rows[i]`.
+pub fn scatter<R: Real>(table: &mut [R], rows: &[R], width: usize, slots: &[u32]) {
+    vectorize(Scatter { table, rows, width, slots });
 }
 
 /// Whether every element lies in `-limit..=limit`; NaN does not.

@@ -1,7 +1,7 @@
 //! The first layer's input product. A window has far fewer distinct characters than positions, so `embed w_ih + b` is computed
 //! once for each distinct character and gathered; backward, the gate gradients are summed into those rows first.
 
-use crate::kernels::{Blocked, Mat, MatMut, Real, Shape, gemm, vector};
+use crate::kernels::{Mat, MatMut, Real, gemm, vector};
 
 /// What marks a character that the window does not have.
 const ABSENT: u32 = u32::MAX;
@@ -38,8 +38,8 @@ impl Distinct {
     }
 
     /// The row of the table that belongs to a character of the window.
-    pub fn slot(&self, id: u32) -> usize {
-        self.slots[id as usize] as usize
+    pub fn slot(&self, id: u32) -> u32 {
+        self.slots[id as usize]
     }
 }
 
@@ -72,22 +72,5 @@ pub fn table<R: Real>(
                 vector::add(row, b);
             }
         }
-    }
-}
-
-/// Copies the row of each character into the rows of a step. `slots` are the rows of the table that belong to them.
-pub fn gather<R: Real>(step: &mut [R], shape: Shape, table: &Blocked<R>, slots: impl Iterator<Item = usize> + Clone) {
-    let of_table = table.step(0).chunks_exact(table.shape().panel_len());
-    for (rows, of_table) in step.chunks_exact_mut(shape.panel_len()).zip(of_table) {
-        for (row, slot) in rows.chunks_exact_mut(shape.lanes).zip(slots.clone()) {
-            row.copy_from_slice(&of_table[slot * shape.lanes..][..shape.lanes]);
-        }
-    }
-}
-
-/// Adds a panel of the gate gradients of a step to the rows of the table that belong to its characters.
-pub fn scatter<R: Real>(table: &mut [R], d_gates: &[R], lanes: usize, slots: impl Iterator<Item = usize>) {
-    for (row, slot) in d_gates.chunks_exact(lanes).zip(slots) {
-        vector::add(&mut table[slot * lanes..][..lanes], row);
     }
 }

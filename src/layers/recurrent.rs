@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::cells::{CellReal, Entry};
-use crate::kernels::{Axis, Blocked, Packed, Precision, Rows, Shape, vector};
+use crate::kernels::{Axis, Blocked, Packed, Precision, Rows, Shape, Start, vector};
 
 /// Gates of a step up to this many stay in the first level of cache.
 const SMALL: usize = 2048;
@@ -60,11 +60,18 @@ impl<R: CellReal> Tape<R> {
         self.states.first_part(steps)
     }
 
-    /// Runs the cell over some steps. `gates` holds the input's part of the pre-activations; `w_hh` is `H x gates * H`.
+    /// Runs the cell over some steps; `w_hh` is `H x gates * H`. The input's part of the pre-activations is what `input` says for
+    /// a step: what `gates` holds already, or rows of a table.
     ///
     /// The units of a block are done at once, products and cell, so that their gates stay in the first level of cache; or all
     /// units, where all gates do, or where weights in eight bits would have `h` converted again for each block.
-    pub fn forward(&mut self, w_hh: &Packed<R>, steps: Range<usize>, resets: Resets<'_>) {
+    pub fn forward<'a>(
+        &mut self,
+        w_hh: &Packed<R>,
+        input: impl Fn(usize) -> Start<'a, R>,
+        steps: Range<usize>,
+        resets: Resets<'_>,
+    ) {
         let (cell, gates_of, state_of) = (R::cell(self.cell), self.gates.shape(), self.states.shape());
         let (units, parts) = (gates_of.panel_len(), gates_of.axis.parts);
         let at_once = gates_of.step_len() <= SMALL || w_hh.precision() == Precision::Int8;
@@ -73,15 +80,15 @@ impl<R: CellReal> Tape<R> {
             if let Some(reset) = reset_rows(resets, t, self.streams) {
                 prev = zero_rows(self.reset_state.step_mut(0), prev, state_of, reset);
             }
-            let gates = self.gates.step_mut(t);
+            let (gates, input) = (self.gates.step_mut(t), input(t));
             if at_once {
-                w_hh.multiply(0..w_hh.panels(), gates, 0, state_of.first_part(prev), false);
+                w_hh.multiply(0..w_hh.panels(), gates, 0, state_of.first_part(prev), input);
             }
             let gates = gates.chunks_exact_mut(gates_of.block_len());
             let states = prev.chunks_exact(state_of.block_len()).zip(next.chunks_exact_mut(state_of.block_len()));
             for (block, (gates, (prev_block, next))) in gates.zip(states).enumerate() {
                 if !at_once {
-                    w_hh.multiply(block * parts..(block + 1) * parts, gates, 0, state_of.first_part(prev), false);
+                    w_hh.multiply(block * parts..(block + 1) * parts, gates, 0, state_of.first_part(prev), input);
                 }
                 cell.forward(units, gates, prev_block, next);
             }
@@ -119,7 +126,7 @@ impl<R: CellReal> Tape<R> {
             let blocks = gates.chunks_exact_mut(gates_of.block_len()).zip(states).zip(ds);
             for (block, ((gates, (prev, next)), (d, dy))) in blocks.enumerate() {
                 if let Some(behind) = behind {
-                    w_hh_t.multiply(block..block + 1, &mut d[..units], 0, behind, false);
+                    w_hh_t.multiply(block..block + 1, &mut d[..units], 0, behind, Start::Output);
                     clear_rows(d, state_of.lanes, cut);
                 }
                 vector::add(&mut d[..units], dy);
@@ -134,7 +141,7 @@ impl<R: CellReal> Tape<R> {
         let shape = d.shape();
         let cut = reset_rows(resets, 0, self.streams);
         for (block, d) in d.step_mut(0).chunks_exact_mut(shape.block_len()).enumerate() {
-            w_hh_t.multiply(block..block + 1, &mut d[..shape.panel_len()], 0, self.gates.all(0..1), false);
+            w_hh_t.multiply(block..block + 1, &mut d[..shape.panel_len()], 0, self.gates.all(0..1), Start::Output);
             clear_rows(d, shape.lanes, cut);
         }
         let mut rows = vec![R::ZERO; self.streams * shape.axis.elements()];

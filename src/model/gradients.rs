@@ -6,10 +6,9 @@
 use super::char_lm::CharLm;
 use super::prepared::Table;
 use super::shard::Shard;
-use super::window::Window;
 use crate::cells::CellReal;
 use crate::kernels::{Axis, Blocked, Mat, MatMut, gemm, outer, vector};
-use crate::layers::{embedding, linear};
+use crate::layers::linear;
 use crate::params::SpanId;
 
 /// Rows of a matrix that a tile has at least: fewer would read the gate gradients too often.
@@ -199,10 +198,9 @@ impl<R: CellReal> TableGradient<R> {
 }
 
 /// Fills a panel of the table's gradient: the gate gradients of the first layer, summed over all positions of each character.
-pub fn fill_panel<R: CellReal>(panel: usize, values: &mut [R], table: &Table<R>, shards: &[Shard<R>], window: &Window) {
+pub fn fill_panel<R: CellReal>(panel: usize, values: &mut [R], shards: &[Shard<R>]) {
     values.fill(R::ZERO);
-    for (inputs, d_gates) in each_step(shards, |shard, t| (shard.inputs(window, t), shard.d_gates(0, t))) {
-        let slots = inputs.iter().map(|id| table.distinct.slot(*id));
-        embedding::scatter(values, d_gates.panel(0, panel), d_gates.lanes(), slots);
+    for (slots, d_gates) in each_step(shards, |shard, t| (shard.slots(t), shard.d_gates(0, t))) {
+        vector::scatter(values, d_gates.panel(0, panel), d_gates.lanes(), slots);
     }
 }

@@ -7,13 +7,13 @@
 use std::ops::Range;
 
 use super::char_lm::CharLm;
-use super::prepared::Prepared;
+use super::prepared::{Prepared, Table};
 use super::window::Window;
 use crate::cells::CellReal;
-use crate::kernels::{Axis, Blocked, Rows, softmax};
+use crate::kernels::{Axis, Blocked, Rows, Start, softmax};
 use crate::layers::dropout::{Dropout, Dropped};
+use crate::layers::linear;
 use crate::layers::recurrent::{Resets, Tape};
-use crate::layers::{embedding, linear};
 
 /// What a shard is for: buffers of the backward pass are left out where there is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +72,8 @@ pub struct Shard<R> {
     previous: Vec<Blocked<R>>,
     /// `(T, b)`: where streams are reset. Empty in a window without resets.
     resets: Vec<bool>,
+    /// `(T, b)`: the row of the first layer's table for each character.
+    slots: Vec<u32>,
     /// `(T, b)`: how much each prediction counts.
     weights: Vec<f32>,
     /// `(T, b, V)`: logits, then their gradients. Steps at which nothing counts are left out.
@@ -101,6 +103,7 @@ impl<R: CellReal> Shard<R> {
             dropped: Vec::new(),
             previous: Vec::new(),
             resets: Vec::new(),
+            slots: Vec::with_capacity(steps * streams),
             weights: Vec::with_capacity(steps * streams),
             logits: Blocked::new(Axis::plain(config.vocab), steps, streams),
             row: vec![R::ZERO; config.vocab],
@@ -116,16 +119,23 @@ impl<R: CellReal> Shard<R> {
 
     /// Runs the layers over a window, carries the state on, and computes the logits of every position that counts.
     pub fn forward(&mut self, model: &CharLm<R>, prepared: &Prepared<R>, window: &Window, dropout: Option<Dropout>) {
-        self.begin(window, model.config().hidden, dropout);
+        self.begin(window, &prepared.table, model.config().hidden, dropout);
         let (len, width) = (model.layer_state_len(), model.state_len());
         for layer in 0..self.tapes.len() {
             for (stream, state) in self.state.chunks_exact(width).enumerate() {
                 self.tapes[layer].write_initial_state(stream, &state[layer * len..][..len]);
             }
             for steps in self.turns() {
-                self.input_product(prepared, window, layer, steps.clone());
+                if layer > 0 {
+                    self.input_product(prepared, layer, steps.clone());
+                }
+                let (table, slots, streams) = (&prepared.table.panels, &self.slots, self.streams);
+                let input = |t: usize| match layer {
+                    0 => Start::Table { rows: table, slots: &slots[t * streams..][..streams] },
+                    _ => Start::Output,
+                };
                 let tape = &mut self.tapes[layer];
-                tape.forward(prepared.w_hh(layer), steps.clone(), some_resets(&self.resets));
+                tape.forward(prepared.w_hh(layer), input, steps.clone(), some_resets(&self.resets));
                 if let Some(dropout) = self.dropout {
                     self.dropped[layer].forward(dropout, steps.clone(), tape.outputs(steps));
                 }
@@ -223,17 +233,20 @@ impl<R: CellReal> Shard<R> {
         self.steps
     }
 
-    /// The characters of a window that are read at a step.
-    pub(super) fn inputs<'a>(&self, window: &'a Window, t: usize) -> &'a [u32] {
-        &window.inputs[t * window.streams..][self.streams()]
+    /// The rows of the first layer's table that were read at a step.
+    pub(super) fn slots(&self, t: usize) -> &[u32] {
+        &self.slots[t * self.streams..][..self.streams]
     }
 
-    fn begin(&mut self, window: &Window, hidden: usize, dropout: Option<Dropout>) {
+    fn begin(&mut self, window: &Window, table: &Table<R>, hidden: usize, dropout: Option<Dropout>) {
         self.steps = window.steps;
         self.resets.clear();
+        self.slots.clear();
         self.weights.clear();
         let streams = self.streams();
         for t in 0..window.steps {
+            let inputs = &window.inputs[t * window.streams..][streams.clone()];
+            self.slots.extend(inputs.iter().map(|id| table.distinct.slot(*id)));
             self.weights.extend_from_slice(&window.weights[t * window.streams..][streams.clone()]);
         }
         if window.resets.contains(&true) {
@@ -264,21 +277,11 @@ impl<R: CellReal> Shard<R> {
         self.weights[steps.start * self.streams..steps.end * self.streams].iter().any(|weight| *weight != 0.0)
     }
 
-    /// The input's part of a layer's pre-activations, with its bias.
-    fn input_product(&mut self, prepared: &Prepared<R>, window: &Window, layer: usize, steps: Range<usize>) {
-        if layer == 0 {
-            let table = &prepared.table;
-            for t in steps {
-                let slots = self.inputs(window, t).iter().map(|id| table.distinct.slot(*id));
-                let gates = &mut self.tapes[0].gates;
-                let shape = gates.shape();
-                embedding::gather(gates.step_mut(t), shape, &table.panels, slots);
-            }
-        } else {
-            let (below, these) = self.tapes.split_at_mut(layer);
-            let x = outputs(below, &self.dropped, layer - 1, steps.clone());
-            linear::forward(&mut these[0].gates, steps, x, prepared.w_ih(layer), prepared.bias(layer));
-        }
+    /// The input's part of the pre-activations of a layer above the first, with its bias.
+    fn input_product(&mut self, prepared: &Prepared<R>, layer: usize, steps: Range<usize>) {
+        let (below, these) = self.tapes.split_at_mut(layer);
+        let x = outputs(below, &self.dropped, layer - 1, steps.clone());
+        linear::forward(&mut these[0].gates, steps, x, prepared.w_ih(layer), prepared.bias(layer));
     }
 
     /// The gradient of a layer's outputs at some steps, dropout left out.
@@ -289,11 +292,11 @@ impl<R: CellReal> Shard<R> {
         match self.tapes.get(layer + 1) {
             Some(above) => {
                 let w = prepared.w_ih_t(layer + 1);
-                w.multiply(0..w.panels(), dy, len, above.gates.all(steps), true);
+                w.multiply(0..w.panels(), dy, len, above.gates.all(steps), Start::Zero);
             }
             None if counts => {
                 let w = prepared.head_w_t();
-                w.multiply(0..w.panels(), dy, len, self.logits.all(steps), true);
+                w.multiply(0..w.panels(), dy, len, self.logits.all(steps), Start::Zero);
             }
             None => dy.fill(R::ZERO),
         }

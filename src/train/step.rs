@@ -69,17 +69,17 @@ impl<R: CellReal> Step<R> {
             shard.score(window, total);
             shard.backward(prepared);
         });
-        self.weight_gradients(model, window);
+        self.weight_gradients(model);
         self.shards.iter().flat_map(|shard| &shard.losses).sum::<f64>() / total
     }
 
-    fn weight_gradients(&mut self, model: &CharLm<R>, window: &Window) {
+    fn weight_gradients(&mut self, model: &CharLm<R>) {
         let (shards, table) = (&self.shards[..], &self.prepared.table);
         let (grads, tiles) = (&mut self.grads[..], &self.tiles[..]);
         let (panels, len) = self.table_gradient.panels();
         let panels = panels.par_chunks_exact_mut(len).enumerate();
         rayon::join(
-            || panels.for_each(|(panel, values)| gradients::fill_panel(panel, values, table, shards, window)),
+            || panels.for_each(|(panel, values)| gradients::fill_panel(panel, values, shards)),
             || {
                 each_tile(tiles, grads, &|tile, out| {
                     if !tile.needs_table() {
