@@ -1,4 +1,7 @@
-//! Weight gradients: `dw += x^T dy` over all rows of a window, from activations in [panels](super::blocked) and without a copy.
+//! Weight gradients: `dw += x^T dy` over all rows of a window, from activations in [panels](super::blocked).
+//!
+//! The rows come in pieces, the streams of a shard at a step. Some of them are copied side by side, a panel at a time, so that a
+//! tile runs over many rows without a break; panels are as wide as tiles, so the copy transposes nothing.
 //!
 //! Every element of `dw` is one chain of multiply-adds over the rows in the order in which they come: its bits depend neither
 //! on how the rows are divided into pieces nor on which part of `dw` is computed at once.
@@ -9,15 +12,17 @@ use super::blocked::{Axis, Rows};
 use super::isa::isa;
 use super::lanes::{Lanes, Work};
 use super::real::Real;
-use super::tile::{ByColumn, From, Run, Tile, most_rows};
+use super::tile::{ByColumn, From, Run, Tile, WIDEST, most_rows};
 use super::view::MatMut;
 
 /// Rows of activations that are multiplied at once: a panel of `x` and one of `dy` lie in the first level of cache.
 const DEPTH: usize = 128;
 /// Pieces that they may come in.
 const MOST_PIECES: usize = 64;
-/// Panels of `dy` that are multiplied at once: with `dw` they lie in the second level of cache.
-const PANELS: usize = 16;
+/// Panels of `x` that are multiplied at once: so often is a panel of `dy` used that was copied.
+const X_PANELS: usize = 4;
+/// Panels of `dy` that are multiplied at once: what they and those of `x` make of `dw` lies in the second level of cache.
+const DY_PANELS: usize = 16;
 
 /// Some rows that follow each other.
 #[derive(Clone, Copy)]
@@ -26,6 +31,18 @@ struct Piece<'a, R> {
     dy: Rows<'a, R>,
     first: usize,
     n: usize,
+}
+
+impl<'a, R> Piece<'a, R> {
+    fn of_x(&self, panel: usize) -> &'a [R] {
+        self.cut(self.x.panel(0, panel))
+    }
+    fn of_dy(&self, panel: usize) -> &'a [R] {
+        self.cut(self.dy.panel(0, panel))
+    }
+    fn cut(&self, panel: &'a [R]) -> &'a [R] {
+        &panel[self.first * self.x.lanes..][..self.n * self.x.lanes]
+    }
 }
 
 /// Up to [`DEPTH`] rows in pieces.
@@ -40,8 +57,9 @@ impl<'a, R: Real> Chunk<'a, R> {
         Chunk { pieces: [None; MOST_PIECES], len: 0, rows: 0 }
     }
 
-    fn has_room_for(&self, n: usize) -> bool {
-        self.len < MOST_PIECES && self.rows + n <= DEPTH
+    /// Rows that still find room.
+    fn room(&self) -> usize {
+        if self.len < MOST_PIECES { DEPTH - self.rows } else { 0 }
     }
 
     fn push(&mut self, piece: Piece<'a, R>) {
@@ -55,6 +73,22 @@ impl<'a, R: Real> Chunk<'a, R> {
     }
 }
 
+/// Copies of panels, [`DEPTH`] rows each.
+#[repr(C, align(64))]
+struct Copies<R> {
+    x: [R; X_PANELS * DEPTH * WIDEST],
+    dy: [R; DEPTH * WIDEST],
+}
+
+/// Puts pieces of a panel side by side.
+fn gather<'a, R: Real>(to: &mut [R], pieces: impl Iterator<Item = &'a [R]>) {
+    let mut end = 0;
+    for piece in pieces {
+        to[end..][..piece.len()].copy_from_slice(piece);
+        end += piece.len();
+    }
+}
+
 /// Part of a product whose dimensions were checked: some rows of `dw`, some panels of its columns, some rows of activations.
 pub struct Part<'a, 'b, R> {
     dw: &'b mut [R],
@@ -62,6 +96,7 @@ pub struct Part<'a, 'b, R> {
     columns: Axis,
     panels: Range<usize>,
     chunk: &'b Chunk<'a, R>,
+    copies: &'b mut Copies<R>,
 }
 
 /// `dw += x^T dy` for the rows `units` of `dw`, which has as many columns as `columns` has elements.
@@ -74,31 +109,38 @@ pub fn outer<'a, R: Real>(
     columns: Axis,
     steps: impl Iterator<Item = (Rows<'a, R>, Rows<'a, R>)> + Clone,
 ) {
-    let isa = isa();
-    assert_eq!(
-        (dw.rows(), dw.cols(), dw.stride()),
-        (units.len(), columns.elements(), columns.elements()),
-        "shape of dw"
-    );
-    let all = columns.panels(R::lanes(isa));
-    for first in (0..all).step_by(PANELS) {
-        let panels = first..all.min(first + PANELS);
-        let mut chunk = Chunk::new();
-        let mut flush = |chunk: &mut Chunk<'a, R>| {
-            R::outer(isa, Part { dw: dw.data, units: units.clone(), columns, panels: panels.clone(), chunk });
-            *chunk = Chunk::new();
-        };
-        for (x, dy) in steps.clone() {
-            check(R::lanes(isa), all, units.end, &x, &dy);
-            for first in (0..x.rows).step_by(DEPTH) {
-                let n = DEPTH.min(x.rows - first);
-                if !chunk.has_room_for(n) {
-                    flush(&mut chunk);
+    let (isa, width) = (isa(), columns.elements());
+    assert_eq!((dw.rows(), dw.cols(), dw.stride()), (units.len(), width, width), "shape of dw");
+    let lanes = R::lanes(isa);
+    let all = columns.panels(lanes);
+    let mut copies = Copies { x: [R::ZERO; X_PANELS * DEPTH * WIDEST], dy: [R::ZERO; DEPTH * WIDEST] };
+    let mut start = units.start;
+    while start < units.end {
+        let end = units.end.min((start / lanes + X_PANELS) * lanes);
+        let dw = &mut dw.data[(start - units.start) * width..(end - units.start) * width];
+        for first in (0..all).step_by(DY_PANELS) {
+            let panels = first..all.min(first + DY_PANELS);
+            let mut chunk = Chunk::new();
+            let mut flush = |chunk: &mut Chunk<'a, R>| {
+                let panels = panels.clone();
+                R::outer(isa, Part { dw: &mut *dw, units: start..end, columns, panels, chunk, copies: &mut copies });
+                *chunk = Chunk::new();
+            };
+            for (x, dy) in steps.clone() {
+                check(lanes, all, units.end, &x, &dy);
+                let mut first = 0;
+                while first < x.rows {
+                    let n = chunk.room().min(x.rows - first);
+                    chunk.push(Piece { x, dy, first, n });
+                    first += n;
+                    if chunk.room() == 0 {
+                        flush(&mut chunk);
+                    }
                 }
-                chunk.push(Piece { x, dy, first, n });
             }
+            flush(&mut chunk);
         }
-        flush(&mut chunk);
+        start = end;
     }
 }
 
@@ -111,26 +153,24 @@ fn check<R: Real>(lanes: usize, panels: usize, units: usize, x: &Rows<'_, R>, dy
 }
 
 impl<R: Real> Work<R> for Part<'_, '_, R> {
-    /// Every panel of units, every panel of columns, every tile.
+    /// Every panel of columns, every panel of units, every tile.
     #[inline(always)]
     unsafe fn run<L: Lanes<R>, const V: usize>(self) {
-        let Part { dw, units, columns, panels, chunk } = self;
-        let stride = columns.elements();
-        assert!(dw.len() >= units.len() * stride, "dw is too short");
-        let mut runs = [Run { a: std::ptr::null(), b: std::ptr::null(), n: 0 }; MOST_PIECES];
-        let mut unit = units.start;
-        while unit < units.end {
-            let (panel, lane) = (unit / L::COLUMNS, unit % L::COLUMNS);
-            let n = (L::COLUMNS - lane).min(units.end - unit);
-            let rows = &mut dw[(unit - units.start) * stride..][..n * stride];
-            let tiles = n.div_ceil(const { most_rows::<R, L>(1) });
-            for of_columns in panels.clone() {
-                for (run, piece) in runs.iter_mut().zip(chunk.pieces()) {
-                    let skip = piece.first * L::COLUMNS;
-                    let (x, dy) = (&piece.x.panel(0, panel)[skip..], &piece.dy.panel(0, of_columns)[skip..]);
-                    (run.a, run.b, run.n) = (x.as_ptr(), dy.as_ptr(), piece.n);
-                }
-                let place = columns.elements_of(L::COLUMNS, of_columns);
+        let Part { dw, units, columns, panels, chunk, copies } = self;
+        let (stride, panel_len) = (columns.elements(), DEPTH * L::COLUMNS);
+        let of_units = units.start / L::COLUMNS..units.end.div_ceil(L::COLUMNS);
+        assert!(dw.len() >= units.len() * stride && of_units.len() <= X_PANELS, "dw is too short, or too many panels");
+        for (panel, copy) in of_units.clone().zip(copies.x.chunks_exact_mut(panel_len)) {
+            gather(copy, chunk.pieces().map(|piece| piece.of_x(panel)));
+        }
+        for of_columns in panels {
+            gather(&mut copies.dy, chunk.pieces().map(|piece| piece.of_dy(of_columns)));
+            let place = columns.elements_of(L::COLUMNS, of_columns);
+            for (panel, x) in of_units.clone().zip(copies.x.chunks_exact(panel_len)) {
+                let first = units.start.max(panel * L::COLUMNS);
+                let n = units.end.min((panel + 1) * L::COLUMNS) - first;
+                let rows = &mut dw[(first - units.start) * stride..][..n * stride];
+                let tiles = n.div_ceil(const { most_rows::<R, L>(1) });
                 for tile in 0..tiles {
                     let (r0, r1) = (tile * n / tiles, (tile + 1) * n / tiles);
                     let at = Tile {
@@ -139,21 +179,15 @@ impl<R: Real> Work<R> for Part<'_, '_, R> {
                         c_panel: 0,
                         b_panel: 0,
                         width: place.len(),
-                        a_offset: lane + r0,
+                        a_offset: first % L::COLUMNS + r0,
                         from: From::Output,
                     };
-                    // SAFETY: `rows` holds `n` rows of `stride` elements, of which `place` lies within one; each run holds `piece.n`
-                    // rows of both panels, and a row of a panel the lanes `lane + r0..lane + r1`.
-                    unsafe {
-                        if tile == 0 {
-                            at.run::<L, ByColumn, V, 1, true>(r1 - r0, &runs[..chunk.len]);
-                        } else {
-                            at.run::<L, ByColumn, V, 1, false>(r1 - r0, &runs[..chunk.len]);
-                        }
-                    }
+                    let run = Run { a: x.as_ptr(), b: copies.dy.as_ptr(), n: chunk.rows };
+                    // SAFETY: `rows` holds `n` rows of `stride` elements, of which `place` lies within one; both copies hold
+                    // `chunk.rows` rows, `DEPTH` at most, and a row the lanes `a_offset..a_offset + r1 - r0`.
+                    unsafe { at.run::<L, ByColumn, V, 1, false>(r1 - r0, std::iter::once(run)) };
                 }
             }
-            unit += n;
         }
     }
 }

@@ -22,8 +22,6 @@ const DEPTH: usize = 128;
 /// Panels that few rows are multiplied with at once: they leave registers free, and one panel would not give them sums enough
 /// to hide the latency of an addition.
 const SIDE_BY_SIDE: usize = 4;
-/// Runs of a tile: `DEPTH` over the narrowest panel.
-const MOST_RUNS: usize = DEPTH / 8;
 
 /// A matrix of weights in panels.
 #[derive(Debug)]
@@ -208,7 +206,7 @@ impl<R: Real> Panels<'_, R> {
         for first in (0..x.panels).step_by(at_once) {
             let depth = at_once.min(x.panels - first);
             for t in 0..x.steps {
-                let runs = self.runs::<L>(t, first, depth);
+                let runs = self.runs::<L>(t, first..first + depth);
                 for tile in 0..tiles {
                     let (r0, r1) = (tile * x.rows / tiles, (tile + 1) * x.rows / tiles);
                     let a_offset = r0 * L::COLUMNS;
@@ -224,9 +222,9 @@ impl<R: Real> Panels<'_, R> {
                     // SAFETY: the caller's promise, for rows `r0..r1`; `panel_len` is `x.panels * COLUMNS` rows.
                     unsafe {
                         if t == 0 && tile == 0 {
-                            at.run::<L, ByRow, V, P, true>(r1 - r0, &runs[..depth]);
+                            at.run::<L, ByRow, V, P, true>(r1 - r0, runs.clone());
                         } else {
-                            at.run::<L, ByRow, V, P, false>(r1 - r0, &runs[..depth]);
+                            at.run::<L, ByRow, V, P, false>(r1 - r0, runs.clone());
                         }
                     }
                 }
@@ -234,17 +232,16 @@ impl<R: Real> Panels<'_, R> {
         }
     }
 
-    /// The runs of a step: a panel of the input each.
+    /// The runs of a step: some panels of the input, one after another.
     #[inline(always)]
-    fn runs<L: Lanes<R>>(&self, t: usize, first: usize, depth: usize) -> [Run<R>; MOST_RUNS] {
-        let a = self.x.data.as_ptr().wrapping_add(t * self.x.step_stride + first * self.x.panel_stride);
-        let b = self.weights.as_ptr().wrapping_add(first * L::COLUMNS * L::COLUMNS);
-        let mut runs = [Run { a, b, n: L::COLUMNS }; MOST_RUNS];
-        for (i, run) in runs.iter_mut().enumerate().take(depth) {
-            run.a = a.wrapping_add(i * self.x.panel_stride);
-            run.b = b.wrapping_add(i * L::COLUMNS * L::COLUMNS);
-        }
-        runs
+    fn runs<L: Lanes<R>>(&self, t: usize, panels: Range<usize>) -> impl Iterator<Item = Run<R>> + Clone {
+        let Rows { step_stride, panel_stride, .. } = self.x;
+        let (a, b) = (self.x.data.as_ptr().wrapping_add(t * step_stride), self.weights.as_ptr());
+        panels.map(move |panel| Run {
+            a: a.wrapping_add(panel * panel_stride),
+            b: b.wrapping_add(panel * L::COLUMNS * L::COLUMNS),
+            n: L::COLUMNS,
+        })
     }
 }
 

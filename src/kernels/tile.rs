@@ -7,7 +7,7 @@ use super::lanes::Lanes;
 use super::real::Real;
 
 /// The widest panel of any instruction set.
-const WIDEST: usize = 32;
+pub(super) const WIDEST: usize = 32;
 /// How far ahead a panel is fetched where it is read for the first time, in elements.
 const AHEAD: usize = 512;
 
@@ -131,7 +131,7 @@ impl<R: Real> Tile<R> {
     pub unsafe fn run<L: Lanes<R>, F: Factors, const V: usize, const P: usize, const FETCH: bool>(
         self,
         rows: usize,
-        runs: &[Run<R>],
+        runs: impl Iterator<Item = Run<R>> + Clone,
     ) {
         const { assert!(V == L::VECTORS && V * L::WIDTH <= WIDEST && most_rows::<R, L>(P) <= 14) };
         debug_assert!((1..=most_rows::<R, L>(P)).contains(&rows), "{rows} rows of {P} panels");
@@ -145,7 +145,7 @@ impl<R: Real> Tile<R> {
     #[inline(always)]
     unsafe fn sized<L: Lanes<R>, F: Factors, const M: usize, const V: usize, const P: usize, const FETCH: bool>(
         self,
-        runs: &[Run<R>],
+        runs: impl Iterator<Item = Run<R>> + Clone,
     ) {
         if P > 1 || self.width == L::COLUMNS {
             // SAFETY: the caller's promise, with full panels.
@@ -161,7 +161,10 @@ impl<R: Real> Tile<R> {
     /// # Safety
     /// As for [`Tile::run`], with `M` rows of one panel.
     #[inline(always)]
-    unsafe fn edge<L: Lanes<R>, F: Factors, const M: usize, const V: usize>(self, runs: &[Run<R>]) {
+    unsafe fn edge<L: Lanes<R>, F: Factors, const M: usize, const V: usize>(
+        self,
+        runs: impl Iterator<Item = Run<R>> + Clone,
+    ) {
         let mut edge = [[R::ZERO; WIDEST]; M];
         let Tile { c, c_row, width, .. } = self;
         // SAFETY: rows of `c` hold `width` elements, rows of `edge` hold `WIDEST`, which is at least a panel.
@@ -183,7 +186,7 @@ impl<R: Real> Tile<R> {
     #[inline(always)]
     unsafe fn full<L: Lanes<R>, F: Factors, const M: usize, const V: usize, const P: usize, const FETCH: bool>(
         self,
-        runs: &[Run<R>],
+        runs: impl Iterator<Item = Run<R>> + Clone,
     ) {
         // SAFETY: every pointer below stays within what the caller promised; fetching takes any pointer.
         unsafe {
