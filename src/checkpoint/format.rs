@@ -12,10 +12,9 @@
 //! is allocated by a number that was read, nothing is executed.
 
 use std::borrow::Cow;
-use std::path::Path;
+use std::ops::Range;
 
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use crate::error::{Error, Result};
@@ -23,13 +22,11 @@ use crate::error::{Error, Result};
 const MAGIC: &[u8; 8] = b"CHARLSTM";
 /// The version that is written, and the newest that is read.
 pub const VERSION: u32 = 1;
-const NAME: usize = 16;
-const ENTRY: usize = NAME + 3 * 8;
-const ALIGN: usize = 64;
+pub(super) const NAME: usize = 16;
+pub(super) const ENTRY: usize = NAME + 3 * 8;
+pub(super) const ALIGN: usize = 64;
 /// More sections than any version has.
 const MOST_SECTIONS: usize = 64;
-/// A bincode section may claim at most this many bytes.
-const LIMIT: usize = 1 << 26;
 
 /// A named section. Its bytes are borrowed where they can be: saving takes no memory that grows with the model.
 pub type Section<'a> = (&'static str, Cow<'a, [u8]>);
@@ -80,88 +77,6 @@ fn header_len(sections: usize) -> usize {
     (MAGIC.len() + 8 + sections * ENTRY + 8).next_multiple_of(ALIGN)
 }
 
-/// A checkpoint that was read: checked through and through, its sections at hand.
-#[derive(Debug)]
-pub struct Frame {
-    path: std::path::PathBuf,
-    bytes: Vec<u8>,
-    sections: Vec<(String, std::ops::Range<usize>)>,
-}
-
-impl Frame {
-    /// Reads a checkpoint.
-    ///
-    /// # Errors
-    /// [`Error::Input`] where it cannot be read, [`Error::Checkpoint`] where it is damaged or something else.
-    pub fn read(path: &Path) -> Result<Self> {
-        let bytes = std::fs::read(path).map_err(|e| Error::input(path, e))?;
-        Self::parse(path, bytes)
-    }
-
-    /// Takes in the bytes of a checkpoint; `path` is for messages.
-    ///
-    /// # Errors
-    /// [`Error::Checkpoint`] where they are damaged or something else.
-    pub fn parse(path: &Path, bytes: Vec<u8>) -> Result<Self> {
-        let sections = table(&bytes).map_err(|problem| Error::checkpoint(path, problem))?;
-        Ok(Frame { path: path.into(), bytes, sections })
-    }
-
-    /// The file it came from.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Whether there is a section of that name.
-    pub fn has(&self, name: &str) -> bool {
-        self.sections.iter().any(|(known, _)| known == name)
-    }
-
-    /// The bytes of a section.
-    ///
-    /// # Errors
-    /// [`Error::Checkpoint`] where there is none of that name.
-    pub fn section(&self, name: &str) -> Result<&[u8]> {
-        let found = self.sections.iter().find(|(known, _)| known == name);
-        let (_, range) = found.ok_or_else(|| self.error(format!("it has no section \"{name}\"")))?;
-        Ok(&self.bytes[range.clone()])
-    }
-
-    /// A section that holds one value in bincode.
-    ///
-    /// # Errors
-    /// [`Error::Checkpoint`] where there is none, or it holds something else.
-    pub fn value<T: DeserializeOwned>(&self, name: &str) -> Result<T> {
-        let bytes = self.section(name)?;
-        let config = bincode::config::standard().with_limit::<LIMIT>();
-        match bincode::serde::decode_from_slice(bytes, config) {
-            Ok((value, read)) if read == bytes.len() => Ok(value),
-            Ok(_) => Err(self.error(format!("section \"{name}\" is longer than what it holds"))),
-            Err(e) => Err(self.error(format!("section \"{name}\" cannot be read: {e}"))),
-        }
-    }
-
-    /// A section of `f32`s, copied into `to`, whose length it must have.
-    ///
-    /// # Errors
-    /// [`Error::Checkpoint`] where there is none, or its length is another.
-    pub fn floats(&self, name: &str, to: &mut [f32]) -> Result<()> {
-        let bytes = self.section(name)?;
-        if Some(bytes.len()) != to.len().checked_mul(4) {
-            return Err(self.error(format!("section \"{name}\" has {} bytes, not 4 x {}", bytes.len(), to.len())));
-        }
-        for (x, four) in to.iter_mut().zip(bytes.as_chunks().0) {
-            *x = f32::from_le_bytes(*four);
-        }
-        Ok(())
-    }
-
-    /// An error about this checkpoint.
-    pub fn error(&self, problem: impl Into<String>) -> Error {
-        Error::checkpoint(&self.path, problem)
-    }
-}
-
 /// One value in bincode.
 ///
 /// # Errors
@@ -181,10 +96,27 @@ pub fn floats(values: &[f32]) -> Cow<'_, [u8]> {
     }
 }
 
-/// The sections of a checkpoint, after every check of the frame.
-fn table(bytes: &[u8]) -> Result<Vec<(String, std::ops::Range<usize>)>, String> {
+/// Where a section stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub name: String,
+    /// Its bytes, padding left out.
+    pub range: Range<u64>,
+    /// Zeros behind it.
+    pub padding: usize,
+    /// Of its bytes and its padding.
+    pub checksum: u64,
+}
+
+/// The longest header that there can be.
+pub(super) fn longest_header() -> usize {
+    header_len(MOST_SECTIONS)
+}
+
+/// The sections of a file of `len` bytes that begins with `bytes`, the whole header if there is one, after every check of it.
+pub(super) fn table(bytes: &[u8], len: u64) -> Result<Vec<Place>, String> {
     let number = |at: usize| -> Option<u64> { Some(u64::from_le_bytes(*bytes.get(at..)?.first_chunk()?)) };
-    let short = |needed: usize| format!("truncated at {} of {needed} bytes", bytes.len());
+    let short = |needed: usize| format!("truncated at {len} of {needed} bytes");
     if bytes.len() < MAGIC.len() || !bytes.starts_with(MAGIC) {
         return Err(not_ours(bytes));
     }
@@ -205,28 +137,26 @@ fn table(bytes: &[u8]) -> Result<Vec<(String, std::ops::Range<usize>)>, String> 
         return Err("the header is damaged".into());
     }
     let mut sections = Vec::with_capacity(count);
-    let mut next = header;
+    let mut next = header as u64;
     for entry in bytes[16..end].chunks_exact(ENTRY) {
         let name = entry[..NAME].split(|b| *b == 0).next().unwrap_or_default();
         let name = std::str::from_utf8(name).map_err(|_| "the header is damaged")?.to_owned();
         let field = |i: usize| u64::from_le_bytes(*entry[NAME + i * 8..].first_chunk().unwrap_or(&[0; 8]));
-        let (offset, len, checksum) = (field(0), field(1), field(2));
-        let padded = usize::try_from(len).ok().and_then(|len| len.checked_next_multiple_of(ALIGN));
+        let (offset, length, checksum) = (field(0), field(1), field(2));
+        let padded = length.checked_next_multiple_of(ALIGN as u64);
         let stop = padded.and_then(|padded| next.checked_add(padded));
-        let Some(stop) = stop.filter(|_| offset == next as u64) else {
+        let Some(stop) = stop.filter(|_| offset == next) else {
             return Err(format!("section \"{name}\" is misplaced"));
         };
-        if stop > bytes.len() {
-            return Err(format!("truncated at {} of at least {stop} bytes, within section \"{name}\"", bytes.len()));
+        if stop > len {
+            return Err(format!("truncated at {len} of at least {stop} bytes, within section \"{name}\""));
         }
-        if xxh3_64(&bytes[next..stop]) != checksum {
-            return Err(format!("section \"{name}\" is damaged (checksum)"));
-        }
-        sections.push((name, next..next + len as usize));
+        let range = next..next + length;
+        sections.push(Place { name, padding: (stop - range.end) as usize, range, checksum });
         next = stop;
     }
-    if next != bytes.len() {
-        return Err(format!("{} bytes follow the last section", bytes.len() - next));
+    if next != len {
+        return Err(format!("{} bytes follow the last section", len - next));
     }
     Ok(sections)
 }
@@ -242,86 +172,4 @@ fn not_ours(bytes: &[u8]) -> String {
         _ => "it begins with something else",
     };
     format!("not a charlstm checkpoint: {looks}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn sample() -> Vec<u8> {
-        frame(&[("one", vec![1; 100].into()), ("empty", vec![].into()), ("numbers", floats(&[1.5, -2.0, 0.25]))])
-    }
-
-    fn problem(bytes: Vec<u8>) -> String {
-        Frame::parse(Path::new("x.ckpt"), bytes).map(|_| ()).unwrap_err().to_string()
-    }
-
-    #[test]
-    fn sections_come_back() {
-        let frame = Frame::parse(Path::new("x.ckpt"), sample()).unwrap();
-        assert_eq!(frame.section("one").unwrap(), [1; 100]);
-        assert_eq!(frame.section("empty").unwrap(), [0; 0]);
-        let mut numbers = [0.0; 3];
-        frame.floats("numbers", &mut numbers).unwrap();
-        assert_eq!(numbers, [1.5, -2.0, 0.25]);
-        assert!(frame.floats("numbers", &mut [0.0; 2]).is_err());
-        assert!(frame.section("two").is_err());
-    }
-
-    #[test]
-    fn a_cut_at_any_byte_and_a_flip_of_any_byte_are_noticed() {
-        let whole = sample();
-        for n in 0..whole.len() {
-            let message = problem(whole[..n].to_vec());
-            assert!(n < 8 || message.contains("truncated"), "{n}: {message}");
-            let mut flipped = whole.clone();
-            flipped[n] ^= 0x10;
-            problem(flipped);
-        }
-        problem([&whole[..], &[0; 64]].concat());
-    }
-
-    #[test]
-    fn hostile_lengths_are_refused_before_anything_is_allocated() {
-        for (field, value) in [(1, u64::MAX), (1, u64::MAX - 70), (0, 0), (0, u64::MAX), (1, 1 << 60)] {
-            let mut bytes = sample();
-            bytes[16 + NAME + field * 8..][..8].copy_from_slice(&value.to_le_bytes());
-            let end = 16 + 3 * ENTRY;
-            let checksum = xxh3_64(&bytes[..end]);
-            bytes[end..end + 8].copy_from_slice(&checksum.to_le_bytes());
-            let message = problem(bytes);
-            assert!(message.contains("misplaced") || message.contains("truncated"), "{message}");
-        }
-        let mut many = sample();
-        many[12..16].copy_from_slice(&u32::MAX.to_le_bytes());
-        assert!(problem(many).contains("header"));
-    }
-
-    #[test]
-    fn a_value_cannot_claim_more_than_the_limit() {
-        #[derive(Debug, serde::Deserialize)]
-        #[allow(dead_code)]
-        struct Words(Vec<u64>);
-        let mut claim = vec![253];
-        claim.extend_from_slice(&(1u64 << 60).to_le_bytes());
-        let frame = Frame::parse(Path::new("x.ckpt"), frame(&[("words", claim.into())])).unwrap();
-        assert!(frame.value::<Words>("words").is_err());
-    }
-
-    #[test]
-    fn other_files_are_named() {
-        for (bytes, wanted) in [
-            (&b""[..], "empty"),
-            (b"PK\x03\x04....", "zip"),
-            (b"\x80\x02}q", "pickle"),
-            (b"\x40\0\0\0\0\0\0\0{\"a\"", "safetensors"),
-            (b"CHAR", "cut off"),
-            (b"hello world", "something else"),
-        ] {
-            assert!(problem(bytes.to_vec()).contains(wanted));
-        }
-        let mut newer = sample();
-        newer[8] = 2;
-        assert!(problem(newer).contains("newer"));
-    }
 }

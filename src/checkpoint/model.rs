@@ -5,7 +5,8 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::format::{self, Frame, Section};
+use super::format::{self, Section};
+use super::frame::Frame;
 use crate::data::Vocab;
 use crate::error::Result;
 use crate::model::{CharLm, ModelConfig};
@@ -39,7 +40,7 @@ pub fn read(frame: &Frame) -> Result<(CharLm<f32>, Vocab)> {
     }
     // Weights are allocated only once the file is known to hold as many.
     let parameters = config.parameters().map_err(|e| frame.error(e.to_string()))?;
-    let bytes = frame.section(WEIGHTS)?.len() as u64;
+    let bytes = frame.len(WEIGHTS)?;
     if parameters.checked_mul(4) != Some(bytes) {
         return Err(frame.error(format!("{parameters} weights were expected in {bytes} bytes")));
     }
@@ -64,7 +65,7 @@ pub fn load(path: &Path) -> Result<(CharLm<f32>, Vocab)> {
 /// # Errors
 /// [`Error::Checkpoint`](crate::error::Error::Checkpoint) where there are none.
 pub fn weights_hash(frame: &Frame) -> Result<u128> {
-    Ok(xxh3_128(frame.section(WEIGHTS)?))
+    Ok(xxh3_128(&frame.section(WEIGHTS)?))
 }
 
 #[cfg(test)]

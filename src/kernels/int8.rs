@@ -81,6 +81,11 @@ impl Int8 {
         int8
     }
 
+    /// Bytes of the weights.
+    pub fn bytes(&self) -> usize {
+        self.values.len()
+    }
+
     /// `y += x w`, as [`Packed::multiply`](super::Packed::multiply), which has checked the dimensions.
     pub fn multiply<R: Real>(
         &self,

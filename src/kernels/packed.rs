@@ -86,6 +86,11 @@ impl<R: Real> Packed<R> {
         }
     }
 
+    /// Bytes that a product with one row reads.
+    pub fn bytes(&self) -> usize {
+        self.int8.as_ref().map_or(size_of_val(&self.values[..]), Int8::bytes)
+    }
+
     /// How exactly the weights are kept.
     pub fn precision(&self) -> Precision {
         if self.int8.is_some() { Precision::Int8 } else { Precision::F32 }

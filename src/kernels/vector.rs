@@ -5,6 +5,8 @@ use super::real::Real;
 
 /// Partial sums kept side by side.
 const LANES: usize = 16;
+/// Elements that are judged at once.
+const PIECE: usize = 1 << 12;
 
 struct SumOfSquares<'a, R>(&'a [R]);
 
@@ -105,9 +107,21 @@ pub fn scatter<R: Real>(table: &mut [R], rows: &[R], width: usize, slots: &[u32]
     vectorize(Scatter { table, rows, width, slots });
 }
 
+struct AllWithin<'a, R>(&'a [R], R);
+
+impl<R: Real> Kernel for AllWithin<'_, R> {
+    type Output = bool;
+
+    #[inline(always)]
+    fn run<M: Mode>(self) -> bool {
+        let within = |x: &R| (*x <= self.1) & (*x >= -self.1);
+        self.0.chunks(PIECE).all(|piece| piece.iter().fold(true, |all, x| all & within(x)))
+    }
+}
+
 /// Whether every element lies in `-limit..=limit`; NaN does not.
 pub fn all_within<R: Real>(x: &[R], limit: R) -> bool {
-    x.iter().all(|x| *x <= limit && *x >= -limit)
+    vectorize(AllWithin(x, limit))
 }
 
 #[cfg(test)]

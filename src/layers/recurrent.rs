@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use rayon::prelude::*;
+
 use crate::cells::{CellReal, Entry};
 use crate::kernels::{Axis, Blocked, Packed, Precision, Rows, Shape, Start, vector};
 
@@ -60,37 +62,50 @@ impl<R: CellReal> Tape<R> {
         self.states.first_part(steps)
     }
 
-    /// Runs the cell over some steps; `w_hh` is `H x gates * H`. The input's part of the pre-activations is what `input` says for
-    /// a step: what `gates` holds already, or rows of a table.
+    /// Runs the cell over some steps; `w_hh` is `H x gates * H`. `input` is asked for the input's part of the pre-activations at a
+    /// step, for some panels of the gates: it says where it is, and may put it into those panels first.
     ///
     /// The units of a block are done at once, products and cell, so that their gates stay in the first level of cache; or all
-    /// units, where all gates do, or where weights in eight bits would have `h` converted again for each block.
+    /// units, where all gates do, or where weights in eight bits would have `h` converted again for each block. With `tasks`
+    /// above 1 the units of a step are divided among the threads at hand.
     pub fn forward<'a>(
         &mut self,
         w_hh: &Packed<R>,
-        input: impl Fn(usize) -> Start<'a, R>,
+        input: &(impl Fn(usize, Range<usize>, &mut [R]) -> Start<'a, R> + Sync),
         steps: Range<usize>,
         resets: Resets<'_>,
+        tasks: usize,
     ) {
         let (cell, gates_of, state_of) = (R::cell(self.cell), self.gates.shape(), self.states.shape());
         let (units, parts) = (gates_of.panel_len(), gates_of.axis.parts);
-        let at_once = gates_of.step_len() <= SMALL || w_hh.precision() == Precision::Int8;
+        let (of_gates, of_state) = (gates_of.block_len(), state_of.block_len());
+        let of_task = gates_of.blocks().div_ceil(tasks).max(1);
+        let whole = gates_of.step_len() <= SMALL || w_hh.precision() == Precision::Int8;
+        let at_once = if whole { of_task } else { 1 };
         for t in steps {
             let (mut prev, next) = self.states.step_and_next_mut(t);
             if let Some(reset) = reset_rows(resets, t, self.streams) {
                 prev = zero_rows(self.reset_state.step_mut(0), prev, state_of, reset);
             }
-            let (gates, input) = (self.gates.step_mut(t), input(t));
-            if at_once {
-                w_hh.multiply(0..w_hh.panels(), gates, 0, state_of.first_part(prev), input);
-            }
-            let gates = gates.chunks_exact_mut(gates_of.block_len());
-            let states = prev.chunks_exact(state_of.block_len()).zip(next.chunks_exact_mut(state_of.block_len()));
-            for (block, (gates, (prev_block, next))) in gates.zip(states).enumerate() {
-                if !at_once {
-                    w_hh.multiply(block * parts..(block + 1) * parts, gates, 0, state_of.first_part(prev), input);
+            let h = state_of.first_part(prev);
+            let run = |mut block: usize, gates: &mut [R], prev: &[R], next: &mut [R]| {
+                let states = prev.chunks(at_once * of_state).zip(next.chunks_mut(at_once * of_state));
+                for (gates, (prev, next)) in gates.chunks_mut(at_once * of_gates).zip(states) {
+                    let blocks = block..block + gates.len() / of_gates;
+                    let panels = blocks.start * parts..blocks.end * parts;
+                    let start = input(t, panels.clone(), gates);
+                    w_hh.multiply(panels, gates, 0, h, start);
+                    cell.forward(units, gates, prev, next);
+                    block = blocks.end;
                 }
-                cell.forward(units, gates, prev_block, next);
+            };
+            let gates = self.gates.step_mut(t);
+            if tasks > 1 {
+                let states = prev.par_chunks(of_task * of_state).zip(next.par_chunks_mut(of_task * of_state));
+                let gates = gates.par_chunks_mut(of_task * of_gates).zip(states).enumerate();
+                gates.for_each(|(task, (gates, (prev, next)))| run(task * of_task, gates, prev, next));
+            } else {
+                run(0, gates, prev, next);
             }
         }
     }

@@ -150,6 +150,9 @@ impl<R: Real> Prepared<R> {
     }
 }
 
+/// Bytes of weights that one of several threads reads for a character at least.
+const LEAST_BYTES: usize = 384 << 10;
+
 /// A model that stays as it is, ready to score and to write.
 #[derive(Debug)]
 pub struct Ready<'m> {
@@ -167,5 +170,12 @@ impl<'m> Ready<'m> {
         let layers = prepared.packed.len() - 2;
         prepared.packed[..layers].iter_mut().for_each(|span| span.packed.convert(precision));
         Ready { model, prepared }
+    }
+
+    /// Parts that the units of one stream's steps are best divided into on that many threads. One stream reads every weight for
+    /// each character: two cores read faster than one, as long as a part is worth a meeting of the threads.
+    pub fn tasks_of_a_stream(&self, threads: usize) -> usize {
+        let bytes: usize = self.prepared.packed.iter().map(|span| span.packed.bytes()).sum();
+        (bytes / LEAST_BYTES).clamp(1, threads.max(1))
     }
 }

@@ -63,6 +63,8 @@ pub struct Shard<R> {
     dropout: Option<Dropout>,
     /// Steps of a product that takes turns with the scan.
     at_once: usize,
+    /// Parts that the units of a step are divided into.
+    tasks: usize,
     /// The state of every stream, `(b, layers * states * H)`, carried from window to window.
     pub state: Vec<R>,
     tapes: Vec<Tape<R>>,
@@ -98,6 +100,7 @@ impl<R: CellReal> Shard<R> {
             steps: 0,
             dropout: None,
             at_once,
+            tasks: 1,
             state: vec![R::ZERO; streams * model.state_len()],
             tapes: (0..config.layers).map(|_| Tape::new(model.cell(), config.hidden, steps, streams)).collect(),
             dropped: Vec::new(),
@@ -110,6 +113,11 @@ impl<R: CellReal> Shard<R> {
             dy: Blocked::new(Axis::plain(config.hidden), back, streams),
             losses: vec![0.0; streams],
         }
+    }
+
+    /// Divides the units of every step among that many threads of the pool at hand: for one stream, whose steps follow each other.
+    pub fn share(&mut self, tasks: usize) {
+        self.tasks = tasks;
     }
 
     /// The streams of the batch that this shard runs.
@@ -126,18 +134,9 @@ impl<R: CellReal> Shard<R> {
                 self.tapes[layer].write_initial_state(stream, &state[layer * len..][..len]);
             }
             for steps in self.turns() {
-                if layer > 0 {
-                    self.input_product(prepared, layer, steps.clone());
-                }
-                let (table, slots, streams) = (&prepared.table.panels, &self.slots, self.streams);
-                let input = |t: usize| match layer {
-                    0 => Start::Table { rows: table, slots: &slots[t * streams..][..streams] },
-                    _ => Start::Output,
-                };
-                let tape = &mut self.tapes[layer];
-                tape.forward(prepared.w_hh(layer), input, steps.clone(), some_resets(&self.resets));
+                self.scan(prepared, layer, steps.clone());
                 if let Some(dropout) = self.dropout {
-                    self.dropped[layer].forward(dropout, steps.clone(), tape.outputs(steps));
+                    self.dropped[layer].forward(dropout, steps.clone(), self.tapes[layer].outputs(steps));
                 }
             }
             for (stream, state) in self.state.chunks_exact_mut(width).enumerate() {
@@ -277,11 +276,29 @@ impl<R: CellReal> Shard<R> {
         self.weights[steps.start * self.streams..steps.end * self.streams].iter().any(|weight| *weight != 0.0)
     }
 
-    /// The input's part of the pre-activations of a layer above the first, with its bias.
-    fn input_product(&mut self, prepared: &Prepared<R>, layer: usize, steps: Range<usize>) {
+    /// Runs a layer over some steps: the input's product for all of them at once, except where there is one only.
+    fn scan(&mut self, prepared: &Prepared<R>, layer: usize, steps: Range<usize>) {
+        let (w_hh, resets, tasks) = (prepared.w_hh(layer), some_resets(&self.resets), self.tasks);
         let (below, these) = self.tapes.split_at_mut(layer);
+        let tape = &mut these[0];
+        if layer == 0 {
+            let (rows, slots, streams) = (&prepared.table.panels, &self.slots, self.streams);
+            let input = |t: usize, _, _: &mut [R]| Start::Table { rows, slots: &slots[t * streams..][..streams] };
+            tape.forward(w_hh, &input, steps, resets, tasks);
+            return;
+        }
         let x = outputs(below, &self.dropped, layer - 1, steps.clone());
-        linear::forward(&mut these[0].gates, steps, x, prepared.w_ih(layer), prepared.bias(layer));
+        let (w_ih, bias) = (prepared.w_ih(layer), prepared.bias(layer));
+        if steps.len() == 1 {
+            let input = |_, panels, gates: &mut [R]| {
+                w_ih.multiply(panels, gates, 0, x, Start::Bias(bias));
+                Start::Output
+            };
+            tape.forward(w_hh, &input, steps, resets, tasks);
+        } else {
+            linear::forward(&mut tape.gates, steps.clone(), x, w_ih, bias);
+            tape.forward(w_hh, &|_, _, _: &mut [R]| Start::Output, steps, resets, tasks);
+        }
     }
 
     /// The gradient of a layer's outputs at some steps, dropout left out.

@@ -51,6 +51,8 @@ mod tests {
     use super::super::generator::tests::sample;
     use super::*;
     use crate::kernels::Precision;
+    use crate::model::{CharLm, ModelConfig};
+    use rayon::ThreadPoolBuilder;
 
     #[test]
     fn every_text_is_the_one_that_its_seed_gives_alone() {
@@ -65,6 +67,20 @@ mod tests {
                 assert_eq!(*text, alone, "seed {seed}");
             }
         }
+    }
+
+    #[test]
+    fn a_step_that_is_divided_among_threads_writes_the_same() {
+        let config = ModelConfig { cell: "lstm".into(), layers: 2, hidden: 200, embed: 8, vocab: 5 };
+        let (model, vocab) = (CharLm::init(&config, 3).unwrap(), sample().1);
+        let ready = || Ready::new(&model, Precision::F32);
+        assert!(ready().tasks_of_a_stream(3) == 3 && ready().tasks_of_a_stream(1) == 1);
+        let texts = [1, 2, 3].map(|threads| {
+            let pool = ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let shaping = Shaping { temperature: 1.0, ..Shaping::default() };
+            pool.install(|| Generator::with(ready(), &vocab, &[1, 2], shaping, 5).take(200).collect::<Vec<_>>())
+        });
+        assert!(texts[0] == texts[1] && texts[1] == texts[2]);
     }
 
     #[test]

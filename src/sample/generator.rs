@@ -9,7 +9,8 @@ use crate::model::{CharLm, Ready};
 /// Characters of a prompt that are read at once.
 pub(super) const STEPS: usize = 128;
 
-/// An endless iterator of characters (ids). It allocates nothing per character.
+/// An endless iterator of characters (ids). It allocates nothing per character. Large models use the threads of the pool that it
+/// is made in; the characters are the same with any number.
 #[derive(Debug)]
 pub struct Generator<'m> {
     ready: Ready<'m>,
@@ -27,6 +28,7 @@ impl<'m> Generator<'m> {
     pub fn with(ready: Ready<'m>, vocab: &Vocab, prompt: &[u32], shaping: Shaping, seed: u64) -> Self {
         let (before, last) = beginning(ready.model, vocab, prompt);
         let mut writer = Writer::new(ready.model, shaping, &[seed], last, STEPS);
+        writer.share(ready.tasks_of_a_stream(rayon::current_num_threads()));
         writer.read(&ready, before, STEPS);
         Generator { ready, writer }
     }

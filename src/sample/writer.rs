@@ -34,6 +34,11 @@ impl Writer {
         }
     }
 
+    /// Divides every step among that many threads.
+    pub fn share(&mut self, tasks: usize) {
+        self.shard.share(tasks);
+    }
+
     /// Reads characters without predicting, every stream the same.
     pub fn read(&mut self, ready: &Ready<'_>, ids: &[u32], steps: usize) {
         let streams = self.last.len();

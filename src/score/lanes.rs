@@ -52,6 +52,9 @@ pub(super) fn score(
     let Ready { model, prepared } = ready;
     let shard = |(first, streams)| Shard::new(model, first, streams, STEPS, Purpose::Inference);
     let mut shards: Vec<Shard<f32>> = shard::cut(model, most, rayon::current_num_threads()).map(shard).collect();
+    if most == 1 {
+        shards.iter_mut().for_each(|shard| shard.share(ready.tasks_of_a_stream(rayon::current_num_threads())));
+    }
     let (mut window, mut loss, mut readers) = (Window::default(), Loss::default(), Vec::with_capacity(most));
     let (mut cursor, mut at) = (corpus.cursor(0), 0);
     loop {

@@ -144,7 +144,7 @@ fn all_finite(values: &[f32]) -> bool {
 
 /// The numbers of a section that must have `len` of them; its length is checked before they are allocated.
 fn read_finite(frame: &Frame, name: &str, len: Option<usize>) -> Result<Vec<f32>> {
-    let found = frame.section(name)?.len() / 4;
+    let found = usize::try_from(frame.len(name)? / 4).unwrap_or(usize::MAX);
     let len =
         len.filter(|len| *len == found).ok_or_else(|| frame.error(format!("section \"{name}\" has another length")))?;
     let mut values = vec![0.0; len];
@@ -187,7 +187,7 @@ pub fn state_hash(frame: &Frame) -> Result<u128> {
     hasher.update(&format::value(&(seed, lr, schedule, warmup, weight_decay, clip, dropout, patience))?);
     let moments = MOMENTS.into_iter().filter(|name| frame.has(name));
     for name in ["weights", PROGRESS, STATE].into_iter().chain(moments) {
-        hasher.update(frame.section(name)?);
+        hasher.update(&frame.section(name)?);
     }
     Ok(hasher.digest128())
 }

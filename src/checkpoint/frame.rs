@@ -1,0 +1,253 @@
+//! A checkpoint that is read. Its header is checked at once, a section when it is asked for: sampling from a run's whole state
+//! reads no more than the model.
+
+use std::cell::RefCell;
+use std::fmt::Debug;
+use std::fs::File;
+use std::io::{self, Cursor, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+use xxhash_rust::xxh3::Xxh3;
+
+use super::format::{self, ALIGN, Place};
+use crate::error::{Error, Result};
+
+/// A bincode section may claim at most this many bytes.
+const LIMIT: usize = 1 << 26;
+/// Bytes that are read at once, and summed while they are in the cache.
+const PIECE: usize = 1 << 18;
+
+trait Source: Read + Seek + Debug {}
+impl<T: Read + Seek + Debug> Source for T {}
+
+/// A checkpoint whose header was checked, its sections at hand.
+#[derive(Debug)]
+pub struct Frame {
+    path: PathBuf,
+    source: RefCell<Box<dyn Source>>,
+    sections: Vec<Place>,
+}
+
+impl Frame {
+    /// Opens a checkpoint.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where it cannot be read, [`Error::Checkpoint`] where it is damaged or something else.
+    pub fn read(path: &Path) -> Result<Self> {
+        Self::open(path, Box::new(File::open(path).map_err(|e| Error::input(path, e))?))
+    }
+
+    /// Takes in the bytes of a checkpoint; `path` is for messages.
+    ///
+    /// # Errors
+    /// [`Error::Checkpoint`] where they are damaged or something else.
+    pub fn parse(path: &Path, bytes: Vec<u8>) -> Result<Self> {
+        Self::open(path, Box::new(Cursor::new(bytes)))
+    }
+
+    fn open(path: &Path, mut source: Box<dyn Source>) -> Result<Self> {
+        let mut head = Vec::new();
+        let mut read = || {
+            source.by_ref().take(format::longest_header() as u64).read_to_end(&mut head)?;
+            source.seek(SeekFrom::End(0))
+        };
+        let len = read().map_err(|e| Error::input(path, e))?;
+        let sections = format::table(&head, len).map_err(|problem| Error::checkpoint(path, problem))?;
+        Ok(Frame { path: path.into(), source: RefCell::new(source), sections })
+    }
+
+    /// The file it came from.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether there is a section of that name.
+    pub fn has(&self, name: &str) -> bool {
+        self.sections.iter().any(|place| place.name == name)
+    }
+
+    /// Bytes of a section.
+    ///
+    /// # Errors
+    /// [`Error::Checkpoint`] where there is none of that name.
+    pub fn len(&self, name: &str) -> Result<u64> {
+        self.place(name).map(|place| place.range.end - place.range.start)
+    }
+
+    /// The bytes of a section.
+    ///
+    /// # Errors
+    /// [`Error::Checkpoint`] where there is none of that name, or it is damaged.
+    pub fn section(&self, name: &str) -> Result<Vec<u8>> {
+        let len = self.len(name)?;
+        let mut bytes = Vec::new();
+        // The file is as long, if perhaps with holes.
+        let room = usize::try_from(len).ok().filter(|len| bytes.try_reserve_exact(*len).is_ok());
+        bytes.resize(room.ok_or_else(|| self.error(format!("section \"{name}\" does not fit into memory")))?, 0);
+        self.fill(name, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// A section that holds one value in bincode.
+    ///
+    /// # Errors
+    /// [`Error::Checkpoint`] where there is none, it is damaged, or it holds something else.
+    pub fn value<T: DeserializeOwned>(&self, name: &str) -> Result<T> {
+        let bytes = self.section(name)?;
+        let config = bincode::config::standard().with_limit::<LIMIT>();
+        match bincode::serde::decode_from_slice(&bytes, config) {
+            Ok((value, read)) if read == bytes.len() => Ok(value),
+            Ok(_) => Err(self.error(format!("section \"{name}\" is longer than what it holds"))),
+            Err(e) => Err(self.error(format!("section \"{name}\" cannot be read: {e}"))),
+        }
+    }
+
+    /// A section of `f32`s, read into `to`, whose length it must have.
+    ///
+    /// # Errors
+    /// [`Error::Checkpoint`] where there is none, it is damaged, or its length is another.
+    pub fn floats(&self, name: &str, to: &mut [f32]) -> Result<()> {
+        let len = self.len(name)?;
+        if Some(len) != (to.len() as u64).checked_mul(4) {
+            return Err(self.error(format!("section \"{name}\" has {len} bytes, not 4 x {}", to.len())));
+        }
+        self.fill(name, bytemuck::cast_slice_mut(to))?;
+        to.iter_mut().for_each(|x| *x = f32::from_bits(u32::from_le(x.to_bits())));
+        Ok(())
+    }
+
+    /// An error about this checkpoint.
+    pub fn error(&self, problem: impl Into<String>) -> Error {
+        Error::checkpoint(&self.path, problem)
+    }
+
+    fn place(&self, name: &str) -> Result<&Place> {
+        let found = self.sections.iter().find(|place| place.name == name);
+        found.ok_or_else(|| self.error(format!("it has no section \"{name}\"")))
+    }
+
+    /// Reads a section into `bytes`, which are as long, and compares its checksum.
+    fn fill(&self, name: &str, bytes: &mut [u8]) -> Result<()> {
+        let place = self.place(name)?;
+        let padding = &mut [0; ALIGN][..place.padding];
+        let mut checksum = Xxh3::new();
+        let mut source = self.source.borrow_mut();
+        let read = || {
+            source.seek(SeekFrom::Start(place.range.start))?;
+            for piece in bytes.chunks_mut(PIECE).chain([padding]) {
+                source.read_exact(piece)?;
+                checksum.update(piece);
+            }
+            Ok(())
+        };
+        read().map_err(|e: io::Error| match e.kind() {
+            io::ErrorKind::UnexpectedEof => self.error(format!("truncated within section \"{name}\"")),
+            _ => Error::input(&self.path, e),
+        })?;
+        if checksum.digest() == place.checksum {
+            Ok(())
+        } else {
+            Err(self.error(format!("section \"{name}\" is damaged (checksum)")))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use xxhash_rust::xxh3::xxh3_64;
+
+    use super::super::format::{ENTRY, NAME, floats, frame};
+    use super::*;
+
+    fn sample() -> Vec<u8> {
+        frame(&[("one", vec![1; 100].into()), ("empty", vec![].into()), ("numbers", floats(&[1.5, -2.0, 0.25]))])
+    }
+
+    /// What is wrong with a checkpoint of which every section is asked for.
+    fn problem(bytes: Vec<u8>) -> String {
+        let all = Frame::parse(Path::new("x.ckpt"), bytes)
+            .and_then(|frame| ["one", "empty", "numbers"].iter().try_for_each(|name| frame.section(name).map(drop)));
+        all.unwrap_err().to_string()
+    }
+
+    #[test]
+    fn sections_come_back() {
+        let frame = Frame::parse(Path::new("x.ckpt"), sample()).unwrap();
+        assert_eq!(frame.section("one").unwrap(), [1; 100]);
+        assert_eq!(frame.section("empty").unwrap(), [0; 0]);
+        let mut numbers = [0.0; 3];
+        frame.floats("numbers", &mut numbers).unwrap();
+        assert_eq!(numbers, [1.5, -2.0, 0.25]);
+        assert!(frame.floats("numbers", &mut [0.0; 2]).is_err());
+        assert!(frame.section("two").is_err());
+    }
+
+    #[test]
+    fn a_cut_at_any_byte_and_a_flip_of_any_byte_are_noticed() {
+        let whole = sample();
+        for n in 0..whole.len() {
+            let message = problem(whole[..n].to_vec());
+            assert!(n < 8 || message.contains("truncated"), "{n}: {message}");
+            let mut flipped = whole.clone();
+            flipped[n] ^= 0x10;
+            problem(flipped);
+        }
+        problem([&whole[..], &[0; 64]].concat());
+    }
+
+    #[test]
+    fn hostile_lengths_are_refused_before_anything_is_allocated() {
+        for (field, value) in [(1, u64::MAX), (1, u64::MAX - 70), (0, 0), (0, u64::MAX), (1, 1 << 60)] {
+            let mut bytes = sample();
+            bytes[16 + NAME + field * 8..][..8].copy_from_slice(&value.to_le_bytes());
+            let end = 16 + 3 * ENTRY;
+            let checksum = xxh3_64(&bytes[..end]);
+            bytes[end..end + 8].copy_from_slice(&checksum.to_le_bytes());
+            let message = problem(bytes);
+            assert!(message.contains("misplaced") || message.contains("truncated"), "{message}");
+        }
+        let mut many = sample();
+        many[12..16].copy_from_slice(&u32::MAX.to_le_bytes());
+        assert!(problem(many).contains("header"));
+    }
+
+    #[test]
+    fn a_value_cannot_claim_more_than_the_limit() {
+        #[derive(Debug, serde::Deserialize)]
+        #[allow(dead_code)]
+        struct Words(Vec<u64>);
+        let mut claim = vec![253];
+        claim.extend_from_slice(&(1u64 << 60).to_le_bytes());
+        let frame = Frame::parse(Path::new("x.ckpt"), frame(&[("words", claim.into())])).unwrap();
+        assert!(frame.value::<Words>("words").is_err());
+    }
+
+    #[test]
+    fn other_files_are_named() {
+        for (bytes, wanted) in [
+            (&b""[..], "empty"),
+            (b"PK\x03\x04....", "zip"),
+            (b"\x80\x02}q", "pickle"),
+            (b"\x40\0\0\0\0\0\0\0{\"a\"", "safetensors"),
+            (b"CHAR", "cut off"),
+            (b"hello world", "something else"),
+        ] {
+            assert!(problem(bytes.to_vec()).contains(wanted));
+        }
+        let mut newer = sample();
+        newer[8] = 2;
+        assert!(problem(newer).contains("newer"));
+    }
+
+    #[test]
+    fn damage_is_noticed_where_it_is_read() {
+        let mut bytes = sample();
+        let len = bytes.len();
+        bytes[len - 60] ^= 1;
+        let frame = Frame::parse(Path::new("x.ckpt"), bytes).unwrap();
+        assert_eq!(frame.section("one").unwrap(), [1; 100]);
+        let error = frame.floats("numbers", &mut [0.0; 3]).unwrap_err().to_string();
+        assert!(error.contains("section \"numbers\" is damaged"), "{error}");
+    }
+}
