@@ -183,9 +183,21 @@ fn a_damaged_checkpoint_is_refused_by_every_command() {
     };
     refused(&whole[..whole.len() / 2], "truncated");
     refused(&whole[..whole.len() - 1], "truncated");
-    let mut flipped = whole.clone();
-    flipped[whole.len() / 2] ^= 1;
-    refused(&flipped, "damaged");
+    // In the table of sections, a name of 16 bytes comes before the place.
+    let flipped = |section: &[u8]| {
+        let entry = whole.windows(section.len()).position(|name| name == section).unwrap();
+        let at = u64::from_le_bytes(*whole[entry + 16..].first_chunk().unwrap());
+        let mut flipped = whole.clone();
+        flipped[at as usize + 1000] ^= 1;
+        flipped
+    };
+    refused(&flipped(b"weights\0"), "section \"weights\" is damaged");
+    // What sampling does not need, it does not read.
+    place.write("checkpoints/run/latest.ckpt", &flipped(b"moments.1\0"));
+    for command in ["train --resume run --steps 12", "info run"] {
+        place.run(command).fails(65, &["checkpoints/run/latest.ckpt", "section \"moments.1\" is damaged"]);
+    }
+    place.run("sample run --length 5").succeeds();
     place.write("checkpoints/run/latest.ckpt", &whole);
     place.train_on("run", 12);
 }

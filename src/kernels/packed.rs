@@ -70,10 +70,12 @@ impl<R: Real> Packed<R> {
         let shape = (self.input.elements(), self.output.elements());
         assert_eq!((weights.rows(), weights.cols()), shape, "the shape of packed weights is fixed");
         let (input, output, lanes, panel_len) = (self.input, self.output, self.lanes, self.panel_len());
-        for (panel, values) in self.values.chunks_exact_mut(panel_len.max(1)).enumerate() {
-            let columns = output.elements_of(lanes, panel);
-            for (of_input, square) in values.chunks_exact_mut(lanes * lanes).enumerate() {
-                pack_square(square, lanes, weights, input.elements_of(lanes, of_input), columns.clone());
+        // The rows of an input panel stay at hand while they are cut up for all panels of the output.
+        for of_input in 0..input.panels(lanes) {
+            for (panel, values) in self.values.chunks_exact_mut(panel_len).enumerate() {
+                let square = &mut values[of_input * lanes * lanes..][..lanes * lanes];
+                let (rows, columns) = (input.elements_of(lanes, of_input), output.elements_of(lanes, panel));
+                pack_square(square, lanes, weights, rows, columns);
             }
         }
     }

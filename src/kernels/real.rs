@@ -14,6 +14,7 @@ use super::view::{Mat, MatMut};
 /// A floating-point type that models are computed in.
 pub trait Real:
     Copy
+    + bytemuck::Pod
     + Default
     + Debug
     + PartialOrd

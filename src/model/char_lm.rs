@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use bytemuck::allocation::try_zeroed_vec;
+
 use super::config::ModelConfig;
 use crate::cells::Entry;
 use crate::error::{Error, Result};
@@ -47,11 +49,9 @@ impl<R: Real> CharLm<R> {
     pub fn zeros(config: &ModelConfig) -> Result<Self> {
         let cell = config.validate()?;
         let (layout, spans) = lay_out(config, cell);
-        let mut weights = Vec::new();
-        weights.try_reserve_exact(layout.len()).map_err(|_| {
+        let weights = try_zeroed_vec(layout.len()).map_err(|()| {
             Error::Usage(format!("{} parameters do not fit into memory; choose a smaller --hidden", layout.len()))
         })?;
-        weights.resize(layout.len(), R::ZERO);
         Ok(CharLm { config: config.clone(), cell, layout: Arc::new(layout), spans: Arc::new(spans), weights })
     }
 

@@ -1,5 +1,7 @@
 //! What is computed from the weights once, before the streams run.
 
+use rayon::prelude::*;
+
 use super::char_lm::CharLm;
 use crate::kernels::{Axis, Blocked, Packed, Precision, Real};
 use crate::layers::embedding::{self, Distinct};
@@ -102,14 +104,18 @@ impl<R: Real> Prepared<R> {
         let vocab = model.config().vocab;
         let mut prepared = Self::new(model, vocab, false);
         let everything: Vec<u32> = (0..vocab as u32).collect();
-        prepared.table.refresh(model, &everything);
-        prepared.refresh_biases(model);
-        prepared.packed.iter_mut().for_each(|packed| packed.refresh(model));
+        prepared.refresh(model, &everything);
         prepared
     }
 
-    /// Takes in the biases.
-    pub fn refresh_biases(&mut self, model: &CharLm<R>) {
+    /// Takes in the weights, for windows of the characters `inputs`, on the threads at hand.
+    pub fn refresh(&mut self, model: &CharLm<R>, inputs: &[u32]) {
+        self.refresh_biases(model);
+        let Prepared { table, packed, .. } = self;
+        rayon::join(|| table.refresh(model, inputs), || packed.par_iter_mut().for_each(|packed| packed.refresh(model)));
+    }
+
+    fn refresh_biases(&mut self, model: &CharLm<R>) {
         let layers = (0..model.config().layers).map(|layer| model.rnn(layer).b);
         for (bias, id) in self.biases.iter_mut().zip(layers.chain([model.head_b()])) {
             bias.write(0, 0, model.slice(id));

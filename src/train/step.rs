@@ -57,12 +57,7 @@ impl<R: CellReal> Step<R> {
     /// Runs a window forward and back: leaves the gradients, carries the states on, and returns the mean loss in nats.
     pub fn run(&mut self, model: &CharLm<R>, window: &Window, dropout: Option<Dropout>) -> f64 {
         let total = window.total_weight();
-        self.prepared.refresh_biases(model);
-        let Prepared { table, packed, .. } = &mut self.prepared;
-        rayon::join(
-            || table.refresh(model, &window.inputs),
-            || packed.par_iter_mut().for_each(|packed| packed.refresh(model)),
-        );
+        self.prepared.refresh(model, &window.inputs);
         let prepared = &self.prepared;
         self.shards.par_iter_mut().for_each(|shard| {
             shard.forward(model, prepared, window, dropout);
