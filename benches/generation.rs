@@ -1,20 +1,37 @@
-//! One stream of generated characters, on one thread: an element is a character.
+//! Generated characters, of one stream and of many side by side, on every core: an element is a character.
 #![allow(clippy::unwrap_used)]
 
 use charlstm::data::{Encoding, Vocab};
-use charlstm::model::{CharLm, ModelConfig};
-use charlstm::sample::{Generator, Shaping};
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use charlstm::kernels::Precision;
+use charlstm::model::{CharLm, ModelConfig, Ready};
+use charlstm::sample::{Generator, Shaping, batch};
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use rayon::ThreadPoolBuilder;
+
+/// Texts side by side.
+const TEXTS: u64 = 64;
+/// Characters of each.
+const LENGTH: usize = 50;
 
 fn generation(criterion: &mut Criterion) {
+    ThreadPoolBuilder::new().use_current_thread().build_global().unwrap();
     let vocab = Vocab::new(Encoding::Bytes, 0..65);
     let mut group = criterion.benchmark_group("generation");
-    group.throughput(Throughput::Elements(1));
     for hidden in [128, 512] {
         let config = ModelConfig { cell: "lstm".into(), layers: 2, hidden, embed: hidden, vocab: vocab.len() };
         let model = CharLm::init(&config, 1).unwrap();
-        let mut generator = Generator::new(&model, &vocab, &[], Shaping::default(), 1);
-        group.bench_function(format!("2x{hidden}"), |bencher| bencher.iter(|| generator.next()));
+        for (name, precision) in [("f32", Precision::F32), ("int8", Precision::Int8)] {
+            let id = |what: &str| BenchmarkId::new(format!("2x{hidden} {name}"), what);
+            let mut one = Generator::with(Ready::new(&model, precision), &vocab, &[], Shaping::default(), 1);
+            group.throughput(Throughput::Elements(1));
+            group.bench_function(id("one stream"), |bencher| bencher.iter(|| one.next()));
+            let ready = Ready::new(&model, precision);
+            let seeds: Vec<u64> = (0..TEXTS).collect();
+            group.throughput(Throughput::Elements(TEXTS * LENGTH as u64));
+            group.bench_function(id("64 streams"), |bencher| {
+                bencher.iter(|| batch(&ready, &vocab, &[], Shaping::default(), &seeds, LENGTH, |_| false));
+            });
+        }
     }
 }
 

@@ -18,7 +18,7 @@ fn training(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("training");
     group.sample_size(10).sampling_mode(SamplingMode::Flat);
     group.warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(4));
-    for (hidden, batch, seq_len) in [(128, 50, 50), (256, 64, 128), (512, 64, 100)] {
+    for (hidden, batch, seq_len) in [(128, 50, 50), (512, 64, 100), (1024, 64, 100)] {
         let config = ModelConfig { cell: "lstm".into(), layers: 2, hidden, embed: hidden, vocab: VOCAB };
         let mut model = CharLm::init(&config, 1).unwrap();
         let mut moments = vec![vec![0.0; model.weights.len()]; METHOD.moments()];
