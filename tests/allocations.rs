@@ -5,10 +5,11 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use charlstm::data::{Corpus, Encoding, Texts};
+use charlstm::data::{Corpus, Encoding, TextConfig, Texts};
 use charlstm::model::ModelConfig;
 use charlstm::sample::{Generator, Shaping};
 use charlstm::train::{TrainConfig, Trainer};
+use rayon::ThreadPoolBuilder;
 
 struct Counting;
 
@@ -61,6 +62,15 @@ fn steps_and_characters_allocate_nothing_once_buffers_are_there() {
     // The queue by which work enters the thread pool grows by a block of 64 places now and then.
     assert!(times <= 4 && bytes < 8192, "100 steps made {times} allocations of {bytes} bytes");
 
+    write_without_allocating(&trainer);
+    // Large enough for a step to be divided among threads.
+    let shape = ModelConfig { hidden: 256, ..shape };
+    let texts = Texts::open(&TextConfig::default()).unwrap();
+    let large = Trainer::new(texts, &shape, TrainConfig { batch: 4, ..TrainConfig::default() }).unwrap();
+    ThreadPoolBuilder::new().num_threads(2).build().unwrap().install(|| write_without_allocating(&large));
+}
+
+fn write_without_allocating(trainer: &Trainer) {
     let mut generator = Generator::new(
         trainer.model(),
         trainer.texts().vocab(),

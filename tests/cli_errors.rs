@@ -193,7 +193,7 @@ fn a_damaged_checkpoint_is_refused_by_every_command() {
     };
     refused(&flipped(b"weights\0"), "section \"weights\" is damaged");
     // What sampling does not need, it does not read.
-    place.write("checkpoints/run/latest.ckpt", &flipped(b"moments.1\0"));
+    place.write("checkpoints/run/latest.ckpt", flipped(b"moments.1\0"));
     for command in ["train --resume run --steps 12", "info run"] {
         place.run(command).fails(65, &["checkpoints/run/latest.ckpt", "section \"moments.1\" is damaged"]);
     }

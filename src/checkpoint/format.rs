@@ -9,7 +9,7 @@
 //!
 //! Numbers are little-endian. Checksums are XXH3 (64 bits); a section's covers its padding. Sections follow one another without
 //! a gap and cover the file. A file is data from a stranger: every length is checked against the file before it is used, nothing
-//! is allocated by a number that was read, nothing is executed.
+//! is allocated that the file cannot hold, nothing is executed.
 
 use std::borrow::Cow;
 use std::ops::Range;

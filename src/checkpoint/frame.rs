@@ -78,7 +78,7 @@ impl Frame {
     /// The bytes of a section.
     ///
     /// # Errors
-    /// [`Error::Checkpoint`] where there is none of that name, or it is damaged.
+    /// [`Error::Checkpoint`] where there is none of that name, or it is damaged, [`Error::Input`] where it cannot be read.
     pub fn section(&self, name: &str) -> Result<Vec<u8>> {
         let len = self.len(name)?;
         let mut bytes = Vec::new();
@@ -94,6 +94,9 @@ impl Frame {
     /// # Errors
     /// [`Error::Checkpoint`] where there is none, it is damaged, or it holds something else.
     pub fn value<T: DeserializeOwned>(&self, name: &str) -> Result<T> {
+        if self.len(name)? > LIMIT as u64 {
+            return Err(self.error(format!("section \"{name}\" is too long")));
+        }
         let bytes = self.section(name)?;
         let config = bincode::config::standard().with_limit::<LIMIT>();
         match bincode::serde::decode_from_slice(&bytes, config) {
@@ -221,6 +224,24 @@ mod tests {
         claim.extend_from_slice(&(1u64 << 60).to_le_bytes());
         let frame = Frame::parse(Path::new("x.ckpt"), frame(&[("words", claim.into())])).unwrap();
         assert!(frame.value::<Words>("words").is_err());
+    }
+
+    #[test]
+    fn a_value_longer_than_any_is_refused_before_it_is_read() {
+        let bytes = frame(&[("words", vec![0; LIMIT + 1].into())]);
+        let error = Frame::parse(Path::new("x.ckpt"), bytes).unwrap().value::<u8>("words").unwrap_err().to_string();
+        assert!(error.contains("too long"), "{error}");
+    }
+
+    #[test]
+    fn a_file_that_is_cut_while_it_is_read_is_truncated() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let bytes = frame(&[("long", vec![7; 3 * PIECE + 5].into())]);
+        std::fs::write(file.path(), &bytes).unwrap();
+        let frame = Frame::read(file.path()).unwrap();
+        assert!(frame.section("long").unwrap() == vec![7; 3 * PIECE + 5]);
+        file.as_file().set_len(2 * PIECE as u64).unwrap();
+        assert!(frame.section("long").unwrap_err().to_string().contains("truncated within section \"long\""));
     }
 
     #[test]

@@ -39,7 +39,8 @@ pub fn run(args: &BenchArgs, terminal: &Terminal) -> Result<()> {
     config.validate()?;
     let mut trainer = Trainer::new(made_up(args)?, &shape, config)?;
     let training = training(&mut trainer)?;
-    let (one, one_int8) = (writing_one(&trainer, Precision::F32), writing_one(&trainer, Precision::Int8));
+    let [one, one_int8] =
+        [Precision::F32, Precision::Int8].map(|precision| trainer.install(|| writing_one(&trainer, precision)));
     let many = trainer.install(|| writing_many(&trainer));
     let (simd, threads, parameters) = (isa::isa().name(), trainer.threads(), trainer.model().layout().len());
     let text = if args.json {

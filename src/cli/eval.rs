@@ -15,6 +15,7 @@ use super::args::EvalArgs;
 use super::terminal::Terminal;
 
 pub fn run(args: &EvalArgs, terminal: &Terminal) -> Result<()> {
+    super::use_threads()?;
     let frame = Frame::read(&run::find(args.run.as_deref(), Path::new(RUNS))?.model())?;
     let (model, vocab) = model::read(&frame)?;
     let ready = Ready::new(&model, args.precision.into());

@@ -58,6 +58,12 @@ fn run(command: Command, terminal: &Terminal) -> Result<ExitCode> {
     }
 }
 
+/// Starts a thread for each core, this one among them: a step that is divided among threads begins and ends here.
+fn use_threads() -> Result<()> {
+    let started = rayon::ThreadPoolBuilder::new().use_current_thread().build_global();
+    started.map_err(|e| Error::Usage(format!("threads cannot be started: {e}")))
+}
+
 /// Whether the reader of our output went away, as `head` does.
 fn is_closed_pipe(error: &Error) -> bool {
     matches!(error, Error::Io { source, .. } if source.kind() == std::io::ErrorKind::BrokenPipe)

@@ -119,14 +119,10 @@ impl<'a> Reporter<'a> {
             record.epoch
         ));
         if !self.terminal.is_quiet() {
-            let generator = Generator::new(
-                trainer.model(),
-                trainer.texts().vocab(),
-                &[],
-                Shaping::default(),
-                trainer.progress().step,
-            );
-            let text = trainer.texts().vocab().decode(generator.take(SAMPLE));
+            let (vocab, seed) = (trainer.texts().vocab(), trainer.progress().step);
+            let text = trainer.install(|| {
+                vocab.decode(Generator::new(trainer.model(), vocab, &[], Shaping::default(), seed).take(SAMPLE))
+            });
             // Control characters of a model that has yet to learn must not reach the terminal.
             let shown =
                 |c: char| if c.is_control() && !matches!(c, '\n' | '\t') { char::REPLACEMENT_CHARACTER } else { c };

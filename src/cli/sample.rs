@@ -10,7 +10,6 @@ use charlstm::data::Vocab;
 use charlstm::error::{Error, Result};
 use charlstm::model::Ready;
 use charlstm::sample::{Generator, Shaping, batch};
-use rayon::ThreadPoolBuilder;
 
 use super::args::SampleArgs;
 use super::terminal::Terminal;
@@ -21,8 +20,7 @@ const AT_ONCE: usize = 1024;
 pub fn run(args: &SampleArgs, terminal: &Terminal) -> Result<()> {
     let shaping = Shaping { temperature: args.temp, top_k: args.top_k, top_p: args.top_p, min_p: args.min_p };
     shaping.validate()?;
-    // This thread becomes one of the pool: a step that is divided among threads begins and ends here.
-    ThreadPoolBuilder::new().use_current_thread().build_global().map_err(|e| Error::Internal(e.to_string()))?;
+    super::use_threads()?;
     let path = run::find(args.run.as_deref(), Path::new(RUNS))?.model();
     let (model, vocab) = model::load(&path)?;
     let prompt = match &args.prompt_file {

@@ -55,11 +55,11 @@ impl Axis {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shape {
     /// How a row is laid out.
-    pub axis: Axis,
+    pub(crate) axis: Axis,
     /// Rows: streams side by side.
-    pub streams: usize,
+    pub(crate) streams: usize,
     /// Elements of a panel's row.
-    pub lanes: usize,
+    pub(crate) lanes: usize,
 }
 
 impl Shape {
@@ -123,7 +123,10 @@ impl<R: Real> Blocked<R> {
     /// Room for `steps x streams` rows, all zero, in the panels of `isa`.
     pub fn for_isa(isa: Isa, axis: Axis, steps: usize, streams: usize) -> Self {
         let shape = Shape { axis, streams, lanes: R::lanes(isa) };
-        Blocked { values: Aligned::zeros(steps * shape.step_len()), shape, steps }
+        let of_step = axis.panels(shape.lanes).checked_mul(shape.lanes).and_then(|row| row.checked_mul(streams));
+        let len = of_step.and_then(|of_step| of_step.checked_mul(steps));
+        assert!(len.is_some(), "{steps} steps of {streams} rows");
+        Blocked { values: Aligned::zeros(len.unwrap_or(0)), shape, steps }
     }
 
     /// What a step looks like.
@@ -227,9 +230,12 @@ impl<'a, R> Rows<'a, R> {
 
     /// Panics unless every row lies within the data.
     pub(super) fn check(&self) {
-        let last = |n: usize, stride: usize| n.saturating_sub(1) * stride;
-        let end = last(self.steps, self.step_stride) + last(self.panels, self.panel_stride) + self.rows * self.lanes;
-        assert!(self.steps * self.panels * self.rows == 0 || end <= self.data.len(), "rows of {end} elements");
+        let last = |n: usize, stride: usize| n.saturating_sub(1).checked_mul(stride);
+        let end = last(self.steps, self.step_stride)
+            .and_then(|end| end.checked_add(last(self.panels, self.panel_stride)?))
+            .and_then(|end| end.checked_add(self.rows.checked_mul(self.lanes)?));
+        let none = [self.steps, self.panels, self.rows].contains(&0);
+        assert!(none || end.is_some_and(|end| end <= self.data.len()), "rows of {end:?} elements");
     }
 }
 

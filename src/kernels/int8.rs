@@ -230,13 +230,10 @@ unsafe fn vnni(sums: &mut [i32; WIDEST], row: &[u8], panel: &[i8]) {
 #[cfg(test)]
 mod tests {
     use super::super::blocked::{Axis, Blocked};
+    use super::super::testing::numbers;
     use super::super::view::Mat;
     use super::super::{Packed, Start};
     use super::*;
-
-    fn numbers(n: usize, phase: f64) -> Vec<f32> {
-        (0..n).map(|i| ((i as f64 * 0.7 + phase).sin() * 1.5) as f32).collect()
-    }
 
     /// `x w` for two steps of three rows, at a precision.
     fn product(precision: Precision, k: usize, n: usize, x: &[f32], w: &[f32]) -> Vec<f32> {

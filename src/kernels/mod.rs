@@ -26,6 +26,8 @@ mod real;
 pub mod reference;
 pub mod softmax;
 mod start;
+#[cfg(test)]
+mod testing;
 mod tile;
 pub mod vector;
 mod view;

@@ -1,4 +1,4 @@
-//! Weights laid out once for many products: `y += x w` on activations in [panels](super::blocked).
+//! Weights laid out once for many products: `y = start + x w` on activations in [panels](super::blocked).
 //!
 //! The columns of a matrix are cut into the panels of its output, its rows ordered as the panels of its input, so that a tile
 //! reads straight through memory. Every element of a product is one chain of multiply-adds in the order of the input's panels:
@@ -108,8 +108,12 @@ impl<R: Real> Packed<R> {
         assert!(x.lanes == self.lanes && x.panels == self.input.panels(self.lanes), "the input of a packed product");
         x.check();
         let of_step = panels.len() * x.rows * self.lanes;
-        let end = x.steps.saturating_sub(1) * step_stride + of_step;
-        assert!(of_step == 0 || x.steps == 0 || end <= y.len(), "the output of a packed product");
+        let last = x.steps.saturating_sub(1).checked_mul(step_stride);
+        let end = last.and_then(|last| last.checked_add(of_step));
+        assert!(
+            of_step == 0 || x.steps == 0 || end.is_some_and(|end| end <= y.len()),
+            "the output of a packed product"
+        );
         start.check(x.steps * x.rows, self.panels(), self.lanes);
         if x.panels == 0 || self.int8.is_some() {
             start.write(panels.clone(), y, step_stride, (x.steps, x.rows, self.lanes));
@@ -258,30 +262,10 @@ mod tests {
     use super::super::view::MatMut;
     use super::*;
     use crate::kernels::reference;
+    use crate::kernels::testing::{blocked, numbers, plain};
     use proptest::prelude::*;
 
     /// Numbers that differ from place to place, without a generator.
-    fn numbers(n: usize, phase: f64) -> Vec<f32> {
-        (0..n).map(|i| ((i as f64 * 0.7 + phase).sin() * 1.5) as f32).collect()
-    }
-
-    fn blocked(isa: Isa, axis: Axis, steps: usize, rows: usize, values: &[f32]) -> Blocked<f32> {
-        let mut blocked = Blocked::for_isa(isa, axis, steps, rows);
-        for (i, row) in values.chunks_exact(axis.elements()).enumerate() {
-            blocked.write(i / rows, i % rows, row);
-        }
-        blocked
-    }
-
-    fn plain(blocked: &Blocked<f32>, steps: usize, rows: usize) -> Vec<f32> {
-        let width = blocked.shape().axis.elements();
-        let mut values = vec![0.0; steps * rows * width];
-        for (i, row) in values.chunks_exact_mut(width).enumerate() {
-            blocked.read(i / rows, i % rows, row);
-        }
-        values
-    }
-
     /// All of `x w` or `before + x w` by one call.
     fn product(
         isa: Isa,
@@ -351,6 +335,14 @@ mod tests {
             packed.multiply(panel..panel + 1, y, 0, x.all(0..1), Start::Zero);
         }
         assert_eq!(whole.step(0), pieces.step(0));
+    }
+
+    #[test]
+    #[should_panic(expected = "the output of a packed product")]
+    fn steps_beyond_all_memory_are_refused() {
+        let packed = Packed::<f32>::new(Axis::plain(8), Axis::plain(8));
+        let (x, mut y) = (Blocked::new(Axis::plain(8), 4, 1), vec![0.0; 1000]);
+        packed.multiply(0..packed.panels(), &mut y, usize::MAX / 3 + 1, x.all(0..4), Start::Zero);
     }
 
     #[test]

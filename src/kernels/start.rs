@@ -93,3 +93,82 @@ impl<R: Real> Start<'_, R> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::blocked::Axis;
+    use super::super::isa::Isa;
+    use super::super::testing::{blocked, numbers, plain};
+    use super::super::view::Mat;
+    use super::super::{Packed, Precision};
+    use super::*;
+
+    #[test]
+    fn a_product_begins_with_whatever_it_is_told_to() {
+        let (input, output, steps) = (Axis::plain(150), Axis { parts: 4, width: 70 }, 3);
+        let w = numbers(150 * 280, 0.2);
+        for (isa, rows) in Isa::available().flat_map(|isa| [(isa, 1), (isa, 5), (isa, 17)]) {
+            let x = blocked(isa, input, steps, rows, &numbers(steps * rows * 150, 0.1));
+            let mut packed = Packed::for_isa(isa, input, output);
+            packed.pack(Mat::new(&w, 150, 280));
+            let table = blocked(isa, output, 1, 6, &numbers(6 * 280, 0.3));
+            let slots: Vec<u32> = (0..steps * rows).map(|i| (i * i % 6) as u32).collect();
+            let bias = blocked(isa, output, 1, 1, &numbers(280, 0.4));
+            for precision in [Precision::F32, Precision::Int8] {
+                packed.convert(precision);
+                for start in [Start::Zero, Start::Bias(&bias), Start::Table { rows: &table, slots: &slots }] {
+                    let (mut direct, mut copied) = (
+                        blocked(isa, output, steps, rows, &numbers(steps * rows * 280, 0.5)),
+                        Blocked::<f32>::for_isa(isa, output, steps, rows),
+                    );
+                    let (stride, panel_len) = (direct.shape().step_len(), direct.shape().panel_len());
+                    let lanes = direct.shape().lanes;
+                    let mut row = vec![0.0; 280];
+                    for i in 0..steps * rows {
+                        match start {
+                            Start::Bias(bias) => bias.read(0, 0, &mut row),
+                            Start::Table { rows, slots } => rows.read(0, slots[i] as usize, &mut row),
+                            _ => {}
+                        }
+                        copied.write(i / rows, i % rows, &row);
+                    }
+                    // In two calls, so that the second begins behind the first panel.
+                    for panels in [0..3, 3..packed.panels()] {
+                        let y = &mut direct.steps_mut(0..steps)[panels.start * panel_len..];
+                        packed.multiply(panels, y, stride, x.all(0..steps), start);
+                    }
+                    let all = 0..packed.panels();
+                    packed.multiply(all, copied.steps_mut(0..steps), stride, x.all(0..steps), Start::Output);
+                    let same = plain(&direct, steps, rows) == plain(&copied, steps, rows);
+                    assert!(same, "{isa:?}, {rows} rows, {lanes} lanes, {precision:?}, {start:?}");
+                }
+            }
+        }
+    }
+
+    /// A product of two rows with a start that does not fit.
+    fn begin_with(table: Axis, slots: &[u32]) {
+        let packed = Packed::<f32>::new(Axis::plain(8), Axis::plain(80));
+        let (x, mut y) = (Blocked::new(Axis::plain(8), 1, 2), Blocked::new(Axis::plain(80), 1, 2));
+        let rows = &Blocked::new(table, 1, 3);
+        packed.multiply(0..packed.panels(), y.step_mut(0), 0, x.all(0..1), Start::Table { rows, slots });
+    }
+
+    #[test]
+    #[should_panic(expected = "a row that the table does not have")]
+    fn a_row_behind_the_table_is_refused() {
+        begin_with(Axis::plain(80), &[2, 3]);
+    }
+
+    #[test]
+    #[should_panic(expected = "a row of the table for each row of a product")]
+    fn too_few_rows_of_a_table_are_refused() {
+        begin_with(Axis::plain(80), &[2]);
+    }
+
+    #[test]
+    #[should_panic(expected = "the start of a product")]
+    fn a_table_of_another_width_is_refused() {
+        begin_with(Axis::plain(8), &[2, 0]);
+    }
+}

@@ -124,9 +124,9 @@ impl<R: Real> Tile<R> {
     /// since an array cannot take its length from a trait. `FETCH` asks for the panel ahead.
     ///
     /// # Safety
-    /// `c`, and what `from` points to, must hold `rows` rows of `width` columns of every panel; every run `n` rows of every panel at `b`, and at
-    /// `a + a_offset` the factors of `rows` rows and `n` products as `F` lays them out. More than one panel: of full width.
-    /// `L` as in [`Lanes`].
+    /// `c`, and what `from` points to, must hold `rows` rows of `width` columns of every panel; every run `n` rows of every panel
+    /// at `b`, and at `a + a_offset` the factors of `rows` rows and `n` products as `F` lays them out. More than one panel: of full
+    /// width. Less than full width: `from` is [`From::Output`]. `L` as in [`Lanes`].
     #[inline(always)]
     pub unsafe fn run<L: Lanes<R>, F: Factors, const V: usize, const P: usize, const FETCH: bool>(
         self,
@@ -172,8 +172,7 @@ impl<R: Real> Tile<R> {
             for (r, row) in edge.iter_mut().enumerate() {
                 std::ptr::copy_nonoverlapping(c.add(r * c_row), row.as_mut_ptr(), width);
             }
-            debug_assert!(matches!(self.from, From::Output), "an edge begins with what stands there");
-            let inner = Tile { c: edge.as_mut_ptr().cast::<R>(), c_row: WIDEST, ..self };
+            let inner = Tile { c: edge.as_mut_ptr().cast::<R>(), c_row: WIDEST, from: From::Output, ..self };
             inner.full::<L, F, M, V, 1, false>(runs);
             for (r, row) in edge.iter().enumerate() {
                 std::ptr::copy_nonoverlapping(row.as_ptr(), c.add(r * c_row), width);

@@ -104,6 +104,7 @@ impl<R: Real> Kernel for Scatter<'_, R> {
 
 /// Adds rows of `width` elements to rows of a table: `table[slots[i]] += rows[i]`.
 pub fn scatter<R: Real>(table: &mut [R], rows: &[R], width: usize, slots: &[u32]) {
+    assert_eq!(rows.len(), slots.len() * width, "a slot for each row");
     vectorize(Scatter { table, rows, width, slots });
 }
 
@@ -137,11 +138,32 @@ mod tests {
 
     #[test]
     fn what_is_out_of_bounds_is_found_anywhere() {
-        let mut x = vec![1.0f32; 33];
-        assert!(all_within(&x, 1.0));
-        for bad in [f32::INFINITY, f32::NAN, -1.5] {
-            x[32] = bad;
-            assert!(!all_within(&x, 1.0));
+        for at in [0, 32, PIECE, 2 * PIECE + 6] {
+            let mut x = vec![1.0f32; 2 * PIECE + 7];
+            assert!(all_within(&x, 1.0));
+            for bad in [f32::INFINITY, f32::NAN, -1.5] {
+                x[at] = bad;
+                assert!(!all_within(&x, 1.0), "{bad} at {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn rows_are_summed_in_their_order() {
+        for (len, width) in [(1, 1), (5, 8), (16, 16), (20, 32), (32, 32)] {
+            let rows: Vec<f32> = (0..7 * width).map(|i| (i as f32 * 0.7).sin()).collect();
+            let (mut sums, slots) = (vec![0.25; len], [2, 0, 2, 1, 1, 2, 0]);
+            add_rows(&mut sums, &rows, width);
+            let mut table = vec![0.25; 3 * width];
+            scatter(&mut table, &rows, width, &slots);
+            for (j, sum) in sums.into_iter().enumerate() {
+                assert_eq!(sum, (0..7).fold(0.25, |sum, row| sum + rows[row * width + j]));
+                for slot in 0..3 {
+                    let of_slot = (0..7).filter(|row| slots[*row] == slot as u32);
+                    let wanted = of_slot.fold(0.25, |sum, row| sum + rows[row * width + j]);
+                    assert_eq!(table[slot * width + j], wanted);
+                }
+            }
         }
     }
 }

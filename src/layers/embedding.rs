@@ -1,5 +1,5 @@
 //! The first layer's input product. A window has far fewer distinct characters than positions, so `embed w_ih + b` is computed
-//! once for each distinct character and gathered; backward, the gate gradients are summed into those rows first.
+//! once for each distinct character, and the recurrent product begins with those rows; backward, the gate gradients are summed into those rows first.
 
 use crate::kernels::{Mat, MatMut, Real, gemm, vector};
 

@@ -18,6 +18,6 @@ mod window;
 
 pub use char_lm::{CharLm, RnnSpans};
 pub use config::ModelConfig;
-pub use prepared::{PackedSpan, Prepared, Ready, Table};
+pub use prepared::{Prepared, Ready, Table};
 pub use shard::{Purpose, Shard};
 pub use window::Window;

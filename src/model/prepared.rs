@@ -48,7 +48,7 @@ impl<R: Real> Table<R> {
 
 /// A matrix of the model, packed.
 #[derive(Debug)]
-pub struct PackedSpan<R> {
+struct PackedSpan<R> {
     span: SpanId,
     transposed: bool,
     packed: Packed<R>,
@@ -56,7 +56,7 @@ pub struct PackedSpan<R> {
 
 impl<R: Real> PackedSpan<R> {
     /// Packs the weights anew.
-    pub fn refresh(&mut self, model: &CharLm<R>) {
+    fn refresh(&mut self, model: &CharLm<R>) {
         if !self.packed.is_empty() {
             let weights = model.matrix(self.span);
             self.packed.pack(if self.transposed { weights.t() } else { weights });
@@ -74,7 +74,7 @@ pub struct Prepared<R> {
     pub table: Table<R>,
     /// `w_hh`, its transpose, `w_ih`, its transpose of every layer, `head.w` and its transpose. The first layer's `w_ih` is empty,
     /// and every transpose where nothing runs back.
-    pub packed: Vec<PackedSpan<R>>,
+    packed: Vec<PackedSpan<R>>,
     biases: Vec<Blocked<R>>,
 }
 
@@ -156,8 +156,8 @@ impl<R: Real> Prepared<R> {
     }
 }
 
-/// Bytes of weights that one of several threads reads for a character at least.
-const LEAST_BYTES: usize = 384 << 10;
+/// Bytes of a layer's weights, on average, that one of several threads reads for a character at least.
+const LEAST_BYTES: usize = 192 << 10;
 
 /// A model that stays as it is, ready to score and to write.
 #[derive(Debug)]
@@ -181,7 +181,8 @@ impl<'m> Ready<'m> {
     /// Parts that the units of one stream's steps are best divided into on that many threads. One stream reads every weight for
     /// each character: two cores read faster than one, as long as a part is worth a meeting of the threads.
     pub fn tasks_of_a_stream(&self, threads: usize) -> usize {
-        let bytes: usize = self.prepared.packed.iter().map(|span| span.packed.bytes()).sum();
-        (bytes / LEAST_BYTES).clamp(1, threads.max(1))
+        let layers = &self.prepared.packed[..self.prepared.packed.len() - 2];
+        let bytes: usize = layers.iter().map(|span| span.packed.bytes()).sum();
+        (bytes / self.model.config().layers / LEAST_BYTES).clamp(1, threads.max(1))
     }
 }

@@ -1,4 +1,4 @@
-//! Some streams of a batch, run forward and back on one thread.
+//! Some streams of a batch, run forward and back by one task; the steps of a single stream may be divided among threads.
 //!
 //! Every layer runs over the whole window before the next: its weights stay in the cache. Within a layer, the product with the
 //! input (forward) or with what comes from above (backward) and the scan take turns, some steps at a time, so that the scan

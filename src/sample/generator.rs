@@ -9,8 +9,8 @@ use crate::model::{CharLm, Ready};
 /// Characters of a prompt that are read at once.
 pub(super) const STEPS: usize = 128;
 
-/// An endless iterator of characters (ids). It allocates nothing per character. Large models use the threads of the pool that it
-/// is made in; the characters are the same with any number.
+/// An endless iterator of characters (ids). Large models divide every step among as many threads as the pool has that it is made
+/// in, and are best used in it; the characters are the same with any number. It allocates nothing per character.
 #[derive(Debug)]
 pub struct Generator<'m> {
     ready: Ready<'m>,

@@ -1,4 +1,4 @@
-//! Some streams that write side by side, on one thread.
+//! Some streams that write side by side.
 
 use rand::SeedableRng;
 use rand::rngs::Xoshiro256PlusPlus;

@@ -8,6 +8,7 @@
 //! | `moments.0`, `moments.1` | the optimizer's arenas | yes |
 //! | `state` | the carried states `(B, layers * states * H)` | yes |
 
+use bytemuck::allocation::try_zeroed_vec;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3;
 
@@ -147,7 +148,8 @@ fn read_finite(frame: &Frame, name: &str, len: Option<usize>) -> Result<Vec<f32>
     let found = usize::try_from(frame.len(name)? / 4).unwrap_or(usize::MAX);
     let len =
         len.filter(|len| *len == found).ok_or_else(|| frame.error(format!("section \"{name}\" has another length")))?;
-    let mut values = vec![0.0; len];
+    let none = |()| frame.error(format!("section \"{name}\" does not fit into memory"));
+    let mut values = try_zeroed_vec(len).map_err(none)?;
     frame.floats(name, &mut values)?;
     if all_finite(&values) {
         Ok(values)
