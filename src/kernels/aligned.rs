@@ -8,8 +8,8 @@ use memmap2::MmapMut;
 
 /// Bytes that storage is aligned to: a cache line, and a full AVX-512 register.
 pub(super) const ALIGNMENT: usize = 64;
-/// Bytes from which on storage is mapped, a huge page. The products go through memory in strides: with pages of 4 KB the processor spends its
-/// time on looking them up.
+/// Bytes from which on storage is mapped, a huge page. The products go through memory in strides: with pages of 4 KB the
+/// processor spends its time on looking them up.
 const LARGE: usize = 2 << 20;
 
 /// Some numbers, the first of them on a cache line; allocated once.

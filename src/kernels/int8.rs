@@ -12,6 +12,7 @@ use super::aligned::Aligned;
 use super::blocked::Rows;
 use super::isa::{Kernel, Mode, vectorize};
 use super::real::Real;
+use super::tile::WIDEST;
 
 /// Factors that one instruction multiplies and adds up.
 const FACTORS: usize = 4;
@@ -19,8 +20,6 @@ const FACTORS: usize = 4;
 const RAISE: i32 = 128;
 /// The largest number that weights and activations are taken to.
 const LARGEST: f32 = 127.0;
-/// The widest panel of any instruction set.
-const WIDEST: usize = 32;
 
 /// How exactly weights are kept while nothing is learned.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

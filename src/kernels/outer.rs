@@ -1,4 +1,4 @@
-//! Weight gradients: `dw += x^T dy` over all rows of a window, from activations in [panels](super::blocked).
+//! Weight gradients: `dw = x^T dy` over all rows of a window, from activations in [panels](super::blocked).
 //!
 //! The rows come in pieces, the streams of a shard at a step. Some of them are copied side by side, a panel at a time, so that a
 //! tile runs over many rows without a break; panels are as wide as tiles, so the copy transposes nothing.
@@ -12,16 +12,16 @@ use super::blocked::{Axis, Rows};
 use super::isa::isa;
 use super::lanes::{Lanes, Work};
 use super::real::Real;
-use super::tile::{ByColumn, From, Run, Tile, WIDEST, most_rows};
+use super::tile::{Begin, ByColumn, Run, Tile, WIDEST, most_rows};
 use super::view::MatMut;
 
 /// Rows of activations that are multiplied at once: a panel of `x` and one of `dy` lie in the first level of cache.
-const DEPTH: usize = 128;
+const DEPTH: usize = 64;
 /// Pieces that they may come in.
 const MOST_PIECES: usize = 64;
 /// Panels of `x` that are multiplied at once: so often is a panel of `dy` used that was copied.
 const X_PANELS: usize = 4;
-/// Panels of `dy` that are multiplied at once: what they and those of `x` make of `dw` lies in the second level of cache.
+/// Panels of `dy` that are multiplied at once: the squares that they make with those of `x` lie in the second level of cache.
 const DY_PANELS: usize = 16;
 
 /// Some rows that follow each other.
@@ -73,11 +73,13 @@ impl<'a, R: Real> Chunk<'a, R> {
     }
 }
 
-/// Copies of panels, [`DEPTH`] rows each.
+/// Copies of panels, [`DEPTH`] rows each, and the sums: the squares that a panel of `x` and one of `dy` make, each in one piece.
+/// In `dw` itself the rows of a square would lie some power of two apart and push each other out of the cache.
 #[repr(C, align(64))]
-struct Copies<R> {
+struct Room<R> {
     x: [R; X_PANELS * DEPTH * WIDEST],
     dy: [R; DEPTH * WIDEST],
+    sums: [R; X_PANELS * DY_PANELS * WIDEST * WIDEST],
 }
 
 /// Puts pieces of a panel side by side.
@@ -91,15 +93,13 @@ fn gather<'a, R: Real>(to: &mut [R], pieces: impl Iterator<Item = &'a [R]>) {
 
 /// Part of a product whose dimensions were checked: some rows of `dw`, some panels of its columns, some rows of activations.
 pub struct Part<'a, 'b, R> {
-    dw: &'b mut [R],
     units: Range<usize>,
-    columns: Axis,
     panels: Range<usize>,
     chunk: &'b Chunk<'a, R>,
-    copies: &'b mut Copies<R>,
+    room: &'b mut Room<R>,
 }
 
-/// `dw += x^T dy` for the rows `units` of `dw`, which has as many columns as `columns` has elements.
+/// `dw = x^T dy` for the rows `units` of `dw`, which has as many columns as `columns` has elements.
 ///
 /// `steps` gives `x` and `dy` of one step after another (of the streams of one shard after another within a step). The elements
 /// of a row of `x` are the rows of `dw`.
@@ -113,17 +113,21 @@ pub fn outer<'a, R: Real>(
     assert_eq!((dw.rows(), dw.cols(), dw.stride()), (units.len(), width, width), "shape of dw");
     let lanes = R::lanes(isa);
     let all = columns.panels(lanes);
-    let mut copies = Copies { x: [R::ZERO; X_PANELS * DEPTH * WIDEST], dy: [R::ZERO; DEPTH * WIDEST] };
+    let mut room = Room {
+        x: [R::ZERO; X_PANELS * DEPTH * WIDEST],
+        dy: [R::ZERO; DEPTH * WIDEST],
+        sums: [R::ZERO; X_PANELS * DY_PANELS * WIDEST * WIDEST],
+    };
     let mut start = units.start;
     while start < units.end {
         let end = units.end.min((start / lanes + X_PANELS) * lanes);
         let dw = &mut dw.data[(start - units.start) * width..(end - units.start) * width];
         for first in (0..all).step_by(DY_PANELS) {
             let panels = first..all.min(first + DY_PANELS);
+            room.sums.fill(R::ZERO);
             let mut chunk = Chunk::new();
             let mut flush = |chunk: &mut Chunk<'a, R>| {
-                let panels = panels.clone();
-                R::outer(isa, Part { dw: &mut *dw, units: start..end, columns, panels, chunk, copies: &mut copies });
+                R::outer(isa, Part { units: start..end, panels: panels.clone(), chunk, room: &mut room });
                 *chunk = Chunk::new();
             };
             for (x, dy) in steps.clone() {
@@ -141,6 +145,7 @@ pub fn outer<'a, R: Real>(
             if chunk.rows > 0 {
                 flush(&mut chunk);
             }
+            spread(dw, start..end, columns, panels, &room.sums, lanes);
         }
         start = end;
     }
@@ -154,39 +159,50 @@ fn check<R: Real>(lanes: usize, panels: usize, units: usize, x: &Rows<'_, R>, dy
     assert!(dy.panels == panels && x.panels * lanes >= units, "panels of a weight gradient");
 }
 
+/// Brings the squares of some panels to their place in `dw`, which begins with the first of `units`.
+fn spread<R: Real>(dw: &mut [R], units: Range<usize>, columns: Axis, panels: Range<usize>, sums: &[R], lanes: usize) {
+    let of_units = units.start / lanes;
+    for (unit, row) in units.zip(dw.chunks_exact_mut(columns.elements())) {
+        let (panel, lane) = (unit / lanes - of_units, unit % lanes);
+        for (of_columns, squares) in panels.clone().zip(sums.chunks_exact(X_PANELS * lanes * lanes)) {
+            let place = columns.elements_of(lanes, of_columns);
+            let len = place.len();
+            row[place].copy_from_slice(&squares[(panel * lanes + lane) * lanes..][..len]);
+        }
+    }
+}
+
 impl<R: Real> Work<R> for Part<'_, '_, R> {
     /// Every panel of columns, every panel of units, every tile.
     #[inline(always)]
     unsafe fn run<L: Lanes<R>, const V: usize>(self) {
-        let Part { dw, units, columns, panels, chunk, copies } = self;
-        let (stride, panel_len) = (columns.elements(), DEPTH * L::COLUMNS);
+        let Part { units, panels, chunk, room } = self;
+        let (panel_len, square) = (DEPTH * L::COLUMNS, L::COLUMNS * L::COLUMNS);
         let of_units = units.start / L::COLUMNS..units.end.div_ceil(L::COLUMNS);
-        assert!(dw.len() >= units.len() * stride && of_units.len() <= X_PANELS, "dw is too short, or too many panels");
-        for (panel, copy) in of_units.clone().zip(copies.x.chunks_exact_mut(panel_len)) {
+        assert!(of_units.len() <= X_PANELS && panels.len() <= DY_PANELS, "too many panels at once");
+        for (panel, copy) in of_units.clone().zip(room.x.chunks_exact_mut(panel_len)) {
             gather(copy, chunk.pieces().map(|piece| piece.of_x(panel)));
         }
-        for of_columns in panels {
-            gather(&mut copies.dy, chunk.pieces().map(|piece| piece.of_dy(of_columns)));
-            let place = columns.elements_of(L::COLUMNS, of_columns);
-            for (panel, x) in of_units.clone().zip(copies.x.chunks_exact(panel_len)) {
-                let first = units.start.max(panel * L::COLUMNS);
-                let n = units.end.min((panel + 1) * L::COLUMNS) - first;
-                let rows = &mut dw[(first - units.start) * stride..][..n * stride];
+        for (of_columns, squares) in panels.zip(room.sums.chunks_exact_mut(X_PANELS * square)) {
+            gather(&mut room.dy, chunk.pieces().map(|piece| piece.of_dy(of_columns)));
+            let copies = room.x.chunks_exact(panel_len).zip(squares.chunks_exact_mut(square));
+            for (panel, (x, sums)) in of_units.clone().zip(copies) {
+                let first = units.start.max(panel * L::COLUMNS) - panel * L::COLUMNS;
+                let n = units.end.min((panel + 1) * L::COLUMNS) - panel * L::COLUMNS - first;
                 let tiles = n.div_ceil(const { most_rows::<R, L>(1) });
                 for tile in 0..tiles {
-                    let (r0, r1) = (tile * n / tiles, (tile + 1) * n / tiles);
+                    let (r0, r1) = (first + tile * n / tiles, first + (tile + 1) * n / tiles);
                     let at = Tile {
-                        c: rows[r0 * stride + place.start..].as_mut_ptr(),
-                        c_row: stride,
+                        c: sums[r0 * L::COLUMNS..r1 * L::COLUMNS].as_mut_ptr(),
+                        c_row: L::COLUMNS,
                         c_panel: 0,
                         b_panel: 0,
-                        width: place.len(),
-                        a_offset: first % L::COLUMNS + r0,
-                        from: From::Output,
+                        a_offset: r0,
+                        from: Begin::Output,
                     };
-                    let run = Run { a: x.as_ptr(), b: copies.dy.as_ptr(), n: chunk.rows };
-                    // SAFETY: `rows` holds `n` rows of `stride` elements, of which `place` lies within one; both copies hold
-                    // `chunk.rows` rows, `DEPTH` at most, and a row the lanes `a_offset..a_offset + r1 - r0`.
+                    let run = Run { a: x.as_ptr(), b: room.dy.as_ptr(), n: chunk.rows };
+                    // SAFETY: `c` was cut to `r1 - r0` rows of a panel; both copies hold `chunk.rows` rows, `DEPTH` at most, and
+                    // a row the lanes `r0..r1`, `L::COLUMNS` at most.
                     unsafe { at.run::<L, ByColumn, V, 1, false>(r1 - r0, std::iter::once(run)) };
                 }
             }
@@ -247,9 +263,9 @@ mod tests {
             let columns = Axis { parts, width };
             let (rows, n) = (steps * streams, columns.elements());
             let (x, dy) = (numbers(rows * units, 0.1), numbers(rows * n, 0.2));
-            let mut wanted = vec![1.0; units * n];
+            let mut wanted = vec![0.0; units * n];
             let wide = Mat::new(&dy, rows, n);
-            reference::gemm(MatMut::new(&mut wanted, units, n), true, Mat::new(&x, rows, units).t(), wide);
+            reference::gemm(MatMut::new(&mut wanted, units, n), false, Mat::new(&x, rows, units).t(), wide);
             let double = gradient::<f64>(&x, &dy, units, columns, &[streams], units);
             let single = gradient::<f32>(&x, &dy, units, columns, &[streams], units);
             for ((double, single), wanted) in double.iter().zip(single).zip(wanted) {

@@ -13,7 +13,7 @@ use super::isa::{Isa, isa};
 use super::lanes::{Lanes, Work};
 use super::real::Real;
 use super::start::Start;
-use super::tile::{ByRow, From, Run, Tile, most_rows};
+use super::tile::{Begin, ByRow, Run, Tile, most_rows};
 use super::view::Mat;
 
 /// Rows of the panels that are multiplied with all rows of activations before going on, so that they are read from the first
@@ -226,9 +226,8 @@ impl<R: Real> Panels<'_, R> {
                         c_row: L::COLUMNS,
                         c_panel: x.rows * L::COLUMNS,
                         b_panel: self.panel_len,
-                        width: L::COLUMNS,
                         a_offset,
-                        from: if first == 0 { self.start.of_tile(self.first, t * x.rows + r0) } else { From::Output },
+                        from: if first == 0 { self.start.of_tile(self.first, t * x.rows + r0) } else { Begin::Output },
                     };
                     // SAFETY: the caller's promise, for rows `r0..r1`; `panel_len` is `x.panels * COLUMNS` rows.
                     unsafe {
@@ -265,7 +264,6 @@ mod tests {
     use crate::kernels::testing::{blocked, numbers, plain};
     use proptest::prelude::*;
 
-    /// Numbers that differ from place to place, without a generator.
     /// All of `x w` or `before + x w` by one call.
     fn product(
         isa: Isa,

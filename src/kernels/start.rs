@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::blocked::Blocked;
 use super::real::Real;
-use super::tile::From;
+use super::tile::Begin;
 
 /// What the sums of a product begin with.
 #[derive(Clone, Copy, Debug)]
@@ -27,27 +27,28 @@ pub enum Start<'a, R> {
 impl<R: Real> Start<'_, R> {
     /// Panics unless it fits an output of `rows` rows in all, of as many panels of `lanes` elements.
     pub(super) fn check(&self, rows: usize, panels: usize, lanes: usize) {
-        let (of, slots) = match self {
-            Start::Zero | Start::Output => return,
-            Start::Bias(row) => (*row, &[0][..]),
-            Start::Table { rows: of, slots } => {
-                assert!(slots.len() == rows, "a row of the table for each row of a product");
-                (*of, *slots)
-            }
-        };
+        let Some((of, slots)) = self.rows() else { return };
         let shape = of.shape();
         assert!(shape.lanes == lanes && shape.axis.panels(lanes) == panels && of.steps() > 0, "the start of a product");
+        let Some(slots) = slots else { return };
+        assert!(slots.len() == rows, "a row of the table for each row of a product");
         assert!(slots.iter().all(|slot| (*slot as usize) < shape.streams), "a row that the table does not have");
+    }
+
+    /// The rows that it takes from, if any, and which of them; the first where nothing is said.
+    fn rows(&self) -> Option<(&Blocked<R>, Option<&[u32]>)> {
+        match self {
+            Start::Zero | Start::Output => None,
+            Start::Bias(row) => Some((row, None)),
+            Start::Table { rows, slots } => Some((rows, Some(slots))),
+        }
     }
 
     /// The row that the sums of a row of the output begin with, in a panel: `at` is its number, step by step. `None` for
     /// [`Zero`](Self::Zero) and [`Output`](Self::Output).
     fn row(&self, panel: usize, at: usize) -> Option<&[R]> {
-        let (of, slot) = match self {
-            Start::Zero | Start::Output => return None,
-            Start::Bias(row) => (*row, 0),
-            Start::Table { rows, slots } => (*rows, slots[at] as usize),
-        };
+        let (of, slots) = self.rows()?;
+        let slot = slots.map_or(0, |slots| slots[at] as usize);
         let shape = of.shape();
         Some(&of.step(0)[panel * shape.panel_len() + slot * shape.lanes..][..shape.lanes])
     }
@@ -77,18 +78,18 @@ impl<R: Real> Start<'_, R> {
 
     /// The same for a tile of a product: some rows from number `at` on, at a step, the panels from `panel` on.
     #[inline(always)]
-    pub(super) fn of_tile(&self, panel: usize, at: usize) -> From<R> {
+    pub(super) fn of_tile(&self, panel: usize, at: usize) -> Begin<R> {
         match self {
-            Start::Zero => From::Zero,
-            Start::Output => From::Output,
+            Start::Zero => Begin::Zero,
+            Start::Output => Begin::Output,
             Start::Bias(row) => {
                 let panel_len = row.shape().panel_len();
-                From::Row { at: row.step(0).as_ptr().wrapping_add(panel * panel_len), panel: panel_len }
+                Begin::Row { at: row.step(0).as_ptr().wrapping_add(panel * panel_len), panel: panel_len }
             }
             Start::Table { rows, slots } => {
                 let panel_len = rows.shape().panel_len();
                 let at_panel = rows.step(0).as_ptr().wrapping_add(panel * panel_len);
-                From::Table { at: at_panel, slots: slots.as_ptr().wrapping_add(at), panel: panel_len }
+                Begin::Table { at: at_panel, slots: slots.as_ptr().wrapping_add(at), panel: panel_len }
             }
         }
     }

@@ -67,7 +67,7 @@ pub(super) const fn most_rows<R, L: Lanes<R>>(panels: usize) -> usize {
 
 /// Where sums begin.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum From<R> {
+pub(super) enum Begin<R> {
     /// At 0.
     Zero,
     /// With what stands where they go.
@@ -101,12 +101,10 @@ pub(super) struct Tile<R> {
     pub c_panel: usize,
     /// Distance between a panel and the next.
     pub b_panel: usize,
-    /// Columns that there are of a panel.
-    pub width: usize,
     /// What is added to every `a` of the runs.
     pub a_offset: usize,
     /// Where sums begin.
-    pub from: From<R>,
+    pub from: Begin<R>,
 }
 
 /// The tile with the number of rows as a constant.
@@ -124,9 +122,8 @@ impl<R: Real> Tile<R> {
     /// since an array cannot take its length from a trait. `FETCH` asks for the panel ahead.
     ///
     /// # Safety
-    /// `c`, and what `from` points to, must hold `rows` rows of `width` columns of every panel; every run `n` rows of every panel
-    /// at `b`, and at `a + a_offset` the factors of `rows` rows and `n` products as `F` lays them out. More than one panel: of full
-    /// width. Less than full width: `from` is [`From::Output`]. `L` as in [`Lanes`].
+    /// `c`, and what `from` points to, must hold `rows` rows of every panel; every run `n` rows of every panel at `b`, and at
+    /// `a + a_offset` the factors of `rows` rows and `n` products as `F` lays them out. `L` as in [`Lanes`].
     #[inline(always)]
     pub unsafe fn run<L: Lanes<R>, F: Factors, const V: usize, const P: usize, const FETCH: bool>(
         self,
@@ -147,62 +144,22 @@ impl<R: Real> Tile<R> {
         self,
         runs: impl Iterator<Item = Run<R>> + Clone,
     ) {
-        if P > 1 || self.width == L::COLUMNS {
-            // SAFETY: the caller's promise, with full panels.
-            unsafe { self.full::<L, F, M, V, P, FETCH>(runs) }
-        } else {
-            // SAFETY: the caller's promise.
-            unsafe { self.edge::<L, F, M, V>(runs) }
-        }
-    }
-
-    /// Fewer columns than a panel: the tile is computed beside the matrix, and what belongs to it copied.
-    ///
-    /// # Safety
-    /// As for [`Tile::run`], with `M` rows of one panel.
-    #[inline(always)]
-    unsafe fn edge<L: Lanes<R>, F: Factors, const M: usize, const V: usize>(
-        self,
-        runs: impl Iterator<Item = Run<R>> + Clone,
-    ) {
-        let mut edge = [[R::ZERO; WIDEST]; M];
-        let Tile { c, c_row, width, .. } = self;
-        // SAFETY: rows of `c` hold `width` elements, rows of `edge` hold `WIDEST`, which is at least a panel.
-        unsafe {
-            for (r, row) in edge.iter_mut().enumerate() {
-                std::ptr::copy_nonoverlapping(c.add(r * c_row), row.as_mut_ptr(), width);
-            }
-            let inner = Tile { c: edge.as_mut_ptr().cast::<R>(), c_row: WIDEST, from: From::Output, ..self };
-            inner.full::<L, F, M, V, 1, false>(runs);
-            for (r, row) in edge.iter().enumerate() {
-                std::ptr::copy_nonoverlapping(row.as_ptr(), c.add(r * c_row), width);
-            }
-        }
-    }
-
-    /// # Safety
-    /// As for [`Tile::run`], with `M` rows of `c` as wide as `P` panels.
-    #[inline(always)]
-    unsafe fn full<L: Lanes<R>, F: Factors, const M: usize, const V: usize, const P: usize, const FETCH: bool>(
-        self,
-        runs: impl Iterator<Item = Run<R>> + Clone,
-    ) {
         // SAFETY: every pointer below stays within what the caller promised; fetching takes any pointer.
         unsafe {
             let mut sums = [[[L::splat(R::ZERO); V]; P]; M];
             match self.from {
-                From::Zero => {}
-                From::Output => {
+                Begin::Zero => {}
+                Begin::Output => {
                     for (r, row) in sums.iter_mut().enumerate() {
                         load::<R, L, V, P>(row, self.c.add(r * self.c_row), self.c_panel);
                     }
                 }
-                From::Row { at, panel } => {
+                Begin::Row { at, panel } => {
                     for row in &mut sums {
                         load::<R, L, V, P>(row, at, panel);
                     }
                 }
-                From::Table { at, slots, panel } => {
+                Begin::Table { at, slots, panel } => {
                     for (r, row) in sums.iter_mut().enumerate() {
                         load::<R, L, V, P>(row, at.add(*slots.add(r) as usize * L::COLUMNS), panel);
                     }

@@ -11,8 +11,9 @@ pub fn forward<R: Real>(y: &mut Blocked<R>, steps: Range<usize>, x: Rows<'_, R>,
     w.multiply(0..w.panels(), y.steps_mut(steps), stride, x, Start::Bias(b));
 }
 
-/// `db += ` the sum of the rows of `dy`, for the elements of one part. `steps` gives one step after another.
+/// `db = ` the sum of the rows of `dy`, for the elements of one part. `steps` gives one step after another.
 pub fn bias_gradient<'a, R: Real>(db: &mut [R], part: usize, parts: usize, steps: impl Iterator<Item = Rows<'a, R>>) {
+    db.fill(R::ZERO);
     for dy in steps {
         for (block, db) in db.chunks_mut(dy.lanes()).enumerate() {
             vector::add_rows(db, dy.panel(0, block * parts + part), dy.lanes());

@@ -96,18 +96,13 @@ fn each_step<'a, R: CellReal, T>(
 
 /// Fills a tile that does not wait for the table.
 pub fn fill<R: CellReal>(tile: &Tile, out: &mut [R], model: &CharLm<R>, shards: &[Shard<R>]) {
-    out.fill(R::ZERO);
     let units = tile.row..tile.row + tile.rows;
     let gates = model.gates();
     match tile.part {
         Part::Input { layer } => {
             let dw = MatMut::new(out, tile.rows, gates.elements());
-            outer(
-                dw,
-                units,
-                gates,
-                each_step(shards, move |shard, t| (shard.layer_input(layer, t), shard.d_gates(layer, t))),
-            );
+            let steps = each_step(shards, move |shard, t| (shard.layer_input(layer, t), shard.d_gates(layer, t)));
+            outer(dw, units, gates, steps);
         }
         Part::Recurrent { layer } => {
             let dw = MatMut::new(out, tile.rows, gates.elements());

@@ -6,18 +6,21 @@
 //! - [`Prepared`]: what is computed from the weights once per step
 //! - [`Ready`]: a model that stays as it is, for scoring and generation
 //! - [`Shard`]: some streams run forward and back, with their carried state
+//! - [`cut()`]: a batch as shards for some threads
 //! - [`gradients`]: the weight gradients of all shards, in tiles
 
 mod char_lm;
 mod config;
+mod cut;
 pub mod gradients;
 mod init;
 mod prepared;
-pub mod shard;
+mod shard;
 mod window;
 
 pub use char_lm::{CharLm, RnnSpans};
 pub use config::ModelConfig;
+pub use cut::cut;
 pub use prepared::{Prepared, Ready, Table};
 pub use shard::{Purpose, Shard};
 pub use window::Window;

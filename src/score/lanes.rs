@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use crate::data::{Corpus, Reader, Vocab};
 use crate::error::Result;
-use crate::model::{Purpose, Ready, Shard, Window, shard};
+use crate::model::{Purpose, Ready, Shard, Window, cut};
 
 /// Characters of a window: the state is carried from one to the next.
 const STEPS: usize = 32;
@@ -51,7 +51,7 @@ pub(super) fn score(
 ) -> Result<Loss> {
     let Ready { model, prepared } = ready;
     let shard = |(first, streams)| Shard::new(model, first, streams, STEPS, Purpose::Inference);
-    let mut shards: Vec<Shard<f32>> = shard::cut(model, most, rayon::current_num_threads()).map(shard).collect();
+    let mut shards: Vec<Shard<f32>> = cut(model, most, rayon::current_num_threads()).map(shard).collect();
     if most == 1 {
         shards.iter_mut().for_each(|shard| shard.share(ready.tasks_of_a_stream(rayon::current_num_threads())));
     }

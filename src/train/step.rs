@@ -17,7 +17,7 @@ use crate::cells::CellReal;
 use crate::kernels::vector;
 use crate::layers::dropout::Dropout;
 use crate::model::gradients::{self, TableGradient, Tile};
-use crate::model::{CharLm, Prepared, Purpose, Shard, Window, shard};
+use crate::model::{CharLm, Prepared, Purpose, Shard, Window, cut};
 use crate::optim::{self, Method, Slices, Update};
 
 /// Elements of the arena that one task updates.
@@ -46,7 +46,7 @@ impl<R: CellReal> Step<R> {
         let len = model.layout().len();
         Step {
             prepared: Prepared::new(model, positions, true),
-            shards: shard::cut(model, batch, threads).map(new).collect(),
+            shards: cut(model, batch, threads).map(new).collect(),
             tiles: gradients::tiles(model),
             table_gradient: TableGradient::new(model, positions),
             grads: vec![R::ZERO; len],
