@@ -1,6 +1,6 @@
 //! One time step of every cell, forward and back, the matrix products left out: an element is a unit of a stream.
 
-use charlstm::cells::{CELLS, CellReal};
+use charlstm::cells::{CELLS, CellReal, Row};
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
 const ROWS: usize = 16;
@@ -18,17 +18,19 @@ fn cells(criterion: &mut Criterion) {
         let cell = f32::cell(entry);
         let pre_activations = numbers(entry.spec.gates.len() * HIDDEN);
         let prev = numbers(entry.spec.states * HIDDEN);
+        let p = numbers(entry.spec.diagonals.len() * HIDDEN);
+        let rows = Row { hidden: HIDDEN, p: &p, prev: &prev };
         let mut next = prev.clone();
         let mut activations = pre_activations.clone();
-        cell.forward(HIDDEN, &mut activations, &prev, &mut next);
+        cell.forward(rows, &mut activations, &mut next);
         let d = prev.clone();
         // A cell works in place, so every iteration begins with copies; making them is not timed.
         group.bench_function(BenchmarkId::new("forward", entry.spec.name), |bencher| {
-            let forward = |(gates, next): &mut (Vec<f32>, Vec<f32>)| cell.forward(HIDDEN, gates, &prev, next);
+            let forward = |(gates, next): &mut (Vec<f32>, Vec<f32>)| cell.forward(rows, gates, next);
             bencher.iter_batched_ref(|| (pre_activations.clone(), prev.clone()), forward, BatchSize::PerIteration);
         });
         group.bench_function(BenchmarkId::new("backward", entry.spec.name), |bencher| {
-            let backward = |(gates, d): &mut (Vec<f32>, Vec<f32>)| cell.backward(HIDDEN, gates, &prev, &next, d);
+            let backward = |(gates, d): &mut (Vec<f32>, Vec<f32>)| cell.backward(rows, gates, &next, d);
             bencher.iter_batched_ref(|| (activations.clone(), d.clone()), backward, BatchSize::PerIteration);
         });
     }

@@ -1,6 +1,6 @@
 //! The numbers that PyTorch gets for the same network (`tests/golden/make.py` made them), in f64 and in f32.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::collections::BTreeMap;
 
@@ -10,8 +10,13 @@ use charlstm::optim::{Method, Update, clip_scale};
 use charlstm::train::Step;
 use serde::Deserialize;
 
+/// The cells that PyTorch has.
+const CELLS: [&str; 3] = ["lstm", "gru", "rnn"];
+
 #[derive(Deserialize)]
 struct Golden {
+    #[serde(skip)]
+    cell: String,
     vocab: usize,
     embed: usize,
     hidden: usize,
@@ -44,13 +49,19 @@ struct Losses {
 }
 
 impl Golden {
-    fn load() -> Golden {
-        serde_json::from_str(include_str!("golden/lstm.json")).unwrap()
+    fn of(cell: &str) -> Golden {
+        let text = match cell {
+            "lstm" => include_str!("golden/lstm.json"),
+            "gru" => include_str!("golden/gru.json"),
+            "rnn" => include_str!("golden/rnn.json"),
+            _ => panic!("PyTorch has no {cell}"),
+        };
+        Golden { cell: cell.into(), ..serde_json::from_str(text).unwrap() }
     }
 
     fn model<R: CellReal>(&self) -> CharLm<R> {
         let config = ModelConfig {
-            cell: "lstm".into(),
+            cell: self.cell.clone(),
             layers: self.layers,
             hidden: self.hidden,
             embed: self.embed,
@@ -70,9 +81,9 @@ impl Golden {
         Window::new(self.seq_len, self.batch, self.inputs.clone(), self.targets.clone())
     }
 
-    /// A state that PyTorch gives as (L, B, 2H), in our order (B, L, 2H).
+    /// A state that PyTorch gives as (L, B, states * H), in our order (B, L, states * H).
     fn by_stream(&self, state: &[f64]) -> Vec<f64> {
-        let width = 2 * self.hidden;
+        let width = self.state0.len() / (self.layers * self.batch);
         let at = |b: usize, l: usize| &state[(l * self.batch + b) * width..][..width];
         (0..self.batch).flat_map(|b| (0..self.layers).flat_map(move |l| at(b, l).to_vec())).collect()
     }
@@ -95,8 +106,8 @@ fn close<R: CellReal>(what: &str, got: impl IntoIterator<Item = R>, wanted: &[f6
     }
 }
 
-fn forward_and_backward<R: CellReal>(tolerance: f64) {
-    let golden = Golden::load();
+fn forward_and_backward<R: CellReal>(cell: &str, tolerance: f64) {
+    let golden = Golden::of(cell);
     let (model, window) = (golden.model::<R>(), golden.window());
 
     let prepared = Prepared::whole(&model);
@@ -122,8 +133,7 @@ fn forward_and_backward<R: CellReal>(tolerance: f64) {
     close("initial state", d_state, &golden.grad_state0, tolerance);
 }
 
-fn ten_steps<R: CellReal>(method: Method, wanted: &Losses, tolerance: f64) {
-    let golden = Golden::load();
+fn ten_steps<R: CellReal>(golden: &Golden, method: Method, wanted: &Losses, tolerance: f64) {
     let (mut model, window) = (golden.model::<R>(), golden.window());
     let mut step = Step::new(&model, golden.batch, golden.seq_len);
     let mut moments = vec![vec![R::ZERO; model.layout().len()]; method.moments()];
@@ -142,21 +152,22 @@ fn ten_steps<R: CellReal>(method: Method, wanted: &Losses, tolerance: f64) {
 
 #[test]
 fn logits_loss_and_every_gradient_in_double_precision() {
-    forward_and_backward::<f64>(1e-9);
+    CELLS.iter().for_each(|cell| forward_and_backward::<f64>(cell, 1e-9));
 }
 
 #[test]
 fn logits_loss_and_every_gradient_in_single_precision() {
-    forward_and_backward::<f32>(1e-4);
+    CELLS.iter().for_each(|cell| forward_and_backward::<f32>(cell, 1e-4));
 }
 
 #[test]
 fn ten_losses_of_every_optimizer() {
-    let golden = Golden::load();
-    for (method, wanted) in
-        [(Method::Adamw, &golden.adamw), (Method::Sgd, &golden.sgd), (Method::Rmsprop, &golden.rmsprop)]
-    {
-        ten_steps::<f64>(method, wanted, 1e-9);
-        ten_steps::<f32>(method, wanted, 1e-4);
+    for golden in CELLS.map(Golden::of) {
+        for (method, wanted) in
+            [(Method::Adamw, &golden.adamw), (Method::Sgd, &golden.sgd), (Method::Rmsprop, &golden.rmsprop)]
+        {
+            ten_steps::<f64>(&golden, method, wanted, 1e-9);
+            ten_steps::<f32>(&golden, method, wanted, 1e-4);
+        }
     }
 }

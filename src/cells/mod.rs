@@ -2,30 +2,41 @@
 //!
 //! A cell sees one row (one stream, one step) at a time: pre-activations `a = x w_ih + h w_hh + b`, which
 //! [`layers`](crate::layers) computed for it, and the state before the step. A row of state holds `states` vectors of
-//! `hidden` elements, the output `h` first. To add a cell: one file that implements [`Equations`], one line in [`CELLS`].
+//! `hidden` elements, the output `h` first. To add a cell: one file that implements [`Equations`], one line in [`CELLS`]; a
+//! variant of the LSTM says only which parts of the `block` it has.
 
+mod block;
+mod cifg;
+mod coupled;
+mod fgr;
+mod gru;
+mod indylstm;
 mod lstm;
+mod lstm1997;
+mod nfg;
+mod niaf;
+mod nig;
+mod nog;
+mod peephole;
+mod rnn;
+mod spec;
+mod vanilla;
 
-pub use lstm::Lstm;
+use spec::PLAIN;
+pub use spec::{CellSpec, Diagonal};
 
 use crate::error::{Error, Result};
 use crate::kernels::{Kernel, Mode, Real, vectorize};
 
-/// What a cell is and what it needs from the layer that runs it.
-#[derive(Debug)]
-pub struct CellSpec {
-    /// The value of `--cell`.
-    pub name: &'static str,
-    /// One line for people.
-    pub summary: &'static str,
-    /// The gates in the order in which their columns stand in `w_ih`, `w_hh` and `b`.
-    pub gates: &'static [&'static str],
-    /// The gate whose bias starts at 1, so that the cell remembers before it has learned to.
-    pub forget_gate: Option<usize>,
-    /// Vectors of state, the output `h` among them.
-    pub states: usize,
-    /// Where the equations come from.
-    pub paper: &'static str,
+/// What a row of state is computed from beside the pre-activations.
+#[derive(Clone, Copy, Debug)]
+pub struct Row<'a, R> {
+    /// Units: elements of each vector.
+    pub hidden: usize,
+    /// The diagonals, one after another.
+    pub p: &'a [R],
+    /// The state before the step.
+    pub prev: &'a [R],
 }
 
 /// The equations of a cell. Implementations are `#[inline(always)]`: they are compiled once per instruction set.
@@ -34,23 +45,32 @@ pub trait Equations: Sync + 'static {
     const SPEC: CellSpec;
 
     /// One row forward: `gates` holds pre-activations and becomes what [`backward`](Self::backward) needs; `next` is set.
-    fn forward<M: Mode, R: Real>(hidden: usize, gates: &mut [R], prev: &[R], next: &mut [R]);
+    fn forward<M: Mode, R: Real>(row: Row<'_, R>, gates: &mut [R], next: &mut [R]);
 
     /// One row backward: `gates` becomes the gradient of the pre-activations; `d`, the gradient of the state after the step,
-    /// becomes that of the state before it, the way through the pre-activations left out.
-    fn backward<M: Mode, R: Real>(hidden: usize, gates: &mut [R], prev: &[R], next: &[R], d: &mut [R]);
+    /// becomes that of the state before it, the way through `w_hh` left out.
+    fn backward<M: Mode, R: Real>(row: Row<'_, R>, gates: &mut [R], next: &[R], d: &mut [R]);
 }
 
 /// A cell at one precision, working on blocks of rows.
 pub trait Cell<R>: Sync {
     /// [`Equations::forward`] for every row of a block.
-    fn forward(&self, hidden: usize, gates: &mut [R], prev: &[R], next: &mut [R]);
+    fn forward(&self, rows: Row<'_, R>, gates: &mut [R], next: &mut [R]);
     /// [`Equations::backward`] for every row of a block.
-    fn backward(&self, hidden: usize, gates: &mut [R], prev: &[R], next: &[R], d: &mut [R]);
+    fn backward(&self, rows: Row<'_, R>, gates: &mut [R], next: &[R], d: &mut [R]);
 }
 
-struct Forward<'a, R>(usize, &'a mut [R], &'a [R], &'a mut [R]);
-struct Backward<'a, R>(usize, &'a mut [R], &'a [R], &'a [R], &'a mut [R]);
+impl<'a, R> Row<'a, R> {
+    /// One of the rows of a block.
+    #[inline(always)]
+    fn nth<E: Equations>(&self, i: usize) -> Row<'a, R> {
+        let (of_p, of_state) = (E::SPEC.diagonals.len() * self.hidden, E::SPEC.states * self.hidden);
+        Row { hidden: self.hidden, p: &self.p[i * of_p..][..of_p], prev: &self.prev[i * of_state..][..of_state] }
+    }
+}
+
+struct Forward<'a, R>(Row<'a, R>, &'a mut [R], &'a mut [R]);
+struct Backward<'a, R>(Row<'a, R>, &'a mut [R], &'a [R], &'a mut [R]);
 
 /// Binds rows of a block to the equations of `E`.
 struct Rows<E, T>(std::marker::PhantomData<E>, T);
@@ -60,11 +80,10 @@ impl<E: Equations, R: Real> Kernel for Rows<E, Forward<'_, R>> {
 
     #[inline(always)]
     fn run<M: Mode>(self) {
-        let Forward(hidden, gates, prev, next) = self.1;
-        let (wide, states) = (E::SPEC.gates.len() * hidden, E::SPEC.states * hidden);
-        let rows = gates.chunks_exact_mut(wide).zip(prev.chunks_exact(states)).zip(next.chunks_exact_mut(states));
-        for ((gates, prev), next) in rows {
-            E::forward::<M, R>(hidden, gates, prev, next);
+        let Forward(rows, gates, next) = self.1;
+        let (wide, states) = (E::SPEC.gates.len() * rows.hidden, E::SPEC.states * rows.hidden);
+        for (i, (gates, next)) in gates.chunks_exact_mut(wide).zip(next.chunks_exact_mut(states)).enumerate() {
+            E::forward::<M, R>(rows.nth::<E>(i), gates, next);
         }
     }
 }
@@ -74,22 +93,21 @@ impl<E: Equations, R: Real> Kernel for Rows<E, Backward<'_, R>> {
 
     #[inline(always)]
     fn run<M: Mode>(self) {
-        let Backward(hidden, gates, prev, next, d) = self.1;
-        let (wide, states) = (E::SPEC.gates.len() * hidden, E::SPEC.states * hidden);
-        let before = gates.chunks_exact_mut(wide).zip(prev.chunks_exact(states));
+        let Backward(rows, gates, next, d) = self.1;
+        let (wide, states) = (E::SPEC.gates.len() * rows.hidden, E::SPEC.states * rows.hidden);
         let after = next.chunks_exact(states).zip(d.chunks_exact_mut(states));
-        for ((gates, prev), (next, d)) in before.zip(after) {
-            E::backward::<M, R>(hidden, gates, prev, next, d);
+        for (i, (gates, (next, d))) in gates.chunks_exact_mut(wide).zip(after).enumerate() {
+            E::backward::<M, R>(rows.nth::<E>(i), gates, next, d);
         }
     }
 }
 
 impl<E: Equations, R: Real> Cell<R> for E {
-    fn forward(&self, hidden: usize, gates: &mut [R], prev: &[R], next: &mut [R]) {
-        vectorize(Rows::<E, _>(std::marker::PhantomData, Forward(hidden, gates, prev, next)));
+    fn forward(&self, rows: Row<'_, R>, gates: &mut [R], next: &mut [R]) {
+        vectorize(Rows::<E, _>(std::marker::PhantomData, Forward(rows, gates, next)));
     }
-    fn backward(&self, hidden: usize, gates: &mut [R], prev: &[R], next: &[R], d: &mut [R]) {
-        vectorize(Rows::<E, _>(std::marker::PhantomData, Backward(hidden, gates, prev, next, d)));
+    fn backward(&self, rows: Row<'_, R>, gates: &mut [R], next: &[R], d: &mut [R]) {
+        vectorize(Rows::<E, _>(std::marker::PhantomData, Backward(rows, gates, next, d)));
     }
 }
 
@@ -112,14 +130,29 @@ const fn entry<E: Equations>(cell: &'static E) -> Entry {
 }
 
 /// Every cell there is. The command line, the contract tests and the benches iterate it.
-pub static CELLS: &[Entry] = &[entry(&Lstm)];
+pub static CELLS: &[Entry] = &[
+    entry(&rnn::Rnn),
+    entry(&lstm1997::Lstm1997),
+    entry(&lstm::Lstm),
+    entry(&peephole::Peephole),
+    entry(&vanilla::Vanilla),
+    entry(&coupled::Coupled),
+    entry(&gru::Gru),
+    entry(&indylstm::IndyLstm),
+    entry(&nig::Nig),
+    entry(&nfg::Nfg),
+    entry(&nog::Nog),
+    entry(&niaf::Niaf),
+    entry(&fgr::Fgr),
+    entry(&cifg::Cifg),
+];
 
 /// The cell of that name.
 ///
 /// # Errors
 /// [`Error::Usage`] naming the cells there are.
 pub fn find(name: &str) -> Result<&'static Entry> {
-    CELLS.iter().find(|cell| cell.spec.name == name).ok_or_else(|| {
+    CELLS.iter().find(|cell| cell.spec.name == name || cell.spec.aliases.contains(&name)).ok_or_else(|| {
         let names: Vec<_> = CELLS.iter().map(|cell| cell.spec.name).collect();
         Error::Usage(format!("there is no cell \"{name}\"; choose from: {}", names.join(", ")))
     })

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use charlstm::error::Error;
 use charlstm::kernels::Precision;
+use charlstm::model::Scheme;
 use charlstm::optim::{Method, Schedule};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand, ValueEnum};
@@ -127,6 +128,13 @@ pub struct Choices {
     /// Elements of a character's embedding; 0: one-hot [default: as --hidden]
     #[arg(long, value_name = "N", help_heading = "Model")]
     pub embed: Option<usize>,
+
+    /// How the weights of the recurrent layers are drawn [default: orthogonal]
+    #[arg(long, value_parser = named::<Scheme>(&Scheme::NAMES), help_heading = "Model")]
+    pub init: Option<Scheme>,
+    /// The bias that the forget gate begins with [default: 1]
+    #[arg(long, allow_negative_numbers = true, value_name = "X", help_heading = "Model")]
+    pub forget_bias: Option<f64>,
 
     /// Streams read side by side [default: 64; 16 for the built-in text]
     #[arg(long, value_name = "N", help_heading = "Training")]
@@ -287,7 +295,9 @@ pub struct BenchArgs {
 }
 
 fn cells() -> PossibleValuesParser {
-    let value = |cell: &charlstm::cells::Entry| PossibleValue::new(cell.spec.name).help(cell.spec.summary);
+    let value = |cell: &charlstm::cells::Entry| {
+        PossibleValue::new(cell.spec.name).aliases(cell.spec.aliases).help(cell.spec.summary)
+    };
     PossibleValuesParser::new(charlstm::cells::CELLS.iter().map(value))
 }
 

@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use charlstm::cells;
 use charlstm::data::{BUILT_IN_NAME, Encoding, TextConfig};
 use charlstm::error::{Error, Result};
-use charlstm::model::ModelConfig;
+use charlstm::model::{Init, ModelConfig};
 use charlstm::train::{Saved, TrainConfig};
 
 use super::args::Choices;
@@ -17,6 +18,7 @@ pub struct Settings {
     pub hidden: usize,
     /// `None`: as `hidden`.
     pub embed: Option<usize>,
+    pub init: Init,
     pub texts: TextConfig,
     pub train: TrainConfig,
 }
@@ -24,7 +26,8 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         let ModelConfig { cell, layers, hidden, .. } = ModelConfig::default();
-        Settings { cell, layers, hidden, embed: None, texts: TextConfig::default(), train: TrainConfig::default() }
+        let (init, texts, train) = (Init::default(), TextConfig::default(), TrainConfig::default());
+        Settings { cell, layers, hidden, embed: None, init, texts, train }
     }
 }
 
@@ -38,12 +41,13 @@ impl Settings {
     }
 
     /// Those of a run that is resumed.
-    pub fn of_run(model: &ModelConfig, saved: &Saved) -> Self {
+    pub fn of_run(model: &ModelConfig, init: Init, saved: &Saved) -> Self {
         Settings {
             cell: model.cell.clone(),
             layers: model.layers,
             hidden: model.hidden,
             embed: Some(model.embed),
+            init,
             texts: saved.texts.clone(),
             train: saved.train.clone(),
         }
@@ -60,7 +64,11 @@ impl Settings {
             *to = choice.or(*to);
         }
         let c = choices;
-        set(&mut self.cell, &c.cell);
+        if let Some(name) = &c.cell {
+            self.cell = cells::find(name)?.spec.name.into();
+        }
+        set(&mut self.init.scheme, &c.init);
+        set_some(&mut self.init.forget_bias, c.forget_bias);
         set(&mut self.layers, &c.layers);
         set(&mut self.hidden, &c.hidden);
         set_some(&mut self.embed, c.embed);
@@ -108,6 +116,8 @@ impl Settings {
             layers: Some(self.layers),
             hidden: Some(self.hidden),
             embed: self.embed,
+            init: Some(self.init.scheme),
+            forget_bias: self.init.forget_bias,
             batch: Some(train.batch),
             seq_len: Some(train.seq_len),
             epochs: Some(train.epochs).filter(|_| train.steps.is_none()),
@@ -154,11 +164,18 @@ impl Settings {
     /// Refuses what cannot change while a run goes on. The trainer refuses what it alone knows of.
     pub fn must_fit(&self, run: &Settings, path: &Path) -> Result<()> {
         let text = |settings: &Settings| settings.texts.clone();
+        let forget = |settings: &Settings| settings.init.forget_bias.unwrap_or(1.0).to_string();
         let fixed = [
             ("--cell", run.cell.clone(), self.cell.clone()),
             ("--layers", run.layers.to_string(), self.layers.to_string()),
             ("--hidden", run.hidden.to_string(), self.hidden.to_string()),
             ("--embed", run.shape().embed.to_string(), self.shape().embed.to_string()),
+            (
+                "--init",
+                format!("{:?}", run.init.scheme).to_lowercase(),
+                format!("{:?}", self.init.scheme).to_lowercase(),
+            ),
+            ("--forget-bias", forget(run), forget(self)),
             ("--val-frac", text(run).val_frac.to_string(), text(self).val_frac.to_string()),
             ("characters as", format!("{:?}", text(run).encoding), format!("{:?}", text(self).encoding)),
         ];

@@ -8,7 +8,7 @@ use charlstm::checkpoint::{Frame, RunFolder, disk, model};
 use charlstm::data::{TextConfig, Texts};
 use charlstm::error::{Error, Result};
 use charlstm::kernels::isa;
-use charlstm::train::{Keep, Outcome, Saved, Trainer, fit};
+use charlstm::train::{Keep, Outcome, Saved, Trainer, fit, read_init};
 
 use super::args::TrainArgs;
 use super::progress::Reporter;
@@ -58,7 +58,8 @@ fn begin(args: &TrainArgs, terminal: &Terminal) -> Result<Ready> {
     };
     // Everything that can be wrong is found before the folder is touched; another process may still come first.
     is_free(&folder, args)?;
-    let trainer = Trainer::new(open(&settings.texts, terminal)?, &settings.shape(), settings.train.clone())?;
+    let trainer =
+        Trainer::with_init(open(&settings.texts, terminal)?, &settings.shape(), settings.init, settings.train.clone())?;
     let lock = folder.lock()?;
     is_free(&folder, args)?;
     // A run that is replaced goes only once the new one stands.
@@ -92,7 +93,7 @@ fn resume(args: &TrainArgs, given: Option<&Path>, terminal: &Terminal) -> Result
     let lock = folder.lock()?;
     let frame = Frame::read(&path)?;
     let saved = Saved::read(&frame)?;
-    let before = Settings::of_run(model::read(&frame)?.0.config(), &saved);
+    let before = Settings::of_run(model::read(&frame)?.0.config(), read_init(&frame)?, &saved);
     let settings = chosen(before.clone(), args)?;
     settings.must_fit(&before, &path)?;
     let texts = open(&settings.texts, terminal)?;

@@ -75,19 +75,28 @@ impl Shape {
     pub fn blocks(self) -> usize {
         self.axis.blocks(self.lanes)
     }
+    /// The panels of some blocks.
+    pub fn panels_of(self, blocks: Range<usize>) -> Range<usize> {
+        blocks.start * self.axis.parts..blocks.end * self.axis.parts
+    }
     /// Elements of a step.
     pub fn step_len(self) -> usize {
         self.blocks() * self.block_len()
     }
 
-    /// The first part of the rows of a step, as an operand of a product.
-    pub fn first_part<R>(self, step: &[R]) -> Rows<'_, R> {
+    /// Some neighbouring parts of the rows of a step, as an operand of a product: a row of `parts.len() x width` elements.
+    pub fn parts<R>(self, parts: Range<usize>, step: &[R]) -> Rows<'_, R> {
+        if parts == (0..self.axis.parts) {
+            return self.all(step);
+        }
+        assert!(parts.end <= self.axis.parts, "parts {parts:?} of {}", self.axis.parts);
         Rows {
-            data: step,
+            data: step.get(parts.start * self.panel_len()..).unwrap_or_default(),
             steps: 1,
             step_stride: self.step_len(),
-            panels: self.blocks(),
-            panel_stride: self.block_len(),
+            panels: self.blocks() * parts.len(),
+            of_block: parts.len(),
+            block_stride: self.block_len(),
             rows: self.streams,
             lanes: self.lanes,
         }
@@ -96,7 +105,16 @@ impl Shape {
     /// All panels of the rows of a step, as an operand of a product.
     pub fn all<R>(self, step: &[R]) -> Rows<'_, R> {
         let panels = self.axis.panels(self.lanes);
-        Rows { panels, panel_stride: self.panel_len(), ..self.first_part(step) }
+        Rows {
+            data: step,
+            steps: 1,
+            step_stride: self.step_len(),
+            panels,
+            of_block: 1,
+            block_stride: self.panel_len(),
+            rows: self.streams,
+            lanes: self.lanes,
+        }
     }
 }
 
@@ -170,10 +188,10 @@ impl<R: Real> Blocked<R> {
         (&mut before[t * len..], after)
     }
 
-    /// The first part of the rows of some steps, as an operand of a product; for rows of one part, everything.
-    pub fn first_part(&self, steps: Range<usize>) -> Rows<'_, R> {
+    /// Some neighbouring parts of the rows of some steps, as an operand of a product.
+    pub fn parts(&self, parts: Range<usize>, steps: Range<usize>) -> Rows<'_, R> {
         let len = self.shape.step_len();
-        Rows { steps: steps.len(), ..self.shape.first_part(&self.values[steps.start * len..steps.end * len]) }
+        Rows { steps: steps.len(), ..self.shape.parts(parts, &self.values[steps.start * len..steps.end * len]) }
     }
 
     /// All panels of the rows of some steps, as an operand of a product.
@@ -212,7 +230,9 @@ pub struct Rows<'a, R> {
     pub(super) steps: usize,
     pub(super) step_stride: usize,
     pub(super) panels: usize,
-    pub(super) panel_stride: usize,
+    /// Neighbouring panels of a block.
+    pub(super) of_block: usize,
+    pub(super) block_stride: usize,
     pub(super) rows: usize,
     pub(super) lanes: usize,
 }
@@ -223,18 +243,39 @@ impl<'a, R> Rows<'a, R> {
         self.lanes
     }
 
+    /// Steps.
+    pub fn steps(&self) -> usize {
+        self.steps
+    }
+
     /// The streams of a panel at a step, `streams x lanes`.
     pub fn panel(&self, t: usize, panel: usize) -> &'a [R] {
-        &self.data[t * self.step_stride + panel * self.panel_stride..][..self.rows * self.lanes]
+        &self.data[t * self.step_stride + self.panel_at(panel)..][..self.rows * self.lanes]
+    }
+
+    /// Where a panel begins within a step.
+    #[inline(always)]
+    pub(super) fn panel_at(&self, panel: usize) -> usize {
+        if self.of_block == 1 {
+            return panel * self.block_stride;
+        }
+        // Half as wide a division as of `usize` takes a fraction of the time.
+        let (panel, of_block) = (panel as u32, self.of_block as u32);
+        (panel / of_block) as usize * self.block_stride + (panel % of_block) as usize * self.rows * self.lanes
     }
 
     /// Panics unless every row lies within the data.
     pub(super) fn check(&self) {
         let last = |n: usize, stride: usize| n.saturating_sub(1).checked_mul(stride);
         let end = last(self.steps, self.step_stride)
-            .and_then(|end| end.checked_add(last(self.panels, self.panel_stride)?))
+            .and_then(|end| end.checked_add(last(self.panels / self.of_block.max(1), self.block_stride)?))
+            .and_then(|end| end.checked_add(last(self.of_block, self.rows.checked_mul(self.lanes)?)?))
             .and_then(|end| end.checked_add(self.rows.checked_mul(self.lanes)?));
         let none = [self.steps, self.panels, self.rows].contains(&0);
+        assert!(
+            none || self.panels.is_multiple_of(self.of_block) && self.panels <= u32::MAX as usize,
+            "blocks of panels"
+        );
         assert!(none || end.is_some_and(|end| end <= self.data.len()), "rows of {end:?} elements");
     }
 }

@@ -6,8 +6,10 @@
 //! Every element of `dw` is one chain of multiply-adds over the rows in the order in which they come: its bits depend neither
 //! on how the rows are divided into pieces nor on which part of `dw` is computed at once.
 
+use std::cell::RefCell;
 use std::ops::Range;
 
+use super::aligned::Aligned;
 use super::blocked::{Axis, Rows};
 use super::isa::isa;
 use super::lanes::{Lanes, Work};
@@ -75,11 +77,29 @@ impl<'a, R: Real> Chunk<'a, R> {
 
 /// Copies of panels, [`DEPTH`] rows each, and the sums: the squares that a panel of `x` and one of `dy` make, each in one piece.
 /// In `dw` itself the rows of a square would lie some power of two apart and push each other out of the cache.
-#[repr(C, align(64))]
-struct Room<R> {
-    x: [R; X_PANELS * DEPTH * WIDEST],
-    dy: [R; DEPTH * WIDEST],
-    sums: [R; X_PANELS * DY_PANELS * WIDEST * WIDEST],
+struct Room<'a, R> {
+    x: &'a mut [R],
+    dy: &'a mut [R],
+    sums: &'a mut [R],
+}
+
+/// Elements of each.
+const OF_X: usize = X_PANELS * DEPTH * WIDEST;
+const OF_DY: usize = DEPTH * WIDEST;
+const OF_SUMS: usize = X_PANELS * DY_PANELS * WIDEST * WIDEST;
+
+thread_local! {
+    /// The bytes of a [`Room`], for as many as the widest type needs; allocated once a thread.
+    static ROOM: RefCell<Aligned<u8>> = RefCell::new(Aligned::zeros((OF_X + OF_DY + OF_SUMS) * size_of::<f64>()));
+}
+
+/// Runs `f` with this thread's room; what stands in it is of no meaning.
+fn with_room<R: Real, T>(f: impl FnOnce(Room<'_, R>) -> T) -> T {
+    ROOM.with_borrow_mut(|bytes| {
+        let (x, rest) = bytemuck::cast_slice_mut(bytes).split_at_mut(OF_X);
+        let (dy, rest) = rest.split_at_mut(OF_DY);
+        f(Room { x, dy, sums: &mut rest[..OF_SUMS] })
+    })
 }
 
 /// Puts pieces of a panel side by side.
@@ -92,11 +112,11 @@ fn gather<'a, R: Real>(to: &mut [R], pieces: impl Iterator<Item = &'a [R]>) {
 }
 
 /// Part of a product whose dimensions were checked: some rows of `dw`, some panels of its columns, some rows of activations.
-pub struct Part<'a, 'b, R> {
+pub struct Part<'a, 'b, 'r, R> {
     units: Range<usize>,
     panels: Range<usize>,
     chunk: &'b Chunk<'a, R>,
-    room: &'b mut Room<R>,
+    room: &'b mut Room<'r, R>,
 }
 
 /// `dw = x^T dy` for the rows `units` of `dw`, which has as many columns as `columns` has elements.
@@ -109,45 +129,54 @@ pub fn outer<'a, R: Real>(
     columns: Axis,
     steps: impl Iterator<Item = (Rows<'a, R>, Rows<'a, R>)> + Clone,
 ) {
-    let (isa, width) = (isa(), columns.elements());
+    let width = columns.elements();
     assert_eq!((dw.rows(), dw.cols(), dw.stride()), (units.len(), width, width), "shape of dw");
-    let lanes = R::lanes(isa);
-    let all = columns.panels(lanes);
-    let mut room = Room {
-        x: [R::ZERO; X_PANELS * DEPTH * WIDEST],
-        dy: [R::ZERO; DEPTH * WIDEST],
-        sums: [R::ZERO; X_PANELS * DY_PANELS * WIDEST * WIDEST],
-    };
-    let mut start = units.start;
-    while start < units.end {
-        let end = units.end.min((start / lanes + X_PANELS) * lanes);
-        let dw = &mut dw.data[(start - units.start) * width..(end - units.start) * width];
-        for first in (0..all).step_by(DY_PANELS) {
-            let panels = first..all.min(first + DY_PANELS);
-            room.sums.fill(R::ZERO);
-            let mut chunk = Chunk::new();
-            let mut flush = |chunk: &mut Chunk<'a, R>| {
-                R::outer(isa, Part { units: start..end, panels: panels.clone(), chunk, room: &mut room });
-                *chunk = Chunk::new();
-            };
-            for (x, dy) in steps.clone() {
-                check(lanes, all, units.end, &x, &dy);
-                let mut first = 0;
-                while first < x.rows {
-                    let n = chunk.room().min(x.rows - first);
-                    chunk.push(Piece { x, dy, first, n });
-                    first += n;
-                    if chunk.room() == 0 {
-                        flush(&mut chunk);
-                    }
-                }
+    let lanes = R::lanes(isa());
+    with_room(|mut room| {
+        let mut start = units.start;
+        while start < units.end {
+            let end = units.end.min((start / lanes + X_PANELS) * lanes);
+            let dw = &mut dw.data[(start - units.start) * width..(end - units.start) * width];
+            let all = columns.panels(lanes);
+            for first in (0..all).step_by(DY_PANELS) {
+                let panels = first..all.min(first + DY_PANELS);
+                room.sums[..panels.len() * X_PANELS * lanes * lanes].fill(R::ZERO);
+                sum(start..end, all, panels.clone(), steps.clone(), &mut room);
+                spread(dw, start..end, columns, panels, room.sums, lanes);
             }
-            if chunk.rows > 0 {
+            start = end;
+        }
+    });
+}
+
+/// Adds the rows of all steps to the sums of some panels; there are `all` panels of `dy`.
+fn sum<'a, R: Real>(
+    units: Range<usize>,
+    all: usize,
+    panels: Range<usize>,
+    steps: impl Iterator<Item = (Rows<'a, R>, Rows<'a, R>)>,
+    room: &mut Room<'_, R>,
+) {
+    let isa = isa();
+    let mut chunk = Chunk::new();
+    let mut flush = |chunk: &mut Chunk<'a, R>| {
+        R::outer(isa, Part { units: units.clone(), panels: panels.clone(), chunk, room });
+        *chunk = Chunk::new();
+    };
+    for (x, dy) in steps {
+        check(R::lanes(isa), all, units.end, &x, &dy);
+        let mut first = 0;
+        while first < x.rows {
+            let n = chunk.room().min(x.rows - first);
+            chunk.push(Piece { x, dy, first, n });
+            first += n;
+            if chunk.room() == 0 {
                 flush(&mut chunk);
             }
-            spread(dw, start..end, columns, panels, &room.sums, lanes);
         }
-        start = end;
+    }
+    if chunk.rows > 0 {
+        flush(&mut chunk);
     }
 }
 
@@ -172,7 +201,7 @@ fn spread<R: Real>(dw: &mut [R], units: Range<usize>, columns: Axis, panels: Ran
     }
 }
 
-impl<R: Real> Work<R> for Part<'_, '_, R> {
+impl<R: Real> Work<R> for Part<'_, '_, '_, R> {
     /// Every panel of columns, every panel of units, every tile.
     #[inline(always)]
     unsafe fn run<L: Lanes<R>, const V: usize>(self) {
@@ -184,7 +213,7 @@ impl<R: Real> Work<R> for Part<'_, '_, R> {
             gather(copy, chunk.pieces().map(|piece| piece.of_x(panel)));
         }
         for (of_columns, squares) in panels.zip(room.sums.chunks_exact_mut(X_PANELS * square)) {
-            gather(&mut room.dy, chunk.pieces().map(|piece| piece.of_dy(of_columns)));
+            gather(room.dy, chunk.pieces().map(|piece| piece.of_dy(of_columns)));
             let copies = room.x.chunks_exact(panel_len).zip(squares.chunks_exact_mut(square));
             for (panel, (x, sums)) in of_units.clone().zip(copies) {
                 let first = units.start.max(panel * L::COLUMNS) - panel * L::COLUMNS;

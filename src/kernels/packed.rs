@@ -245,10 +245,10 @@ impl<R: Real> Panels<'_, R> {
     /// The runs of a step: some panels of the input, one after another.
     #[inline(always)]
     fn runs<L: Lanes<R>>(&self, t: usize, panels: Range<usize>) -> impl Iterator<Item = Run<R>> + Clone {
-        let Rows { step_stride, panel_stride, .. } = self.x;
-        let (a, b) = (self.x.data.as_ptr().wrapping_add(t * step_stride), self.weights.as_ptr());
+        let (x, b) = (self.x, self.weights.as_ptr());
+        let a = x.data.as_ptr().wrapping_add(t * x.step_stride);
         panels.map(move |panel| Run {
-            a: a.wrapping_add(panel * panel_stride),
+            a: a.wrapping_add(x.panel_at(panel)),
             b: b.wrapping_add(panel * L::COLUMNS * L::COLUMNS),
             n: L::COLUMNS,
         })

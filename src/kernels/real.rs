@@ -61,7 +61,7 @@ pub trait Products: Sized {
     #[doc(hidden)]
     fn packed(isa: Isa, product: Product<'_, Self>);
     #[doc(hidden)]
-    fn outer(isa: Isa, part: Part<'_, '_, Self>);
+    fn outer(isa: Isa, part: Part<'_, '_, '_, Self>);
 }
 
 impl Real for f32 {
@@ -116,7 +116,7 @@ impl Products for f32 {
     fn packed(isa: Isa, product: Product<'_, f32>) {
         lanes::run_f32(isa, product);
     }
-    fn outer(isa: Isa, part: Part<'_, '_, f32>) {
+    fn outer(isa: Isa, part: Part<'_, '_, '_, f32>) {
         lanes::run_f32(isa, part);
     }
 }
@@ -165,7 +165,7 @@ impl Products for f64 {
     fn packed(_: Isa, product: Product<'_, f64>) {
         lanes::run_portable(product);
     }
-    fn outer(_: Isa, part: Part<'_, '_, f64>) {
+    fn outer(_: Isa, part: Part<'_, '_, '_, f64>) {
         lanes::run_portable(part);
     }
 }

@@ -55,7 +55,7 @@ impl<R: Real> Start<'_, R> {
 
     /// Writes it to the panels `panels` of the output, as [`Packed::multiply`](super::Packed::multiply) describes them: `rows`
     /// rows of `lanes` elements at each of `steps` steps.
-    pub(super) fn write(
+    pub fn write(
         &self,
         panels: Range<usize>,
         y: &mut [R],

@@ -83,6 +83,36 @@ pub fn add_rows<R: Real>(y: &mut [R], rows: &[R], width: usize) {
     vectorize(AddRows { y, rows, width });
 }
 
+struct AddProducts<'a, R> {
+    y: &'a mut [R],
+    a: &'a [R],
+    b: &'a [R],
+    width: usize,
+}
+
+impl<R: Real> Kernel for AddProducts<'_, R> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<M: Mode>(self) {
+        for (a, b) in self.a.chunks_exact(self.width).zip(self.b.chunks_exact(self.width)) {
+            for ((y, a), b) in self.y.iter_mut().zip(a).zip(b) {
+                *y = a.fma::<M>(*b, *y);
+            }
+        }
+    }
+}
+
+/// `y += ` the sum over the rows of `a` and `b`, element by element, of their products; rows have `width` elements, of which `y`
+/// has the first ones.
+pub fn add_products<R: Real>(y: &mut [R], a: &[R], b: &[R], width: usize) {
+    assert!(
+        y.len() <= width && a.len() == b.len() && a.len().is_multiple_of(width.max(1)),
+        "rows of a sum of products"
+    );
+    vectorize(AddProducts { y, a, b, width });
+}
+
 struct Scatter<'a, R> {
     table: &'a mut [R],
     rows: &'a [R],

@@ -43,7 +43,8 @@ impl Distinct {
     }
 }
 
-/// `table = embed[ids] w_ih + b`, a row for each of `ids`; without an embedding (one-hot), `w_ih[ids] + b`.
+/// `table = embed[ids] w_ih + b`, a row for each of `ids`; without an embedding (one-hot), `w_ih[ids] + b`. The columns of `w_ih` are
+/// those of `b` from `first` on, or some of them; the others are `b` alone.
 ///
 /// `gathered` receives `embed[ids]`; it is left alone for one-hot input.
 pub fn table<R: Real>(
@@ -51,7 +52,7 @@ pub fn table<R: Real>(
     gathered: &mut [R],
     embed: Option<&[R]>,
     w_ih: Mat<'_, R>,
-    b: &[R],
+    (b, first): (&[R], usize),
     ids: &[u32],
 ) {
     let n = b.len();
@@ -64,12 +65,15 @@ pub fn table<R: Real>(
                 row.copy_from_slice(&embed[id as usize * e..][..e]);
             }
             table.chunks_exact_mut(n).for_each(|row| row.copy_from_slice(b));
-            gemm(MatMut::new(table, ids.len(), n), true, Mat::new(gathered, ids.len(), e), w_ih);
+            if !ids.is_empty() {
+                let table = MatMut::strided(&mut table[first..], ids.len(), w_ih.cols(), n);
+                gemm(table, true, Mat::new(gathered, ids.len(), e), w_ih);
+            }
         }
         None => {
             for (row, &id) in table.chunks_exact_mut(n).zip(ids) {
-                row.copy_from_slice(w_ih.row(id as usize));
-                vector::add(row, b);
+                row.copy_from_slice(b);
+                vector::add(&mut row[first..][..w_ih.cols()], w_ih.row(id as usize));
             }
         }
     }

@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use crate::cells::{CellReal, Entry};
+use super::linear;
+use crate::cells::{CellReal, Entry, Row};
 use crate::kernels::{Axis, Blocked, Packed, Precision, Rows, Shape, Start, vector};
 
 /// Gates of a step up to this many stay in the first level of cache.
@@ -23,6 +24,8 @@ pub struct Tape<R> {
     reset_state: Blocked<R>,
     /// The gradient of the state, carried backwards.
     d_state: Blocked<R>,
+    /// One step of `diagonals x H`: the same weights for every stream.
+    diagonals: Blocked<R>,
 }
 
 /// Where streams are reset to a zero state: `(T, b)`, true before whose character. `None`: nowhere.
@@ -39,6 +42,14 @@ impl<R: CellReal> Tape<R> {
             states: Blocked::new(state, steps + 1, streams),
             reset_state: Blocked::new(state, 1, streams),
             d_state: Blocked::new(state, 1, streams),
+            diagonals: Blocked::new(Axis { parts: cell.spec.diagonals.len(), width: hidden }, 1, streams),
+        }
+    }
+
+    /// Takes in the weights of the diagonals, `diagonals x H`.
+    pub fn set_diagonals(&mut self, p: &[R]) {
+        if !p.is_empty() {
+            (0..self.streams).for_each(|stream| self.diagonals.write(0, stream, p));
         }
     }
 
@@ -54,16 +65,34 @@ impl<R: CellReal> Tape<R> {
 
     /// The outputs `h` of some steps.
     pub fn outputs(&self, steps: Range<usize>) -> Rows<'_, R> {
-        self.states.first_part(steps.start + 1..steps.end + 1)
+        self.states_after(0, steps)
     }
 
-    /// The `h` before each of some steps, resets not regarded.
-    pub fn previous_outputs(&self, steps: Range<usize>) -> Rows<'_, R> {
-        self.states.first_part(steps)
+    /// A vector of the state before each of some steps, resets not regarded.
+    pub fn states_before(&self, part: usize, steps: Range<usize>) -> Rows<'_, R> {
+        self.states.parts(part..part + 1, steps)
     }
 
-    /// Runs the cell over some steps; `w_hh` is `H x gates * H`. `input` is asked for the input's part of the pre-activations at a
-    /// step, for some panels of the gates: it says where it is, and may put it into those panels first.
+    /// A vector of the state after each of some steps.
+    pub fn states_after(&self, part: usize, steps: Range<usize>) -> Rows<'_, R> {
+        self.states.parts(part..part + 1, steps.start + 1..steps.end + 1)
+    }
+
+    /// The states before some steps with resets applied, every vector of them.
+    pub fn reset_states(&self, previous: &mut Blocked<R>, steps: Range<usize>, resets: Resets<'_>) {
+        for t in steps {
+            previous.step_mut(t).copy_from_slice(self.states.step(t));
+            clear_rows(previous.step_mut(t), self.states.shape().lanes, reset_rows(resets, t, self.streams));
+        }
+    }
+
+    /// What a step of states looks like.
+    pub fn state_shape(&self) -> Shape {
+        self.states.shape()
+    }
+
+    /// Runs the cell over some steps; `w_hh` is `fed back * H x recurrent gates * H`. `input` is asked for the input's part of the
+    /// pre-activations at a step, for some blocks of the gates: it says where it is, and may put it into those blocks first.
     ///
     /// The units of a block are done at once, products and cell, so that their gates stay in the first level of cache; or all
     /// units, where all gates do, or where weights in eight bits would have `h` converted again for each block. With `tasks`
@@ -77,8 +106,10 @@ impl<R: CellReal> Tape<R> {
         tasks: usize,
     ) {
         let (cell, gates_of, state_of) = (R::cell(self.cell), self.gates.shape(), self.states.shape());
-        let (units, parts) = (gates_of.panel_len(), gates_of.axis.parts);
-        let (of_gates, of_state) = (gates_of.block_len(), state_of.block_len());
+        let (spec, hidden) = (self.cell.spec, gates_of.panel_len());
+        let (of_gates, of_state, of_p) =
+            (gates_of.block_len(), state_of.block_len(), self.diagonals.shape().block_len());
+        let p = self.diagonals.step(0);
         let of_task = gates_of.blocks().div_ceil(tasks).max(1);
         let whole = gates_of.step_len() <= SMALL || w_hh.precision() == Precision::Int8;
         let at_once = if whole { of_task } else { 1 };
@@ -87,15 +118,16 @@ impl<R: CellReal> Tape<R> {
             if let Some(reset) = reset_rows(resets, t, self.streams) {
                 prev = zero_rows(self.reset_state.step_mut(0), prev, state_of, reset);
             }
-            let h = state_of.first_part(prev);
+            let fed_back = state_of.parts(0..spec.fed_back, prev);
             let run = |mut block: usize, gates: &mut [R], prev: &[R], next: &mut [R]| {
                 let states = prev.chunks(at_once * of_state).zip(next.chunks_mut(at_once * of_state));
                 for (gates, (prev, next)) in gates.chunks_mut(at_once * of_gates).zip(states) {
                     let blocks = block..block + gates.len() / of_gates;
-                    let panels = blocks.start * parts..blocks.end * parts;
-                    let start = input(t, panels.clone(), gates);
-                    w_hh.multiply(panels, gates, 0, h, start);
-                    cell.forward(units, gates, prev, next);
+                    let start = input(t, blocks.clone(), gates);
+                    let these = (gates_of, spec.recurrent.clone(), blocks.clone());
+                    linear::multiply(these, gates, 0, fed_back, w_hh, start);
+                    let p = &p[blocks.start * of_p..blocks.end * of_p];
+                    cell.forward(Row { hidden, p, prev }, gates, next);
                     block = blocks.end;
                 }
             };
@@ -126,26 +158,31 @@ impl<R: CellReal> Tape<R> {
         resets: Resets<'_>,
     ) {
         let (cell, gates_of, state_of) = (R::cell(self.cell), self.gates.shape(), self.states.shape());
-        let units = gates_of.panel_len();
+        let (spec, hidden) = (self.cell.spec, gates_of.panel_len());
+        let (p, of_p) = (self.diagonals.step(0), self.diagonals.shape().block_len());
         for t in steps.clone().rev() {
             let (mut prev, next) = (self.states.step(t), self.states.step(t + 1));
             if let Some(reset) = reset_rows(resets, t, self.streams) {
                 prev = zero_rows(self.reset_state.step_mut(0), prev, state_of, reset);
             }
             let (gates, behind) = self.gates.step_mut_and_rest(t);
-            let behind = (t + 1 < end).then(|| gates_of.all(behind));
+            let behind = (t + 1 < end).then(|| gates_of.parts(spec.recurrent.clone(), behind));
             let cut = reset_rows(resets, t + 1, self.streams).filter(|_| t + 1 < end);
             let states = prev.chunks_exact(state_of.block_len()).zip(next.chunks_exact(state_of.block_len()));
             let ds = self.d_state.step_mut(0).chunks_exact_mut(state_of.block_len());
-            let ds = ds.zip(dy.step(t - steps.start).chunks_exact(units));
+            let ds = ds.zip(dy.step(t - steps.start).chunks_exact(hidden));
             let blocks = gates.chunks_exact_mut(gates_of.block_len()).zip(states).zip(ds);
             for (block, ((gates, (prev, next)), (d, dy))) in blocks.enumerate() {
                 if let Some(behind) = behind {
-                    w_hh_t.multiply(block..block + 1, &mut d[..units], 0, behind, Start::Output);
+                    let panels = block * spec.fed_back..(block + 1) * spec.fed_back;
+                    if !spec.recurrent.is_empty() {
+                        w_hh_t.multiply(panels, d, 0, behind, Start::Output);
+                    }
                     clear_rows(d, state_of.lanes, cut);
                 }
-                vector::add(&mut d[..units], dy);
-                cell.backward(units, gates, prev, next, d);
+                vector::add(&mut d[..hidden], dy);
+                let p = &p[block * of_p..(block + 1) * of_p];
+                cell.backward(Row { hidden, p, prev }, gates, next, d);
             }
         }
     }
@@ -153,10 +190,13 @@ impl<R: CellReal> Tape<R> {
     /// Goes on from [`backward`](Self::backward) to the gradient of the states before the window, `(b, states * H)`.
     pub fn d_initial_state(&self, w_hh_t: &Packed<R>, resets: Resets<'_>) -> Vec<R> {
         let mut d = self.d_state.clone();
-        let shape = d.shape();
+        let (shape, spec) = (d.shape(), self.cell.spec);
         let cut = reset_rows(resets, 0, self.streams);
         for (block, d) in d.step_mut(0).chunks_exact_mut(shape.block_len()).enumerate() {
-            w_hh_t.multiply(block..block + 1, &mut d[..shape.panel_len()], 0, self.gates.all(0..1), Start::Output);
+            if !spec.recurrent.is_empty() {
+                let panels = block * spec.fed_back..(block + 1) * spec.fed_back;
+                w_hh_t.multiply(panels, d, 0, self.gates.parts(spec.recurrent.clone(), 0..1), Start::Output);
+            }
             clear_rows(d, shape.lanes, cut);
         }
         let mut rows = vec![R::ZERO; self.streams * shape.axis.elements()];

@@ -15,10 +15,12 @@ use crate::params::{Layout, SpanId};
 pub struct RnnSpans {
     /// `rnn.L.w_ih`: `inputs x gates * H`, PyTorch's `weight_ih` transposed.
     pub w_ih: SpanId,
-    /// `rnn.L.w_hh`: `H x gates * H`, PyTorch's `weight_hh` transposed.
-    pub w_hh: SpanId,
+    /// `rnn.L.w_hh`: `fed back * H x gates * H`, PyTorch's `weight_hh` transposed. None where the recurrence is diagonal.
+    pub w_hh: Option<SpanId>,
     /// `rnn.L.b`: `gates * H`.
     pub b: SpanId,
+    /// `rnn.L.p`: the diagonals, `H` each; none where the cell has none.
+    pub p: Option<SpanId>,
 }
 
 /// Where everything stands in the arena.
@@ -91,6 +93,10 @@ impl<R: Real> CharLm<R> {
     pub fn gates_len(&self) -> usize {
         self.gates().elements()
     }
+    /// The weights of a layer's diagonals, one after another.
+    pub fn diagonals(&self, layer: usize) -> &[R] {
+        self.rnn(layer).p.map_or(&[], |id| self.slice(id))
+    }
     /// Elements of a layer's state of one stream.
     pub fn layer_state_len(&self) -> usize {
         self.cell.spec.states * self.config.hidden
@@ -115,7 +121,7 @@ impl<R: Real> CharLm<R> {
 /// Matrices first: weight decay applies to one range.
 fn lay_out(config: &ModelConfig, cell: &Entry) -> (Layout, Spans) {
     let ModelConfig { layers, hidden, embed, vocab, .. } = *config;
-    let gates = cell.spec.gates.len() * hidden;
+    let spec = cell.spec;
     let mut layout = Layout::new();
     let embedding = (embed > 0).then(|| layout.matrix("embed.w", vocab, embed));
     let mut matrices = Vec::with_capacity(layers);
@@ -125,13 +131,17 @@ fn lay_out(config: &ModelConfig, cell: &Entry) -> (Layout, Spans) {
             0 => vocab,
             _ => hidden,
         };
-        let w_ih = layout.matrix(format!("rnn.{layer}.w_ih"), inputs, gates);
-        matrices.push((w_ih, layout.matrix(format!("rnn.{layer}.w_hh"), hidden, gates)));
+        let w_ih = layout.matrix(format!("rnn.{layer}.w_ih"), inputs, spec.input.len() * hidden);
+        let recurrent = (spec.fed_back * hidden, spec.recurrent.len() * hidden);
+        let w_hh = (recurrent.1 > 0).then(|| layout.matrix(format!("rnn.{layer}.w_hh"), recurrent.0, recurrent.1));
+        matrices.push((w_ih, w_hh));
     }
     let head_w = layout.matrix("head.w", hidden, vocab);
     let rnn = matrices.into_iter().enumerate().map(|(layer, (w_ih, w_hh))| {
-        let b = layout.vector(format!("rnn.{layer}.b"), gates);
-        RnnSpans { w_ih, w_hh, b }
+        let b = layout.vector(format!("rnn.{layer}.b"), spec.gates.len() * hidden);
+        let diagonals = spec.diagonals.len() * hidden;
+        let p = (diagonals > 0).then(|| layout.vector(format!("rnn.{layer}.p"), diagonals));
+        RnnSpans { w_ih, w_hh, b, p }
     });
     let rnn = rnn.collect();
     let head_b = layout.vector("head.b", vocab);

@@ -69,12 +69,10 @@ impl ModelConfig {
     /// Number of parameters, if it can be counted at all.
     fn count(&self, cell: &Entry) -> Option<u64> {
         let (hidden, embed, vocab) = (self.hidden as u64, self.embed as u64, self.vocab as u64);
-        let gates = hidden.checked_mul(cell.spec.gates.len() as u64)?;
-        let first = if embed == 0 { vocab } else { embed };
-        let inputs = first.checked_add(hidden.checked_mul(self.layers as u64 - 1)?)?;
-        let rows = inputs.checked_add((hidden + 1).checked_mul(self.layers as u64)?)?;
+        let first = cell.spec.parameters(if embed == 0 { vocab } else { embed }, hidden)?;
+        let others = cell.spec.parameters(hidden, hidden)?.checked_mul(self.layers as u64 - 1)?;
         let output = (hidden + 1).checked_mul(vocab)?;
-        rows.checked_mul(gates)?.checked_add(output)?.checked_add(embed.checked_mul(vocab)?)
+        first.checked_add(others)?.checked_add(output)?.checked_add(embed.checked_mul(vocab)?)
     }
 }
 

@@ -22,7 +22,7 @@ pub fn cut<R: CellReal>(
     batch: usize,
     threads: usize,
 ) -> impl Iterator<Item = (usize, usize)> + use<R> {
-    let weights = model.config().hidden * model.cell().spec.gates.len() * model.config().hidden * size_of::<R>();
+    let weights = model.rnn(0).w_hh.map_or(0, |w_hh| size_of_val(model.slice(w_hh)));
     let fine = if weights <= SMALL { (batch / FINE_STREAMS).min(SHARDS_PER_THREAD * threads) } else { 0 };
     let n = threads.min(batch / LEAST_STREAMS).max(fine).max(1);
     (0..n).map(move |i| (i * batch / n, (i + 1) * batch / n - i * batch / n))

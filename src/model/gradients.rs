@@ -6,10 +6,9 @@
 use super::char_lm::CharLm;
 use super::prepared::Table;
 use super::shard::Shard;
-use crate::cells::CellReal;
+use crate::cells::{CellReal, Diagonal};
 use crate::kernels::{Axis, Blocked, Mat, MatMut, gemm, outer, vector};
 use crate::layers::linear;
-use crate::params::SpanId;
 
 /// Rows of a matrix that a tile has at least: fewer would read the gate gradients too often.
 const LEAST_ROWS: usize = 64;
@@ -20,8 +19,9 @@ const MOST_TILES: usize = 4;
 enum Part {
     Embedding,
     Input { layer: usize },
-    Recurrent { layer: usize },
+    Recurrent { layer: usize, state: usize },
     Bias { layer: usize, gate: usize },
+    Diagonal { layer: usize, index: usize },
     HeadWeights,
     HeadBias,
 }
@@ -44,76 +44,89 @@ impl Tile {
     }
 }
 
-/// The tiles of a model's gradients, in the order of its arena and without gaps.
+/// The tiles of a model's gradients, in the order of its arena and without gaps. A tile lies within one vector of the state, one
+/// gate's bias, or one diagonal.
 pub fn tiles<R: CellReal>(model: &CharLm<R>) -> Vec<Tile> {
-    let part = |id: SpanId| {
-        let rnn = |wanted: fn(&super::RnnSpans) -> SpanId| {
-            (0..model.config().layers).find(move |&layer| wanted(&model.rnn(layer)) == id)
+    let (spec, hidden, layout) = (model.cell().spec, model.config().hidden, model.layout());
+    let mut tiles = Vec::new();
+    let mut add = |part, rows: usize, cols: usize| {
+        let most = match part {
+            Part::Embedding => rows,
+            _ => rows.div_ceil(MOST_TILES).next_multiple_of(LEAST_ROWS),
         };
-        if model.embed() == Some(id) {
-            Part::Embedding
-        } else if let Some(layer) = rnn(|spans| spans.w_ih) {
-            Part::Input { layer }
-        } else if let Some(layer) = rnn(|spans| spans.w_hh) {
-            Part::Recurrent { layer }
-        } else if let Some(layer) = rnn(|spans| spans.b) {
-            Part::Bias { layer, gate: 0 }
-        } else if id == model.head_w() {
-            Part::HeadWeights
-        } else {
-            Part::HeadBias
+        for row in (0..rows).step_by(most) {
+            let rows = most.min(rows - row);
+            tiles.push(Tile { part, row, rows, len: rows * cols });
         }
     };
-    let mut tiles = Vec::new();
-    for (id, span) in model.layout().ids() {
-        let part = part(id);
-        if let Part::Bias { layer, .. } = part {
-            let len = model.gates().width;
-            let gates = 0..model.gates().parts;
-            tiles.extend(gates.map(|gate| Tile { part: Part::Bias { layer, gate }, row: 0, rows: 1, len }));
-            continue;
-        }
-        let step = match part {
-            Part::Embedding => span.rows,
-            _ => span.rows.div_ceil(MOST_TILES).next_multiple_of(LEAST_ROWS),
-        };
-        for row in (0..span.rows).step_by(step) {
-            let rows = step.min(span.rows - row);
-            tiles.push(Tile { part, row, rows, len: rows * span.cols });
-        }
+    if let Some(embed) = model.embed() {
+        add(Part::Embedding, layout.span(embed).rows, layout.span(embed).cols);
     }
+    for layer in 0..model.config().layers {
+        let w_ih = layout.span(model.rnn(layer).w_ih);
+        add(Part::Input { layer }, w_ih.rows, w_ih.cols);
+        let fed_back = if spec.recurrent.is_empty() { 0 } else { spec.fed_back };
+        (0..fed_back).for_each(|state| add(Part::Recurrent { layer, state }, hidden, spec.recurrent.len() * hidden));
+    }
+    add(Part::HeadWeights, hidden, model.config().vocab);
+    for layer in 0..model.config().layers {
+        (0..spec.gates.len()).for_each(|gate| add(Part::Bias { layer, gate }, 1, hidden));
+        (0..spec.diagonals.len()).for_each(|index| add(Part::Diagonal { layer, index }, 1, hidden));
+    }
+    add(Part::HeadBias, 1, model.config().vocab);
+    assert_eq!(tiles.iter().map(|tile| tile.len).sum::<usize>(), layout.len(), "tiles of the arena");
     tiles
 }
 
 /// A step of every shard after another, in the order of time.
 fn each_step<'a, R: CellReal, T>(
     shards: &'a [Shard<R>],
-    what: impl Fn(&'a Shard<R>, usize) -> T + Copy,
+    what: impl Fn(&'a Shard<R>, usize) -> T + Clone,
 ) -> impl Iterator<Item = T> + Clone {
     let steps = shards.first().map_or(0, Shard::steps);
-    (0..steps).flat_map(move |t| shards.iter().map(move |shard| what(shard, t)))
+    (0..steps).flat_map(move |t| shards.iter().map(move |shard| (shard, t))).map(move |(shard, t)| what(shard, t))
 }
 
 /// Fills a tile that does not wait for the table.
 pub fn fill<R: CellReal>(tile: &Tile, out: &mut [R], model: &CharLm<R>, shards: &[Shard<R>]) {
+    let (spec, width) = (model.cell().spec, model.config().hidden);
+    let axis = |parts| Axis { parts, width };
     let units = tile.row..tile.row + tile.rows;
-    let gates = model.gates();
+    let vocab = Axis::plain(model.config().vocab);
     match tile.part {
         Part::Input { layer } => {
+            let gates = axis(spec.input.len());
             let dw = MatMut::new(out, tile.rows, gates.elements());
-            let steps = each_step(shards, move |shard, t| (shard.layer_input(layer, t), shard.d_gates(layer, t)));
+            let steps = each_step(shards, move |shard, t| {
+                (shard.layer_input(layer, t), shard.d_gates(layer, spec.input.clone(), t))
+            });
             outer(dw, units, gates, steps);
         }
-        Part::Recurrent { layer } => {
-            let dw = MatMut::new(out, tile.rows, gates.elements());
-            let steps = each_step(shards, move |shard, t| (shard.previous_outputs(layer, t), shard.d_gates(layer, t)));
-            outer(dw, units, gates, steps);
+        Part::Recurrent { layer, state } => {
+            let gates = axis(spec.recurrent.len());
+            let steps = each_step(shards, move |shard, t| {
+                (shard.state_before(layer, state, t), shard.d_gates(layer, spec.recurrent.clone(), t))
+            });
+            outer(MatMut::new(out, tile.rows, gates.elements()), units, gates, steps);
+            for (_, gate) in spec.closed.iter().filter(|(from, _)| *from == state) {
+                out.chunks_exact_mut(gates.elements()).for_each(|row| row[gate * width..][..width].fill(R::ZERO));
+            }
         }
         Part::Bias { layer, gate } => {
-            linear::bias_gradient(out, gate, gates.parts, each_step(shards, move |shard, t| shard.d_gates(layer, t)));
+            let gates = 0..spec.gates.len();
+            let steps = each_step(shards, move |shard, t| shard.d_gates(layer, gates.clone(), t));
+            linear::bias_gradient(out, gate, spec.gates.len(), steps);
+        }
+        Part::Diagonal { layer, index } => {
+            let Diagonal { gate, state, after } = spec.diagonals[index];
+            let steps = each_step(shards, move |shard, t| {
+                let seen = if after { shard.state_after(layer, state, t) } else { shard.state_before(layer, state, t) };
+                (shard.d_gates(layer, gate..gate + 1, t), seen)
+            });
+            linear::diagonal_gradient(out, steps);
         }
         Part::HeadWeights => {
-            let (top, vocab) = (model.config().layers, Axis::plain(model.config().vocab));
+            let top = model.config().layers;
             let dw = MatMut::new(out, tile.rows, vocab.elements());
             outer(dw, units, vocab, each_step(shards, move |shard, t| (shard.layer_input(top, t), shard.d_logits(t))));
         }
@@ -156,7 +169,7 @@ impl<R: CellReal> TableGradient<R> {
     /// Fills the tile of the embedding: `dembed[ids] = dtable w_ih^T`.
     pub fn fill_embedding(&mut self, out: &mut [R], model: &CharLm<R>, table: &Table<R>) {
         let (ids, e) = (table.distinct.ids(), model.config().embed);
-        let d_table = Mat::new(&self.rows, ids.len(), model.gates_len());
+        let d_table = of_input(&self.rows, model, ids.len());
         let d_gathered = MatMut::new(&mut self.d_gathered, ids.len(), e);
         gemm(d_gathered, false, d_table, model.matrix(model.rnn(0).w_ih).t());
         out.fill(R::ZERO);
@@ -167,8 +180,9 @@ impl<R: CellReal> TableGradient<R> {
 
     /// Fills a tile of the first layer's input weights, or of its bias.
     pub fn fill(&self, tile: &Tile, out: &mut [R], model: &CharLm<R>, table: &Table<R>) {
-        let (ids, gates, e) = (table.distinct.ids(), model.gates_len(), model.config().embed);
-        let d_table = Mat::new(&self.rows, ids.len(), gates);
+        let (ids, e) = (table.distinct.ids(), model.config().embed);
+        let d_table = of_input(&self.rows, model, ids.len());
+        let gates = d_table.cols();
         out.fill(R::ZERO);
         match tile.part {
             Part::Input { layer: 0 } if e > 0 => {
@@ -184,7 +198,7 @@ impl<R: CellReal> TableGradient<R> {
                 }
             }
             Part::Bias { layer: 0, gate } => {
-                let of_gate = d_table.columns(gate * out.len(), out.len());
+                let of_gate = Mat::new(&self.rows, ids.len(), model.gates_len()).columns(gate * out.len(), out.len());
                 (0..ids.len()).for_each(|slot| vector::add(out, of_gate.row(slot)));
             }
             _ => {}
@@ -192,10 +206,17 @@ impl<R: CellReal> TableGradient<R> {
     }
 }
 
+/// The columns of the table's gradient that belong to the gates which the input goes to.
+fn of_input<'a, R: CellReal>(rows: &'a [R], model: &CharLm<R>, n: usize) -> Mat<'a, R> {
+    let (input, hidden) = (&model.cell().spec.input, model.config().hidden);
+    Mat::new(rows, n, model.gates_len()).columns(input.start * hidden, input.len() * hidden)
+}
+
 /// Fills a panel of the table's gradient: the gate gradients of the first layer, summed over all positions of each character.
 pub fn fill_panel<R: CellReal>(panel: usize, values: &mut [R], shards: &[Shard<R>]) {
     values.fill(R::ZERO);
-    for (slots, d_gates) in each_step(shards, |shard, t| (shard.slots(t), shard.d_gates(0, t))) {
+    let gates = 0..shards.first().map_or(0, Shard::gates);
+    for (slots, d_gates) in each_step(shards, move |shard, t| (shard.slots(t), shard.d_gates(0, gates.clone(), t))) {
         vector::scatter(values, d_gates.panel(0, panel), d_gates.lanes(), slots);
     }
 }

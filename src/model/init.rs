@@ -1,52 +1,154 @@
 //! The weights a model begins with.
 
+use std::str::FromStr;
+
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
 use rand_distr::{Distribution, StandardNormal};
+use serde::{Deserialize, Serialize};
 
 use super::char_lm::CharLm;
 use super::config::ModelConfig;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::kernels::{MatMut, orthogonal};
 
-impl CharLm<f32> {
-    /// A model with fresh weights, a function of shape and seed:
-    ///
-    /// - recurrent weights: an orthogonal matrix for each gate (Saxe et al. 2014)
-    /// - input weights: uniform, by the fan of each gate (Glorot & Bengio 2010)
-    /// - embedding: standard normal
-    /// - output: uniform in plus or minus `1 / sqrt(H)`, biases zero
-    /// - biases zero, but 1 for the forget gate (Gers et al. 1999; Jozefowicz et al. 2015)
+/// How the weights of the recurrent layers are drawn. Diagonals from the cell state (peepholes) begin at 0, those of a diagonal
+/// recurrence uniform in -1 to 1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scheme {
+    /// Recurrent weights: an orthogonal matrix for each gate (Saxe et al. 2014). Input weights: as [`Xavier`](Self::Xavier).
+    #[default]
+    Orthogonal,
+    /// All of them uniform in plus or minus `1 / sqrt(H)`, as PyTorch does.
+    Uniform,
+    /// Uniform by the fan of each gate, plus or minus `sqrt(6 / (in + out))` (Glorot & Bengio 2010).
+    Xavier,
+}
+
+impl Scheme {
+    /// The names that [`str::parse`] takes.
+    pub const NAMES: [&str; 3] = ["orthogonal", "uniform", "xavier"];
+}
+
+impl FromStr for Scheme {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        match name {
+            "orthogonal" => Ok(Scheme::Orthogonal),
+            "uniform" => Ok(Scheme::Uniform),
+            "xavier" => Ok(Scheme::Xavier),
+            _ => Err(Error::Usage(format!(
+                "there is no initialisation \"{name}\"; choose from: {}",
+                Self::NAMES.join(", ")
+            ))),
+        }
+    }
+}
+
+/// How a model begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Init {
+    /// How weights are drawn.
+    pub scheme: Scheme,
+    /// The bias of the forget gate; `None`: 1, so that the cell remembers before it has learned to (Gers et al. 1999; Jozefowicz
+    /// et al. 2015).
+    pub forget_bias: Option<f64>,
+}
+
+impl Init {
+    /// Checks that it can be used for a model of that shape.
     ///
     /// # Errors
-    /// [`Error::Usage`](crate::error::Error::Usage) when the shape is out of range.
+    /// [`Error::Usage`] where the bias is not a number, or the cell has no forget gate that it could go to.
+    pub fn validate(&self, config: &ModelConfig) -> Result<()> {
+        let cell = config.validate()?;
+        match self.forget_bias {
+            Some(bias) if !(-1e3..=1e3).contains(&bias) => {
+                Err(Error::Usage(format!("--forget-bias must be -1000 to 1000, not {bias}")))
+            }
+            Some(_) if cell.spec.forget_gate.is_none() => Err(Error::Usage(format!(
+                "the cell \"{}\" has no forget gate of its own; leave out --forget-bias",
+                cell.spec.name
+            ))),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl CharLm<f32> {
+    /// A model with fresh weights, as [`with_init`](Self::with_init) by default.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] when the shape is out of range.
     pub fn init(config: &ModelConfig, seed: u64) -> Result<Self> {
+        Self::with_init(config, Init::default(), seed)
+    }
+
+    /// A model with fresh weights, a function of shape, `init` and seed:
+    ///
+    /// - recurrent layers: by `init`; biases zero, but that of the forget gate
+    /// - embedding: standard normal
+    /// - output: uniform in plus or minus `1 / sqrt(H)`, biases zero
+    ///
+    /// # Errors
+    /// [`Error::Usage`] when the shape is out of range, or `init` does not fit it.
+    pub fn with_init(config: &ModelConfig, init: Init, seed: u64) -> Result<Self> {
+        init.validate(config)?;
         let mut model = CharLm::zeros(config)?;
-        let (hidden, gates) = (config.hidden, model.gates_len());
-        let layout = model.layout().clone();
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
         if let Some(embed) = model.embed() {
+            let layout = model.layout().clone();
             layout.of_mut(&mut model.weights, embed).fill_with(|| StandardNormal.sample(&mut rng));
         }
         for layer in 0..config.layers {
-            let spans = model.rnn(layer);
-            // A one-hot vector has one element that counts, so its fan is 1.
-            let inputs = if layer == 0 && config.embed == 0 { 1 } else { layout.span(spans.w_ih).rows };
-            let limit = (6.0 / (inputs + hidden) as f32).sqrt();
-            layout.of_mut(&mut model.weights, spans.w_ih).fill_with(|| rng.random_range(-limit..limit));
-            let w_hh = layout.of_mut(&mut model.weights, spans.w_hh);
-            for gate in 0..gates / hidden {
-                let block = MatMut::strided(&mut w_hh[gate * hidden..], hidden, hidden, gates);
-                orthogonal(block, || StandardNormal.sample(&mut rng));
-            }
-            if let Some(gate) = model.cell().spec.forget_gate {
-                layout.of_mut(&mut model.weights, spans.b)[gate * hidden..][..hidden].fill(1.0);
-            }
+            model.init_layer(layer, init, &mut rng);
         }
-        let limit = 1.0 / (hidden as f32).sqrt();
-        let head_w = model.head_w();
+        let limit = 1.0 / (config.hidden as f32).sqrt();
+        let (layout, head_w) = (model.layout().clone(), model.head_w());
         layout.of_mut(&mut model.weights, head_w).fill_with(|| rng.random_range(-limit..limit));
         Ok(model)
+    }
+
+    fn init_layer(&mut self, layer: usize, init: Init, rng: &mut Xoshiro256PlusPlus) {
+        let (spec, hidden, layout) = (self.cell().spec, self.config().hidden, self.layout().clone());
+        let spans = self.rnn(layer);
+        // A one-hot vector has one element that counts, so its fan is 1.
+        let inputs = if layer == 0 && self.config().embed == 0 { 1 } else { layout.span(spans.w_ih).rows };
+        let narrow = 1.0 / (hidden as f32).sqrt();
+        let limit = |inputs: usize| match init.scheme {
+            Scheme::Uniform => narrow,
+            Scheme::Orthogonal | Scheme::Xavier => (6.0 / (inputs + hidden) as f32).sqrt(),
+        };
+        let of_input = limit(inputs);
+        layout.of_mut(&mut self.weights, spans.w_ih).fill_with(|| rng.random_range(-of_input..of_input));
+        if let Some(w_hh) = spans.w_hh {
+            let (w_hh, gates) = (layout.of_mut(&mut self.weights, w_hh), spec.recurrent.len());
+            for (state, gate) in (0..spec.fed_back).flat_map(|state| (0..gates).map(move |gate| (state, gate))) {
+                if spec.closed.contains(&(state, gate)) {
+                    continue;
+                }
+                let first = (state * hidden * gates + gate) * hidden;
+                let mut block = MatMut::strided(&mut w_hh[first..], hidden, hidden, gates * hidden);
+                if init.scheme == Scheme::Orthogonal {
+                    orthogonal(block, || StandardNormal.sample(rng));
+                } else {
+                    let limit = limit(hidden);
+                    (0..hidden).for_each(|row| block.row(row).fill_with(|| rng.random_range(-limit..limit)));
+                }
+            }
+        }
+        if let Some(p) = spans.p {
+            let p = layout.of_mut(&mut self.weights, p);
+            for (weights, _) in p.chunks_exact_mut(hidden).zip(spec.diagonals).filter(|(_, to)| to.state == 0) {
+                weights.fill_with(|| rng.random_range(-1.0..1.0));
+            }
+        }
+        if let Some(gate) = spec.forget_gate {
+            let bias = init.forget_bias.unwrap_or(1.0) as f32;
+            layout.of_mut(&mut self.weights, spans.b)[gate * hidden..][..hidden].fill(bias);
+        }
     }
 }
 

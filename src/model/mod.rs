@@ -21,6 +21,7 @@ mod window;
 pub use char_lm::{CharLm, RnnSpans};
 pub use config::ModelConfig;
 pub use cut::cut;
+pub use init::{Init, Scheme};
 pub use prepared::{Prepared, Ready, Table};
 pub use shard::{Purpose, Shard};
 pub use window::Window;

@@ -38,7 +38,7 @@ impl<R: Real> Table<R> {
             &mut self.gathered,
             model.embed().map(|id| model.slice(id)),
             model.matrix(spans.w_ih),
-            model.slice(spans.b),
+            (model.slice(spans.b), model.cell().spec.input.start * model.config().hidden),
             self.distinct.ids(),
         );
         let rows = self.rows.chunks_exact(model.gates_len()).take(self.distinct.ids().len());
@@ -82,6 +82,9 @@ impl<R: Real> Prepared<R> {
     /// Room for windows of up to `positions` characters that run forward and, if `backward`, back.
     pub fn new(model: &CharLm<R>, positions: usize, backward: bool) -> Self {
         let (hidden, gates, none) = (Axis::plain(model.config().hidden), model.gates(), Axis::plain(0));
+        let spec = model.cell().spec;
+        let axis = |parts| Axis { parts, width: hidden.width };
+        let (fed_back, recurrent, input) = (axis(spec.fed_back), axis(spec.recurrent.len()), axis(spec.input.len()));
         let (vocab, layers) = (Axis::plain(model.config().vocab), model.config().layers);
         let mut packed = Vec::with_capacity(OF_LAYER * layers + 2);
         let mut both = |span, input, output| {
@@ -91,8 +94,11 @@ impl<R: Real> Prepared<R> {
         };
         for layer in 0..layers {
             let spans = model.rnn(layer);
-            both(spans.w_hh, hidden, gates);
-            if layer == 0 { both(spans.w_ih, none, none) } else { both(spans.w_ih, hidden, gates) }
+            match spans.w_hh {
+                Some(w_hh) => both(w_hh, fed_back, recurrent),
+                None => both(spans.b, none, none),
+            }
+            if layer == 0 { both(spans.w_ih, none, none) } else { both(spans.w_ih, hidden, input) }
         }
         both(model.head_w(), hidden, vocab);
         let biases = (0..layers).map(|_| gates).chain([vocab]).map(|axis| Blocked::new(axis, 1, 1)).collect();
@@ -122,19 +128,19 @@ impl<R: Real> Prepared<R> {
         }
     }
 
-    /// `H x gates * H` of a layer.
+    /// `fed back * H x recurrent gates * H` of a layer; empty where the recurrence is diagonal.
     pub fn w_hh(&self, layer: usize) -> &Packed<R> {
         &self.packed[OF_LAYER * layer].packed
     }
-    /// `gates * H x H` of a layer.
+    /// `recurrent gates * H x fed back * H` of a layer.
     pub fn w_hh_t(&self, layer: usize) -> &Packed<R> {
         &self.packed[OF_LAYER * layer + 1].packed
     }
-    /// `H x gates * H` of a layer above the first.
+    /// `H x input gates * H` of a layer above the first.
     pub fn w_ih(&self, layer: usize) -> &Packed<R> {
         &self.packed[OF_LAYER * layer + 2].packed
     }
-    /// `gates * H x H` of a layer above the first.
+    /// `input gates * H x H` of a layer above the first.
     pub fn w_ih_t(&self, layer: usize) -> &Packed<R> {
         &self.packed[OF_LAYER * layer + 3].packed
     }

@@ -9,7 +9,7 @@ use std::ops::Range;
 use super::char_lm::CharLm;
 use super::prepared::{Prepared, Table};
 use super::window::Window;
-use crate::cells::CellReal;
+use crate::cells::{CellReal, CellSpec};
 use crate::kernels::{Axis, Blocked, Rows, Start, softmax};
 use crate::layers::dropout::{Dropout, Dropped};
 use crate::layers::linear;
@@ -30,6 +30,7 @@ const ROWS_AT_ONCE: usize = 128;
 /// Some streams of a batch: their carried state and their activations over a window. Allocated once.
 #[derive(Debug)]
 pub struct Shard<R> {
+    spec: &'static CellSpec,
     first: usize,
     streams: usize,
     /// Characters of the window at hand.
@@ -45,7 +46,7 @@ pub struct Shard<R> {
     tapes: Vec<Tape<R>>,
     /// Every layer's outputs after dropout. Empty without dropout.
     dropped: Vec<Dropped<R>>,
-    /// `(T, b, H)` of every layer: the outputs before each step, resets applied. Empty until a state is reset.
+    /// `(T, b, states * H)` of every layer: the state before each step, resets applied. Empty until a state is reset.
     previous: Vec<Blocked<R>>,
     /// `(T, b)`: where streams are reset. Empty in a window without resets.
     resets: Vec<bool>,
@@ -70,6 +71,7 @@ impl<R: CellReal> Shard<R> {
         let at_once = (ROWS_AT_ONCE / streams.max(1)).clamp(1, steps.max(1));
         let back = if purpose == Purpose::Training { at_once } else { 0 };
         Shard {
+            spec: model.cell().spec,
             first,
             streams,
             steps: 0,
@@ -105,6 +107,7 @@ impl<R: CellReal> Shard<R> {
         self.begin(window, &prepared.table, model.config().hidden, dropout);
         let (len, width) = (model.layer_state_len(), model.state_len());
         for layer in 0..self.tapes.len() {
+            self.tapes[layer].set_diagonals(model.diagonals(layer));
             for (stream, state) in self.state.chunks_exact(width).enumerate() {
                 self.tapes[layer].write_initial_state(stream, &state[layer * len..][..len]);
             }
@@ -121,7 +124,7 @@ impl<R: CellReal> Shard<R> {
         for steps in self.turns() {
             if self.counts(&steps) {
                 let top = outputs(&self.tapes, &self.dropped, self.tapes.len() - 1, steps.clone());
-                linear::forward(&mut self.logits, steps, top, prepared.head_w(), prepared.head_b());
+                linear::forward(&mut self.logits, 0..1, steps, top, prepared.head_w(), prepared.head_b());
             }
         }
     }
@@ -183,18 +186,28 @@ impl<R: CellReal> Shard<R> {
         outputs(&self.tapes, &self.dropped, layer - 1, t..t + 1)
     }
 
-    /// The outputs of a layer before a step.
-    pub(super) fn previous_outputs(&self, layer: usize, t: usize) -> Rows<'_, R> {
+    /// A vector of a layer's state before a step.
+    pub(super) fn state_before(&self, layer: usize, part: usize, t: usize) -> Rows<'_, R> {
         if self.resets.is_empty() {
-            self.tapes[layer].previous_outputs(t..t + 1)
+            self.tapes[layer].states_before(part, t..t + 1)
         } else {
-            self.previous[layer].all(t..t + 1)
+            self.previous[layer].parts(part..part + 1, t..t + 1)
         }
     }
 
-    /// The gradients of a layer's pre-activations at a step.
-    pub(super) fn d_gates(&self, layer: usize, t: usize) -> Rows<'_, R> {
-        self.tapes[layer].gates.all(t..t + 1)
+    /// A vector of a layer's state after a step.
+    pub(super) fn state_after(&self, layer: usize, part: usize, t: usize) -> Rows<'_, R> {
+        self.tapes[layer].states_after(part, t..t + 1)
+    }
+
+    /// The gradients of some of a layer's pre-activations at a step.
+    pub(super) fn d_gates(&self, layer: usize, gates: Range<usize>, t: usize) -> Rows<'_, R> {
+        self.tapes[layer].gates.parts(gates, t..t + 1)
+    }
+
+    /// Gates of the cell.
+    pub(super) fn gates(&self) -> usize {
+        self.spec.gates.len()
     }
 
     /// The gradients of the logits at a step.
@@ -255,23 +268,31 @@ impl<R: CellReal> Shard<R> {
     fn scan(&mut self, prepared: &Prepared<R>, layer: usize, steps: Range<usize>) {
         let (w_hh, resets, tasks) = (prepared.w_hh(layer), some_resets(&self.resets), self.tasks);
         let (below, these) = self.tapes.split_at_mut(layer);
-        let tape = &mut these[0];
+        let (tape, parts) = (&mut these[0], self.spec.input.clone());
+        let shape = tape.gates.shape();
         if layer == 0 {
             let (rows, slots, streams) = (&prepared.table.panels, &self.slots, self.streams);
-            let input = |t: usize, _, _: &mut [R]| Start::Table { rows, slots: &slots[t * streams..][..streams] };
+            let input = |t: usize, blocks: Range<usize>, gates: &mut [R]| {
+                let start = Start::Table { rows, slots: &slots[t * streams..][..streams] };
+                if self.spec.is_summed() {
+                    return start;
+                }
+                start.write(shape.panels_of(blocks), gates, 0, (1, streams, shape.lanes));
+                Start::Output
+            };
             tape.forward(w_hh, &input, steps, resets, tasks);
             return;
         }
         let x = outputs(below, &self.dropped, layer - 1, steps.clone());
         let (w_ih, bias) = (prepared.w_ih(layer), prepared.bias(layer));
         if steps.len() == 1 {
-            let input = |_, panels, gates: &mut [R]| {
-                w_ih.multiply(panels, gates, 0, x, Start::Bias(bias));
+            let input = |_, blocks, gates: &mut [R]| {
+                linear::multiply((shape, parts.clone(), blocks), gates, 0, x, w_ih, Start::Bias(bias));
                 Start::Output
             };
             tape.forward(w_hh, &input, steps, resets, tasks);
         } else {
-            linear::forward(&mut tape.gates, steps.clone(), x, w_ih, bias);
+            linear::forward(&mut tape.gates, parts, steps.clone(), x, w_ih, bias);
             tape.forward(w_hh, &|_, _, _: &mut [R]| Start::Output, steps, resets, tasks);
         }
     }
@@ -284,7 +305,8 @@ impl<R: CellReal> Shard<R> {
         match self.tapes.get(layer + 1) {
             Some(above) => {
                 let w = prepared.w_ih_t(layer + 1);
-                w.multiply(0..w.panels(), dy, len, above.gates.all(steps), Start::Zero);
+                let gates = above.gates.parts(self.spec.input.clone(), steps);
+                w.multiply(0..w.panels(), dy, len, gates, Start::Zero);
             }
             None if counts => {
                 let w = prepared.head_w_t();
@@ -294,21 +316,13 @@ impl<R: CellReal> Shard<R> {
         }
     }
 
-    /// The outputs before each step with resets applied, for the weight gradients.
+    /// The states before each step with resets applied, for the weight gradients.
     fn reset_previous(&mut self) {
-        let (hidden, steps, streams) = (self.dy.shape().axis, self.logits.steps(), self.streams);
-        self.previous.resize_with(self.tapes.len(), || Blocked::new(hidden, steps, streams));
+        let (steps, streams) = (self.logits.steps(), self.streams);
+        let axis = self.tapes[0].state_shape().axis;
+        self.previous.resize_with(self.tapes.len(), || Blocked::new(axis, steps, streams));
         for (previous, tape) in self.previous.iter_mut().zip(&self.tapes) {
-            let shape = previous.shape();
-            for t in 0..self.steps {
-                let from = tape.previous_outputs(t..t + 1);
-                let resets = &self.resets[t * streams..][..streams];
-                for (block, rows) in previous.step_mut(t).chunks_exact_mut(shape.panel_len()).enumerate() {
-                    rows.copy_from_slice(from.panel(0, block));
-                    let rows = rows.chunks_exact_mut(shape.lanes).zip(resets).filter(|(_, reset)| **reset);
-                    rows.for_each(|(row, _)| row.fill(R::ZERO));
-                }
-            }
+            tape.reset_states(previous, 0..self.steps, some_resets(&self.resets));
         }
     }
 }

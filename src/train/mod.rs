@@ -18,6 +18,6 @@ pub use config::TrainConfig;
 pub use fit::{Keep, Outcome, fit};
 pub use metrics::{EvalRecord, Metrics, Record, TrainRecord};
 pub use observer::{Event, Observer, Silent};
-pub use persist::{Saved, state_hash};
+pub use persist::{Saved, read_init, state_hash};
 pub use step::Step;
 pub use trainer::{Progress, StepReport, Trainer};

@@ -5,6 +5,7 @@
 //! | `model`, `weights` | see [`checkpoint::model`](crate::checkpoint::model) | weights |
 //! | `progress` | [`Progress`] in bincode | yes |
 //! | `run` | [`Saved`] in bincode: configuration, texts, clock | what decides the next steps |
+//! | `init` | [`Init`] in bincode: how the weights began | no |
 //! | `moments.0`, `moments.1` | the optimizer's arenas | yes |
 //! | `state` | the carried states `(B, layers * states * H)` | yes |
 
@@ -19,9 +20,11 @@ use crate::checkpoint::{Frame, format, model};
 use crate::data::{TextConfig, TextIdentity, Texts};
 use crate::error::{Error, Result};
 use crate::kernels::vector;
+use crate::model::Init;
 
 const PROGRESS: &str = "progress";
 const RUN: &str = "run";
+const INIT: &str = "init";
 const MOMENTS: [&str; 2] = ["moments.0", "moments.1"];
 const STATE: &str = "state";
 
@@ -72,6 +75,7 @@ impl Trainer {
         let mut sections = model::sections(&self.model, self.texts.vocab())?;
         sections.push((PROGRESS, format::value(&self.progress)?));
         sections.push((RUN, format::value(&saved)?));
+        sections.push((INIT, format::value(&self.init)?));
         Ok(sections)
     }
 
@@ -120,6 +124,7 @@ impl Trainer {
         let moments = moments.map(|name| read_finite(frame, name, weights)).collect::<Result<_>>()?;
         let states = read_finite(frame, STATE, model.state_len().checked_mul(config.batch))?;
         let mut trainer = Trainer::with(texts, model, moments, config, progress)?;
+        trainer.init = read_init(frame)?;
         if trainer.progress.position > trainer.streams.len() as u64 {
             return Err(frame.error("its position is beyond the end of the text"));
         }
@@ -133,6 +138,14 @@ impl Trainer {
         }
         Ok(trainer)
     }
+}
+
+/// How the weights of a run began; of one that did not yet say so, as they all did.
+///
+/// # Errors
+/// [`Error::Checkpoint`].
+pub fn read_init(frame: &Frame) -> Result<Init> {
+    if frame.has(INIT) { frame.value(INIT) } else { Ok(Init::default()) }
 }
 
 fn diverged(name: &str) -> Error {

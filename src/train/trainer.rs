@@ -8,7 +8,7 @@ use super::step::Step;
 use crate::data::{Streams, Texts};
 use crate::error::{Error, Result};
 use crate::layers::dropout::Dropout;
-use crate::model::{CharLm, ModelConfig, Window};
+use crate::model::{CharLm, Init, ModelConfig, Window};
 use crate::optim::{Update, clip_scale, learning_rate};
 use crate::score::{self, Loss};
 
@@ -59,6 +59,7 @@ pub struct StepReport {
 #[derive(Debug)]
 pub struct Trainer {
     pub(super) config: TrainConfig,
+    pub(super) init: Init,
     pub(super) texts: Texts,
     pub(super) model: CharLm<f32>,
     pub(super) moments: Vec<Vec<f32>>,
@@ -75,12 +76,20 @@ impl Trainer {
     /// # Errors
     /// [`Error::Usage`] for a choice out of range, [`Error::Corpus`] for a text shorter than a window of every stream.
     pub fn new(texts: Texts, shape: &ModelConfig, config: TrainConfig) -> Result<Self> {
-        let shape = ModelConfig { vocab: texts.vocab().len(), ..shape.clone() };
-        shape.validate()?;
+        Self::with_init(texts, shape, Init::default(), config)
+    }
+
+    /// A run at its beginning, its weights drawn as `init` says.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn with_init(texts: Texts, shape: &ModelConfig, init: Init, config: TrainConfig) -> Result<Self> {
+        let mut shape = ModelConfig { vocab: texts.vocab().len(), ..shape.clone() };
+        shape.cell = shape.validate()?.spec.name.into();
         check(&texts, &config)?;
-        let model = CharLm::init(&shape, config.seed)?;
+        let model = CharLm::with_init(&shape, init, config.seed)?;
         let moments = vec![vec![0.0; model.layout().len()]; config.optimizer.moments()];
-        Self::with(texts, model, moments, config, Progress::default())
+        Ok(Trainer { init, ..Self::with(texts, model, moments, config, Progress::default())? })
     }
 
     pub(super) fn with(
@@ -97,7 +106,8 @@ impl Trainer {
         let pool = ThreadPoolBuilder::new().num_threads(threads).build();
         let pool = pool.map_err(|e| Error::Usage(format!("{threads} threads cannot be started: {e}")))?;
         let step = pool.install(|| Step::new(&model, config.batch, config.seq_len));
-        Ok(Trainer { config, texts, model, moments, step, streams, progress, window: Window::default(), pool })
+        let init = Init::default();
+        Ok(Trainer { config, init, texts, model, moments, step, streams, progress, window: Window::default(), pool })
     }
 
     /// How it trains.

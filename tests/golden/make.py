@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Make lstm.json: golden numbers for the character LSTM, with PyTorch as the measuring stick.
+"""Make lstm.json, gru.json and rnn.json: golden numbers for the character model, with PyTorch as the measuring stick.
 
-The model is Embedding -> L-layer LSTM -> Linear with cross-entropy, mean over all
+The model is Embedding -> L-layer LSTM, GRU or RNN -> Linear with cross-entropy, mean over all
 T*B positions, in float64 on the CPU. The file holds the parameters, one window of ids,
 the initial state, and what PyTorch gets from them: logits, loss, final state, gradients,
 and the losses of ten steps of AdamW (with clipping), SGD and RMSprop, each begun from the
@@ -9,11 +9,13 @@ same parameters and run on the same window from the same initial state.
 
 Layouts, all flat and row-major (see "shapes"):
   - matrices are stored (in, out), i.e. transposed from PyTorch's; the embedding is (V, E);
-  - the four gates lie along the 4H columns in PyTorch's order, i f g o;
-  - a layer has one bias: PyTorch's b_ih. Its b_hh is frozen at zero and left out;
-  - inputs, targets and logits are time-major; a state is (L, B, 2H), h then c.
+  - the gates of the LSTM lie along the 4H columns in PyTorch's order, i f g o;
+  - those of the GRU are n r z in w_ih, r z m in w_hh and n r z m in the bias: PyTorch's r z n, where m is the part of n
+    that comes from the state, with a bias of its own (PyTorch's b_hh of n);
+  - else a layer has one bias: PyTorch's b_ih. What is left of its b_hh is frozen at zero and left out;
+  - inputs, targets and logits are time-major; a state is (L, B, 2H), h then c, of the LSTM, and (L, B, H) else.
 
-Run:  pip install torch numpy && python make.py     (writes lstm.json beside this script)
+Run:  pip install torch numpy && python make.py     (writes the files beside this script)
 """
 
 import json
@@ -34,36 +36,45 @@ torch.set_num_threads(1)
 torch.use_deterministic_algorithms(True)
 
 
+KINDS = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
+
+
 class Model(nn.Module):
-    def __init__(self):
+    def __init__(self, cell):
         super().__init__()
+        self.cell = cell
         self.embed = nn.Embedding(V, E)
-        self.rnn = nn.LSTM(E, H, L)
+        self.rnn = KINDS[cell](E, H, L)
         self.head = nn.Linear(H, V)
         rng = torch.Generator().manual_seed(1)
         for name, p in self.named_parameters():
-            if "bias_hh" in name:
-                nn.init.zeros_(p).requires_grad_(False)
-            else:
-                nn.init.uniform_(p, -0.5, 0.5, generator=rng)
+            nn.init.uniform_(p, -0.5, 0.5, generator=rng) if "bias_hh" not in name else self.freeze(p, rng)
 
-    def forward(self, ids, h0, c0):
-        y, state = self.rnn(self.embed(ids), (h0, c0))
-        return self.head(y), state
+    def freeze(self, p, rng):
+        """Of b_hh only the GRU's n is free."""
+        free = torch.zeros_like(p)
+        if self.cell == "gru":
+            free[2 * H:] = 1
+        with torch.no_grad():
+            p.copy_(torch.empty_like(p).uniform_(-0.5, 0.5, generator=rng) * free if free.any() else free)
+        p.register_hook(lambda grad: grad * free)
 
-    def ours(self):
-        """Our name -> (PyTorch's parameter, whether we store it transposed)."""
-        named = {"embed.w": (self.embed.weight, False)}
+    def forward(self, ids, state):
+        y, state = self.rnn(self.embed(ids), state if self.cell == "lstm" else state[0])
+        return self.head(y), state if self.cell == "lstm" else (state,)
+
+    def ours(self, of):
+        """Our name -> the numbers, those that `of` gives of a parameter."""
+        named = {"embed.w": of(self.embed.weight)}
         for l in range(L):
-            named[f"rnn.{l}.w_ih"] = (getattr(self.rnn, f"weight_ih_l{l}"), True)
-            named[f"rnn.{l}.w_hh"] = (getattr(self.rnn, f"weight_hh_l{l}"), True)
-            named[f"rnn.{l}.b"] = (getattr(self.rnn, f"bias_ih_l{l}"), False)
-        named["head.w"] = (self.head.weight, True)
-        named["head.b"] = (self.head.bias, False)
-        return named
-
-    def trained(self):
-        return [p for p, _ in self.ours().values()]
+            w_ih, w_hh, b_ih, b_hh = (of(getattr(self.rnn, f"{n}_l{l}")) for n in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))
+            if self.cell == "gru":
+                r, z, n = w_ih.chunk(3)
+                w_ih = torch.cat((n, r, z))
+                r, z, n = b_ih.chunk(3)
+                b_ih = torch.cat((n, r, z, b_hh[2 * H:]))
+            named |= {f"rnn.{l}.w_ih": w_ih.T, f"rnn.{l}.w_hh": w_hh.T, f"rnn.{l}.b": b_ih}
+        return named | {"head.w": of(self.head.weight).T, "head.b": of(self.head.bias)}
 
 
 def flat(x):
@@ -74,21 +85,22 @@ def cross_entropy(logits, targets):
     return nn.functional.cross_entropy(logits.reshape(-1, V), targets.reshape(-1))
 
 
-def ten_losses(window, make_optimizer, clip=None):
+def ten_losses(cell, window, make_optimizer, clip=None):
     """The loss before each of ten steps, from the initial parameters."""
-    ids, targets, h0, c0 = window
-    model = Model()
-    optimizer = make_optimizer(model.trained())
+    ids, targets, state = window
+    model = Model(cell)
+    optimizer = make_optimizer(list(model.parameters()))
     losses = []
     for _ in range(STEPS):
         optimizer.zero_grad()
-        loss = cross_entropy(model(ids, h0.detach(), c0.detach())[0], targets)
+        loss = cross_entropy(model(ids, tuple(s.detach() for s in state))[0], targets)
         loss.backward()
         if clip is not None:
-            nn.utils.clip_grad_norm_(model.trained(), clip)
+            nn.utils.clip_grad_norm_(model.parameters(), clip)
         optimizer.step()
         losses.append(loss.item())
-    assert all(not p.any() for n, p in model.named_parameters() if "bias_hh" in n)
+    frozen = slice(0, 2 * H if cell == "gru" else None)
+    assert all(not p[frozen].any() for n, p in model.named_parameters() if "bias_hh" in n)
     return losses
 
 
@@ -102,27 +114,28 @@ def adamw(params):
     return torch.optim.AdamW(groups, lr=ADAMW["lr"], betas=betas, eps=ADAMW["eps"])
 
 
-def main():
+def make(cell):
     rng = torch.Generator().manual_seed(2)
     ids = torch.randint(V, (T, B), generator=rng)
     targets = torch.randint(V, (T, B), generator=rng)
-    h0, c0 = (torch.empty(L, B, H).uniform_(-0.5, 0.5, generator=rng).requires_grad_() for _ in "hc")
-    window = ids, targets, h0, c0
+    parts = "hc" if cell == "lstm" else "h"
+    state = tuple(torch.empty(L, B, H).uniform_(-0.5, 0.5, generator=rng).requires_grad_() for _ in parts)
+    window = ids, targets, state
 
-    model = Model()
-    logits, (h1, c1) = model(ids, h0, c0)
+    model = Model(cell)
+    logits, state1 = model(ids, state)
     loss = cross_entropy(logits, targets)
     loss.backward()
 
-    params = {n: p.T if t else p for n, (p, t) in model.ours().items()}
-    grads = {n: p.grad.T if t else p.grad for n, (p, t) in model.ours().items()}
+    params = model.ours(lambda p: p)
+    grads = model.ours(lambda p: p.grad)
     tensors = dict(
         inputs=ids,
         targets=targets,
-        state0=torch.cat((h0, c0), 2),
-        state1=torch.cat((h1, c1), 2),
+        state0=torch.cat(state, 2),
+        state1=torch.cat(state1, 2),
         logits=logits,
-        grad_state0=torch.cat((h0.grad, c0.grad), 2),
+        grad_state0=torch.cat([s.grad for s in state], 2),
     )
     golden = dict(
         made_with=f"torch {torch.__version__}, float64, cpu",
@@ -133,9 +146,9 @@ def main():
         loss=loss.item(),
         grads={n: flat(g) for n, g in grads.items()},
         grad_norm=sum(g.square().sum() for g in grads.values()).sqrt().item(),
-        adamw=ADAMW | dict(clip_eps=CLIP_EPS, losses=ten_losses(window, adamw, ADAMW["clip"])),
-        sgd=SGD | dict(losses=ten_losses(window, lambda p: torch.optim.SGD(p, **SGD))),
-        rmsprop=RMSPROP | dict(losses=ten_losses(window, lambda p: torch.optim.RMSprop(p, **RMSPROP))),
+        adamw=ADAMW | dict(clip_eps=CLIP_EPS, losses=ten_losses(cell, window, adamw, ADAMW["clip"])),
+        sgd=SGD | dict(losses=ten_losses(cell, window, lambda p: torch.optim.SGD(p, **SGD))),
+        rmsprop=RMSPROP | dict(losses=ten_losses(cell, window, lambda p: torch.optim.RMSprop(p, **RMSPROP))),
     )
     # One array or object entry to a line; Python prints floats so that they read back exactly.
     lines = []
@@ -145,8 +158,9 @@ def main():
             lines.append(f" {json.dumps(key)}: {{\n{inner}\n }}")
         else:
             lines.append(f" {json.dumps(key)}: {json.dumps(value)}")
-    Path(__file__).with_name("lstm.json").write_text("{\n" + ",\n".join(lines) + "\n}\n")
+    Path(__file__).with_name(f"{cell}.json").write_text("{\n" + ",\n".join(lines) + "\n}\n")
 
 
 if __name__ == "__main__":
-    main()
+    for kind in KINDS:
+        make(kind)

@@ -1,0 +1,30 @@
+//! Coupled input and forget gate: the [`vanilla`](super::vanilla) cell with `f = 1 - i` (Greff et al. 2015).
+//!
+//! ```text
+//! i = sigmoid(a_i + p_i * c')    g = tanh(a_g)
+//! c = (1 - i) * c' + i * g
+//! o = sigmoid(a_o + p_o * c)
+//! h = o * tanh(c)
+//! ```
+//!
+//! Backward as for the vanilla cell, but
+//!
+//! ```text
+//! da_i = dc * (g - c') * i * (1 - i)
+//! dc'  = dc * (1 - i) + p_i * da_i
+//! ```
+
+use super::CellSpec;
+use super::block::{Block, Forget, after, before, variant};
+
+/// vanilla with coupled gates: f = 1 - i.
+pub struct Cifg;
+
+impl Block for Cifg {
+    const SPEC: CellSpec = CellSpec {
+        diagonals: &[before(0, 1), after(2, 1)],
+        ..variant("cifg", "vanilla with coupled gates: f = 1 - i", &["i", "g", "o"], "Greff et al. 2015")
+    };
+    const PEEPHOLES: bool = true;
+    const FORGET: Forget = Forget::Coupled;
+}

@@ -1,0 +1,40 @@
+//! The first LSTM: Hochreiter & Schmidhuber, "Long Short-Term Memory" (1997). Nothing forgets: the cell state goes on with a
+//! weight of exactly 1, the constant error carousel.
+//!
+//! With the paper's squashing functions, `4 sigmoid(a) - 2` for the input and `2 sigmoid(c) - 1` for the output:
+//!
+//! ```text
+//! i = sigmoid(a_i)    g = 2 tanh(a_g / 2)    o = sigmoid(a_o)
+//! c = c' + i * g
+//! h = o * tanh(c / 2)
+//! ```
+//!
+//! Backward, from `dh` and `dc`:
+//!
+//! ```text
+//! da_o = dh * tanh(c / 2) * o * (1 - o)
+//! dc  += dh * o * (1 - tanh(c / 2)^2) / 2
+//! da_g = dc * i * (1 - g^2 / 4)
+//! da_i = dc * g * i * (1 - i)
+//! dc'  = dc
+//! ```
+//!
+//! The paper cuts gradients at the gates' and the input's recurrent connections; here they flow through the whole window.
+
+use super::CellSpec;
+use super::block::{Block, Forget, Squash, variant};
+
+/// the first LSTM: no forget gate, squashed input and output.
+pub struct Lstm1997;
+
+impl Block for Lstm1997 {
+    const SPEC: CellSpec = variant(
+        "lstm1997",
+        "the first LSTM: no forget gate, squashed input and output",
+        &["i", "g", "o"],
+        "Hochreiter & Schmidhuber 1997",
+    );
+    const FORGET: Forget = Forget::Never;
+    const INPUT: Squash = Squash::Wide;
+    const OUTPUT: Squash = Squash::Narrow;
+}

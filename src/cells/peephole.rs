@@ -1,0 +1,42 @@
+//! The LSTM with peepholes: Gers & Schmidhuber, "Recurrent Nets that Time and Count" (2000). The gates see the cell state, `i`
+//! and `f` the old one, `o` the new one; nothing squashes the output, so it can count. It is Greff et al.'s NOAF too.
+//!
+//! ```text
+//! i = sigmoid(a_i + p_i * c')    f = sigmoid(a_f + p_f * c')    g = tanh(a_g)
+//! c = f * c' + i * g
+//! o = sigmoid(a_o + p_o * c)
+//! h = o * c
+//! ```
+//!
+//! Backward, from `dh` and `dc`:
+//!
+//! ```text
+//! da_o = dh * c * o * (1 - o)
+//! dc  += dh * o + p_o * da_o
+//! da_g = dc * i  * (1 - g^2)
+//! da_i = dc * g  * i * (1 - i)
+//! da_f = dc * c' * f * (1 - f)
+//! dc'  = dc * f + p_i * da_i + p_f * da_f
+//! ```
+
+use super::CellSpec;
+use super::block::{Block, Squash, after, before, variant};
+
+/// gates see the cell state, and nothing squashes the output.
+pub struct Peephole;
+
+impl Block for Peephole {
+    const SPEC: CellSpec = CellSpec {
+        aliases: &["noaf"],
+        forget_gate: Some(1),
+        diagonals: &[before(0, 1), before(1, 1), after(3, 1)],
+        ..variant(
+            "peephole",
+            "gates see the cell state, and nothing squashes the output",
+            &["i", "f", "g", "o"],
+            "Gers & Schmidhuber 2000",
+        )
+    };
+    const PEEPHOLES: bool = true;
+    const OUTPUT: Squash = Squash::Identity;
+}

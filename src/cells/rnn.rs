@@ -1,0 +1,44 @@
+//! The simple recurrent network: Elman, "Finding Structure in Time" (1990), with tanh.
+//!
+//! ```text
+//! h = tanh(a)
+//! ```
+//!
+//! Backward, from `dh`:
+//!
+//! ```text
+//! da = dh * (1 - h^2)
+//! ```
+
+use super::{CellSpec, Equations, PLAIN, Row};
+use crate::kernels::{Mode, Real};
+
+/// The simple recurrent network.
+pub struct Rnn;
+
+impl Equations for Rnn {
+    const SPEC: CellSpec = CellSpec {
+        name: "rnn",
+        summary: "the simple recurrent network, with tanh",
+        gates: &["h"],
+        input: 0..1,
+        recurrent: 0..1,
+        paper: "Elman 1990",
+        ..PLAIN
+    };
+
+    #[inline(always)]
+    fn forward<M: Mode, R: Real>(_: Row<'_, R>, gates: &mut [R], next: &mut [R]) {
+        for (h, a) in next.iter_mut().zip(gates) {
+            *h = a.tanh::<M>();
+        }
+    }
+
+    #[inline(always)]
+    fn backward<M: Mode, R: Real>(_: Row<'_, R>, gates: &mut [R], next: &[R], d: &mut [R]) {
+        for ((a, h), dh) in gates.iter_mut().zip(next).zip(d) {
+            *a = *dh * (R::ONE - *h * *h);
+            *dh = R::ZERO;
+        }
+    }
+}
