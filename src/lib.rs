@@ -35,6 +35,7 @@
 //! | [`sample`] | generation |
 //! | [`score`] | the loss of a text |
 //! | [`train`] | steps, runs, metrics |
+//! | [`experiments`] | the papers' tasks: text and criterion |
 //!
 //! Numbers: `f32` throughout, losses in nats per character unless they are called bits. Buffers are time-major, `(T, B, .)`.
 //! Matrices are row-major and stored as `inputs x outputs`, the transpose of PyTorch's; gates stand in PyTorch's order.
@@ -43,6 +44,7 @@ pub mod cells;
 pub mod checkpoint;
 pub mod data;
 pub mod error;
+pub mod experiments;
 pub mod kernels;
 pub mod layers;
 pub mod model;

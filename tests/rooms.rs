@@ -21,6 +21,23 @@ const RULES: &[(&str, &[&str])] = &[
         "train",
         &["error", "kernels", "params", "cells", "layers", "model", "data", "optim", "checkpoint", "sample", "score"],
     ),
+    (
+        "experiments",
+        &[
+            "error",
+            "kernels",
+            "params",
+            "cells",
+            "layers",
+            "model",
+            "data",
+            "optim",
+            "checkpoint",
+            "sample",
+            "score",
+            "train",
+        ],
+    ),
 ];
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {

@@ -65,6 +65,12 @@ impl CellSpec {
         self.input == all && self.recurrent == all
     }
 
+    /// Parameters of such a layer that can be other than zero.
+    pub fn trainable(&self, inputs: u64, hidden: u64) -> Option<u64> {
+        let closed = hidden.checked_mul(hidden)?.checked_mul(self.closed.len() as u64)?;
+        self.parameters(inputs, hidden)?.checked_sub(closed)
+    }
+
     /// Stored parameters of a layer of `hidden` units that reads `inputs` elements; `None` where they cannot be counted.
     pub fn parameters(&self, inputs: u64, hidden: u64) -> Option<u64> {
         let times = |n: usize, m: u64| m.checked_mul(n as u64);

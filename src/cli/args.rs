@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use charlstm::error::Error;
+use charlstm::experiments::{EXPERIMENTS, Experiment};
 use charlstm::kernels::Precision;
 use charlstm::model::Scheme;
 use charlstm::optim::{Method, Schedule};
@@ -73,6 +74,10 @@ pub enum Command {
     Info(InfoArgs),
     /// Measure how fast this machine trains and writes, in ten seconds
     Bench(BenchArgs),
+    /// List the cells: parameters, speed on this machine, and where they come from
+    Cells(CellsArgs),
+    /// Run an experiment of the papers again, or list them
+    Experiment(ExperimentArgs),
     /// Print a script that completes commands and flags in your shell
     Completions {
         /// The shell
@@ -292,6 +297,65 @@ pub struct BenchArgs {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct CellsArgs {
+    /// Units of the layer that is counted and measured
+    #[arg(long, value_name = "N", default_value_t = 256)]
+    pub hidden: usize,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct ExperimentArgs {
+    /// The experiment, or `list`
+    #[arg(value_parser = experiments())]
+    pub name: String,
+    /// The recurrent cell [default: that of the experiment]
+    #[arg(long, value_parser = cells())]
+    pub cell: Option<String>,
+    /// Units of each layer [default: as the experiment needs]
+    #[arg(long, value_name = "N")]
+    pub hidden: Option<usize>,
+    /// Steps of training at most [default: as the experiment needs]
+    #[arg(long, value_name = "N")]
+    pub steps: Option<u64>,
+    /// The peak learning rate [default: as the experiment needs]
+    #[arg(long, value_name = "X")]
+    pub lr: Option<f64>,
+    /// The bias that the forget gate begins with, where the cell has one [default: as the experiment needs]
+    #[arg(long, allow_negative_numbers = true, value_name = "X")]
+    pub forget_bias: Option<f64>,
+    /// Decides the text, the first weights and the test
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// Runs with this many seeds, one after another
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    pub seeds: u64,
+    /// Distractors of lag [default: 100]
+    #[arg(long, value_name = "N")]
+    pub q: Option<usize>,
+    /// The noisy form of lag: the symbols themselves stand among the distractors
+    #[arg(long)]
+    pub noise: bool,
+    /// Digits of arithmetic [default: 3], bits of parity [default: 16]
+    #[arg(long, value_name = "N")]
+    pub size: Option<usize>,
+    /// Only write the text that would be learned from, to learn from it with `charlstm train`
+    #[arg(long, value_name = "FILE")]
+    pub write: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn experiments() -> PossibleValuesParser {
+    let list = PossibleValue::new("list").help("what there is");
+    let value = |experiment: &Experiment| PossibleValue::new(experiment.name).help(experiment.summary);
+    PossibleValuesParser::new(EXPERIMENTS.iter().map(value).chain([list]))
 }
 
 fn cells() -> PossibleValuesParser {

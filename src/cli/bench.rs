@@ -37,8 +37,8 @@ pub fn run(args: &BenchArgs, terminal: &Terminal) -> Result<()> {
     let config =
         TrainConfig { batch: args.batch, seq_len: args.seq_len, threads: args.threads, ..TrainConfig::default() };
     config.validate()?;
-    let mut trainer = Trainer::new(made_up(args)?, &shape, config)?;
-    let training = training(&mut trainer)?;
+    let mut trainer = Trainer::new(made_up(args.vocab, args.batch, args.seq_len)?, &shape, config)?;
+    let training = training(&mut trainer, TRAINING)?;
     let [one, one_int8] =
         [Precision::F32, Precision::Int8].map(|precision| trainer.install(|| writing_one(&trainer, precision)));
     let many = trainer.install(|| writing_many(&trainer));
@@ -65,24 +65,25 @@ pub fn run(args: &BenchArgs, terminal: &Terminal) -> Result<()> {
 }
 
 /// A text in which every character is about as frequent as any other, some windows long.
-fn made_up(args: &BenchArgs) -> Result<Texts> {
-    let length = args.batch.saturating_mul(args.seq_len).saturating_mul(4).clamp(4 * args.vocab, 1 << 26);
+pub fn made_up(vocab: usize, batch: usize, seq_len: usize) -> Result<Texts> {
+    let length = batch.saturating_mul(seq_len).saturating_mul(4).clamp(4 * vocab, 1 << 26);
     // A linear congruential generator's high bits (Knuth): any will do.
     let mut state = 1u64;
     let mut random = || {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 33) as usize % args.vocab
+        (state >> 33) as usize % vocab
     };
-    let ids = (0..args.vocab).chain(std::iter::repeat_with(&mut random)).take(length);
+    let ids = (0..vocab).chain(std::iter::repeat_with(&mut random)).take(length);
     let text: String = ids.filter_map(|id| char::from_u32(FIRST + id as u32)).collect();
     Texts::new(Corpus::from_text("made-up text", text.into_bytes(), Encoding::Utf8)?, None, 0.0)
 }
 
-fn training(trainer: &mut Trainer) -> Result<f64> {
+/// Characters a second that it trains.
+pub fn training(trainer: &mut Trainer, time: Duration) -> Result<f64> {
     // The first step touches every buffer for the first time.
     trainer.step()?;
     let (start, mut chars) = (Instant::now(), 0);
-    while start.elapsed() < TRAINING {
+    while start.elapsed() < time {
         chars += trainer.step()?.chars;
     }
     Ok(chars as f64 / start.elapsed().as_secs_f64())

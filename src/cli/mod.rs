@@ -2,7 +2,9 @@
 
 mod args;
 mod bench;
+mod cells;
 mod eval;
+mod experiment;
 mod info;
 mod plot;
 mod progress;
@@ -50,6 +52,8 @@ fn run(command: Command, terminal: &Terminal) -> Result<ExitCode> {
         Command::Eval(args) => eval::run(&args, terminal).map(|()| ExitCode::SUCCESS),
         Command::Info(args) => info::run(&args, terminal).map(|()| ExitCode::SUCCESS),
         Command::Bench(args) => bench::run(&args, terminal).map(|()| ExitCode::SUCCESS),
+        Command::Cells(args) => cells::run(&args, terminal).map(|()| ExitCode::SUCCESS),
+        Command::Experiment(args) => experiment::run(&args, terminal),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Args::command(), "charlstm", &mut script);

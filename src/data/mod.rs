@@ -2,10 +2,12 @@
 //!
 //! - [`Corpus`]: files one after another as one text, and their identity
 //! - [`Vocab`]: characters and their ids
+//! - [`Marks`]: a weight and a reset for each character
 //! - [`Streams`]: a part of a corpus read as `B` contiguous streams, side by side
 
 mod corpus;
 mod files;
+mod marks;
 mod reader;
 mod scan;
 mod streams;
@@ -14,6 +16,7 @@ mod utf8;
 mod vocab;
 
 pub use corpus::{Corpus, Cursor, Identity};
+pub use marks::Marks;
 pub use reader::Reader;
 pub use streams::Streams;
 pub use texts::{TextConfig, TextIdentity, Texts};

@@ -7,6 +7,7 @@
 use std::ops::Range;
 
 use super::corpus::Corpus;
+use super::marks::Marks;
 use super::reader::Reader;
 use super::vocab::Vocab;
 use crate::error::Result;
@@ -30,6 +31,19 @@ impl Streams {
             Reader::new(corpus, corpus.cursor(at), at, part.start + end)
         };
         Streams { readers: (0..batch).map(reader).collect(), part, position }
+    }
+
+    /// Marks the last `steps` characters that were read: weights, which are left 0 beyond a stream's end, and resets.
+    pub fn mark(&self, marks: &Marks, steps: usize, weights: &mut [f32], resets: &mut [bool]) {
+        let (batch, predictions) = (self.readers.len(), self.part.len().saturating_sub(1));
+        for s in 0..batch {
+            let [start, end] = [s, s + 1].map(|i| self.part.start + i * predictions / batch);
+            let first = start + self.position - steps;
+            for (t, place) in (first..end.min(first + steps)).enumerate() {
+                weights[t * batch + s] = marks.weight(place + 1);
+                resets[t * batch + s] = marks.reset(place);
+            }
+        }
     }
 
     /// Characters that every stream has given in this epoch.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{BUILT_IN, BUILT_IN_NAME, Corpus, Encoding, Identity, Vocab};
+use super::{BUILT_IN, BUILT_IN_NAME, Corpus, Encoding, Identity, Marks, Vocab};
 use crate::error::{Error, Result};
 
 /// Where the texts of a run are.
@@ -48,6 +48,7 @@ pub struct Texts {
     training: usize,
     held_out: Option<Corpus>,
     vocab: Vocab,
+    marks: Option<Marks>,
 }
 
 impl Texts {
@@ -89,7 +90,22 @@ impl Texts {
         if let Some(text) = held_out.as_ref().filter(|text| text.chars() < 2) {
             return Err(Error::corpus(text.name(), "a held-out text needs at least two characters"));
         }
-        Ok(Texts { corpus, training, held_out, vocab })
+        Ok(Texts { corpus, training, held_out, vocab, marks: None })
+    }
+
+    /// The same texts, the one that is trained on with a mark for each of its characters. Marks are not part of the texts' identity
+    /// and of no checkpoint: who resumes a run brings them along.
+    ///
+    /// # Errors
+    /// As [`Marks::must_fit`].
+    pub fn with_marks(self, marks: Marks) -> Result<Self> {
+        marks.must_fit(self.corpus.chars())?;
+        Ok(Texts { marks: Some(marks), ..self })
+    }
+
+    /// What training makes of each character; `None`: every one counts alike, and nothing is reset.
+    pub fn marks(&self) -> Option<&Marks> {
+        self.marks.as_ref()
     }
 
     /// The text that is trained on, and which characters of it.

@@ -200,7 +200,12 @@ impl Trainer {
         let window = &mut self.window;
         window.clear(steps, self.config.batch);
         let (inputs, targets, weights) = (&mut window.inputs, &mut window.targets, &mut window.weights);
-        self.streams.read(corpus, self.texts.vocab(), steps, inputs, targets, weights)
+        self.streams.read(corpus, self.texts.vocab(), steps, inputs, targets, weights)?;
+        if let Some(marks) = self.texts.marks() {
+            window.resets.resize(steps * self.config.batch, false);
+            self.streams.mark(marks, steps, &mut window.weights, &mut window.resets);
+        }
+        Ok(())
     }
 
     /// Moves on; behind the last window of an epoch to the first of the next, with every state zero.

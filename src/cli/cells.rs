@@ -1,0 +1,52 @@
+//! `charlstm cells`: what cells there are.
+
+use std::time::Duration;
+
+use charlstm::cells::CELLS;
+use charlstm::error::Result;
+use charlstm::model::ModelConfig;
+use charlstm::train::{TrainConfig, Trainer};
+use serde_json::json;
+
+use super::args::CellsArgs;
+use super::bench;
+use super::terminal::Terminal;
+
+/// How long the training of each cell is measured.
+const TIME: Duration = Duration::from_millis(400);
+/// The net and the batch that are measured; small, so that nobody waits.
+const LAYERS: usize = 2;
+const VOCAB: usize = 64;
+const BATCH: usize = 32;
+const SEQ_LEN: usize = 32;
+
+pub fn run(args: &CellsArgs, terminal: &Terminal) -> Result<()> {
+    let (mut lines, mut facts) = (Vec::new(), Vec::new());
+    for cell in CELLS {
+        let spec = cell.spec;
+        let hidden = args.hidden;
+        let shape = ModelConfig { cell: spec.name.into(), layers: LAYERS, hidden, embed: hidden, vocab: VOCAB };
+        shape.validate()?;
+        let config = TrainConfig { batch: BATCH, seq_len: SEQ_LEN, dropout: 0.0, ..TrainConfig::default() };
+        let mut trainer = Trainer::new(bench::made_up(VOCAB, BATCH, SEQ_LEN)?, &shape, config)?;
+        let speed = bench::training(&mut trainer, TIME)?;
+        let parameters = spec.trainable(hidden as u64, hidden as u64).unwrap_or(u64::MAX);
+        facts.push(json!({
+            "name": spec.name, "aliases": spec.aliases, "summary": spec.summary, "source": spec.paper, "hidden": hidden,
+            "parameters_per_layer": parameters, "train_chars_per_s": speed.round(),
+        }));
+        let names = [&[spec.name], spec.aliases].concat().join(", ");
+        lines.push(format!("{names:16} {parameters:>10} {speed:>10.0}  {} ({})\n", spec.summary, spec.paper));
+    }
+    if args.json {
+        let text = serde_json::to_string_pretty(&facts).unwrap_or_default() + "\n";
+        return terminal.out(text.as_bytes());
+    }
+    let what = format!(
+        "parameters of a layer of {0} units that reads {0}; characters a second that {LAYERS} layers train",
+        args.hidden
+    );
+    let head = format!("{:16} {:>10} {:>10}  what it is\n", "cell", "parameters", "chars/s");
+    terminal.say(&what);
+    terminal.out((head + &lines.concat()).as_bytes())
+}

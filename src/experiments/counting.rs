@@ -1,0 +1,74 @@
+//! Strings that must be counted: `a^n b^n` and `a^n b^n c^n` (Gers & Schmidhuber 2001).
+
+use rand::RngExt;
+
+use super::{Experiment, Look, Rng, Sample, Setup, Subject, Task, Training, Verdict};
+
+/// `a^n b^n`.
+pub const ANBN: Experiment = Experiment {
+    name: "anbn",
+    summary: "aaabbb: as many b as a, learned up to 10 of each",
+    criterion: "every determined character right for every n up to 50 at least",
+    published: "Gers & Schmidhuber 2001: peephole LSTM goes on to n in the hundreds",
+    setup: |_| Setup { cell: "peephole".into(), hidden: 4, ..setup() },
+    task: |_| Ok(Box::new(Counting { letters: "ab", wanted: 50 })),
+};
+
+/// `a^n b^n c^n`.
+pub const ANBNCN: Experiment = Experiment {
+    name: "anbncn",
+    summary: "aaabbbccc: as many b and c as a, learned up to 10 of each",
+    criterion: "every determined character right for every n up to 18 at least",
+    published: "Gers & Schmidhuber 2001: peephole LSTM goes on to n in the hundreds",
+    setup: |_| Setup { cell: "peephole".into(), hidden: 8, ..setup() },
+    task: |_| Ok(Box::new(Counting { letters: "abc", wanted: 18 })),
+};
+
+fn setup() -> Setup {
+    Setup { batch: 16, seq_len: 64, steps: 15_000, lr: 5e-3, glance_every: 250, ..Setup::default() }
+}
+
+/// The largest n that is trained.
+const TRAINED: usize = 10;
+/// The largest n that is tried.
+const MOST: usize = 1000;
+
+struct Counting {
+    letters: &'static str,
+    wanted: usize,
+}
+
+impl Counting {
+    fn string(&self, n: usize) -> Sample {
+        let mut sample = Sample { whole: true, ..Sample::default() };
+        for (i, letter) in self.letters.chars().enumerate() {
+            for k in 0..n {
+                // How many there are is free, and open until the second letter.
+                if i == 0 || (i == 1 && k == 0) {
+                    sample.free(letter);
+                } else {
+                    sample.determined(&letter.to_string());
+                }
+            }
+        }
+        sample.determined("\n");
+        sample
+    }
+}
+
+impl Task for Counting {
+    fn draw(&self, rng: &mut Rng) -> Sample {
+        self.string(rng.random_range(1..=TRAINED))
+    }
+
+    fn training(&self) -> Training {
+        Training::Lines
+    }
+
+    fn judge(&self, subject: &Subject<'_>, _: &mut Rng, look: Look) -> Verdict {
+        let most = if look == Look::Test { MOST } else { self.wanted };
+        let samples: Vec<_> = (1..=most).map(|n| self.string(n)).collect();
+        let reached = subject.wrong(&samples).iter().take_while(|wrong| **wrong == 0).count();
+        Verdict { passed: reached >= self.wanted, measured: format!("n = 1 to {reached}") }
+    }
+}

@@ -1,0 +1,154 @@
+//! What the papers claim, to be run again: each experiment makes its text from a seed, trains a model by the trainer that everyone
+//! uses, and asks of fresh strings what the paper asks.
+//!
+//! A [`Task`] makes samples and judges; it knows nothing of training. To add one: a file, and a line in [`EXPERIMENTS`].
+
+mod arithmetic;
+mod counting;
+mod lag;
+mod order;
+mod parity;
+mod reber;
+mod sample;
+mod subject;
+mod timing;
+mod trial;
+
+use rand::SeedableRng;
+use rand::rngs::Xoshiro256PlusPlus;
+use xxhash_rust::xxh3::xxh3_64;
+
+pub use sample::{Sample, Training};
+pub use subject::Subject;
+pub use trial::{Report, Setup, Trial, training, trial};
+
+use crate::error::{Error, Result};
+
+/// The generator that all text is made with.
+pub type Rng = Xoshiro256PlusPlus;
+
+/// A generator of its own for every purpose of every seed: what is tested has never been trained on or looked at before.
+pub fn rng(purpose: &str, seed: u64) -> Rng {
+    Rng::seed_from_u64(xxh3_64(format!("{purpose} {seed}").as_bytes()))
+}
+
+/// How closely a task looks at a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// On the way, to see whether it is worth a test.
+    Glance,
+    /// The paper's own test.
+    Test,
+}
+
+/// What a task finds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Verdict {
+    /// Whether the criterion is met.
+    pub passed: bool,
+    /// The figure that the paper reports, of this model, in words.
+    pub measured: String,
+}
+
+/// What can be asked of a task, beside the setup of the net.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Variant {
+    /// Distractors of `lag`.
+    pub q: Option<usize>,
+    /// The noisy form of `lag`.
+    pub noise: bool,
+    /// Digits of `arithmetic`, bits of `parity`.
+    pub size: Option<usize>,
+}
+
+/// A text to learn from, and a criterion that stands apart from how it is learned.
+pub trait Task: Sync {
+    /// A string of the task, drawn anew.
+    fn draw(&self, rng: &mut Rng) -> Sample;
+
+    /// How strings follow each other in the text.
+    fn training(&self) -> Training;
+
+    /// Judges a model by fresh strings.
+    fn judge(&self, subject: &Subject<'_>, rng: &mut Rng, look: Look) -> Verdict;
+}
+
+/// An experiment of a paper.
+pub struct Experiment {
+    /// Its name on the command line.
+    pub name: &'static str,
+    /// What is learned.
+    pub summary: &'static str,
+    /// When it passes.
+    pub criterion: &'static str,
+    /// What the paper reports.
+    pub published: &'static str,
+    /// The net and its training by default.
+    pub setup: fn(&Variant) -> Setup,
+    /// The task.
+    pub task: fn(&Variant) -> Result<Box<dyn Task>>,
+}
+
+impl std::fmt::Debug for Experiment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Experiment").field(&self.name).finish()
+    }
+}
+
+/// Every experiment there is.
+pub static EXPERIMENTS: &[Experiment] = &[
+    reber::REBER,
+    reber::CONTINUAL,
+    lag::LAG,
+    order::ORDER,
+    order::ORDER3,
+    counting::ANBN,
+    counting::ANBNCN,
+    timing::TIMING,
+    arithmetic::ARITHMETIC,
+    parity::PARITY,
+];
+
+/// The experiment of that name.
+///
+/// # Errors
+/// [`Error::Usage`] naming those there are.
+pub fn find(name: &str) -> Result<&'static Experiment> {
+    EXPERIMENTS.iter().find(|experiment| experiment.name == name).ok_or_else(|| {
+        let names: Vec<_> = EXPERIMENTS.iter().map(|experiment| experiment.name).collect();
+        Error::Usage(format!("there is no experiment \"{name}\"; choose from: {}", names.join(", ")))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_purpose_and_seed_has_numbers_of_its_own() {
+        use rand::RngExt;
+        let first = |purpose, seed| rng(purpose, seed).random::<u64>();
+        assert_eq!(first("test", 1), first("test", 1));
+        assert_ne!(first("test", 1), first("train", 1));
+        assert_ne!(first("test", 1), first("test", 2));
+    }
+
+    #[test]
+    fn samples_fit_their_windows_and_say_what_is_allowed() {
+        for experiment in EXPERIMENTS {
+            let variant = Variant::default();
+            let (task, setup) = ((experiment.task)(&variant).unwrap(), (experiment.setup)(&variant));
+            let mut rng = rng("samples", 1);
+            for _ in 0..200 {
+                let sample = task.draw(&mut rng);
+                assert_eq!(sample.chars.len(), sample.allowed.len(), "{}", experiment.name);
+                for (c, allowed) in sample.chars.iter().zip(&sample.allowed) {
+                    assert!(allowed.is_empty() || allowed.contains(*c), "{}: {c} of {allowed:?}", experiment.name);
+                }
+                if task.training() == Training::Windows {
+                    assert!(sample.chars.len() <= setup.seq_len, "{}: {}", experiment.name, sample.chars.len());
+                }
+            }
+        }
+    }
+}

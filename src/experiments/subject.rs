@@ -1,0 +1,103 @@
+//! A trained model under test: what it predicts in fresh strings.
+
+use rayon::prelude::*;
+
+use super::Sample;
+use crate::data::Vocab;
+use crate::model::{CharLm, Prepared, Purpose, Shard, Window};
+
+/// Strings that are read side by side.
+const STREAMS: usize = 32;
+/// Characters that are read at once; the state is carried on.
+const STEPS: usize = 128;
+
+/// A model that answers for every character of a string what it thinks comes next.
+pub struct Subject<'m> {
+    model: &'m CharLm<f32>,
+    vocab: &'m Vocab,
+    prepared: Prepared<f32>,
+}
+
+impl<'m> Subject<'m> {
+    /// A model and its characters.
+    pub fn new(model: &'m CharLm<f32>, vocab: &'m Vocab) -> Self {
+        Subject { model, vocab, prepared: Prepared::whole(model) }
+    }
+
+    /// The probability of a character.
+    pub fn of(&self, probabilities: &[f32], c: char) -> f32 {
+        self.vocab.id(u32::from(c)).map_or(0.0, |id| probabilities[id as usize])
+    }
+
+    /// Whether the most likely character is one of `allowed`.
+    pub fn is_right(&self, probabilities: &[f32], allowed: &str) -> bool {
+        let best = probabilities.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1));
+        best.is_some_and(|(id, _)| allowed.chars().any(|c| self.vocab.id(u32::from(c)) == Some(id as u32)))
+    }
+
+    /// Reads strings, each from a zero state, and shows `look` for every character that something is asked of (or for every one
+    /// of a whole sample): the string, the place of the character, and the probabilities before it. What `look` gathers comes
+    /// back, string by string. Nothing is known before the first character, so it is not asked for.
+    pub fn follow<A: Default + Send>(
+        &self,
+        samples: &[Sample],
+        look: impl Fn(&mut A, &Sample, usize, &[f32]) + Sync,
+    ) -> Vec<A> {
+        let groups = samples.par_chunks(STREAMS).flat_map_iter(|group| self.follow_group(group, &look));
+        groups.collect()
+    }
+
+    /// The share of strings in which the most likely character is allowed wherever something is asked.
+    pub fn share_right(&self, samples: &[Sample]) -> f64 {
+        let wrong = self.wrong(samples);
+        wrong.iter().filter(|wrong| **wrong == 0).count() as f64 / samples.len().max(1) as f64
+    }
+
+    /// In how many places of each string the most likely character is not allowed.
+    pub fn wrong(&self, samples: &[Sample]) -> Vec<usize> {
+        self.follow(samples, |wrong: &mut usize, sample, at, probabilities| {
+            let allowed = &sample.allowed[at];
+            *wrong += usize::from(!allowed.is_empty() && !self.is_right(probabilities, allowed));
+        })
+    }
+
+    fn follow_group<A: Default>(&self, group: &[Sample], look: &impl Fn(&mut A, &Sample, usize, &[f32])) -> Vec<A> {
+        let streams = group.len();
+        let longest = group.iter().map(|sample| sample.chars.len()).max().unwrap_or(0);
+        let mut shard = Shard::new(self.model, 0, streams, STEPS.min(longest.max(1)), Purpose::Inference);
+        let (mut gathered, mut logits) = (Vec::new(), Vec::new());
+        gathered.resize_with(streams, A::default);
+        let vocab = self.vocab.len();
+        for first in (0..longest.saturating_sub(1)).step_by(STEPS) {
+            let steps = STEPS.min(longest - 1 - first);
+            let mut window = Window::default();
+            window.clear(steps, streams);
+            for (s, sample) in group.iter().enumerate() {
+                let here = (first..first + steps).filter(|at| at + 1 < sample.chars.len());
+                for at in here {
+                    let place = (at - first) * streams + s;
+                    window.inputs[place] = self.vocab.id(u32::from(sample.chars[at])).unwrap_or(0);
+                    let asked = sample.whole || !sample.allowed[at + 1].is_empty();
+                    window.weights[place] = if asked { 1.0 } else { 0.0 };
+                }
+            }
+            shard.forward(self.model, &self.prepared, &window, None);
+            shard.logits(&mut logits);
+            let asked = window.weights.iter().enumerate().filter(|(_, weight)| **weight != 0.0);
+            for ((place, _), row) in asked.zip(logits.chunks_exact_mut(vocab)) {
+                softmax(row);
+                let s = place % streams;
+                look(&mut gathered[s], &group[s], first + place / streams + 1, row);
+            }
+        }
+        gathered
+    }
+}
+
+/// Logits to probabilities.
+fn softmax(row: &mut [f32]) {
+    let most = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    row.iter_mut().for_each(|x| *x = (*x - most).exp());
+    let sum: f32 = row.iter().sum();
+    row.iter_mut().for_each(|x| *x /= sum);
+}

@@ -1,0 +1,187 @@
+//! One run of an experiment: text, training, test.
+
+use std::time::Instant;
+
+use serde::Serialize;
+
+use super::{Experiment, Look, Subject, Variant, rng, sample};
+use crate::data::{Corpus, Encoding, Marks, Texts};
+use crate::error::Result;
+use crate::model::{Init, ModelConfig};
+use crate::optim::{Method, Schedule};
+use crate::train::{TrainConfig, Trainer};
+
+/// Characters of a text at most; longer training reads it again.
+const MOST_CHARS: usize = 8_000_000;
+
+/// A net and its training.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Setup {
+    /// The cell.
+    pub cell: String,
+    /// Recurrent layers.
+    pub layers: usize,
+    /// Units of each.
+    pub hidden: usize,
+    /// Streams side by side.
+    pub batch: usize,
+    /// Characters that gradients flow back over.
+    pub seq_len: usize,
+    /// Steps at most.
+    pub steps: u64,
+    /// The learning rate.
+    pub lr: f64,
+    /// The bias that a forget gate begins with.
+    pub forget_bias: f64,
+    /// Steps from one glance at the criterion to the next.
+    pub glance_every: u64,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Setup {
+            cell: "lstm".into(),
+            layers: 1,
+            hidden: 32,
+            batch: 16,
+            seq_len: 64,
+            steps: 5000,
+            lr: 5e-3,
+            forget_bias: 1.0,
+            glance_every: 100,
+        }
+    }
+}
+
+/// What is told on the way.
+#[derive(Clone, Debug)]
+pub struct Report<'a> {
+    /// Steps so far.
+    pub step: u64,
+    /// The loss of the last step, in nats per character that counts.
+    pub loss: f64,
+    /// What a glance at the criterion showed.
+    pub measured: &'a str,
+}
+
+/// How a run of an experiment went.
+#[derive(Clone, Debug, Serialize)]
+pub struct Trial {
+    /// Its seed.
+    pub seed: u64,
+    /// Whether the criterion was met.
+    pub passed: bool,
+    /// The figure of the test.
+    pub measured: String,
+    /// Steps of training.
+    pub steps: u64,
+    /// Characters that were read.
+    pub chars: u64,
+    /// Strings that were read, or windows.
+    pub strings: u64,
+    /// Seconds of training and testing.
+    pub seconds: f64,
+}
+
+/// The text that a run learns from.
+///
+/// # Errors
+/// [`Error::Usage`](crate::error::Error::Usage) for a variant that there is not.
+pub fn training(experiment: &Experiment, variant: &Variant, setup: &Setup, seed: u64) -> Result<(String, Marks)> {
+    let task = (experiment.task)(variant)?;
+    let wanted = (setup.steps as usize).saturating_mul(setup.batch * setup.seq_len).min(MOST_CHARS);
+    // Whole windows for every stream.
+    let window = setup.batch * setup.seq_len;
+    let chars = wanted.next_multiple_of(window);
+    Ok(sample::text(task.as_ref(), &mut rng(&format!("{} train", experiment.name), seed), chars, setup.seq_len))
+}
+
+/// Trains until a glance shows the criterion met and the test confirms it, or the steps are used up; then the test decides.
+///
+/// # Errors
+/// What training can fail with.
+pub fn trial(
+    experiment: &Experiment,
+    variant: &Variant,
+    setup: &Setup,
+    seed: u64,
+    tell: &mut dyn FnMut(&Report<'_>),
+) -> Result<Trial> {
+    let begun = Instant::now();
+    let task = (experiment.task)(variant)?;
+    let mut trainer = trainer(experiment, variant, setup, seed)?;
+    let judge = |trainer: &Trainer, look: Look, purpose: &str| {
+        let mut rng = rng(&format!("{} {purpose}", experiment.name), seed);
+        let subject = Subject::new(trainer.model(), trainer.texts().vocab());
+        trainer.install(|| task.judge(&subject, &mut rng, look))
+    };
+    let (mut chars, mut tests, mut verdict) = (0, 0, None);
+    while trainer.progress().step < setup.steps {
+        let report = trainer.step()?;
+        chars += (setup.batch * setup.seq_len) as u64;
+        let step = trainer.progress().step;
+        if step.is_multiple_of(setup.glance_every) {
+            let glance = judge(&trainer, Look::Glance, "glance");
+            tell(&Report { step, loss: report.loss, measured: &glance.measured });
+            if glance.passed {
+                // Every test has strings of its own: none is repeated until it fits.
+                tests += 1;
+                verdict = Some(judge(&trainer, Look::Test, &format!("test {tests}"))).filter(|test| test.passed);
+            }
+            if verdict.is_some() {
+                break;
+            }
+        }
+    }
+    let verdict = verdict.unwrap_or_else(|| judge(&trainer, Look::Test, "last test"));
+    let mean = mean_length(task.as_ref(), setup.seq_len);
+    Ok(Trial {
+        seed,
+        passed: verdict.passed,
+        measured: verdict.measured,
+        steps: trainer.progress().step,
+        chars,
+        strings: (chars as f64 / mean) as u64,
+        seconds: begun.elapsed().as_secs_f64(),
+    })
+}
+
+fn trainer(experiment: &Experiment, variant: &Variant, setup: &Setup, seed: u64) -> Result<Trainer> {
+    let (text, marks) = training(experiment, variant, setup, seed)?;
+    let corpus = Corpus::from_text(experiment.name, text.into_bytes(), Encoding::Utf8)?;
+    let texts = Texts::new(corpus, None, 0.0)?.with_marks(marks)?;
+    let shape = ModelConfig {
+        cell: setup.cell.clone(),
+        layers: setup.layers,
+        hidden: setup.hidden,
+        embed: 0,
+        vocab: texts.vocab().len(),
+    };
+    let has_forget_gate = shape.validate()?.spec.forget_gate.is_some();
+    let init = Init { forget_bias: Some(setup.forget_bias).filter(|_| has_forget_gate), ..Init::default() };
+    let config = TrainConfig {
+        batch: setup.batch,
+        seq_len: setup.seq_len,
+        steps: Some(setup.steps),
+        optimizer: Method::Adamw,
+        lr: setup.lr,
+        schedule: Schedule::Cosine,
+        warmup: 20,
+        weight_decay: 0.0,
+        dropout: 0.0,
+        eval_every: Some(0),
+        seed,
+        ..TrainConfig::default()
+    };
+    Trainer::with_init(texts, &shape, init, config)
+}
+
+/// Characters of a string on average, or those of its window.
+fn mean_length(task: &dyn super::Task, seq_len: usize) -> f64 {
+    if task.training() == super::Training::Windows {
+        return seq_len as f64;
+    }
+    let mut rng = rng("length", 0);
+    let lengths: usize = (0..1000).map(|_| task.draw(&mut rng).chars.len()).sum();
+    lengths as f64 / 1000.0
+}
