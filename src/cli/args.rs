@@ -12,7 +12,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
 
-/// Train character-level LSTM language models on ordinary CPUs, and write with them.
+/// Train character-level recurrent language models on ordinary CPUs, and write with them.
 ///
 /// Begin with `charlstm train` (it learns from a built-in book of fables), then `charlstm sample`.
 #[derive(Debug, Parser)]
@@ -329,6 +329,9 @@ pub struct ExperimentArgs {
     /// The bias that the forget gate begins with, where the cell has one [default: as the experiment needs]
     #[arg(long, allow_negative_numbers = true, value_name = "X")]
     pub forget_bias: Option<f64>,
+    /// Decoupled weight decay of matrices [default: as the experiment needs]
+    #[arg(long, value_name = "X")]
+    pub weight_decay: Option<f64>,
     /// Decides the text, the first weights and the test
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,

@@ -49,6 +49,7 @@ fn chosen(setup: Setup, args: &ExperimentArgs) -> Setup {
         hidden: args.hidden.unwrap_or(setup.hidden),
         steps: args.steps.unwrap_or(setup.steps),
         lr: args.lr.unwrap_or(setup.lr),
+        weight_decay: args.weight_decay.unwrap_or(setup.weight_decay),
         forget_bias: args.forget_bias.unwrap_or(setup.forget_bias),
         ..setup
     }

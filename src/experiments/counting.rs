@@ -40,7 +40,7 @@ struct Counting {
 
 impl Counting {
     fn string(&self, n: usize) -> Sample {
-        let mut sample = Sample { whole: true, ..Sample::default() };
+        let mut sample = Sample::default();
         for (i, letter) in self.letters.chars().enumerate() {
             for k in 0..n {
                 // How many there are is free, and open until the second letter.

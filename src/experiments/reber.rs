@@ -35,6 +35,9 @@ pub const CONTINUAL: Experiment = Experiment {
 /// The entropy of the continual strings: seven fair choices in twelve characters on average.
 const ENTROPY: f64 = 7.0 * std::f64::consts::LN_2 / 12.0;
 
+/// Symbols that a stream has given before it is judged: a net that was never reset does not know the zero state.
+const WARM_UP: usize = 100;
+
 /// From each node, the letters and the nodes that they lead to. The first is node 1, the last one has no way on.
 const GRAPH: [&[(char, usize)]; 7] = [
     &[],
@@ -98,7 +101,12 @@ impl Reber {
         let length = if look == Look::Test { 100_000 } else { 5_000 };
         let stream = |_| {
             let mut sample = Sample::default();
-            while sample.chars.len() <= length {
+            while sample.chars.len() < WARM_UP {
+                self.append(&mut sample, rng);
+            }
+            sample.allowed.iter_mut().for_each(String::clear);
+            let first = sample.chars.len();
+            while sample.chars.len() < first + length {
                 self.append(&mut sample, rng);
             }
             sample
@@ -108,7 +116,7 @@ impl Reber {
             *nats -= f64::from(subject.of(probabilities, sample.chars[at]).max(f32::MIN_POSITIVE)).ln();
             *wrong += usize::from(!subject.is_right(probabilities, &sample.allowed[at]));
         });
-        let asked: usize = samples.iter().map(|sample| sample.chars.len() - 1).sum();
+        let asked = samples.iter().flat_map(|sample| &sample.allowed).filter(|allowed| !allowed.is_empty()).count();
         let loss = found.iter().map(|(nats, _)| nats).sum::<f64>() / asked as f64;
         let wrong: usize = found.iter().map(|(_, wrong)| wrong).sum();
         let sound = found.iter().filter(|(_, wrong)| *wrong == 0).count();

@@ -33,6 +33,8 @@ pub struct Setup {
     pub lr: f64,
     /// The bias that a forget gate begins with.
     pub forget_bias: f64,
+    /// Decoupled weight decay: what a net does not need goes, and what it has learned holds further.
+    pub weight_decay: f64,
     /// Steps from one glance at the criterion to the next.
     pub glance_every: u64,
 }
@@ -48,6 +50,7 @@ impl Default for Setup {
             steps: 5000,
             lr: 5e-3,
             forget_bias: 1.0,
+            weight_decay: 0.0,
             glance_every: 100,
         }
     }
@@ -167,7 +170,7 @@ fn trainer(experiment: &Experiment, variant: &Variant, setup: &Setup, seed: u64)
         lr: setup.lr,
         schedule: Schedule::Cosine,
         warmup: 20,
-        weight_decay: 0.0,
+        weight_decay: setup.weight_decay,
         dropout: 0.0,
         eval_every: Some(0),
         seed,
