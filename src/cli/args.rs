@@ -326,6 +326,9 @@ pub struct ExperimentArgs {
     /// The peak learning rate [default: as the experiment needs]
     #[arg(long, value_name = "X")]
     pub lr: Option<f64>,
+    /// How the weights of the recurrent layers are drawn [default: as the experiment needs]
+    #[arg(long, value_parser = named::<Scheme>(&Scheme::NAMES))]
+    pub init: Option<Scheme>,
     /// The bias that the forget gate begins with, where the cell has one [default: as the experiment needs]
     #[arg(long, allow_negative_numbers = true, value_name = "X")]
     pub forget_bias: Option<f64>,

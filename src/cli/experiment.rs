@@ -50,6 +50,7 @@ fn chosen(setup: Setup, args: &ExperimentArgs) -> Setup {
         steps: args.steps.unwrap_or(setup.steps),
         lr: args.lr.unwrap_or(setup.lr),
         weight_decay: args.weight_decay.unwrap_or(setup.weight_decay),
+        scheme: args.init.unwrap_or(setup.scheme),
         forget_bias: args.forget_bias.unwrap_or(setup.forget_bias),
         ..setup
     }

@@ -25,7 +25,7 @@ pub const ANBNCN: Experiment = Experiment {
 };
 
 fn setup() -> Setup {
-    Setup { batch: 16, seq_len: 64, steps: 15_000, lr: 5e-3, glance_every: 250, ..Setup::default() }
+    Setup { batch: 16, seq_len: 64, steps: 5000, lr: 1e-2, forget_bias: 10.0, glance_every: 25, ..Setup::default() }
 }
 
 /// The largest n that is trained.

@@ -16,7 +16,7 @@ pub const TIMING: Experiment = Experiment {
         batch: 32,
         seq_len: 112,
         steps: 6000,
-        lr: 3e-3,
+        lr: 1e-2,
         forget_bias: 4.0,
         ..Setup::default()
     },

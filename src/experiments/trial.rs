@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{Experiment, Look, Subject, Variant, rng, sample};
 use crate::data::{Corpus, Encoding, Marks, Texts};
 use crate::error::Result;
-use crate::model::{Init, ModelConfig};
+use crate::model::{Init, ModelConfig, Scheme};
 use crate::optim::{Method, Schedule};
 use crate::train::{TrainConfig, Trainer};
 
@@ -31,6 +31,8 @@ pub struct Setup {
     pub steps: u64,
     /// The learning rate.
     pub lr: f64,
+    /// How the recurrent layer's weights are drawn.
+    pub scheme: Scheme,
     /// The bias that a forget gate begins with.
     pub forget_bias: f64,
     /// Decoupled weight decay: what a net does not need goes, and what it has learned holds further.
@@ -49,6 +51,7 @@ impl Default for Setup {
             seq_len: 64,
             steps: 5000,
             lr: 5e-3,
+            scheme: Scheme::Orthogonal,
             forget_bias: 1.0,
             weight_decay: 0.0,
             glance_every: 100,
@@ -161,7 +164,7 @@ fn trainer(experiment: &Experiment, variant: &Variant, setup: &Setup, seed: u64)
         vocab: texts.vocab().len(),
     };
     let has_forget_gate = shape.validate()?.spec.forget_gate.is_some();
-    let init = Init { forget_bias: Some(setup.forget_bias).filter(|_| has_forget_gate), ..Init::default() };
+    let init = Init { scheme: setup.scheme, forget_bias: Some(setup.forget_bias).filter(|_| has_forget_gate) };
     let config = TrainConfig {
         batch: setup.batch,
         seq_len: setup.seq_len,
