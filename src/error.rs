@@ -84,6 +84,11 @@ fn unreadable(source: &std::io::Error) -> String {
 }
 
 impl Error {
+    /// A name that nothing has; `names` are those there are.
+    pub fn no_such(what: &str, name: &str, names: &[&str]) -> Self {
+        Error::Usage(format!("there is no {what} \"{name}\"; choose from: {}", names.join(", ")))
+    }
+
     /// The exit code that the command line documents for this error (after BSD's `sysexits.h`).
     pub fn exit_code(&self) -> u8 {
         match self {

@@ -154,7 +154,7 @@ pub static CELLS: &[Entry] = &[
 pub fn find(name: &str) -> Result<&'static Entry> {
     CELLS.iter().find(|cell| cell.spec.name == name || cell.spec.aliases.contains(&name)).ok_or_else(|| {
         let names: Vec<_> = CELLS.iter().map(|cell| cell.spec.name).collect();
-        Error::Usage(format!("there is no cell \"{name}\"; choose from: {}", names.join(", ")))
+        Error::no_such("cell", name, &names)
     })
 }
 

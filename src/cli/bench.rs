@@ -43,24 +43,23 @@ pub fn run(args: &BenchArgs, terminal: &Terminal) -> Result<()> {
         [Precision::F32, Precision::Int8].map(|precision| trainer.install(|| writing_one(&trainer, precision)));
     let many = trainer.install(|| writing_many(&trainer));
     let (simd, threads, parameters) = (isa::isa().name(), trainer.threads(), trainer.model().layout().len());
-    let text = if args.json {
+    if args.json {
         let facts = json!({
             "cell": args.cell, "layers": args.layers, "hidden": args.hidden, "vocab": args.vocab,
             "parameters": parameters, "batch": args.batch, "seq_len": args.seq_len, "threads": threads, "simd": simd,
             "train_chars_per_s": training.round(), "sample_chars_per_s": one.round(), "sample_int8_chars_per_s": one_int8.round(),
             "sample_many_chars_per_s": many.round(), "sample_many_texts": TEXTS,
         });
-        serde_json::to_string_pretty(&facts).unwrap_or_default() + "\n"
-    } else {
-        format!(
-            "{} {}x{}, {parameters} parameters, {threads} threads, {simd}\n\
+        return terminal.json(&facts);
+    }
+    let text = format!(
+        "{} {}x{}, {parameters} parameters, {threads} threads, {simd}\n\
              training, {} streams of {} characters  {training:10.0} characters a second\n\
              writing one text                       {one:10.0} characters a second\n\
              writing one text, --precision int8     {one_int8:10.0} characters a second\n\
              writing {TEXTS} texts at once               {many:10.0} characters a second\n",
-            args.cell, args.layers, args.hidden, args.batch, args.seq_len
-        )
-    };
+        args.cell, args.layers, args.hidden, args.batch, args.seq_len
+    );
     terminal.out(text.as_bytes())
 }
 

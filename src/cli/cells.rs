@@ -39,8 +39,7 @@ pub fn run(args: &CellsArgs, terminal: &Terminal) -> Result<()> {
         lines.push(format!("{names:16} {parameters:>10} {speed:>10.0}  {} ({})\n", spec.summary, spec.paper));
     }
     if args.json {
-        let text = serde_json::to_string_pretty(&facts).unwrap_or_default() + "\n";
-        return terminal.out(text.as_bytes());
+        return terminal.json(&facts.into());
     }
     let what = format!(
         "parameters of a layer of {0} units that reads {0}; characters a second that {LAYERS} layers train",

@@ -2,13 +2,13 @@
 
 use std::process::ExitCode;
 
+use charlstm::checkpoint::run;
 use charlstm::error::Result;
 use charlstm::experiments::{self, EXPERIMENTS, Experiment, Setup, Trial, Variant};
 use serde_json::json;
 
 use super::args::ExperimentArgs;
 use super::terminal::Terminal;
-use charlstm::checkpoint::run;
 
 pub fn run(args: &ExperimentArgs, terminal: &Terminal) -> Result<ExitCode> {
     if args.name == "list" {
@@ -57,15 +57,14 @@ fn chosen(setup: Setup, args: &ExperimentArgs) -> Setup {
 }
 
 fn list(args: &ExperimentArgs, terminal: &Terminal) -> Result<()> {
-    let text = if args.json {
-        let fact = |e: &Experiment| json!({"name": e.name, "summary": e.summary, "criterion": e.criterion, "published": e.published});
-        let facts: Vec<_> = EXPERIMENTS.iter().map(fact).collect();
-        serde_json::to_string_pretty(&facts).unwrap_or_default() + "\n"
-    } else {
-        let line = |e: &Experiment| format!("{:16} {}\n{:16} passes: {}\n", e.name, e.summary, "", e.criterion);
-        EXPERIMENTS.iter().map(line).collect()
-    };
-    terminal.out(text.as_bytes())
+    if args.json {
+        let facts = EXPERIMENTS
+            .iter()
+            .map(|e| json!({"name": e.name, "summary": e.summary, "criterion": e.criterion, "published": e.published}));
+        return terminal.json(&facts.collect());
+    }
+    let line = |e: &Experiment| format!("{:16} {}\n{:16} passes: {}\n", e.name, e.summary, "", e.criterion);
+    terminal.out(EXPERIMENTS.iter().map(line).collect::<String>().as_bytes())
 }
 
 fn report(experiment: &Experiment, setup: &Setup, trials: &[Trial], as_json: bool, terminal: &Terminal) -> Result<()> {
@@ -76,8 +75,7 @@ fn report(experiment: &Experiment, setup: &Setup, trials: &[Trial], as_json: boo
             "cell": setup.cell, "layers": setup.layers, "hidden": setup.hidden, "batch": setup.batch, "seq_len": setup.seq_len,
             "lr": setup.lr, "forget_bias": setup.forget_bias, "solved": solved, "trials": trials,
         });
-        let text = serde_json::to_string_pretty(&facts).unwrap_or_default() + "\n";
-        return terminal.out(text.as_bytes());
+        return terminal.json(&facts);
     }
     let mut text = format!(
         "passes when  {}\npublished    {}\n\n{:>6}  {:7} {:>8} {:>9} {:>8}  measured\n",

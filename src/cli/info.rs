@@ -20,8 +20,7 @@ pub fn run(args: &InfoArgs, terminal: &Terminal) -> Result<()> {
         found => found.model(),
     };
     let facts = facts(&Frame::read(&path)?)?;
-    let text = if args.json { serde_json::to_string_pretty(&facts).unwrap_or_default() + "\n" } else { lines(&facts) };
-    terminal.out(text.as_bytes())
+    if args.json { terminal.json(&facts) } else { terminal.out(lines(&facts).as_bytes()) }
 }
 
 fn facts(frame: &Frame) -> Result<Value> {

@@ -41,6 +41,11 @@ impl Terminal {
         out.write_all(bytes).and_then(|()| out.flush()).map_err(|e| Error::io("standard output", e))
     }
 
+    /// Writes facts as JSON.
+    pub fn json(&self, facts: &serde_json::Value) -> Result<()> {
+        self.out(format!("{facts:#}\n").as_bytes())
+    }
+
     /// Says something, unless told to be quiet. A stderr that is closed is no reason to stop.
     pub fn say(&self, line: &str) {
         if !self.quiet {

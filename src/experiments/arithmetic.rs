@@ -72,7 +72,7 @@ impl Task for Arithmetic {
     }
 
     fn judge(&self, subject: &Subject<'_>, rng: &mut Rng, _: Look) -> Verdict {
-        let samples: Vec<_> = (0..1000).map(|_| self.draw(rng)).collect();
+        let samples = self.draws(rng, 1000);
         let right = subject.share_right(&samples);
         Verdict { passed: right >= 0.95, measured: format!("{:.1} % of 1000 lines", 100.0 * right) }
     }

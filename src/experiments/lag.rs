@@ -88,7 +88,7 @@ impl Task for Lag {
         let (mut right, mut done) = (0, 0);
         // In groups, so that long strings of many do not stand in memory at once.
         while done < n {
-            let samples: Vec<_> = (0..200.min(n - done)).map(|_| self.draw(rng)).collect();
+            let samples = self.draws(rng, 200.min(n - done));
             let sure = subject.follow(&samples, |sure: &mut usize, sample, at, probabilities| {
                 *sure += usize::from(subject.of(probabilities, sample.chars[at]) > 0.8);
             });

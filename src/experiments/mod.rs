@@ -66,6 +66,11 @@ pub trait Task: Sync {
     /// A string of the task, drawn anew.
     fn draw(&self, rng: &mut Rng) -> Sample;
 
+    /// Some strings of the task.
+    fn draws(&self, rng: &mut Rng, n: usize) -> Vec<Sample> {
+        (0..n).map(|_| self.draw(rng)).collect()
+    }
+
     /// How strings follow each other in the text.
     fn training(&self) -> Training;
 
@@ -116,7 +121,7 @@ pub static EXPERIMENTS: &[Experiment] = &[
 pub fn find(name: &str) -> Result<&'static Experiment> {
     EXPERIMENTS.iter().find(|experiment| experiment.name == name).ok_or_else(|| {
         let names: Vec<_> = EXPERIMENTS.iter().map(|experiment| experiment.name).collect();
-        Error::Usage(format!("there is no experiment \"{name}\"; choose from: {}", names.join(", ")))
+        Error::no_such("experiment", name, &names)
     })
 }
 

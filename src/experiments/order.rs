@@ -59,7 +59,7 @@ impl Task for Order {
 
     fn judge(&self, subject: &Subject<'_>, rng: &mut Rng, look: Look) -> Verdict {
         let n = if look == Look::Test { 2560 } else { 320 };
-        let samples: Vec<_> = (0..n).map(|_| self.draw(rng)).collect();
+        let samples = self.draws(rng, n);
         let wrong: usize = subject.wrong(&samples).iter().sum();
         let most = if look == Look::Test { 3 } else { 0 };
         Verdict { passed: wrong <= most, measured: format!("{wrong} wrong of {n}") }

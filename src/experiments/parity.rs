@@ -21,7 +21,7 @@ pub const PARITY: Experiment = Experiment {
     },
     task: |variant| match size(variant) {
         bits @ 1..=MOST => Ok(Box::new(Parity { bits })),
-        other => Err(too_many(other)),
+        other => Err(Error::Usage(format!("--size must be 1 to {MOST} bits, not {other}"))),
     },
 };
 
@@ -29,10 +29,6 @@ const MOST: usize = 1000;
 
 fn size(variant: &Variant) -> usize {
     variant.size.unwrap_or(16)
-}
-
-fn too_many(bits: usize) -> Error {
-    Error::Usage(format!("--size must be 1 to {MOST} bits, not {bits}"))
 }
 
 struct Parity {
@@ -66,7 +62,7 @@ impl Task for Parity {
     }
 
     fn judge(&self, subject: &Subject<'_>, rng: &mut Rng, look: Look) -> Verdict {
-        let samples: Vec<_> = (0..1000).map(|_| self.draw(rng)).collect();
+        let samples = self.draws(rng, 1000);
         let right = subject.share_right(&samples);
         let mut measured = format!("{:.1} % of 1000 strings up to {} bits", 100.0 * right, self.bits);
         if look == Look::Test {

@@ -90,7 +90,7 @@ impl Task for Reber {
         if self.continual {
             return self.judge_streams(subject, rng, look);
         }
-        let samples: Vec<_> = (0..256).map(|_| self.draw(rng)).collect();
+        let samples = self.draws(rng, 256);
         let right = subject.share_right(&samples);
         Verdict { passed: right == 1.0, measured: format!("{:.1} % of 256 strings", 100.0 * right) }
     }

@@ -13,11 +13,14 @@ pub struct Sample {
     pub chars: Vec<char>,
     /// For each of them, the characters that could stand there as well; empty where nothing is asked.
     pub allowed: Vec<String>,
-    /// Whether every character is learned from, in place of only those that are asked for.
-    pub whole: bool,
 }
 
 impl Sample {
+    /// How much the prediction of a character counts: only what is asked for is learned.
+    pub fn weight(&self, at: usize) -> f32 {
+        if self.allowed[at].is_empty() { 0.0 } else { 1.0 }
+    }
+
     /// Adds a character that nothing is asked of.
     pub fn free(&mut self, c: char) {
         self.chars.push(c);
@@ -49,27 +52,22 @@ pub enum Training {
 
 /// A text of about `chars` characters for a batch of windows of `seq_len`, and what training makes of its characters.
 pub fn text(task: &dyn Task, rng: &mut Rng, chars: usize, seq_len: usize) -> (String, Marks) {
-    let (mut text, mut marks, mut len) = (String::new(), Marks::default(), 0);
+    let (mut text, mut marks) = (String::new(), Marks::default());
+    let mut push = |marks: &mut Marks, c, weight, reset| {
+        text.push(c);
+        marks.push(weight, reset);
+    };
     let how = task.training();
     // Streams are cut at equal lengths, so whole windows stay whole; the last character is predicted only.
-    while len < chars {
+    while marks.len() < chars {
         let sample = task.draw(rng);
-        for (i, (c, allowed)) in sample.chars.iter().zip(&sample.allowed).enumerate() {
-            text.push(*c);
-            let counts = sample.whole || !allowed.is_empty();
-            marks.push(if counts { 1.0 } else { 0.0 }, i == 0 && how != Training::Stream);
+        for (i, c) in sample.chars.iter().enumerate() {
+            push(&mut marks, *c, sample.weight(i), i == 0 && how != Training::Stream);
         }
-        len += sample.chars.len();
         if how == Training::Windows {
-            let padding = seq_len.saturating_sub(sample.chars.len());
-            for _ in 0..padding {
-                text.push(PADDING);
-                marks.push(0.0, false);
-            }
-            len += padding;
+            (sample.chars.len()..seq_len).for_each(|_| push(&mut marks, PADDING, 0.0, false));
         }
     }
-    text.push(PADDING);
-    marks.push(0.0, false);
+    push(&mut marks, PADDING, 0.0, false);
     (text, marks)
 }

@@ -4,6 +4,7 @@ use rayon::prelude::*;
 
 use super::Sample;
 use crate::data::Vocab;
+use crate::kernels::softmax;
 use crate::model::{CharLm, Prepared, Purpose, Shard, Window};
 
 /// Strings that are read side by side.
@@ -35,8 +36,7 @@ impl<'m> Subject<'m> {
         best.is_some_and(|(id, _)| allowed.chars().any(|c| self.vocab.id(u32::from(c)) == Some(id as u32)))
     }
 
-    /// Reads strings, each from a zero state, and shows `look` for every character that something is asked of (or for every one
-    /// of a whole sample): the string, the place of the character, and the probabilities before it. What `look` gathers comes
+    /// Reads strings, each from a zero state, and shows `look` for every character that something is asked of: the string, the place of the character, and the probabilities before it. What `look` gathers comes
     /// back, string by string. Nothing is known before the first character, so it is not asked for.
     pub fn follow<A: Default + Send>(
         &self,
@@ -57,7 +57,7 @@ impl<'m> Subject<'m> {
     pub fn wrong(&self, samples: &[Sample]) -> Vec<usize> {
         self.follow(samples, |wrong: &mut usize, sample, at, probabilities| {
             let allowed = &sample.allowed[at];
-            *wrong += usize::from(!allowed.is_empty() && !self.is_right(probabilities, allowed));
+            *wrong += usize::from(!self.is_right(probabilities, allowed));
         })
     }
 
@@ -77,27 +77,18 @@ impl<'m> Subject<'m> {
                 for at in here {
                     let place = (at - first) * streams + s;
                     window.inputs[place] = self.vocab.id(u32::from(sample.chars[at])).unwrap_or(0);
-                    let asked = sample.whole || !sample.allowed[at + 1].is_empty();
-                    window.weights[place] = if asked { 1.0 } else { 0.0 };
+                    window.weights[place] = sample.weight(at + 1);
                 }
             }
             shard.forward(self.model, &self.prepared, &window, None);
             shard.logits(&mut logits);
             let asked = window.weights.iter().enumerate().filter(|(_, weight)| **weight != 0.0);
             for ((place, _), row) in asked.zip(logits.chunks_exact_mut(vocab)) {
-                softmax(row);
+                softmax::softmax(row);
                 let s = place % streams;
                 look(&mut gathered[s], &group[s], first + place / streams + 1, row);
             }
         }
         gathered
     }
-}
-
-/// Logits to probabilities.
-fn softmax(row: &mut [f32]) {
-    let most = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    row.iter_mut().for_each(|x| *x = (*x - most).exp());
-    let sum: f32 = row.iter().sum();
-    row.iter_mut().for_each(|x| *x /= sum);
 }

@@ -47,7 +47,7 @@ impl Task for Timing {
 
     fn judge(&self, subject: &Subject<'_>, rng: &mut Rng, look: Look) -> Verdict {
         let n = if look == Look::Test { 1000 } else { 200 };
-        let samples: Vec<_> = (0..n).map(|_| self.draw(rng)).collect();
+        let samples = self.draws(rng, n);
         let right = subject.share_right(&samples);
         Verdict { passed: right == 1.0, measured: format!("{:.1} % of {n} strings", 100.0 * right) }
     }

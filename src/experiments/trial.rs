@@ -187,7 +187,6 @@ fn mean_length(task: &dyn super::Task, seq_len: usize) -> f64 {
     if task.training() == super::Training::Windows {
         return seq_len as f64;
     }
-    let mut rng = rng("length", 0);
-    let lengths: usize = (0..1000).map(|_| task.draw(&mut rng).chars.len()).sum();
+    let lengths: usize = task.draws(&mut rng("length", 0), 1000).iter().map(|sample| sample.chars.len()).sum();
     lengths as f64 / 1000.0
 }

@@ -86,32 +86,17 @@ impl Shape {
 
     /// Some neighbouring parts of the rows of a step, as an operand of a product: a row of `parts.len() x width` elements.
     pub fn parts<R>(self, parts: Range<usize>, step: &[R]) -> Rows<'_, R> {
-        if parts == (0..self.axis.parts) {
-            return self.all(step);
-        }
         assert!(parts.end <= self.axis.parts, "parts {parts:?} of {}", self.axis.parts);
+        // Where all parts are taken, no panel is left out between one and the next.
+        let whole = parts.len() == self.axis.parts;
+        let (of_block, block_stride) = if whole { (1, self.panel_len()) } else { (parts.len(), self.block_len()) };
         Rows {
             data: step.get(parts.start * self.panel_len()..).unwrap_or_default(),
             steps: 1,
             step_stride: self.step_len(),
             panels: self.blocks() * parts.len(),
-            of_block: parts.len(),
-            block_stride: self.block_len(),
-            rows: self.streams,
-            lanes: self.lanes,
-        }
-    }
-
-    /// All panels of the rows of a step, as an operand of a product.
-    pub fn all<R>(self, step: &[R]) -> Rows<'_, R> {
-        let panels = self.axis.panels(self.lanes);
-        Rows {
-            data: step,
-            steps: 1,
-            step_stride: self.step_len(),
-            panels,
-            of_block: 1,
-            block_stride: self.panel_len(),
+            of_block,
+            block_stride,
             rows: self.streams,
             lanes: self.lanes,
         }
@@ -196,8 +181,7 @@ impl<R: Real> Blocked<R> {
 
     /// All panels of the rows of some steps, as an operand of a product.
     pub fn all(&self, steps: Range<usize>) -> Rows<'_, R> {
-        let len = self.shape.step_len();
-        Rows { steps: steps.len(), ..self.shape.all(&self.values[steps.start * len..steps.end * len]) }
+        self.parts(0..self.shape.axis.parts, steps)
     }
 
     /// Copies the row of a stream at a step into `row`, in its plain order.

@@ -1,5 +1,6 @@
 //! The first layer's input product. A window has far fewer distinct characters than positions, so `embed w_ih + b` is computed
-//! once for each distinct character, and the recurrent product begins with those rows; backward, the gate gradients are summed into those rows first.
+//! once for each distinct character, and the recurrent product begins with those rows; backward, the gate gradients are summed
+//! into those rows first.
 
 use crate::kernels::{Mat, MatMut, Real, gemm, vector};
 
@@ -43,8 +44,8 @@ impl Distinct {
     }
 }
 
-/// `table = embed[ids] w_ih + b`, a row for each of `ids`; without an embedding (one-hot), `w_ih[ids] + b`. The columns of `w_ih` are
-/// those of `b` from `first` on, or some of them; the others are `b` alone.
+/// `table = embed[ids] w_ih + b`, a row for each of `ids`; without an embedding (one-hot), `w_ih[ids] + b`. The columns of
+/// `w_ih` are those of `b` from `first` on, or some of them; the others are `b` alone.
 ///
 /// `gathered` receives `embed[ids]`; it is left alone for one-hot input.
 pub fn table<R: Real>(

@@ -5,7 +5,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::linear;
-use crate::cells::{CellReal, Entry, Row};
+use crate::cells::{CellReal, CellSpec, Entry, Row};
 use crate::kernels::{Axis, Blocked, Packed, Precision, Rows, Shape, Start, vector};
 
 /// Gates of a step up to this many stay in the first level of cache.
@@ -174,10 +174,7 @@ impl<R: CellReal> Tape<R> {
             let blocks = gates.chunks_exact_mut(gates_of.block_len()).zip(states).zip(ds);
             for (block, ((gates, (prev, next)), (d, dy))) in blocks.enumerate() {
                 if let Some(behind) = behind {
-                    let panels = block * spec.fed_back..(block + 1) * spec.fed_back;
-                    if !spec.recurrent.is_empty() {
-                        w_hh_t.multiply(panels, d, 0, behind, Start::Output);
-                    }
+                    add_from_behind(spec, w_hh_t, block, d, behind);
                     clear_rows(d, state_of.lanes, cut);
                 }
                 vector::add(&mut d[..hidden], dy);
@@ -193,15 +190,19 @@ impl<R: CellReal> Tape<R> {
         let (shape, spec) = (d.shape(), self.cell.spec);
         let cut = reset_rows(resets, 0, self.streams);
         for (block, d) in d.step_mut(0).chunks_exact_mut(shape.block_len()).enumerate() {
-            if !spec.recurrent.is_empty() {
-                let panels = block * spec.fed_back..(block + 1) * spec.fed_back;
-                w_hh_t.multiply(panels, d, 0, self.gates.parts(spec.recurrent.clone(), 0..1), Start::Output);
-            }
+            add_from_behind(spec, w_hh_t, block, d, self.gates.parts(spec.recurrent.clone(), 0..1));
             clear_rows(d, shape.lanes, cut);
         }
         let mut rows = vec![R::ZERO; self.streams * shape.axis.elements()];
         rows.chunks_exact_mut(shape.axis.elements()).enumerate().for_each(|(stream, row)| d.read(0, stream, row));
         rows
+    }
+}
+
+/// Adds to the gradient of a block of the state what comes back by way of `w_hh` from the gates of the step behind it.
+fn add_from_behind<R: CellReal>(spec: &CellSpec, w_hh_t: &Packed<R>, block: usize, d: &mut [R], gates: Rows<'_, R>) {
+    if !spec.recurrent.is_empty() {
+        w_hh_t.multiply(block * spec.fed_back..(block + 1) * spec.fed_back, d, 0, gates, Start::Output);
     }
 }
 

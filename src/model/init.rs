@@ -39,10 +39,7 @@ impl FromStr for Scheme {
             "orthogonal" => Ok(Scheme::Orthogonal),
             "uniform" => Ok(Scheme::Uniform),
             "xavier" => Ok(Scheme::Xavier),
-            _ => Err(Error::Usage(format!(
-                "there is no initialisation \"{name}\"; choose from: {}",
-                Self::NAMES.join(", ")
-            ))),
+            _ => Err(Error::no_such("initialisation", name, &Self::NAMES)),
         }
     }
 }

@@ -54,9 +54,7 @@ impl FromStr for Method {
             "adamw" => Ok(Method::Adamw),
             "sgd" => Ok(Method::Sgd),
             "rmsprop" => Ok(Method::Rmsprop),
-            _ => {
-                Err(Error::Usage(format!("there is no optimizer \"{name}\"; choose from: {}", Self::NAMES.join(", "))))
-            }
+            _ => Err(Error::no_such("optimizer", name, &Self::NAMES)),
         }
     }
 }

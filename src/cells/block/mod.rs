@@ -140,20 +140,7 @@ impl<B: Block> Equations for B {
         let Four { i, f, g, o } = of_gates::<B, R>(gates, row.hidden);
         let p = of_diagonals::<B, R>(row.p, row.hidden);
         let (h, fed, c) = of_state::<B, R>(next, row.hidden);
-        vectors::forward::<B, M, R>(
-            i,
-            f,
-            g,
-            o,
-            p.i,
-            p.f,
-            p.g,
-            p.o,
-            row.prev,
-            cell_state::<B, R>(row.prev, row.hidden),
-            c,
-            h,
-        );
+        vectors::forward::<B, M, R>(i, f, g, o, p, row.prev, cell_state::<B, R>(row.prev, row.hidden), c, h);
         if B::FEEDBACK {
             fed.i.copy_from_slice(i);
             fed.f.copy_from_slice(f);
@@ -167,6 +154,6 @@ impl<B: Block> Equations for B {
         let p = of_diagonals::<B, R>(row.p, row.hidden);
         let (c_prev, c) = (cell_state::<B, R>(row.prev, row.hidden), cell_state::<B, R>(next, row.hidden));
         let (dh, fed, dc) = of_state::<B, R>(d, row.hidden);
-        vectors::backward::<B, M, R>(i, f, g, o, p.i, p.f, p.g, p.o, c_prev, c, fed.i, fed.f, fed.o, dh, dc);
+        vectors::backward::<B, M, R>(i, f, g, o, p, c_prev, c, fed.i, fed.f, fed.o, dh, dc);
     }
 }

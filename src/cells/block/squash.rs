@@ -23,7 +23,7 @@ impl Squash {
         match self {
             Squash::Identity => x,
             Squash::Tanh => x.tanh::<M>(),
-            Squash::Wide => (half * x).tanh::<M>() + (half * x).tanh::<M>(),
+            Squash::Wide => R::from_f64(2.0) * (half * x).tanh::<M>(),
             Squash::Narrow => (half * x).tanh::<M>(),
         }
     }

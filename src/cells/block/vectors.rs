@@ -1,6 +1,6 @@
 //! The equations of the block, unit by unit. What a variant does not have is never compiled.
 //!
-//! Every vector is a parameter of its own: only so does the compiler know that none overlaps another.
+//! Every vector that is written is a parameter of its own: only so does the compiler know that none overlaps another.
 
 use super::{Block, Forget, Four};
 use crate::kernels::{Mode, Real};
@@ -23,14 +23,27 @@ fn at<R: Real>(there: bool, x: &[R], j: usize, otherwise: R) -> R {
     if there { x[j] } else { otherwise }
 }
 
-/// The diagonals of one unit, 0 where there is none.
-#[inline(always)]
-fn weights<B: Block, R: Real>(p_i: &[R], p_f: &[R], p_g: &[R], p_o: &[R], j: usize) -> Four<R> {
-    Four {
-        i: at(B::SEEING && B::INPUT_GATE, p_i, j, R::ZERO),
-        f: at(B::SEEING && B::FORGET_GATE, p_f, j, R::ZERO),
-        g: at(B::INDEPENDENT, p_g, j, R::ZERO),
-        o: at(B::SEEING && B::OUTPUT_GATE, p_o, j, R::ZERO),
+impl<R: Real> Four<&[R]> {
+    /// The diagonals of the first `n` units.
+    #[inline(always)]
+    fn cut<B: Block>(self, n: usize) -> Self {
+        Four {
+            i: cut(B::SEEING && B::INPUT_GATE, self.i, n),
+            f: cut(B::SEEING && B::FORGET_GATE, self.f, n),
+            g: cut(B::INDEPENDENT, self.g, n),
+            o: cut(B::SEEING && B::OUTPUT_GATE, self.o, n),
+        }
+    }
+
+    /// The diagonals of one unit, 0 where there is none.
+    #[inline(always)]
+    fn of_unit<B: Block>(&self, j: usize) -> Four<R> {
+        Four {
+            i: at(B::SEEING && B::INPUT_GATE, self.i, j, R::ZERO),
+            f: at(B::SEEING && B::FORGET_GATE, self.f, j, R::ZERO),
+            g: at(B::INDEPENDENT, self.g, j, R::ZERO),
+            o: at(B::SEEING && B::OUTPUT_GATE, self.o, j, R::ZERO),
+        }
     }
 }
 
@@ -48,10 +61,7 @@ pub(super) fn forward<B: Block, M: Mode, R: Real>(
     f: &mut [R],
     g: &mut [R],
     o: &mut [R],
-    p_i: &[R],
-    p_f: &[R],
-    p_g: &[R],
-    p_o: &[R],
+    p: Four<&[R]>,
     h_prev: &[R],
     c_prev: &[R],
     c: &mut [R],
@@ -59,11 +69,10 @@ pub(super) fn forward<B: Block, M: Mode, R: Real>(
 ) {
     let n = g.len();
     let (i, f, o) = (cut_mut(B::INPUT_GATE, i, n), cut_mut(B::FORGET_GATE, f, n), cut_mut(B::OUTPUT_GATE, o, n));
-    let (p_i, p_f) = (cut(B::SEEING && B::INPUT_GATE, p_i, n), cut(B::SEEING && B::FORGET_GATE, p_f, n));
-    let (p_g, p_o) = (cut(B::INDEPENDENT, p_g, n), cut(B::SEEING && B::OUTPUT_GATE, p_o, n));
+    let diagonals = p.cut::<B>(n);
     let (h_prev, c_prev, c, h) = (&h_prev[..n], &c_prev[..n], &mut c[..n], &mut h[..n]);
     for j in 0..n {
-        let p = weights::<B, R>(p_i, p_f, p_g, p_o, j);
+        let p = diagonals.of_unit::<B>(j);
         let seen = if B::INDEPENDENT { h_prev[j] } else { c_prev[j] };
         let mut i_j = R::ONE;
         if B::INPUT_GATE {
@@ -94,10 +103,7 @@ pub(super) fn backward<B: Block, M: Mode, R: Real>(
     f: &mut [R],
     g: &mut [R],
     o: &mut [R],
-    p_i: &[R],
-    p_f: &[R],
-    p_g: &[R],
-    p_o: &[R],
+    p: Four<&[R]>,
     c_prev: &[R],
     c: &[R],
     di: &mut [R],
@@ -108,8 +114,7 @@ pub(super) fn backward<B: Block, M: Mode, R: Real>(
 ) {
     let n = g.len();
     let (i, f, o) = (cut_mut(B::INPUT_GATE, i, n), cut_mut(B::FORGET_GATE, f, n), cut_mut(B::OUTPUT_GATE, o, n));
-    let (p_i, p_f) = (cut(B::SEEING && B::INPUT_GATE, p_i, n), cut(B::SEEING && B::FORGET_GATE, p_f, n));
-    let (p_g, p_o) = (cut(B::INDEPENDENT, p_g, n), cut(B::SEEING && B::OUTPUT_GATE, p_o, n));
+    let diagonals = p.cut::<B>(n);
     let (di, df, d_o) = (cut_mut(B::FEEDBACK, di, n), cut_mut(B::FEEDBACK, df, n), cut_mut(B::FEEDBACK, d_o, n));
     let (c_prev, c, dh, dc) = (&c_prev[..n], &c[..n], &mut dh[..n], &mut dc[..n]);
     for j in 0..n {
@@ -120,7 +125,7 @@ pub(super) fn backward<B: Block, M: Mode, R: Real>(
                 g: g[j],
                 o: at(B::OUTPUT_GATE, o, j, R::ONE),
             },
-            p: weights::<B, R>(p_i, p_f, p_g, p_o, j),
+            p: diagonals.of_unit::<B>(j),
             c_prev: c_prev[j],
             c: c[j],
         };
