@@ -1,4 +1,4 @@
-//! Every cell, and the experiments of the papers, as a user runs them.
+//! Every cell as a user runs it.
 
 // Without this feature there is no program to run.
 #![cfg(feature = "cli")]
@@ -7,7 +7,6 @@
 mod cli;
 
 use charlstm::cells::CELLS;
-use charlstm::experiments::EXPERIMENTS;
 use cli::{Place, TINY};
 use serde_json::Value;
 
@@ -62,25 +61,4 @@ fn cells_are_listed_with_parameters_and_source() {
     assert_eq!(of("fgr")["parameters_per_layer"], 4 * (16 * 16 + 16 * 16 + 16) + 9 * 16 * 16 + 3 * 16);
     assert!(of("gru")["train_chars_per_s"].as_f64().unwrap() > 0.0);
     assert!(String::from_utf8(place.run("cells --hidden 8").out).unwrap().contains("Greff et al. 2015"));
-}
-
-#[test]
-fn experiments_are_listed_run_and_written() {
-    let place = Place::with_text();
-    let list = String::from_utf8(place.run("experiment list").out).unwrap();
-    assert!(EXPERIMENTS.iter().all(|experiment| list.contains(experiment.name)), "{list}");
-
-    let solved = place.run("experiment reber --seed 5 --json");
-    let facts = json(&solved.out);
-    assert_eq!((&facts["solved"], &facts["trials"][0]["passed"]), (&Value::from(1), &Value::from(true)), "{facts}");
-    assert_eq!(solved.code, Some(0));
-
-    let too_short = place.run("experiment reber --steps 2");
-    assert_eq!(too_short.code, Some(1), "not passed");
-    assert!(String::from_utf8(too_short.out).unwrap().contains("0 of 1 solved"));
-
-    place.run("experiment continual-reber --steps 3 --write text2.txt").succeeds();
-    let text = place.read("text2.txt");
-    assert!(text.starts_with("BTB") || text.starts_with("BPB"), "{}", &text[..20]);
-    place.run("experiment lag --q 0").fails(2, &["--q must be"]);
 }

@@ -314,15 +314,21 @@ pub struct ExperimentArgs {
     /// The experiment, or `list`
     #[arg(value_parser = experiments())]
     pub name: String,
-    /// The recurrent cell [default: that of the experiment]
+    /// Text files or folders for those that compare nets on a text [default: the built-in fables]
+    #[arg(value_name = "TEXT")]
+    pub texts: Vec<PathBuf>,
+    /// The recurrent cell; `odyssey` and `gradient-flow` try every one unless it is given [default: that of the experiment]
     #[arg(long, value_parser = cells())]
     pub cell: Option<String>,
     /// Units of each layer [default: as the experiment needs]
     #[arg(long, value_name = "N")]
     pub hidden: Option<usize>,
-    /// Steps of training at most [default: as the experiment needs]
+    /// Steps of training at most; tries of `guess` [default: as the experiment needs]
     #[arg(long, value_name = "N")]
     pub steps: Option<u64>,
+    /// Parameters of every net of `odyssey` [default: 200000]
+    #[arg(long, value_name = "N")]
+    pub parameters: Option<u64>,
     /// The peak learning rate [default: as the experiment needs]
     #[arg(long, value_name = "X")]
     pub lr: Option<f64>,
@@ -353,6 +359,9 @@ pub struct ExperimentArgs {
     /// Only write the text that would be learned from, to learn from it with `charlstm train`
     #[arg(long, value_name = "FILE")]
     pub write: Option<PathBuf>,
+    /// Where a chart goes, of those that draw one [default: NAME.svg here]
+    #[arg(long, value_name = "FILE")]
+    pub svg: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

@@ -1,13 +1,18 @@
 //! `charlstm experiment`: what the papers claim, run again.
 
+use std::ops::Range;
 use std::process::ExitCode;
 
 use charlstm::checkpoint::run;
-use charlstm::error::Result;
-use charlstm::experiments::{self, EXPERIMENTS, Experiment, Setup, Trial, Variant};
+use charlstm::data::TextConfig;
+use charlstm::error::{Error, Result};
+use charlstm::experiments::{
+    self, Compare, EXPERIMENTS, Experiment, Figure, Finding, Kind, Setup, Study, Task, Trial, Variant,
+};
 use serde_json::json;
 
 use super::args::ExperimentArgs;
+use super::plot;
 use super::terminal::Terminal;
 
 pub fn run(args: &ExperimentArgs, terminal: &Terminal) -> Result<ExitCode> {
@@ -15,31 +20,121 @@ pub fn run(args: &ExperimentArgs, terminal: &Terminal) -> Result<ExitCode> {
         return list(args, terminal).map(|()| ExitCode::SUCCESS);
     }
     let experiment = experiments::find(&args.name)?;
-    let variant = Variant { q: args.q, noise: args.noise, size: args.size };
-    // What is wrong with the variant is said before anything is made of it.
-    (experiment.task)(&variant)?;
-    let setup = chosen((experiment.setup)(&variant), args);
+    must_mean_something(experiment, args)?;
+    let passed = match experiment.kind {
+        Kind::Task { setup, task } => {
+            let variant = Variant { q: args.q, noise: args.noise, size: args.size };
+            learn(experiment, task(&variant)?.as_ref(), &chosen(setup(&variant), args), args, terminal)?
+        }
+        Kind::Study(study) => compare(experiment, study, args, terminal)?,
+    };
+    Ok(if passed { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+/// Refuses a choice that the experiment does not take.
+fn must_mean_something(experiment: &Experiment, args: &ExperimentArgs) -> Result<()> {
+    let given = [
+        ("TEXT", !args.texts.is_empty()),
+        ("--hidden", args.hidden.is_some()),
+        ("--parameters", args.parameters.is_some()),
+        ("--lr", args.lr.is_some()),
+        ("--init", args.init.is_some()),
+        ("--forget-bias", args.forget_bias.is_some()),
+        ("--weight-decay", args.weight_decay.is_some()),
+        ("--q", args.q.is_some()),
+        ("--noise", args.noise),
+        ("--size", args.size.is_some()),
+        ("--write", args.write.is_some()),
+        ("--svg", args.svg.is_some()),
+    ];
+    match given.iter().find(|(choice, given)| *given && !experiment.takes(choice)) {
+        Some((choice, _)) => Err(Error::Usage(format!("{} takes no {choice}; leave it out", experiment.name))),
+        None => Ok(()),
+    }
+}
+
+/// Trains on the task with every seed, or only writes its text.
+fn learn(
+    experiment: &Experiment,
+    task: &dyn Task,
+    setup: &Setup,
+    args: &ExperimentArgs,
+    terminal: &Terminal,
+) -> Result<bool> {
     if let Some(path) = &args.write {
-        let (text, _) = experiments::training(experiment, &variant, &setup, args.seed)?;
+        let (text, _) = experiments::training(experiment.name, task, setup, args.seed);
         run::replace(path, text.as_bytes())?;
         terminal.say(&format!("{} characters written to {}", text.chars().count(), path.display()));
-        return Ok(ExitCode::SUCCESS);
+        return Ok(true);
     }
     terminal.say(&format!(
         "{}: {} x {} {}, windows of {} x {}, {} steps at most",
         experiment.name, setup.layers, setup.hidden, setup.cell, setup.batch, setup.seq_len, setup.steps
     ));
     let mut trials = Vec::new();
-    for seed in args.seed..args.seed.saturating_add(args.seeds) {
-        let trial = experiments::trial(experiment, &variant, &setup, seed, &mut |report| {
+    for seed in seeds(args) {
+        let trial = experiments::trial(experiment.name, task, setup, seed, &mut |report| {
             let line = format!("seed {seed}  step {}  loss {:.4}  {}", report.step, report.loss, report.measured);
             terminal.say(&line);
         })?;
         trials.push(trial);
     }
-    report(experiment, &setup, &trials, args.json, terminal)?;
-    let passed = trials.iter().all(|trial| trial.passed);
-    Ok(if passed { ExitCode::SUCCESS } else { ExitCode::from(1) })
+    report(experiment, setup, &trials, args.json, terminal)?;
+    Ok(trials.iter().all(|trial| trial.passed))
+}
+
+fn seeds(args: &ExperimentArgs) -> Range<u64> {
+    args.seed..args.seed.saturating_add(args.seeds)
+}
+
+/// Compares nets, prints the table and draws the chart.
+fn compare(experiment: &Experiment, study: Compare, args: &ExperimentArgs, terminal: &Terminal) -> Result<bool> {
+    let asked = Study {
+        text: TextConfig { texts: args.texts.clone(), ..TextConfig::default() },
+        cell: args.cell.clone(),
+        hidden: args.hidden,
+        steps: args.steps,
+        lr: args.lr,
+        scheme: args.init,
+        parameters: args.parameters,
+        seeds: seeds(args),
+    };
+    let finding = study(&asked, &mut |line| terminal.say(line))?;
+    if args.json {
+        let row = |row: &Vec<Figure>| {
+            let named = finding.columns.iter().zip(row).map(|(column, figure)| ((*column).to_owned(), json!(figure)));
+            named.collect::<serde_json::Map<_, _>>()
+        };
+        terminal.json(&json!({
+            "experiment": experiment.name, "criterion": experiment.criterion, "published": experiment.published,
+            "passed": finding.passed, "measured": finding.measured,
+            "table": finding.rows.iter().map(row).collect::<Vec<_>>(),
+        }))?;
+    } else {
+        let head = format!("passes when  {}\npublished    {}\n\n", experiment.criterion, experiment.published);
+        let passed = if finding.passed { "passed" } else { "not passed" };
+        let text = format!("{head}{}\n{passed}: {}\n", table(&finding), finding.measured);
+        terminal.out(text.as_bytes())?;
+    }
+    if let Some(chart) = &finding.chart {
+        let path = args.svg.clone().unwrap_or_else(|| format!("{}.svg", experiment.name).into());
+        run::replace(&path, plot::draw(chart)?.as_bytes())?;
+        terminal.say(&format!("drawn in {}", path.display()));
+    }
+    Ok(finding.passed)
+}
+
+/// The columns under their names, the first to the left, numbers to the right.
+fn table(finding: &Finding) -> String {
+    let cells = |row: &Vec<Figure>| row.iter().map(Figure::to_string).collect::<Vec<_>>();
+    let names = finding.columns.iter().map(|name| (*name).to_owned()).collect();
+    let lines: Vec<Vec<String>> = std::iter::once(names).chain(finding.rows.iter().map(cells)).collect();
+    let width = |column: usize| lines.iter().map(|line| line[column].len()).max().unwrap_or(0);
+    let line = |line: &Vec<String>| {
+        let rest = (1..line.len()).map(|column| format!("  {:>1$}", line[column], width(column))).collect::<String>();
+        format!("{:1$}{rest}\n", line[0], width(0))
+    };
+    lines.iter().map(line).collect()
 }
 
 /// The setup of the experiment with the choices made.

@@ -135,7 +135,7 @@ impl<'a> Reporter<'a> {
 
     /// Draws the plot anew. That it cannot be drawn is said, and no reason to stop.
     fn plot(&self) {
-        let drawn = plot::draw(&self.curves, &self.folder.name())
+        let drawn = plot::draw(&self.curves.chart(&self.folder.name()))
             .and_then(|svg| charlstm::checkpoint::run::replace(&self.folder.plot(), svg.as_bytes()));
         if let Err(e) = drawn {
             self.say(&format!("loss.svg was not drawn: {e}"));

@@ -2,7 +2,7 @@
 
 use rand::RngExt;
 
-use super::{Experiment, Look, Rng, Sample, Setup, Subject, Task, Training, Variant, Verdict};
+use super::{Experiment, Kind, Look, Rng, Sample, Setup, Subject, Task, Training, Variant, Verdict};
 use crate::error::{Error, Result};
 
 /// `12+345=357`.
@@ -11,17 +11,20 @@ pub const ARITHMETIC: Experiment = Experiment {
     summary: "12+345=357, differences, and products with fewer digits (--size: digits)",
     criterion: "the whole answer right in 95 % of 1,000 fresh lines",
     published: "no figure of a paper",
-    setup: |_| Setup {
-        layers: 2,
-        hidden: 128,
-        batch: 64,
-        seq_len: 64,
-        steps: 5000,
-        lr: 4e-3,
-        glance_every: 250,
-        ..Setup::default()
+    also: &["--size"],
+    kind: Kind::Task {
+        setup: |_| Setup {
+            layers: 2,
+            hidden: 128,
+            batch: 64,
+            seq_len: 64,
+            steps: 5000,
+            lr: 4e-3,
+            glance_every: 250,
+            ..Setup::default()
+        },
+        task: |variant| Ok(Box::new(Arithmetic::new(variant)?)),
     },
-    task: |variant| Ok(Box::new(Arithmetic::new(variant)?)),
 };
 
 const MOST_DIGITS: usize = 9;

@@ -2,7 +2,7 @@
 
 use rand::RngExt;
 
-use super::{Experiment, Look, Rng, Sample, Setup, Subject, Task, Training, Variant, Verdict};
+use super::{Experiment, Kind, Look, Rng, Sample, Setup, Subject, Task, Training, Variant, Verdict};
 use crate::error::{Error, Result};
 
 /// `b x ...distractors... e x`.
@@ -11,8 +11,8 @@ pub const LAG: Experiment = Experiment {
     summary: "b x ...distractors... e x: the second symbol comes back after --q distractors and more",
     criterion: "the right symbol has a probability over 0.8 at the end of each of 10,000 fresh strings",
     published: "LSTM 1997: solved at q = 50, 100, 200, 500, 1000 after 30,000 to 49,000 strings; the rnn fails at 100",
-    setup,
-    task: |variant| Ok(Box::new(Lag::new(variant)?)),
+    also: &["--q", "--noise"],
+    kind: Kind::Task { setup, task: |variant| Ok(Box::new(Lag::new(variant)?)) },
 };
 
 const Q: usize = 100;
@@ -26,15 +26,16 @@ const SYMBOLS: [char; 2] = ['x', 'y'];
 
 fn setup(variant: &Variant) -> Setup {
     let q = variant.q.unwrap_or(Q);
-    // A forget gate of 1 - 1/q remembers for about q steps.
-    let forget_bias = (q.max(3) as f64).ln();
+    let most = q.max(1) as f64;
     Setup {
         hidden: 16,
         batch: 32,
         seq_len: q + 4 + ROOM,
-        steps: 3000,
-        lr: 1e-2,
-        forget_bias,
+        steps: (4 * q as u64).max(3000),
+        // A step moves the weights of all distractors alike, and a string adds up as many of them in its cell state.
+        lr: (0.02 / most.sqrt()).min(1e-2),
+        // A forget gate of 1 - 1/(10 q) keeps nine tenths over q steps.
+        forget_bias: (10.0 * most).ln(),
         glance_every: 50,
         ..Setup::default()
     }

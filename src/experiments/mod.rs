@@ -1,15 +1,22 @@
 //! What the papers claim, to be run again: each experiment makes its text from a seed, trains a model by the trainer that everyone
 //! uses, and asks of fresh strings what the paper asks.
 //!
-//! A [`Task`] makes samples and judges; it knows nothing of training. To add one: a file, and a line in [`EXPERIMENTS`].
+//! A [`Task`] makes samples and judges; it knows nothing of training. A [`Study`] compares many nets in one table. To add one of
+//! either: a file, and a line in [`EXPERIMENTS`].
 
 mod arithmetic;
 mod counting;
+mod finding;
+mod flow;
+mod guess;
 mod lag;
+mod odyssey;
 mod order;
 mod parity;
+mod rates;
 mod reber;
 mod sample;
+mod study;
 mod subject;
 mod timing;
 mod trial;
@@ -18,7 +25,9 @@ use rand::SeedableRng;
 use rand::rngs::Xoshiro256PlusPlus;
 use xxhash_rust::xxh3::xxh3_64;
 
+pub use finding::{Chart, Figure, Finding};
 pub use sample::{Sample, Training};
+pub use study::Study;
 pub use subject::Subject;
 pub use trial::{Report, Setup, Trial, training, trial};
 
@@ -88,10 +97,37 @@ pub struct Experiment {
     pub criterion: &'static str,
     /// What the paper reports.
     pub published: &'static str,
-    /// The net and its training by default.
-    pub setup: fn(&Variant) -> Setup,
-    /// The task.
-    pub task: fn(&Variant) -> Result<Box<dyn Task>>,
+    /// What can be chosen, by the names on the command line, beside what all of its kind take: see [`takes`](Self::takes).
+    pub also: &'static [&'static str],
+    /// How it is run.
+    pub kind: Kind,
+}
+
+/// What can be chosen for every task.
+const OF_TASKS: [&str; 6] = ["--hidden", "--lr", "--init", "--forget-bias", "--weight-decay", "--write"];
+
+impl Experiment {
+    /// Whether that can be chosen; cell, steps and seeds always can.
+    pub fn takes(&self, choice: &str) -> bool {
+        let of_kind = matches!(self.kind, Kind::Task { .. }) && OF_TASKS.contains(&choice);
+        of_kind || self.also.contains(&choice)
+    }
+}
+
+/// Compares nets; what is found on the way is told line by line.
+pub type Compare = fn(&Study, &mut dyn FnMut(&str)) -> Result<Finding>;
+
+/// How an experiment is run.
+pub enum Kind {
+    /// A net learns from strings and is judged by fresh ones, seed by seed.
+    Task {
+        /// The net and its training by default.
+        setup: fn(&Variant) -> Setup,
+        /// What it learns, and when it has.
+        task: fn(&Variant) -> Result<Box<dyn Task>>,
+    },
+    /// Many nets make one table.
+    Study(Compare),
 }
 
 impl std::fmt::Debug for Experiment {
@@ -112,6 +148,10 @@ pub static EXPERIMENTS: &[Experiment] = &[
     timing::TIMING,
     arithmetic::ARITHMETIC,
     parity::PARITY,
+    flow::GRADIENT_FLOW,
+    guess::GUESS,
+    odyssey::ODYSSEY,
+    rates::LEARNING_RATE,
 ];
 
 /// The experiment of that name.
@@ -141,8 +181,8 @@ mod tests {
     #[test]
     fn samples_fit_their_windows_and_say_what_is_allowed() {
         for experiment in EXPERIMENTS {
-            let variant = Variant::default();
-            let (task, setup) = ((experiment.task)(&variant).unwrap(), (experiment.setup)(&variant));
+            let Kind::Task { setup, task } = experiment.kind else { continue };
+            let (task, setup) = (task(&Variant::default()).unwrap(), setup(&Variant::default()));
             let mut rng = rng("samples", 1);
             for _ in 0..200 {
                 let sample = task.draw(&mut rng);

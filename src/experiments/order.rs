@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use rand::RngExt;
 
-use super::{Experiment, Look, Rng, Sample, Setup, Subject, Task, Training, Verdict};
+use super::{Experiment, Kind, Look, Rng, Sample, Setup, Subject, Task, Training, Verdict};
 
 /// Two symbols, four classes.
 pub const ORDER: Experiment = Experiment {
@@ -12,8 +12,8 @@ pub const ORDER: Experiment = Experiment {
     summary: "E....X....Y....B and a letter for the order of X and Y among distractors",
     criterion: "at most 3 wrong of 2,560 fresh strings",
     published: "LSTM 1997: solved after 31,390 strings",
-    setup: |_| setup(),
-    task: |_| Ok(Box::new(Order { places: &[10..21, 50..61] })),
+    also: &[],
+    kind: Kind::Task { setup: |_| setup(), task: |_| Ok(Box::new(Order { places: &[10..21, 50..61] })) },
 };
 
 /// Three symbols, eight classes.
@@ -22,8 +22,8 @@ pub const ORDER3: Experiment = Experiment {
     summary: "the same with three symbols and eight classes",
     criterion: "at most 3 wrong of 2,560 fresh strings",
     published: "LSTM 1997: solved after 571,100 strings",
-    setup: |_| setup(),
-    task: |_| Ok(Box::new(Order { places: &[10..21, 33..44, 66..77] })),
+    also: &[],
+    kind: Kind::Task { setup: |_| setup(), task: |_| Ok(Box::new(Order { places: &[10..21, 33..44, 66..77] })) },
 };
 
 fn setup() -> Setup {

@@ -2,7 +2,7 @@
 
 use rand::RngExt;
 
-use super::{Experiment, Look, Rng, Sample, Setup, Subject, Task, Training, Variant, Verdict};
+use super::{Experiment, Kind, Look, Rng, Sample, Setup, Subject, Task, Training, Variant, Verdict};
 use crate::error::Error;
 
 /// `01101=1`.
@@ -11,17 +11,20 @@ pub const PARITY: Experiment = Experiment {
     summary: "01101=1: whether the ones are odd in number, up to --size bits",
     criterion: "right in 1,000 fresh strings",
     published: "no figure of a paper",
-    setup: |variant| Setup {
-        hidden: 32,
-        batch: 32,
-        seq_len: (size(variant) + 3).max(32),
-        steps: 12_000,
-        glance_every: 250,
-        ..Setup::default()
-    },
-    task: |variant| match size(variant) {
-        bits @ 1..=MOST => Ok(Box::new(Parity { bits })),
-        other => Err(Error::Usage(format!("--size must be 1 to {MOST} bits, not {other}"))),
+    also: &["--size"],
+    kind: Kind::Task {
+        setup: |variant| Setup {
+            hidden: 32,
+            batch: 32,
+            seq_len: (size(variant) + 3).max(32),
+            steps: 12_000,
+            glance_every: 250,
+            ..Setup::default()
+        },
+        task: |variant| match size(variant) {
+            bits @ 1..=MOST => Ok(Box::new(Parity { bits })),
+            other => Err(Error::Usage(format!("--size must be 1 to {MOST} bits, not {other}"))),
+        },
     },
 };
 

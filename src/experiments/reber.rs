@@ -2,7 +2,7 @@
 
 use rand::RngExt;
 
-use super::{Experiment, Look, Rng, Sample, Setup, Subject, Task, Training, Verdict};
+use super::{Experiment, Kind, Look, Rng, Sample, Setup, Subject, Task, Training, Verdict};
 
 /// The strings one after another, the state zero at the beginning of each.
 pub const REBER: Experiment = Experiment {
@@ -10,8 +10,11 @@ pub const REBER: Experiment = Experiment {
     summary: "strings of the embedded Reber grammar: the second letter comes back before the last",
     criterion: "the most likely symbol is legal at every place of 256 fresh strings",
     published: "LSTM 1997: 100 % of trials, after 8,440 to 39,740 strings",
-    setup: |_| Setup { hidden: 16, batch: 16, seq_len: 48, steps: 6000, lr: 1e-2, ..Setup::default() },
-    task: |_| Ok(Box::new(Reber { continual: false })),
+    also: &[],
+    kind: Kind::Task {
+        setup: |_| Setup { hidden: 16, batch: 16, seq_len: 48, steps: 6000, lr: 1e-2, ..Setup::default() },
+        task: |_| Ok(Box::new(Reber { continual: false })),
+    },
 };
 
 /// The strings without separator or reset.
@@ -20,16 +23,19 @@ pub const CONTINUAL: Experiment = Experiment {
     summary: "the same strings without end: nothing says where one ends, and no state is reset",
     criterion: "loss within 0.005 nats of 0.4043, and ten streams of 100,000 symbols without an illegal prediction",
     published: "Gers et al. 1999: forget gates solve it, the LSTM of 1997 does not",
-    setup: |_| Setup {
-        hidden: 32,
-        batch: 32,
-        seq_len: 64,
-        steps: 6000,
-        lr: 1e-2,
-        glance_every: 250,
-        ..Setup::default()
+    also: &[],
+    kind: Kind::Task {
+        setup: |_| Setup {
+            hidden: 32,
+            batch: 32,
+            seq_len: 64,
+            steps: 6000,
+            lr: 1e-2,
+            glance_every: 250,
+            ..Setup::default()
+        },
+        task: |_| Ok(Box::new(Reber { continual: true })),
     },
-    task: |_| Ok(Box::new(Reber { continual: true })),
 };
 
 /// The entropy of the continual strings: seven fair choices in twelve characters on average.

@@ -2,7 +2,7 @@
 
 use rand::RngExt;
 
-use super::{Experiment, Look, Rng, Sample, Setup, Subject, Task, Training, Verdict};
+use super::{Experiment, Kind, Look, Rng, Sample, Setup, Subject, Task, Training, Verdict};
 
 /// 49 or 50 steps from one mark to the next.
 pub const TIMING: Experiment = Experiment {
@@ -10,17 +10,20 @@ pub const TIMING: Experiment = Experiment {
     summary: "x every 49 or 50 steps, and a letter that says which it was",
     criterion: "every letter right in 1,000 fresh strings",
     published: "Gers & Schmidhuber 2000: peepholes are needed",
-    setup: |_| Setup {
-        cell: "peephole".into(),
-        hidden: 16,
-        batch: 32,
-        seq_len: 112,
-        steps: 6000,
-        lr: 1e-2,
-        forget_bias: 4.0,
-        ..Setup::default()
+    also: &[],
+    kind: Kind::Task {
+        setup: |_| Setup {
+            cell: "peephole".into(),
+            hidden: 16,
+            batch: 32,
+            seq_len: 112,
+            steps: 6000,
+            lr: 1e-2,
+            forget_bias: 4.0,
+            ..Setup::default()
+        },
+        task: |_| Ok(Box::new(Timing)),
     },
-    task: |_| Ok(Box::new(Timing)),
 };
 
 const INTERVALS: [(usize, &str); 2] = [(49, "s"), (50, "l")];

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use super::{Experiment, Look, Subject, Variant, rng, sample};
+use super::{Look, Subject, Task, Training, rng, sample};
 use crate::data::{Corpus, Encoding, Marks, Texts};
 use crate::error::Result;
 use crate::model::{Init, ModelConfig, Scheme};
@@ -29,8 +29,14 @@ pub struct Setup {
     pub seq_len: usize,
     /// Steps at most.
     pub steps: u64,
+    /// The optimizer.
+    pub optimizer: Method,
     /// The learning rate.
     pub lr: f64,
+    /// The shape of the learning rate after the warm-up.
+    pub schedule: Schedule,
+    /// The global norm that gradients are clipped to.
+    pub clip: f64,
     /// How the recurrent layer's weights are drawn.
     pub scheme: Scheme,
     /// The bias that a forget gate begins with.
@@ -50,7 +56,10 @@ impl Default for Setup {
             batch: 16,
             seq_len: 64,
             steps: 5000,
+            optimizer: Method::Adamw,
             lr: 5e-3,
+            schedule: Schedule::Cosine,
+            clip: 1.0,
             scheme: Scheme::Orthogonal,
             forget_bias: 1.0,
             weight_decay: 0.0,
@@ -89,17 +98,13 @@ pub struct Trial {
     pub seconds: f64,
 }
 
-/// The text that a run learns from.
-///
-/// # Errors
-/// [`Error::Usage`](crate::error::Error::Usage) for a variant that there is not.
-pub fn training(experiment: &Experiment, variant: &Variant, setup: &Setup, seed: u64) -> Result<(String, Marks)> {
-    let task = (experiment.task)(variant)?;
+/// The text that a run of the experiment of that name learns from.
+pub fn training(name: &str, task: &dyn Task, setup: &Setup, seed: u64) -> (String, Marks) {
     let wanted = (setup.steps as usize).saturating_mul(setup.batch * setup.seq_len).min(MOST_CHARS);
     // Whole windows for every stream.
     let window = setup.batch * setup.seq_len;
     let chars = wanted.next_multiple_of(window);
-    Ok(sample::text(task.as_ref(), &mut rng(&format!("{} train", experiment.name), seed), chars, setup.seq_len))
+    sample::text(task, &mut rng(&format!("{name} train"), seed), chars, setup.seq_len)
 }
 
 /// Trains until a glance shows the criterion met and the test confirms it, or the steps are used up; then the test decides.
@@ -107,17 +112,16 @@ pub fn training(experiment: &Experiment, variant: &Variant, setup: &Setup, seed:
 /// # Errors
 /// What training can fail with.
 pub fn trial(
-    experiment: &Experiment,
-    variant: &Variant,
+    name: &str,
+    task: &dyn Task,
     setup: &Setup,
     seed: u64,
     tell: &mut dyn FnMut(&Report<'_>),
 ) -> Result<Trial> {
     let begun = Instant::now();
-    let task = (experiment.task)(variant)?;
-    let mut trainer = trainer(experiment, variant, setup, seed)?;
+    let mut trainer = trainer(name, task, setup, seed)?;
     let judge = |trainer: &Trainer, look: Look, purpose: &str| {
-        let mut rng = rng(&format!("{} {purpose}", experiment.name), seed);
+        let mut rng = rng(&format!("{name} {purpose}"), seed);
         let subject = Subject::new(trainer.model(), trainer.texts().vocab());
         trainer.install(|| task.judge(&subject, &mut rng, look))
     };
@@ -140,7 +144,7 @@ pub fn trial(
         }
     }
     let verdict = verdict.unwrap_or_else(|| judge(&trainer, Look::Test, "last test"));
-    let mean = mean_length(task.as_ref(), setup.seq_len);
+    let mean = mean_length(task, setup.seq_len);
     Ok(Trial {
         seed,
         passed: verdict.passed,
@@ -152,9 +156,9 @@ pub fn trial(
     })
 }
 
-fn trainer(experiment: &Experiment, variant: &Variant, setup: &Setup, seed: u64) -> Result<Trainer> {
-    let (text, marks) = training(experiment, variant, setup, seed)?;
-    let corpus = Corpus::from_text(experiment.name, text.into_bytes(), Encoding::Utf8)?;
+fn trainer(name: &str, task: &dyn Task, setup: &Setup, seed: u64) -> Result<Trainer> {
+    let (text, marks) = training(name, task, setup, seed);
+    let corpus = Corpus::from_text(name, text.into_bytes(), Encoding::Utf8)?;
     let texts = Texts::new(corpus, None, 0.0)?.with_marks(marks)?;
     let shape = ModelConfig {
         cell: setup.cell.clone(),
@@ -169,9 +173,10 @@ fn trainer(experiment: &Experiment, variant: &Variant, setup: &Setup, seed: u64)
         batch: setup.batch,
         seq_len: setup.seq_len,
         steps: Some(setup.steps),
-        optimizer: Method::Adamw,
+        optimizer: setup.optimizer,
         lr: setup.lr,
-        schedule: Schedule::Cosine,
+        schedule: setup.schedule,
+        clip: setup.clip,
         warmup: 20,
         weight_decay: setup.weight_decay,
         dropout: 0.0,
@@ -183,8 +188,8 @@ fn trainer(experiment: &Experiment, variant: &Variant, setup: &Setup, seed: u64)
 }
 
 /// Characters of a string on average, or those of its window.
-fn mean_length(task: &dyn super::Task, seq_len: usize) -> f64 {
-    if task.training() == super::Training::Windows {
+fn mean_length(task: &dyn Task, seq_len: usize) -> f64 {
+    if task.training() == Training::Windows {
         return seq_len as f64;
     }
     let lengths: usize = task.draws(&mut rng("length", 0), 1000).iter().map(|sample| sample.chars.len()).sum();

@@ -128,9 +128,10 @@ pub fn fill<R: CellReal>(tile: &Tile, out: &mut [R], model: &CharLm<R>, shards: 
         Part::HeadWeights => {
             let top = model.config().layers;
             let dw = MatMut::new(out, tile.rows, vocab.elements());
-            outer(dw, units, vocab, each_step(shards, move |shard, t| (shard.layer_input(top, t), shard.d_logits(t))));
+            let steps = each_step(shards, move |shard, t| Some((shard.layer_input(top, t), shard.d_logits(t)?)));
+            outer(dw, units, vocab, steps.flatten());
         }
-        Part::HeadBias => linear::bias_gradient(out, 0, 1, each_step(shards, Shard::d_logits)),
+        Part::HeadBias => linear::bias_gradient(out, 0, 1, each_step(shards, Shard::d_logits).flatten()),
         Part::Embedding => {}
     }
 }

@@ -54,6 +54,8 @@ pub struct Shard<R> {
     slots: Vec<u32>,
     /// `(T, b)`: how much each prediction counts.
     weights: Vec<f32>,
+    /// `(T)`: whether any prediction of the batch counts, of this shard or another.
+    scored: Vec<bool>,
     /// `(T, b, V)`: logits, then their gradients. Steps at which nothing counts are left out.
     logits: Blocked<R>,
     /// One row of logits.
@@ -85,6 +87,7 @@ impl<R: CellReal> Shard<R> {
             resets: Vec::new(),
             slots: Vec::with_capacity(steps * streams),
             weights: Vec::with_capacity(steps * streams),
+            scored: Vec::with_capacity(steps),
             logits: Blocked::new(Axis::plain(config.vocab), steps, streams),
             row: vec![R::ZERO; config.vocab],
             dy: Blocked::new(Axis::plain(config.hidden), back, streams),
@@ -132,19 +135,29 @@ impl<R: CellReal> Shard<R> {
     /// Turns the logits into losses and their gradients; weights of the loss are divided by `total_weight`.
     pub fn score(&mut self, window: &Window, total_weight: f64) {
         self.losses.fill(0.0);
-        for t in 0..self.steps {
-            for stream in 0..self.streams {
-                let weight = f64::from(self.weights[t * self.streams + stream]);
-                if weight == 0.0 {
-                    self.row.fill(R::ZERO);
-                } else {
-                    self.logits.read(t, stream, &mut self.row);
-                    let target = window.targets[t * window.streams + self.first + stream] as usize;
-                    let loss = softmax::cross_entropy(&mut self.row, target, R::from_f64(weight / total_weight));
-                    self.losses[stream] += weight * loss;
+        for steps in self.turns() {
+            // What is read together is written together.
+            let counts = self.counts(&steps);
+            for t in steps {
+                if counts || self.scored[t] {
+                    self.score_step(window, total_weight, t);
                 }
-                self.logits.write(t, stream, &self.row);
             }
+        }
+    }
+
+    fn score_step(&mut self, window: &Window, total_weight: f64, t: usize) {
+        for stream in 0..self.streams {
+            let weight = f64::from(self.weights[t * self.streams + stream]);
+            if weight == 0.0 {
+                self.row.fill(R::ZERO);
+            } else {
+                self.logits.read(t, stream, &mut self.row);
+                let target = window.targets[t * window.streams + self.first + stream] as usize;
+                let loss = softmax::cross_entropy(&mut self.row, target, R::from_f64(weight / total_weight));
+                self.losses[stream] += weight * loss;
+            }
+            self.logits.write(t, stream, &self.row);
         }
     }
 
@@ -210,9 +223,9 @@ impl<R: CellReal> Shard<R> {
         self.spec.gates.len()
     }
 
-    /// The gradients of the logits at a step.
-    pub(super) fn d_logits(&self, t: usize) -> Rows<'_, R> {
-        self.logits.all(t..t + 1)
+    /// The gradients of the logits at a step; `None` where no prediction of the batch counts.
+    pub(super) fn d_logits(&self, t: usize) -> Option<Rows<'_, R>> {
+        self.scored[t].then(|| self.logits.all(t..t + 1))
     }
 
     /// Characters of the window at hand.
@@ -230,11 +243,14 @@ impl<R: CellReal> Shard<R> {
         self.resets.clear();
         self.slots.clear();
         self.weights.clear();
+        self.scored.clear();
         let streams = self.streams();
         for t in 0..window.steps {
+            let weights = &window.weights[t * window.streams..][..window.streams];
+            self.scored.push(weights.iter().any(|weight| *weight != 0.0));
             let inputs = &window.inputs[t * window.streams..][streams.clone()];
             self.slots.extend(inputs.iter().map(|id| table.distinct.slot(*id)));
-            self.weights.extend_from_slice(&window.weights[t * window.streams..][streams.clone()]);
+            self.weights.extend_from_slice(&weights[streams.clone()]);
         }
         if window.resets.contains(&true) {
             for t in 0..window.steps {

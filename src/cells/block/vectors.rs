@@ -176,6 +176,6 @@ impl<R: Real> Unit<R> {
         let seen = p.i * da_i + p.f * da_f;
         let dc_prev = if B::PEEPHOLES { dc.fma::<M>(f, seen) } else { dc * f };
         let dh_prev = if B::INDEPENDENT { seen + p.g * da_g + p.o * da_o } else { R::ZERO };
-        (Four { i: da_i, f: da_f, g: da_g, o: da_o }, dh_prev, dc_prev)
+        (Four { i: da_i.flushed(), f: da_f.flushed(), g: da_g.flushed(), o: da_o.flushed() }, dh_prev, dc_prev)
     }
 }

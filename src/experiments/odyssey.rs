@@ -1,0 +1,124 @@
+//! Every cell on one text (Greff et al. 2015, "LSTM: a search space odyssey").
+
+use super::study::{Run, spread};
+use super::{Experiment, Figure, Finding, Kind, Study};
+use crate::cells::{self, CELLS, Entry};
+use crate::error::{Error, Result};
+use crate::model::{Init, Scheme};
+
+/// The same number of parameters for every cell.
+pub const ODYSSEY: Experiment = Experiment {
+    name: "odyssey",
+    summary: "every cell on one text with the same number of parameters, several seeds and initialisations",
+    criterion: "no cell is better than lstm by over twice the spread; of vanilla's ablations nfg and peephole (noaf) are the worst",
+    published: "Greff et al. 2015: no variant is clearly better; forget gate and output activation matter most",
+    also: &["TEXT", "--lr", "--init", "--parameters"],
+    kind: Kind::Study(run),
+};
+
+const PARAMETERS: u64 = 200_000;
+const SCHEMES: [Scheme; 2] = [Scheme::Orthogonal, Scheme::Uniform];
+/// What vanilla is without one of its parts.
+const ABLATIONS: [&str; 8] = ["nig", "nfg", "nog", "niaf", "peephole", "lstm", "fgr", "cifg"];
+const MOST_UNITS: usize = 4096;
+
+/// A cell and how its runs ended.
+struct Row {
+    cell: &'static str,
+    hidden: usize,
+    parameters: u64,
+    runs: Vec<Run>,
+    diverged: usize,
+}
+
+impl Row {
+    fn losses(&self) -> Vec<f64> {
+        self.runs.iter().map(|run| run.held_out).collect()
+    }
+
+    /// The mean held-out loss; a run that diverges is worse than any.
+    fn mean(&self) -> f64 {
+        if self.diverged > 0 { f64::INFINITY } else { spread(&self.losses()).0 }
+    }
+
+    fn figures(&self) -> Vec<Figure> {
+        let mean = |of: fn(&Run) -> f64| match &self.runs[..] {
+            [] => f64::NAN,
+            runs => runs.iter().map(of).sum::<f64>() / runs.len() as f64,
+        };
+        let best = self.losses().into_iter().fold(f64::NAN, f64::min);
+        let real = |x: f64, decimals| if x.is_nan() { Figure::None } else { Figure::Real(x, decimals) };
+        let spread = if self.runs.len() > 1 { spread(&self.losses()).1 } else { f64::NAN };
+        vec![
+            Figure::Word(self.cell.into()),
+            Figure::Count(self.hidden as u64),
+            Figure::Count(self.parameters),
+            real(mean(|run| run.held_out), 4),
+            real(spread, 4),
+            real(best, 4),
+            real(mean(|run| run.held_out - run.training), 4),
+            real(mean(|run| run.seconds), 1),
+            Figure::Count(self.diverged as u64),
+        ]
+    }
+}
+
+fn run(study: &Study, tell: &mut dyn FnMut(&str)) -> Result<Finding> {
+    let chosen = study.cell.as_deref().map(cells::find).transpose()?;
+    let mut rows = Vec::new();
+    for cell in CELLS.iter().filter(|cell| chosen.is_none_or(|chosen| chosen.spec.name == cell.spec.name)) {
+        rows.push(runs(study, cell, tell)?);
+    }
+    rows.sort_by(|a, b| a.mean().total_cmp(&b.mean()));
+    let (passed, measured) = claim(&rows).unwrap_or((true, "the claim is about all cells".into()));
+    let columns = vec!["cell", "units", "parameters", "held-out", "spread", "best", "gap", "seconds", "diverged"];
+    Ok(Finding { passed, measured, columns, rows: rows.iter().map(Row::figures).collect(), chart: None })
+}
+
+fn runs(study: &Study, cell: &'static Entry, tell: &mut dyn FnMut(&str)) -> Result<Row> {
+    let texts = study.texts()?;
+    let budget = study.parameters.unwrap_or(PARAMETERS);
+    let count = |hidden: usize| -> Result<u64> {
+        let closed = cell.spec.closed.len() as u64 * (hidden as u64).pow(2);
+        Ok(study.shape(cell.spec.name, hidden, &texts).parameters()? - closed)
+    };
+    let (least, most) = (count(1)?, count(MOST_UNITS)?);
+    if !(least..=most).contains(&budget) {
+        let name = cell.spec.name;
+        return Err(Error::Usage(format!("--parameters must be {least} to {most} for {name}, not {budget}")));
+    }
+    let units = (1..=MOST_UNITS).map(|hidden| Ok((count(hidden)?, hidden))).collect::<Result<Vec<_>>>()?;
+    let nearest = units.into_iter().min_by_key(|(parameters, _)| parameters.abs_diff(budget));
+    let (parameters, hidden) = nearest.unwrap_or_default();
+    let mut row = Row { cell: cell.spec.name, hidden, parameters, runs: Vec::new(), diverged: 0 };
+    let schemes = study.scheme.map_or(SCHEMES.to_vec(), |scheme| vec![scheme]);
+    for (scheme, seed) in schemes.into_iter().flat_map(|scheme| study.seeds.clone().map(move |seed| (scheme, seed))) {
+        let init = Init { scheme, forget_bias: None };
+        let run = study.run(&study.shape(row.cell, hidden, &texts), init, study.training(1000, 1e-2, seed))?;
+        let outcome =
+            run.map_or("diverged".into(), |run| format!("held-out {:.4}  {:.1} s", run.held_out, run.seconds));
+        tell(&format!("{}  {hidden} units  {scheme:?}  seed {seed}  {outcome}", row.cell));
+        row.diverged += usize::from(run.is_none());
+        row.runs.extend(run);
+    }
+    Ok(row)
+}
+
+/// What the paper claims, of rows from the best to the worst; `None` where cells are missing.
+fn claim(rows: &[Row]) -> Option<(bool, String)> {
+    let lstm = rows.iter().find(|row| row.cell == "lstm")?;
+    let ablations: Vec<_> = rows.iter().filter(|row| ABLATIONS.contains(&row.cell)).map(|row| row.cell).collect();
+    let [.., next, last] = ablations[..] else { return None };
+    if rows.len() < CELLS.len() {
+        return None;
+    }
+    let best = rows.first()?;
+    let spread = spread(&lstm.losses()).1.max(spread(&best.losses()).1);
+    let lead = lstm.mean() - best.mean();
+    let expected = [next, last].iter().all(|cell| ["nfg", "peephole"].contains(cell));
+    let measured = format!(
+        "the best, {}, is {lead:.4} nats better than lstm, the spread over runs being {spread:.4}; of vanilla's ablations {next} and {last} are the worst",
+        best.cell
+    );
+    Some((lead <= 2.0 * spread && expected, measured))
+}
