@@ -51,6 +51,8 @@ fn gradients_vanish_in_the_rnn_and_stay_in_the_carousel() {
         assert!((least..most).contains(&kept) && facts["passed"] == true, "{facts}");
     }
     assert!(place.read("flow.svg").starts_with("<svg"));
+    let facts = json(&place.run("experiment gradient-flow --cell gru --json").out);
+    assert!(facts["passed"].is_null() && !place.has("gradient-flow.svg"), "{facts}");
 }
 
 #[test]
@@ -81,10 +83,10 @@ fn cells_are_compared_with_as_many_parameters() {
 #[test]
 fn the_grid_of_rates_is_shared_out_and_drawn() {
     let place = Place::with_text();
-    let facts = json(&place.run("experiment learning-rate --steps 2 --json").out);
+    let facts = json(&place.run("experiment learning-rate --steps 2 --json --svg rates.svg").out);
     assert_eq!(facts["table"].as_array().unwrap().len(), 7, "{facts}");
     assert!(facts["measured"].as_str().unwrap().contains("variance explained"), "{facts}");
-    assert!(place.read("learning-rate.svg").contains("128 units"));
+    assert!(place.read("rates.svg").contains("128 units"));
 }
 
 #[test]
@@ -100,8 +102,19 @@ fn a_choice_that_means_nothing_is_refused() {
         ("experiment learning-rate --lr 1", "--lr"),
         ("experiment gradient-flow --parameters 1", "--parameters"),
         ("experiment odyssey --svg a.svg", "--svg"),
+        ("experiment gradient-flow --seeds 2", "--seeds"),
     ] {
         place.run(command).fails(2, &[name, "leave it out"]);
     }
     place.run("experiment odyssey --parameters 10").fails(2, &["--parameters must be"]);
+    // indylstm cannot be that large: said before any other cell is trained.
+    place.run("experiment odyssey --parameters 5000000").fails(2, &["--parameters must be", "indylstm"]);
+    for command in ["reber", "guess", "odyssey"] {
+        place.run(&format!("experiment {command} --seed 18446744073709551615")).fails(2, &["--seeds"]);
+    }
+    for command in ["reber --steps 0", "reber --steps 0 --write a.txt", "guess --steps 0"] {
+        place.run(&format!("experiment {command}")).fails(2, &["--steps must be at least 1"]);
+    }
+    place.run("experiment reber --lr nan").fails(2, &["--lr"]);
+    place.run("experiment gradient-flow text.txt --cell rnn").fails(65, &["characters to train on"]);
 }

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use charlstm::checkpoint::{Frame, format};
-use charlstm::data::{Corpus, Encoding, TextConfig, Texts};
+use charlstm::data::{Corpus, Encoding, Marks, TextConfig, Texts};
 use charlstm::error::Error;
 use charlstm::model::ModelConfig;
 use charlstm::optim::Method;
@@ -183,4 +183,43 @@ fn a_run_that_diverges_ends_and_is_not_saved() {
     assert_eq!((progress.skipped_in_a_row, progress.skipped >= 5), (5, true));
     let refused = trainer.sections(&TextConfig::default(), 0.0);
     assert!(matches!(refused, Err(Error::Diverged(_))), "what gives NaN is never written");
+}
+
+/// Weights of the loss and resets, here and there.
+fn marked() -> Texts {
+    let texts = text(false);
+    let mut marks = Marks::default();
+    for i in 0..texts.training().0.chars() {
+        marks.push(if i % 7 < 4 { 0.0 } else { 0.5 + (i % 3) as f32 }, i % 11 == 5);
+    }
+    texts.with_marks(marks).unwrap()
+}
+
+#[test]
+fn no_cell_depends_on_the_number_of_threads_where_states_are_reset_and_little_counts() {
+    for cell in ["rnn", "gru", "fgr", "indylstm", "vanilla"] {
+        let shape = ModelConfig { cell: cell.into(), layers: 2, hidden: 40, embed: 24, ..ModelConfig::default() };
+        let hashes = [1, 2, 3, 8].map(|threads| {
+            let config = TrainConfig { batch: 35, seq_len: 4, threads: Some(threads), ..config() };
+            let mut trainer = Trainer::new(marked(), &shape, config).unwrap();
+            run_to(&mut trainer, 6);
+            hash(&trainer)
+        });
+        assert_eq!(hashes, [hashes[0]; 4], "{cell}");
+    }
+}
+
+#[test]
+fn a_window_in_which_nothing_counts_carries_the_state_on_and_teaches_nothing() {
+    let texts = text(false);
+    let mut marks = Marks::default();
+    (0..texts.training().0.chars()).for_each(|_| marks.push(0.0, false));
+    let shape = ModelConfig { layers: 1, hidden: 8, ..ModelConfig::default() };
+    let mut trainer = Trainer::new(texts.with_marks(marks).unwrap(), &shape, config()).unwrap();
+    let weights = trainer.model().weights.clone();
+    for _ in 0..6 {
+        let report = trainer.step().unwrap();
+        assert_eq!((report.skipped, report.chars, report.loss), (false, 0, 0.0));
+    }
+    assert_eq!((trainer.model().weights == weights, trainer.progress().updates), (true, 0));
 }

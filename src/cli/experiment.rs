@@ -23,10 +23,10 @@ pub fn run(args: &ExperimentArgs, terminal: &Terminal) -> Result<ExitCode> {
     must_mean_something(experiment, args)?;
     let passed = match experiment.kind {
         Kind::Task { setup, task } => {
-            let variant = Variant { q: args.q, noise: args.noise, size: args.size };
+            let variant = Variant { cell: args.cell.clone(), q: args.q, noise: args.noise, size: args.size };
             learn(experiment, task(&variant)?.as_ref(), &chosen(setup(&variant), args), args, terminal)?
         }
-        Kind::Study(study) => compare(experiment, study, args, terminal)?,
+        Kind::Study(study) => compare(experiment, study, args, terminal)?.unwrap_or(true),
     };
     Ok(if passed { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
@@ -35,6 +35,7 @@ pub fn run(args: &ExperimentArgs, terminal: &Terminal) -> Result<ExitCode> {
 fn must_mean_something(experiment: &Experiment, args: &ExperimentArgs) -> Result<()> {
     let given = [
         ("TEXT", !args.texts.is_empty()),
+        ("--seeds", args.seeds != 1),
         ("--hidden", args.hidden.is_some()),
         ("--parameters", args.parameters.is_some()),
         ("--lr", args.lr.is_some()),
@@ -61,8 +62,9 @@ fn learn(
     args: &ExperimentArgs,
     terminal: &Terminal,
 ) -> Result<bool> {
+    let seeds = seeds(args)?;
     if let Some(path) = &args.write {
-        let (text, _) = experiments::training(experiment.name, task, setup, args.seed);
+        let (text, _) = experiments::training(experiment.name, task, setup, args.seed)?;
         run::replace(path, text.as_bytes())?;
         terminal.say(&format!("{} characters written to {}", text.chars().count(), path.display()));
         return Ok(true);
@@ -72,7 +74,7 @@ fn learn(
         experiment.name, setup.layers, setup.hidden, setup.cell, setup.batch, setup.seq_len, setup.steps
     ));
     let mut trials = Vec::new();
-    for seed in seeds(args) {
+    for seed in seeds {
         let trial = experiments::trial(experiment.name, task, setup, seed, &mut |report| {
             let line = format!("seed {seed}  step {}  loss {:.4}  {}", report.step, report.loss, report.measured);
             terminal.say(&line);
@@ -83,12 +85,20 @@ fn learn(
     Ok(trials.iter().all(|trial| trial.passed))
 }
 
-fn seeds(args: &ExperimentArgs) -> Range<u64> {
-    args.seed..args.seed.saturating_add(args.seeds)
+fn seeds(args: &ExperimentArgs) -> Result<Range<u64>> {
+    let end = args.seed.checked_add(args.seeds);
+    let end =
+        end.ok_or_else(|| Error::Usage(format!("--seed {} and --seeds {} go beyond all seeds", args.seed, args.seeds)));
+    Ok(args.seed..end?)
 }
 
 /// Compares nets, prints the table and draws the chart.
-fn compare(experiment: &Experiment, study: Compare, args: &ExperimentArgs, terminal: &Terminal) -> Result<bool> {
+fn compare(
+    experiment: &Experiment,
+    study: Compare,
+    args: &ExperimentArgs,
+    terminal: &Terminal,
+) -> Result<Option<bool>> {
     let asked = Study {
         text: TextConfig { texts: args.texts.clone(), ..TextConfig::default() },
         cell: args.cell.clone(),
@@ -97,7 +107,7 @@ fn compare(experiment: &Experiment, study: Compare, args: &ExperimentArgs, termi
         lr: args.lr,
         scheme: args.init,
         parameters: args.parameters,
-        seeds: seeds(args),
+        seeds: seeds(args)?,
     };
     let finding = study(&asked, &mut |line| terminal.say(line))?;
     if args.json {
@@ -112,12 +122,17 @@ fn compare(experiment: &Experiment, study: Compare, args: &ExperimentArgs, termi
         }))?;
     } else {
         let head = format!("passes when  {}\npublished    {}\n\n", experiment.criterion, experiment.published);
-        let passed = if finding.passed { "passed" } else { "not passed" };
+        let passed = match finding.passed {
+            Some(true) => "passed",
+            Some(false) => "not passed",
+            None => "not judged",
+        };
         let text = format!("{head}{}\n{passed}: {}\n", table(&finding), finding.measured);
         terminal.out(text.as_bytes())?;
     }
-    if let Some(chart) = &finding.chart {
-        let path = args.svg.clone().unwrap_or_else(|| format!("{}.svg", experiment.name).into());
+    // A program that reads JSON gets no file that it has not asked for.
+    let own_name = || Some(format!("{}.svg", experiment.name).into()).filter(|_| !args.json);
+    if let (Some(chart), Some(path)) = (&finding.chart, args.svg.clone().or_else(own_name)) {
         run::replace(&path, plot::draw(chart)?.as_bytes())?;
         terminal.say(&format!("drawn in {}", path.display()));
     }
@@ -155,10 +170,13 @@ fn list(args: &ExperimentArgs, terminal: &Terminal) -> Result<()> {
     if args.json {
         let facts = EXPERIMENTS
             .iter()
-            .map(|e| json!({"name": e.name, "summary": e.summary, "criterion": e.criterion, "published": e.published}));
+            .map(|e| json!({"name": e.name, "summary": e.summary, "criterion": e.criterion, "published": e.published, "also": e.also}));
         return terminal.json(&facts.collect());
     }
-    let line = |e: &Experiment| format!("{:16} {}\n{:16} passes: {}\n", e.name, e.summary, "", e.criterion);
+    let line = |e: &Experiment| {
+        let also = if e.also.is_empty() { String::new() } else { format!("{:16} takes {}\n", "", e.also.join(", ")) };
+        format!("{:16} {}\n{:16} passes: {}\n{also}", e.name, e.summary, "", e.criterion)
+    };
     terminal.out(EXPERIMENTS.iter().map(line).collect::<String>().as_bytes())
 }
 
@@ -167,20 +185,19 @@ fn report(experiment: &Experiment, setup: &Setup, trials: &[Trial], as_json: boo
     if as_json {
         let facts = json!({
             "experiment": experiment.name, "criterion": experiment.criterion, "published": experiment.published,
-            "cell": setup.cell, "layers": setup.layers, "hidden": setup.hidden, "batch": setup.batch, "seq_len": setup.seq_len,
-            "lr": setup.lr, "forget_bias": setup.forget_bias, "solved": solved, "trials": trials,
+            "setup": setup, "solved": solved, "trials": trials,
         });
         return terminal.json(&facts);
     }
     let mut text = format!(
-        "passes when  {}\npublished    {}\n\n{:>6}  {:7} {:>8} {:>9} {:>8}  measured\n",
-        experiment.criterion, experiment.published, "seed", "passed", "steps", "strings", "seconds"
+        "passes when  {}\npublished    {}\n\n{:>6}  {:7} {:>8} {:>9} {:>6} {:>8}  measured\n",
+        experiment.criterion, experiment.published, "seed", "passed", "steps", "strings", "tests", "seconds"
     );
     for trial in trials {
         let passed = if trial.passed { "yes" } else { "no" };
         text += &format!(
-            "{:>6}  {passed:7} {:>8} {:>9} {:>8.1}  {}\n",
-            trial.seed, trial.steps, trial.strings, trial.seconds, trial.measured
+            "{:>6}  {passed:7} {:>8} {:>9} {:>6} {:>8.1}  {}\n",
+            trial.seed, trial.steps, trial.strings, trial.tests, trial.seconds, trial.measured
         );
     }
     text += &format!("\n{solved} of {} solved with {} x {} {}\n", trials.len(), setup.layers, setup.hidden, setup.cell);

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 pub const ARITHMETIC: Experiment = Experiment {
     name: "arithmetic",
     summary: "12+345=357, differences, and products with fewer digits (--size: digits)",
-    criterion: "the whole answer right in 95 % of 1,000 fresh lines",
+    criterion: "the whole answer right in 95 % of 1,000 lines, of whose sums and differences the text has none",
     published: "no figure of a paper",
     also: &["--size"],
     kind: Kind::Task {
@@ -48,26 +48,29 @@ fn number(rng: &mut Rng, digits: usize) -> i64 {
     rng.random_range(0..10i64.pow(digits))
 }
 
-impl Task for Arithmetic {
-    fn draw(&self, rng: &mut Rng) -> Sample {
-        let (question, answer) = match rng.random_range(0..3) {
-            0 => {
-                let (a, b) = (number(rng, self.digits), number(rng, self.digits));
-                (format!("{a}+{b}="), a + b)
-            }
-            1 => {
-                let (a, b) = (number(rng, self.digits), number(rng, self.digits));
-                (format!("{a}-{b}="), a - b)
-            }
-            _ => {
-                let (a, b) = (number(rng, self.digits.div_ceil(2)), number(rng, (self.digits / 2).max(1)));
-                (format!("{a}*{b}="), a * b)
-            }
-        };
+impl Arithmetic {
+    /// A sum, a difference or a product, as `kind` is 0, 1 or 2.
+    fn line(&self, rng: &mut Rng, kind: usize) -> Sample {
+        let of_two = kind < 2;
+        let a = number(rng, if of_two { self.digits } else { self.digits.div_ceil(2) });
+        let b = number(rng, if of_two { self.digits } else { (self.digits / 2).max(1) });
+        let (sign, answer) = [('+', a + b), ('-', a - b), ('*', a * b)][kind];
         let mut sample = Sample::default();
-        question.chars().for_each(|c| sample.free(c));
+        format!("{a}{sign}{b}=").chars().for_each(|c| sample.free(c));
         sample.determined(&format!("{answer}\n"));
         sample
+    }
+}
+
+impl Task for Arithmetic {
+    fn draw(&self, rng: &mut Rng) -> Sample {
+        let kind = rng.random_range(0..3);
+        self.line(rng, kind)
+    }
+
+    /// Products stay in the text: with few digits there are not enough of them to keep any back.
+    fn is_kept_back(&self, sample: &Sample) -> bool {
+        !sample.chars.contains(&'*') && sample.is_of_a_fifth()
     }
 
     fn training(&self) -> Training {
@@ -75,8 +78,49 @@ impl Task for Arithmetic {
     }
 
     fn judge(&self, subject: &Subject<'_>, rng: &mut Rng, _: Look) -> Verdict {
-        let samples = self.draws(rng, 1000);
-        let right = subject.share_right(&samples);
-        Verdict { passed: right >= 0.95, measured: format!("{:.1} % of 1000 lines", 100.0 * right) }
+        let mut of_kind = |kind: usize, n: usize| -> Vec<Sample> {
+            let lines = std::iter::repeat_with(|| self.line(rng, kind));
+            lines.filter(|line| kind == 2 || self.is_kept_back(line)).take(n).collect()
+        };
+        // A third of each, as in the text; no sum and no difference that the text has.
+        let [sums, differences, products] = [of_kind(0, 334), of_kind(1, 333), of_kind(2, 333)];
+        let right = [sums, differences, products].map(|lines| subject.share_right(&lines) * lines.len() as f64);
+        let all = right.iter().sum::<f64>() / 1000.0;
+        let measured = format!(
+            "{:.1} % of 1000 lines: {} of 334 sums and {} of 333 differences never seen, {} of 333 products",
+            100.0 * all,
+            right[0].round(),
+            right[1].round(),
+            right[2].round()
+        );
+        Verdict { passed: all >= 0.95, measured }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::experiments::rng;
+
+    #[test]
+    fn answers_are_right_and_a_fifth_of_sums_and_differences_is_kept_back() {
+        let (task, mut rng) = (Arithmetic { digits: 3 }, rng("arithmetic", 1));
+        let mut kept_back = 0;
+        for _ in 0..3000 {
+            let sample = task.draw(&mut rng);
+            let text: String = sample.chars.iter().collect();
+            let (question, answer) = text.trim_end().split_once('=').unwrap();
+            let at = question.find(['+', '-', '*']).unwrap();
+            let [a, b, answer]: [i64; 3] = [&question[..at], &question[at + 1..], answer].map(|n| n.parse().unwrap());
+            let right = match &question[at..=at] {
+                "+" => a + b,
+                "-" => a - b,
+                _ => a * b,
+            };
+            assert_eq!(answer, right, "{text}");
+            assert!(a < 1000 && b < 1000 && a >= 0 && b >= 0, "{text}");
+            kept_back += usize::from(task.is_kept_back(&sample));
+        }
+        assert!((300..500).contains(&kept_back), "{kept_back} of 2000 sums and differences");
     }
 }

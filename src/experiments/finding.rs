@@ -62,8 +62,8 @@ pub struct Chart {
 /// What a study found.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Finding {
-    /// Whether it is what the paper reports.
-    pub passed: bool,
+    /// Whether it is what the paper reports; `None` where too little was asked for to judge it.
+    pub passed: Option<bool>,
     /// What was found, in words.
     pub measured: String,
     /// What the columns of the table are.

@@ -36,7 +36,8 @@ use crate::error::{Error, Result};
 /// The generator that all text is made with.
 pub type Rng = Xoshiro256PlusPlus;
 
-/// A generator of its own for every purpose of every seed: what is tested has never been trained on or looked at before.
+/// A generator of its own for every purpose of every seed: the strings of a test are drawn apart from those of the text. Where there
+/// are so few strings that both would meet, see [`Task::is_kept_back`].
 pub fn rng(purpose: &str, seed: u64) -> Rng {
     Rng::seed_from_u64(xxh3_64(format!("{purpose} {seed}").as_bytes()))
 }
@@ -62,6 +63,8 @@ pub struct Verdict {
 /// What can be asked of a task, beside the setup of the net.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Variant {
+    /// The cell, where one is chosen.
+    pub cell: Option<String>,
     /// Distractors of `lag`.
     pub q: Option<usize>,
     /// The noisy form of `lag`.
@@ -78,6 +81,11 @@ pub trait Task: Sync {
     /// Some strings of the task.
     fn draws(&self, rng: &mut Rng, n: usize) -> Vec<Sample> {
         (0..n).map(|_| self.draw(rng)).collect()
+    }
+
+    /// Whether a string stays out of the text, so that a test can ask for what was never seen.
+    fn is_kept_back(&self, _: &Sample) -> bool {
+        false
     }
 
     /// How strings follow each other in the text.
@@ -104,10 +112,10 @@ pub struct Experiment {
 }
 
 /// What can be chosen for every task.
-const OF_TASKS: [&str; 6] = ["--hidden", "--lr", "--init", "--forget-bias", "--weight-decay", "--write"];
+const OF_TASKS: [&str; 7] = ["--seeds", "--hidden", "--lr", "--init", "--forget-bias", "--weight-decay", "--write"];
 
 impl Experiment {
-    /// Whether that can be chosen; cell, steps and seeds always can.
+    /// Whether that can be chosen; cell, steps and a seed always can.
     pub fn takes(&self, choice: &str) -> bool {
         let of_kind = matches!(self.kind, Kind::Task { .. }) && OF_TASKS.contains(&choice);
         of_kind || self.also.contains(&choice)

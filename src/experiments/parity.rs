@@ -9,7 +9,7 @@ use crate::error::Error;
 pub const PARITY: Experiment = Experiment {
     name: "parity",
     summary: "01101=1: whether the ones are odd in number, up to --size bits",
-    criterion: "right in 1,000 fresh strings",
+    criterion: "right in 1,000 strings that the text does not have",
     published: "no figure of a paper",
     also: &["--size"],
     kind: Kind::Task {
@@ -60,14 +60,19 @@ impl Task for Parity {
         Self::string(rng, bits)
     }
 
+    fn is_kept_back(&self, sample: &Sample) -> bool {
+        sample.is_of_a_fifth()
+    }
+
     fn training(&self) -> Training {
         Training::Lines
     }
 
     fn judge(&self, subject: &Subject<'_>, rng: &mut Rng, look: Look) -> Verdict {
-        let samples = self.draws(rng, 1000);
+        let unseen = std::iter::repeat_with(|| self.draw(rng)).filter(|sample| self.is_kept_back(sample));
+        let samples: Vec<_> = unseen.take(1000).collect();
         let right = subject.share_right(&samples);
-        let mut measured = format!("{:.1} % of 1000 strings up to {} bits", 100.0 * right, self.bits);
+        let mut measured = format!("{:.1} % of 1000 unseen strings up to {} bits", 100.0 * right, self.bits);
         if look == Look::Test {
             // How far it goes beyond what it was trained on: 32 strings of each length, all right.
             let sound = |bits: &usize| {

@@ -1,5 +1,7 @@
 //! Strings, and texts made of them.
 
+use xxhash_rust::xxh3::xxh3_64;
+
 use super::{Rng, Task};
 use crate::data::Marks;
 
@@ -16,6 +18,12 @@ pub struct Sample {
 }
 
 impl Sample {
+    /// Whether it is one of the fifth of all strings that a hash chooses.
+    pub fn is_of_a_fifth(&self) -> bool {
+        let text: String = self.chars.iter().collect();
+        xxh3_64(text.as_bytes()).is_multiple_of(5)
+    }
+
     /// How much the prediction of a character counts: only what is asked for is learned.
     pub fn weight(&self, at: usize) -> f32 {
         if self.allowed[at].is_empty() { 0.0 } else { 1.0 }
@@ -61,6 +69,9 @@ pub fn text(task: &dyn Task, rng: &mut Rng, chars: usize, seq_len: usize) -> (St
     // Streams are cut at equal lengths, so whole windows stay whole; the last character is predicted only.
     while marks.len() < chars {
         let sample = task.draw(rng);
+        if task.is_kept_back(&sample) {
+            continue;
+        }
         for (i, c) in sample.chars.iter().enumerate() {
             push(&mut marks, *c, sample.weight(i), i == 0 && how != Training::Stream);
         }
@@ -70,4 +81,27 @@ pub fn text(task: &dyn Task, rng: &mut Rng, chars: usize, seq_len: usize) -> (St
     }
     push(&mut marks, PADDING, 0.0, false);
     (text, marks)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::experiments::{EXPERIMENTS, Kind, Variant, rng};
+
+    #[test]
+    fn texts_have_nothing_that_is_kept_back() {
+        for name in ["arithmetic", "parity"] {
+            let Kind::Task { task, .. } = EXPERIMENTS.iter().find(|e| e.name == name).unwrap().kind else { panic!() };
+            let task = task(&Variant::default()).unwrap();
+            let (text, marks) = text(task.as_ref(), &mut rng(name, 1), 50_000, 64);
+            assert_eq!(text.chars().count(), marks.len());
+            let kept_back = |line: &str| {
+                let chars = line.chars().chain(['\n']).collect();
+                task.is_kept_back(&Sample { chars, allowed: Vec::new() })
+            };
+            let lines: Vec<_> = text.split_terminator('\n').collect();
+            let (_, whole) = lines.split_last().unwrap();
+            assert!(whole.len() > 2000 && !whole.iter().any(|line| kept_back(line)), "{name}");
+        }
+    }
 }

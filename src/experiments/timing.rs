@@ -16,7 +16,7 @@ pub const TIMING: Experiment = Experiment {
             cell: "peephole".into(),
             hidden: 16,
             batch: 32,
-            seq_len: 112,
+            seq_len: 176,
             steps: 6000,
             lr: 1e-2,
             forget_bias: 4.0,
@@ -33,8 +33,10 @@ struct Timing;
 impl Task for Timing {
     fn draw(&self, rng: &mut Rng) -> Sample {
         let mut sample = Sample::default();
+        // Where the first mark stands says nothing.
+        (0..rng.random_range(0..=20)).for_each(|_| sample.free('-'));
         sample.free('x');
-        for round in 0..2 {
+        for round in 0..3 {
             let (steps, letter) = INTERVALS[rng.random_range(0..2)];
             // The letter of the interval before stands in the way of the first step.
             (round.min(1)..steps - 1).for_each(|_| sample.free('-'));

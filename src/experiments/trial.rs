@@ -4,18 +4,18 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use super::{Look, Subject, Task, Training, rng, sample};
+use super::{Look, Subject, Task, Training, Verdict, rng, sample};
 use crate::data::{Corpus, Encoding, Marks, Texts};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::{Init, ModelConfig, Scheme};
 use crate::optim::{Method, Schedule};
 use crate::train::{TrainConfig, Trainer};
 
 /// Characters of a text at most; longer training reads it again.
-const MOST_CHARS: usize = 8_000_000;
+const MOST_CHARS: usize = 40_000_000;
 
 /// A net and its training.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Setup {
     /// The cell.
     pub cell: String,
@@ -94,23 +94,30 @@ pub struct Trial {
     pub chars: u64,
     /// Strings that were read, or windows.
     pub strings: u64,
+    /// Tests that were made: one for each glance that met the criterion, or one at the end.
+    pub tests: u64,
     /// Seconds of training and testing.
     pub seconds: f64,
 }
 
 /// The text that a run of the experiment of that name learns from.
-pub fn training(name: &str, task: &dyn Task, setup: &Setup, seed: u64) -> (String, Marks) {
+///
+/// # Errors
+/// [`Error::Usage`] for a setup that cannot be trained.
+pub fn training(name: &str, task: &dyn Task, setup: &Setup, seed: u64) -> Result<(String, Marks)> {
+    config(setup, seed)?;
     let wanted = (setup.steps as usize).saturating_mul(setup.batch * setup.seq_len).min(MOST_CHARS);
     // Whole windows for every stream.
     let window = setup.batch * setup.seq_len;
     let chars = wanted.next_multiple_of(window);
-    sample::text(task, &mut rng(&format!("{name} train"), seed), chars, setup.seq_len)
+    Ok(sample::text(task, &mut rng(&format!("{name} train"), seed), chars, setup.seq_len))
 }
 
-/// Trains until a glance shows the criterion met and the test confirms it, or the steps are used up; then the test decides.
+/// Trains until a glance shows the criterion met and the test confirms it, or the steps are used up; then the test decides. A run that
+/// diverges has not passed.
 ///
 /// # Errors
-/// What training can fail with.
+/// What training can fail with beside.
 pub fn trial(
     name: &str,
     task: &dyn Task,
@@ -127,23 +134,37 @@ pub fn trial(
     };
     let (mut chars, mut tests, mut verdict) = (0, 0, None);
     while trainer.progress().step < setup.steps {
-        let report = trainer.step()?;
+        let report = match trainer.step() {
+            Err(Error::Diverged(problem)) => {
+                verdict = Some(Verdict { passed: false, measured: problem });
+                break;
+            }
+            report => report?,
+        };
         chars += (setup.batch * setup.seq_len) as u64;
         let step = trainer.progress().step;
         if step.is_multiple_of(setup.glance_every) {
             let glance = judge(&trainer, Look::Glance, "glance");
             tell(&Report { step, loss: report.loss, measured: &glance.measured });
+            verdict = None;
             if glance.passed {
-                // Every test has strings of its own: none is repeated until it fits.
+                // Every test draws strings of its own.
                 tests += 1;
-                verdict = Some(judge(&trainer, Look::Test, &format!("test {tests}"))).filter(|test| test.passed);
+                let test = judge(&trainer, Look::Test, &format!("test {tests}"));
+                let passed = test.passed;
+                verdict = Some(test);
+                if passed {
+                    break;
+                }
             }
-            if verdict.is_some() {
-                break;
-            }
+        } else {
+            verdict = None;
         }
     }
-    let verdict = verdict.unwrap_or_else(|| judge(&trainer, Look::Test, "last test"));
+    let verdict = verdict.unwrap_or_else(|| {
+        tests += 1;
+        judge(&trainer, Look::Test, "last test")
+    });
     let mean = mean_length(task, setup.seq_len);
     Ok(Trial {
         seed,
@@ -152,12 +173,14 @@ pub fn trial(
         steps: trainer.progress().step,
         chars,
         strings: (chars as f64 / mean) as u64,
+        tests,
         seconds: begun.elapsed().as_secs_f64(),
     })
 }
 
 fn trainer(name: &str, task: &dyn Task, setup: &Setup, seed: u64) -> Result<Trainer> {
-    let (text, marks) = training(name, task, setup, seed);
+    let config = config(setup, seed)?;
+    let (text, marks) = training(name, task, setup, seed)?;
     let corpus = Corpus::from_text(name, text.into_bytes(), Encoding::Utf8)?;
     let texts = Texts::new(corpus, None, 0.0)?.with_marks(marks)?;
     let shape = ModelConfig {
@@ -169,6 +192,10 @@ fn trainer(name: &str, task: &dyn Task, setup: &Setup, seed: u64) -> Result<Trai
     };
     let has_forget_gate = shape.validate()?.spec.forget_gate.is_some();
     let init = Init { scheme: setup.scheme, forget_bias: Some(setup.forget_bias).filter(|_| has_forget_gate) };
+    Trainer::with_init(texts, &shape, init, config)
+}
+
+fn config(setup: &Setup, seed: u64) -> Result<TrainConfig> {
     let config = TrainConfig {
         batch: setup.batch,
         seq_len: setup.seq_len,
@@ -184,7 +211,11 @@ fn trainer(name: &str, task: &dyn Task, setup: &Setup, seed: u64) -> Result<Trai
         seed,
         ..TrainConfig::default()
     };
-    Trainer::with_init(texts, &shape, init, config)
+    config.validate()?;
+    if setup.steps == 0 {
+        return Err(Error::Usage("--steps must be at least 1".into()));
+    }
+    Ok(config)
 }
 
 /// Characters of a string on average, or those of its window.

@@ -111,6 +111,20 @@ impl<R: Real> CharLm<R> {
         self.layout.of(&self.weights, id)
     }
 
+    /// Makes the blocks of the recurrent weights zero that the cell does not have.
+    pub fn close(&mut self) {
+        let (spec, hidden, layout) = (self.cell().spec, self.config.hidden, self.layout.clone());
+        let columns = spec.recurrent.len() * hidden;
+        for layer in 0..self.config.layers {
+            let Some(w_hh) = self.rnn(layer).w_hh else { continue };
+            let w_hh = layout.of_mut(&mut self.weights, w_hh);
+            for (state, gate) in spec.closed {
+                let rows = w_hh[state * hidden * columns..].chunks_exact_mut(columns).take(hidden);
+                rows.for_each(|row| row[gate * hidden..][..hidden].fill(R::ZERO));
+            }
+        }
+    }
+
     /// A span as a matrix.
     pub fn matrix(&self, id: SpanId) -> Mat<'_, R> {
         let span = self.layout.span(id);

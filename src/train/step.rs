@@ -56,7 +56,8 @@ impl<R: CellReal> Step<R> {
 
     /// Runs a window forward and back: leaves the gradients, carries the states on, and returns the mean loss in nats.
     pub fn run(&mut self, model: &CharLm<R>, window: &Window, dropout: Option<Dropout>) -> f64 {
-        let total = window.total_weight();
+        // Where nothing counts there is nothing to divide by, and nothing to learn.
+        let total = if window.scored() == 0 { 1.0 } else { window.total_weight() };
         self.prepared.refresh(model, &window.inputs);
         let prepared = &self.prepared;
         self.shards.par_iter_mut().for_each(|shard| {

@@ -164,7 +164,8 @@ impl Trainer {
             let loss = step.run(model, window, dropout);
             let norm = step.norm();
             let skipped = !(loss.is_finite() && norm.is_finite());
-            if !skipped {
+            // A window in which nothing counts carries the state on, and teaches nothing.
+            if !skipped && window.scored() > 0 {
                 let scale = clip_scale(norm, config.clip);
                 let number = progress.updates + 1;
                 let update = Update { lr, weight_decay: config.weight_decay, scale, number };
@@ -186,7 +187,7 @@ impl Trainer {
                     progress.step
                 )));
             }
-        } else {
+        } else if self.window.scored() > 0 {
             progress.updates += 1;
             progress.skipped_in_a_row = 0;
             progress.loss = Some(loss);
