@@ -38,7 +38,8 @@
 //! | [`experiments`] | the papers' tasks: text and criterion |
 //!
 //! Numbers: `f32` throughout, losses in nats per character unless they are called bits. Buffers are time-major, `(T, B, .)`.
-//! Matrices are row-major and stored as `inputs x outputs`, the transpose of PyTorch's; gates stand in PyTorch's order.
+//! Matrices are row-major and stored as `inputs x outputs`, the transpose of PyTorch's; gates stand in PyTorch's order,
+//! but for the gru's (see `cells/gru.rs`).
 
 pub mod cells;
 pub mod checkpoint;

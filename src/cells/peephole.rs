@@ -1,5 +1,6 @@
 //! The LSTM with peepholes: Gers & Schmidhuber, "Recurrent Nets that Time and Count" (2000). The gates see the cell state, `i`
 //! and `f` the old one, `o` the new one; nothing squashes the output, so it can count. It is Greff et al.'s NOAF too.
+//! What is not bounded can grow: on a text whose state is never reset, training diverges sooner than with any other cell.
 //!
 //! ```text
 //! i = sigmoid(a_i + p_i * c')    f = sigmoid(a_f + p_f * c')    g = tanh(a_g)

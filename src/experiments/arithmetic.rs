@@ -16,11 +16,11 @@ pub const ARITHMETIC: Experiment = Experiment {
         setup: |_| Setup {
             layers: 2,
             hidden: 128,
-            batch: 64,
+            batch: 32,
             seq_len: 64,
-            steps: 5000,
+            steps: 10_000,
             lr: 4e-3,
-            glance_every: 250,
+            glance_every: 500,
             ..Setup::default()
         },
         task: |variant| Ok(Box::new(Arithmetic::new(variant)?)),

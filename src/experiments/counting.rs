@@ -31,8 +31,9 @@ pub const ANBNCN: Experiment = Experiment {
     },
 };
 
-/// Plain gradient descent, as in the paper: Adam brings every small gradient up to full size, and so the output that is fed back, and
-/// grows with n, comes to move gates that were already right for all n that are trained. What the net does not need decays.
+/// Gradient descent with momentum, as in the paper: Adam brings every small gradient up to full size, and so the output that is
+/// fed back, and grows with n, comes to move gates that were already right for all n that are trained. What the net does not need
+/// decays.
 fn setup() -> Setup {
     Setup {
         batch: 2,

@@ -14,7 +14,7 @@ use crate::train::{TrainConfig, Trainer};
 pub const GRADIENT_FLOW: Experiment = Experiment {
     name: "gradient-flow",
     summary: "how much the loss at a character still depends on the state k characters before, for each cell",
-    criterion: "from k = 1 to 100 the rnn's gradient falls tenfold in each half of the way; that by lstm1997's cell state by no more on the whole",
+    criterion: "from k = 1 to 100 the rnn's gradient falls tenfold in each half of the way, lstm1997's by its cell state not even once",
     published: "LSTM 1997: error decays exponentially in the rnn, and flows unchanged through the cell",
     also: &["TEXT", "--hidden", "--lr", "--init", "--svg"],
     kind: Kind::Study(run),

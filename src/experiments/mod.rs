@@ -36,8 +36,8 @@ use crate::error::{Error, Result};
 /// The generator that all text is made with.
 pub type Rng = Xoshiro256PlusPlus;
 
-/// A generator of its own for every purpose of every seed: the strings of a test are drawn apart from those of the text. Where there
-/// are so few strings that both would meet, see [`Task::is_kept_back`].
+/// A generator of its own for every purpose of every seed: the strings of a test are drawn apart from those of the text. Where
+/// there are so few strings that both would meet, see [`Task::is_kept_back`].
 pub fn rng(purpose: &str, seed: u64) -> Rng {
     Rng::seed_from_u64(xxh3_64(format!("{purpose} {seed}").as_bytes()))
 }
@@ -202,6 +202,62 @@ mod tests {
                     assert!(sample.chars.len() <= setup.seq_len, "{}: {}", experiment.name, sample.chars.len());
                 }
             }
+        }
+    }
+
+    /// Strings of a task as text.
+    fn strings(name: &str) -> Vec<String> {
+        let Kind::Task { task, .. } = find(name).unwrap().kind else { panic!("{name} is no task") };
+        let task = task(&Variant::default()).unwrap();
+        task.draws(&mut rng("strings", 2), 300).into_iter().map(|sample| sample.chars.into_iter().collect()).collect()
+    }
+
+    #[test]
+    fn the_last_symbol_of_a_lag_is_its_second() {
+        for text in strings("lag") {
+            let chars: Vec<char> = text.chars().collect();
+            let [first, symbol, between @ .., end, last] = &chars[..] else { panic!("{text}") };
+            assert!(*first == 'b' && *end == 'e' && symbol == last && between.len() >= 100, "{text}");
+            assert!("xy".contains(*symbol) && !between.iter().any(|c| "xybe".contains(*c)), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_class_says_in_which_order_symbols_stood() {
+        for (name, places, classes) in
+            [("order", [10..21, 50..61, 0..0], "QRSU"), ("order3", [10..21, 33..44, 66..77], "QRSUVABC")]
+        {
+            for text in strings(name) {
+                let found: Vec<(usize, char)> = text.char_indices().filter(|(_, c)| "XY".contains(*c)).collect();
+                let places: Vec<_> = places.iter().filter(|place| !place.is_empty()).collect();
+                assert!(
+                    found.len() == places.len() && found.iter().zip(&places).all(|(x, place)| place.contains(&x.0)),
+                    "{text}"
+                );
+                let class = found.iter().fold(0, |class, (_, c)| 2 * class + usize::from(*c == 'Y'));
+                assert!(text.starts_with('E') && text[..text.len() - 1].ends_with('B'), "{text}");
+                assert_eq!(text.chars().last(), classes.chars().nth(class), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_letter_behind_a_mark_says_how_long_it_took() {
+        for text in strings("timing") {
+            let marks: Vec<usize> = text.match_indices('x').map(|(at, _)| at).collect();
+            for pair in marks.windows(2) {
+                let letter = if pair[1] - pair[0] == 49 { "s" } else { "l" };
+                assert!([49, 50].contains(&(pair[1] - pair[0])) && text[pair[1] + 1..].starts_with(letter), "{text}");
+            }
+            assert_eq!(marks.len(), 4, "{text}");
+        }
+    }
+
+    #[test]
+    fn parity_is_that_of_the_ones() {
+        for text in strings("parity") {
+            let (bits, answer) = text.trim_end().split_once('=').unwrap();
+            assert_eq!(answer, if bits.matches('1').count() % 2 == 1 { "1" } else { "0" }, "{text}");
         }
     }
 }

@@ -78,7 +78,7 @@ fn run(study: &Study, tell: &mut dyn FnMut(&str)) -> Result<Finding> {
         Some((passed, measured)) => (Some(passed), measured),
         None => (None, "the claim is about all cells, and two runs of each at least".into()),
     };
-    let columns = vec!["cell", "units", "parameters", "held-out", "spread", "best", "gap", "seconds", "diverged"];
+    let columns = vec!["cell", "units", "parameters", "held-out", "std", "best", "gap", "seconds", "diverged"];
     Ok(Finding { passed, measured, columns, rows: rows.iter().map(Row::figures).collect(), chart: None })
 }
 
@@ -129,7 +129,8 @@ fn claim(rows: &[Row]) -> Option<(bool, String)> {
     let lead = lstm.mean() - best.mean();
     let expected = [next, last].iter().all(|cell| ["nfg", "peephole"].contains(cell));
     let measured = format!(
-        "the best, {}, is {lead:.4} nats better than lstm, the spread over runs being {spread:.4}; of vanilla's ablations {next} and {last} are the worst",
+        "the best, {}, is {lead:.4} nats better than lstm, the deviation over runs being {spread:.4}; of vanilla's ablations {next} \
+         and {last} are the worst",
         best.cell
     );
     Some((lead <= 2.0 * spread && expected, measured))

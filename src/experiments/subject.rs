@@ -36,8 +36,9 @@ impl<'m> Subject<'m> {
         best.is_some_and(|(id, _)| allowed.chars().any(|c| self.vocab.id(u32::from(c)) == Some(id as u32)))
     }
 
-    /// Reads strings, each from a zero state, and shows `look` for every character that something is asked of: the string, the place of the character, and the probabilities before it. What `look` gathers comes
-    /// back, string by string. Nothing is known before the first character, so it is not asked for.
+    /// Reads strings, each from a zero state, and shows `look` for every character that something is asked of: the string, the
+    /// place of the character, and the probabilities before it. What `look` gathers comes back, string by string. Nothing is
+    /// known before the first character, so it is not asked for.
     pub fn follow<A: Default + Send>(
         &self,
         samples: &[Sample],

@@ -113,8 +113,8 @@ pub fn training(name: &str, task: &dyn Task, setup: &Setup, seed: u64) -> Result
     Ok(sample::text(task, &mut rng(&format!("{name} train"), seed), chars, setup.seq_len))
 }
 
-/// Trains until a glance shows the criterion met and the test confirms it, or the steps are used up; then the test decides. A run that
-/// diverges has not passed.
+/// Trains until a glance shows the criterion met and the test confirms it, or the steps are used up; then the test decides. A run
+/// that diverges has not passed.
 ///
 /// # Errors
 /// What training can fail with beside.

@@ -13,9 +13,10 @@ use crate::params::{Layout, SpanId};
 /// The spans of one recurrent layer.
 #[derive(Clone, Copy, Debug)]
 pub struct RnnSpans {
-    /// `rnn.L.w_ih`: `inputs x gates * H`, PyTorch's `weight_ih` transposed.
+    /// `rnn.L.w_ih`: `inputs x input * H`, with the gates of [`CellSpec::input`](crate::cells::CellSpec::input).
     pub w_ih: SpanId,
-    /// `rnn.L.w_hh`: `fed back * H x gates * H`, PyTorch's `weight_hh` transposed. None where the recurrence is diagonal.
+    /// `rnn.L.w_hh`: `fed back * H x recurrent * H`, with the gates of
+    /// [`CellSpec::recurrent`](crate::cells::CellSpec::recurrent). None where the recurrence is diagonal.
     pub w_hh: Option<SpanId>,
     /// `rnn.L.b`: `gates * H`.
     pub b: SpanId,

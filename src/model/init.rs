@@ -20,7 +20,7 @@ pub enum Scheme {
     /// Recurrent weights: an orthogonal matrix for each gate (Saxe et al. 2014). Input weights: as [`Xavier`](Self::Xavier).
     #[default]
     Orthogonal,
-    /// All of them uniform in plus or minus `1 / sqrt(H)`, as PyTorch does.
+    /// All of them uniform in plus or minus `1 / sqrt(H)`, as PyTorch draws them; biases stay zero, where PyTorch draws them too.
     Uniform,
     /// Uniform by the fan of each gate, plus or minus `sqrt(6 / (in + out))` (Glorot & Bengio 2010).
     Xavier,
