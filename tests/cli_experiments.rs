@@ -113,8 +113,9 @@ fn a_choice_that_means_nothing_is_refused() {
         place.run(&format!("experiment {command} --seed 18446744073709551615")).fails(2, &["--seeds"]);
     }
     for command in ["reber --steps 0", "reber --steps 0 --write a.txt", "guess --steps 0"] {
-        place.run(&format!("experiment {command}")).fails(2, &["--steps must be at least 1"]);
+        place.run(&format!("experiment {command}")).fails(2, &["--steps must be"]);
     }
     place.run("experiment reber --lr nan").fails(2, &["--lr"]);
+    place.run("experiment reber --hidden 0").fails(2, &["--hidden"]);
     place.run("experiment gradient-flow text.txt --cell rnn").fails(65, &["characters to train on"]);
 }

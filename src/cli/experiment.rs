@@ -63,8 +63,9 @@ fn learn(
     terminal: &Terminal,
 ) -> Result<bool> {
     let seeds = seeds(args)?;
+    setup.validate()?;
     if let Some(path) = &args.write {
-        let (text, _) = experiments::training(experiment.name, task, setup, args.seed)?;
+        let (text, _) = experiments::training(experiment.name, task, setup, args.seed);
         run::replace(path, text.as_bytes())?;
         terminal.say(&format!("{} characters written to {}", text.chars().count(), path.display()));
         return Ok(true);

@@ -47,6 +47,21 @@ pub struct Setup {
     pub glance_every: u64,
 }
 
+impl Setup {
+    /// Checks every number, before any text is made.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] naming what is out of range.
+    pub fn validate(&self) -> Result<()> {
+        config(self, 0)?;
+        self.shape(1).validate().map(|_| ())
+    }
+
+    fn shape(&self, vocab: usize) -> ModelConfig {
+        ModelConfig { cell: self.cell.clone(), layers: self.layers, hidden: self.hidden, embed: 0, vocab }
+    }
+}
+
 impl Default for Setup {
     fn default() -> Self {
         Setup {
@@ -101,16 +116,12 @@ pub struct Trial {
 }
 
 /// The text that a run of the experiment of that name learns from.
-///
-/// # Errors
-/// [`Error::Usage`] for a setup that cannot be trained.
-pub fn training(name: &str, task: &dyn Task, setup: &Setup, seed: u64) -> Result<(String, Marks)> {
-    config(setup, seed)?;
+pub fn training(name: &str, task: &dyn Task, setup: &Setup, seed: u64) -> (String, Marks) {
     let wanted = (setup.steps as usize).saturating_mul(setup.batch * setup.seq_len).min(MOST_CHARS);
     // Whole windows for every stream.
     let window = setup.batch * setup.seq_len;
     let chars = wanted.next_multiple_of(window);
-    Ok(sample::text(task, &mut rng(&format!("{name} train"), seed), chars, setup.seq_len))
+    sample::text(task, &mut rng(&format!("{name} train"), seed), chars, setup.seq_len)
 }
 
 /// Trains until a glance shows the criterion met and the test confirms it, or the steps are used up; then the test decides. A run
@@ -180,16 +191,10 @@ pub fn trial(
 
 fn trainer(name: &str, task: &dyn Task, setup: &Setup, seed: u64) -> Result<Trainer> {
     let config = config(setup, seed)?;
-    let (text, marks) = training(name, task, setup, seed)?;
+    let (text, marks) = training(name, task, setup, seed);
     let corpus = Corpus::from_text(name, text.into_bytes(), Encoding::Utf8)?;
     let texts = Texts::new(corpus, None, 0.0)?.with_marks(marks)?;
-    let shape = ModelConfig {
-        cell: setup.cell.clone(),
-        layers: setup.layers,
-        hidden: setup.hidden,
-        embed: 0,
-        vocab: texts.vocab().len(),
-    };
+    let shape = setup.shape(texts.vocab().len());
     let has_forget_gate = shape.validate()?.spec.forget_gate.is_some();
     let init = Init { scheme: setup.scheme, forget_bias: Some(setup.forget_bias).filter(|_| has_forget_gate) };
     Trainer::with_init(texts, &shape, init, config)
@@ -212,9 +217,6 @@ fn config(setup: &Setup, seed: u64) -> Result<TrainConfig> {
         ..TrainConfig::default()
     };
     config.validate()?;
-    if setup.steps == 0 {
-        return Err(Error::Usage("--steps must be at least 1".into()));
-    }
     Ok(config)
 }
 
