@@ -8,11 +8,6 @@ mod cli;
 
 use charlstm::cells::CELLS;
 use cli::{Place, TINY};
-use serde_json::Value;
-
-fn json(bytes: &[u8]) -> Value {
-    serde_json::from_slice(bytes).unwrap()
-}
 
 #[test]
 fn every_cell_trains_resumes_to_the_bit_samples_and_evaluates() {
@@ -30,7 +25,7 @@ fn every_cell_trains_resumes_to_the_bit_samples_and_evaluates() {
         assert!(text.out.len() >= 40, "{name}: {}", text.err);
         let one = place.run("sample whole --length 40 --seed 1 --precision int8");
         assert!(one.out.len() >= 40, "{name}: {}", one.err);
-        let loss = json(&place.run("eval whole --json").out)["loss"].as_f64().unwrap();
+        let loss = place.run("eval whole --json").json()["loss"].as_f64().unwrap();
         assert!(loss > 0.0 && loss < 10.0, "{name}: {loss}");
     }
 }
@@ -53,7 +48,7 @@ fn a_start_can_be_chosen_and_is_kept() {
 #[test]
 fn cells_are_listed_with_parameters_and_source() {
     let place = Place::with_text();
-    let cells = json(&place.run("cells --hidden 16 --json").out);
+    let cells = place.run("cells --hidden 16 --json").json();
     let of = |name: &str| cells.as_array().unwrap().iter().find(|cell| cell["name"] == name).unwrap().clone();
     assert_eq!(cells.as_array().unwrap().len(), CELLS.len());
     assert_eq!(of("lstm")["parameters_per_layer"], 4 * (16 * 16 + 16 * 16 + 16));

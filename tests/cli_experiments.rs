@@ -10,10 +10,6 @@ use charlstm::experiments::EXPERIMENTS;
 use cli::Place;
 use serde_json::Value;
 
-fn json(bytes: &[u8]) -> Value {
-    serde_json::from_slice(bytes).unwrap()
-}
-
 #[test]
 fn experiments_are_listed_run_and_written() {
     let place = Place::with_text();
@@ -21,7 +17,7 @@ fn experiments_are_listed_run_and_written() {
     assert!(EXPERIMENTS.iter().all(|experiment| list.contains(experiment.name)), "{list}");
 
     let solved = place.run("experiment reber --seed 5 --json");
-    let facts = json(&solved.out);
+    let facts = solved.json();
     assert_eq!((&facts["solved"], &facts["trials"][0]["passed"]), (&Value::from(1), &Value::from(true)), "{facts}");
     assert_eq!(solved.code, Some(0));
 
@@ -37,7 +33,7 @@ fn experiments_are_listed_run_and_written() {
 
 #[test]
 fn a_net_that_counts_goes_on_beyond_what_it_has_seen() {
-    let facts = json(&Place::with_text().run("experiment anbn --seed 7 --json").out);
+    let facts = Place::with_text().run("experiment anbn --seed 7 --json").json();
     assert_eq!(facts["solved"], 1, "{facts}");
 }
 
@@ -46,19 +42,19 @@ fn gradients_vanish_in_the_rnn_and_stay_in_the_carousel() {
     let place = Place::with_text();
     for (cell, path, least, most) in [("rnn", "kept by h", 0.0, 1e-9), ("lstm1997", "kept by c", 0.1, 10.0)] {
         let ran = place.run(&format!("experiment gradient-flow --cell {cell} --svg flow.svg --json"));
-        let facts = json(&ran.out);
+        let facts = ran.json();
         let kept = facts["table"][0][path].as_f64().unwrap();
         assert!((least..most).contains(&kept) && facts["passed"] == true, "{facts}");
     }
     assert!(place.read("flow.svg").starts_with("<svg"));
-    let facts = json(&place.run("experiment gradient-flow --cell gru --json").out);
+    let facts = place.run("experiment gradient-flow --cell gru --json").json();
     assert!(facts["passed"].is_null() && !place.has("gradient-flow.svg"), "{facts}");
 }
 
 #[test]
 fn guessing_takes_the_same_tries_each_time_and_can_run_out() {
     let place = Place::with_text();
-    let tries = || json(&place.run("experiment guess --seeds 2 --json").out)["table"].clone();
+    let tries = || place.run("experiment guess --seeds 2 --json").json()["table"].clone();
     let first = tries();
     assert!(first[0]["tries"].as_u64().unwrap() > 1 && first[0]["tries"] != first[1]["tries"], "{first}");
     assert_eq!(first, tries());
@@ -71,7 +67,7 @@ fn cells_are_compared_with_as_many_parameters() {
     let place = Place::with_text();
     for cell in ["gru", "fgr", "indylstm"] {
         let ran = place.run(&format!("experiment odyssey --cell {cell} --parameters 30000 --steps 4 --seeds 2 --json"));
-        let row = &json(&ran.out)["table"][0];
+        let row = &ran.json()["table"][0];
         let parameters = row["parameters"].as_u64().unwrap();
         assert!(parameters.abs_diff(30_000) < 500, "{row}");
         assert!(row["held-out"].as_f64().unwrap() > row["best"].as_f64().unwrap() && row["diverged"] == 0, "{row}");
@@ -83,7 +79,7 @@ fn cells_are_compared_with_as_many_parameters() {
 #[test]
 fn the_grid_of_rates_is_shared_out_and_drawn() {
     let place = Place::with_text();
-    let facts = json(&place.run("experiment learning-rate --steps 2 --json --svg rates.svg").out);
+    let facts = place.run("experiment learning-rate --steps 2 --json --svg rates.svg").json();
     assert_eq!(facts["table"].as_array().unwrap().len(), 7, "{facts}");
     assert!(facts["measured"].as_str().unwrap().contains("variance explained"), "{facts}");
     assert!(place.read("rates.svg").contains("128 units"));

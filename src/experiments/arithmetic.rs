@@ -40,15 +40,7 @@ impl Arithmetic {
             other => Err(Error::Usage(format!("--size must be 1 to {MOST_DIGITS} digits, not {other}"))),
         }
     }
-}
 
-/// A number of up to that many digits, every length alike.
-fn number(rng: &mut Rng, digits: usize) -> i64 {
-    let digits = rng.random_range(1..=digits) as u32;
-    rng.random_range(0..10i64.pow(digits))
-}
-
-impl Arithmetic {
     /// A sum, a difference or a product, as `kind` is 0, 1 or 2.
     fn line(&self, rng: &mut Rng, kind: usize) -> Sample {
         let of_two = kind < 2;
@@ -60,6 +52,12 @@ impl Arithmetic {
         sample.determined(&format!("{answer}\n"));
         sample
     }
+}
+
+/// A number of up to that many digits, every length alike.
+fn number(rng: &mut Rng, digits: usize) -> i64 {
+    let digits = rng.random_range(1..=digits) as u32;
+    rng.random_range(0..10i64.pow(digits))
 }
 
 impl Task for Arithmetic {

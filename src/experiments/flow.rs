@@ -3,7 +3,6 @@
 use rayon::prelude::*;
 
 use super::{Chart, Experiment, Figure, Finding, Kind, Study};
-use crate::cells::{self, CELLS};
 use crate::data::{Streams, Texts};
 use crate::error::{Error, Result};
 use crate::model::{CharLm, Init, Prepared, Purpose, Scheme, Shard, Window};
@@ -32,10 +31,8 @@ struct Flow {
 }
 
 fn run(study: &Study, tell: &mut dyn FnMut(&str)) -> Result<Finding> {
-    let chosen = study.cell.as_deref().map(cells::find).transpose()?;
-    let of_cells = CELLS.iter().filter(|cell| chosen.is_none_or(|chosen| chosen.spec.name == cell.spec.name));
     let (mut rows, mut curves, mut measured, mut passed) = (Vec::new(), Vec::new(), Vec::new(), None);
-    for cell in of_cells {
+    for cell in study.cells()? {
         let name = cell.spec.name;
         let flow = trained(study, name)?;
         let mut row = vec![Figure::Word(name.into())];

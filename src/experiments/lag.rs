@@ -4,7 +4,6 @@ use rand::RngExt;
 
 use super::{Experiment, Kind, Look, Rng, Sample, Setup, Subject, Task, Training, Variant, Verdict};
 use crate::error::{Error, Result};
-use crate::model::Scheme;
 
 /// `b x ...distractors... e x`.
 pub const LAG: Experiment = Experiment {
@@ -28,11 +27,9 @@ const SYMBOLS: [char; 2] = ['x', 'y'];
 fn setup(variant: &Variant) -> Setup {
     let q = variant.q.unwrap_or(Q);
     let most = q.max(1) as f64;
-    // The rnn is that of the papers, small weights at random.
-    let scheme = if variant.cell.as_deref() == Some("rnn") { Scheme::Uniform } else { Scheme::Orthogonal };
     Setup {
         hidden: 16,
-        scheme,
+        scheme: variant.scheme("rnn"),
         batch: 32,
         seq_len: q + 4 + ROOM,
         steps: (4 * q as u64).max(3000),

@@ -32,6 +32,7 @@ pub use subject::Subject;
 pub use trial::{Report, Setup, Trial, training, trial};
 
 use crate::error::{Error, Result};
+use crate::model::Scheme;
 
 /// The generator that all text is made with.
 pub type Rng = Xoshiro256PlusPlus;
@@ -71,6 +72,13 @@ pub struct Variant {
     pub noise: bool,
     /// Digits of `arithmetic`, bits of `parity`.
     pub size: Option<usize>,
+}
+
+impl Variant {
+    /// How weights begin: small at random, as the papers have them, for the cell that they report as failing.
+    fn scheme(&self, failing: &str) -> Scheme {
+        if self.cell.as_deref() == Some(failing) { Scheme::Uniform } else { Scheme::Orthogonal }
+    }
 }
 
 /// A text to learn from, and a criterion that stands apart from how it is learned.

@@ -2,7 +2,8 @@
 
 use super::study::{Run, spread};
 use super::{Experiment, Figure, Finding, Kind, Study};
-use crate::cells::{self, CELLS, Entry};
+use crate::cells::{CELLS, Entry};
+use crate::data::Texts;
 use crate::error::{Error, Result};
 use crate::model::{Init, Scheme};
 
@@ -42,10 +43,7 @@ impl Row {
     }
 
     fn figures(&self) -> Vec<Figure> {
-        let mean = |of: fn(&Run) -> f64| match &self.runs[..] {
-            [] => f64::NAN,
-            runs => runs.iter().map(of).sum::<f64>() / runs.len() as f64,
-        };
+        let mean = |of: fn(&Run) -> f64| spread(&self.runs.iter().map(of).collect::<Vec<_>>()).0;
         let best = self.losses().into_iter().fold(f64::NAN, f64::min);
         let real = |x: f64, decimals| if x.is_nan() { Figure::None } else { Figure::Real(x, decimals) };
         let spread = if self.runs.len() > 1 { spread(&self.losses()).1 } else { f64::NAN };
@@ -64,14 +62,12 @@ impl Row {
 }
 
 fn run(study: &Study, tell: &mut dyn FnMut(&str)) -> Result<Finding> {
-    let chosen = study.cell.as_deref().map(cells::find).transpose()?;
-    let mut rows = Vec::new();
+    let texts = study.texts()?;
     // Every cell's size is chosen before the first is trained.
-    for cell in CELLS.iter().filter(|cell| chosen.is_none_or(|chosen| chosen.spec.name == cell.spec.name)) {
-        rows.push(sized(study, cell)?);
-    }
+    let rows = study.cells()?.into_iter().map(|cell| sized(study, cell, &texts));
+    let mut rows = rows.collect::<Result<Vec<_>>>()?;
     for row in &mut rows {
-        train(study, row, tell)?;
+        train(study, row, &texts, tell)?;
     }
     rows.sort_by(|a, b| a.mean().total_cmp(&b.mean()));
     let (passed, measured) = match claim(&rows) {
@@ -83,13 +79,9 @@ fn run(study: &Study, tell: &mut dyn FnMut(&str)) -> Result<Finding> {
 }
 
 /// The number of units whose parameters are nearest to what is asked for.
-fn sized(study: &Study, cell: &'static Entry) -> Result<Row> {
-    let texts = study.texts()?;
+fn sized(study: &Study, cell: &'static Entry, texts: &Texts) -> Result<Row> {
     let budget = study.parameters.unwrap_or(PARAMETERS);
-    let count = |hidden: usize| -> Result<u64> {
-        let closed = cell.spec.closed.len() as u64 * (hidden as u64).pow(2);
-        Ok(study.shape(cell.spec.name, hidden, &texts).parameters()? - closed)
-    };
+    let count = |hidden: usize| study.shape(cell.spec.name, hidden, texts).trainable();
     let (least, most) = (count(1)?, count(MOST_UNITS)?);
     if !(least..=most).contains(&budget) {
         let name = cell.spec.name;
@@ -101,12 +93,12 @@ fn sized(study: &Study, cell: &'static Entry) -> Result<Row> {
     Ok(Row { cell: cell.spec.name, hidden, parameters, runs: Vec::new(), diverged: 0 })
 }
 
-fn train(study: &Study, row: &mut Row, tell: &mut dyn FnMut(&str)) -> Result<()> {
-    let (texts, hidden) = (study.texts()?, row.hidden);
+fn train(study: &Study, row: &mut Row, texts: &Texts, tell: &mut dyn FnMut(&str)) -> Result<()> {
+    let hidden = row.hidden;
     let schemes = study.scheme.map_or(SCHEMES.to_vec(), |scheme| vec![scheme]);
     for (scheme, seed) in schemes.into_iter().flat_map(|scheme| study.seeds.clone().map(move |seed| (scheme, seed))) {
         let init = Init { scheme, forget_bias: None };
-        let run = study.run(&study.shape(row.cell, hidden, &texts), init, study.training(1000, 1e-2, seed))?;
+        let run = study.run(&study.shape(row.cell, hidden, texts), init, study.training(1000, 1e-2, seed))?;
         let outcome =
             run.map_or("diverged".into(), |run| format!("held-out {:.4}  {:.1} s", run.held_out, run.seconds));
         tell(&format!("{}  {hidden} units  {scheme:?}  seed {seed}  {outcome}", row.cell));

@@ -3,7 +3,6 @@
 use rand::RngExt;
 
 use super::{Experiment, Kind, Look, Rng, Sample, Setup, Subject, Task, Training, Verdict};
-use crate::model::Scheme;
 
 /// The strings one after another, the state zero at the beginning of each.
 pub const REBER: Experiment = Experiment {
@@ -26,9 +25,8 @@ pub const CONTINUAL: Experiment = Experiment {
     published: "Gers et al. 1999: forget gates solve it, the LSTM of 1997 does not",
     also: &[],
     kind: Kind::Task {
-        // The LSTM without forget gates is that of the papers, small weights at random.
         setup: |variant| Setup {
-            scheme: if variant.cell.as_deref() == Some("lstm1997") { Scheme::Uniform } else { Scheme::Orthogonal },
+            scheme: variant.scheme("lstm1997"),
             hidden: 32,
             batch: 32,
             seq_len: 64,

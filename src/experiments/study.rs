@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::time::Instant;
 
+use crate::cells::{self, CELLS, Entry};
 use crate::data::{TextConfig, Texts};
 use crate::error::{Error, Result};
 use crate::model::{Init, ModelConfig, Scheme};
@@ -66,6 +67,14 @@ impl Study {
     /// A net of one layer.
     pub(super) fn shape(&self, cell: &str, hidden: usize, texts: &Texts) -> ModelConfig {
         ModelConfig { cell: cell.into(), layers: 1, hidden, embed: EMBED, vocab: texts.vocab().len() }
+    }
+
+    /// The cell that is asked for, or every one.
+    pub(super) fn cells(&self) -> Result<Vec<&'static Entry>> {
+        match &self.cell {
+            Some(name) => Ok(vec![cells::find(name)?]),
+            None => Ok(CELLS.iter().collect()),
+        }
     }
 
     /// Opens the texts.

@@ -143,45 +143,46 @@ pub fn trial(
         let subject = Subject::new(trainer.model(), trainer.texts().vocab());
         trainer.install(|| task.judge(&subject, &mut rng, look))
     };
-    let (mut chars, mut tests, mut verdict) = (0, 0, None);
+    let (mut tests, mut last) = (0, None);
     while trainer.progress().step < setup.steps {
         let report = match trainer.step() {
             Err(Error::Diverged(problem)) => {
-                verdict = Some(Verdict { passed: false, measured: problem });
+                last = Some((trainer.progress().step, Verdict { passed: false, measured: problem }));
                 break;
             }
             report => report?,
         };
-        chars += (setup.batch * setup.seq_len) as u64;
         let step = trainer.progress().step;
         if step.is_multiple_of(setup.glance_every) {
             let glance = judge(&trainer, Look::Glance, "glance");
             tell(&Report { step, loss: report.loss, measured: &glance.measured });
-            verdict = None;
             if glance.passed {
                 // Every test draws strings of its own.
                 tests += 1;
                 let test = judge(&trainer, Look::Test, &format!("test {tests}"));
                 let passed = test.passed;
-                verdict = Some(test);
+                last = Some((step, test));
                 if passed {
                     break;
                 }
             }
-        } else {
-            verdict = None;
         }
     }
-    let verdict = verdict.unwrap_or_else(|| {
-        tests += 1;
-        judge(&trainer, Look::Test, "last test")
-    });
+    let steps = trainer.progress().step;
+    let verdict = match last {
+        Some((step, verdict)) if step == steps => verdict,
+        _ => {
+            tests += 1;
+            judge(&trainer, Look::Test, "last test")
+        }
+    };
+    let chars = steps * (setup.batch * setup.seq_len) as u64;
     let mean = mean_length(task, setup.seq_len);
     Ok(Trial {
         seed,
         passed: verdict.passed,
         measured: verdict.measured,
-        steps: trainer.progress().step,
+        steps,
         chars,
         strings: (chars as f64 / mean) as u64,
         tests,

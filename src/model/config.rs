@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::cells::{self, Entry};
+use crate::cells::{self, CellSpec, Entry};
 use crate::error::{Error, Result};
 
 /// The shape of a model: what cannot change between training and sampling.
@@ -48,7 +48,7 @@ impl ModelConfig {
                 return Err(Error::Usage(format!("{name} must be {least} to {most}, not {value}")));
             }
         }
-        match self.count(cell) {
+        match self.count(cell, CellSpec::parameters) {
             Some(n) if n <= MOST_PARAMETERS => Ok(cell),
             _ => Err(Error::Usage(format!(
                 "{} layers of {} units: over {MOST_PARAMETERS} parameters; choose fewer",
@@ -63,14 +63,23 @@ impl ModelConfig {
     /// [`Error::Usage`] naming what is out of range.
     pub fn parameters(&self) -> Result<u64> {
         let cell = self.validate()?;
-        Ok(self.count(cell).unwrap_or(MOST_PARAMETERS))
+        Ok(self.count(cell, CellSpec::parameters).unwrap_or(MOST_PARAMETERS))
     }
 
-    /// Number of parameters, if it can be counted at all.
-    fn count(&self, cell: &Entry) -> Option<u64> {
+    /// Those of them that can be other than zero.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] naming what is out of range.
+    pub fn trainable(&self) -> Result<u64> {
+        let cell = self.validate()?;
+        Ok(self.count(cell, CellSpec::trainable).unwrap_or(MOST_PARAMETERS))
+    }
+
+    /// Number of parameters, if it can be counted at all; `of_layer` is asked for those of a layer by its inputs and units.
+    fn count(&self, cell: &Entry, of_layer: fn(&CellSpec, u64, u64) -> Option<u64>) -> Option<u64> {
         let (hidden, embed, vocab) = (self.hidden as u64, self.embed as u64, self.vocab as u64);
-        let first = cell.spec.parameters(if embed == 0 { vocab } else { embed }, hidden)?;
-        let others = cell.spec.parameters(hidden, hidden)?.checked_mul(self.layers as u64 - 1)?;
+        let first = of_layer(cell.spec, if embed == 0 { vocab } else { embed }, hidden)?;
+        let others = of_layer(cell.spec, hidden, hidden)?.checked_mul(self.layers as u64 - 1)?;
         let output = (hidden + 1).checked_mul(vocab)?;
         first.checked_add(others)?.checked_add(output)?.checked_add(embed.checked_mul(vocab)?)
     }

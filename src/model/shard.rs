@@ -137,11 +137,8 @@ impl<R: CellReal> Shard<R> {
         self.losses.fill(0.0);
         for steps in self.turns() {
             // What is read together is written together.
-            let counts = self.counts(&steps);
-            for t in steps {
-                if counts || self.scored[t] {
-                    self.score_step(window, total_weight, t);
-                }
+            if self.counts(&steps) {
+                steps.for_each(|t| self.score_step(window, total_weight, t));
             }
         }
     }
@@ -275,9 +272,9 @@ impl<R: CellReal> Shard<R> {
         (0..steps.div_ceil(at_once)).map(move |i| i * at_once..steps.min((i + 1) * at_once))
     }
 
-    /// Whether any prediction at those steps counts.
+    /// Whether any prediction of the batch at those steps counts.
     fn counts(&self, steps: &Range<usize>) -> bool {
-        self.weights[steps.start * self.streams..steps.end * self.streams].iter().any(|weight| *weight != 0.0)
+        self.scored[steps.clone()].contains(&true)
     }
 
     /// Runs a layer over some steps: the input's product for all of them at once, except where there is one only.

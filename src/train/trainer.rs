@@ -159,13 +159,14 @@ impl Trainer {
         let lr = learning_rate(config.schedule, config.lr, config.warmup, progress.step, total);
         let dropout = Dropout { rate: config.dropout, seed: config.seed, step: progress.step };
         let dropout = Some(dropout).filter(|dropout| dropout.rate > 0.0);
+        let scored = self.window.scored();
         let (step, model, moments, window) = (&mut self.step, &mut self.model, &mut self.moments, &self.window);
         let (loss, grad_norm, skipped) = self.pool.install(|| {
             let loss = step.run(model, window, dropout);
             let norm = step.norm();
             let skipped = !(loss.is_finite() && norm.is_finite());
             // A window in which nothing counts carries the state on, and teaches nothing.
-            if !skipped && window.scored() > 0 {
+            if !skipped && scored > 0 {
                 let scale = clip_scale(norm, config.clip);
                 let number = progress.updates + 1;
                 let update = Update { lr, weight_decay: config.weight_decay, scale, number };
@@ -187,12 +188,12 @@ impl Trainer {
                     progress.step
                 )));
             }
-        } else if self.window.scored() > 0 {
+        } else if scored > 0 {
             progress.updates += 1;
             progress.skipped_in_a_row = 0;
             progress.loss = Some(loss);
         }
-        Ok(StepReport { loss, grad_norm, lr, chars: self.window.scored() as u64, skipped })
+        Ok(StepReport { loss, grad_norm, lr, chars: scored as u64, skipped })
     }
 
     fn read_window(&mut self) -> Result<()> {

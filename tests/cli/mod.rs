@@ -132,6 +132,11 @@ pub struct Ran {
 }
 
 impl Ran {
+    /// What was written, as JSON, however it ended.
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.out).unwrap()
+    }
+
     pub fn of(command: Command) -> Ran {
         let what = format!("{:?}", command.get_args().collect::<Vec<_>>());
         let output = assert_cmd::Command::from_std(command).timeout(Duration::from_secs(120)).output().unwrap();
