@@ -357,7 +357,7 @@ pub struct ExperimentArgs {
     #[arg(long, value_name = "N")]
     pub size: Option<usize>,
     /// Only write the text that would be learned from, to learn from it with `charlstm train`
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["seeds", "json"])]
     pub write: Option<PathBuf>,
     /// Where a chart goes, of those that draw one [default: NAME.svg here]
     #[arg(long, value_name = "FILE")]

@@ -3,12 +3,14 @@
 use std::ops::Range;
 use std::process::ExitCode;
 
+use charlstm::cells;
 use charlstm::checkpoint::run;
 use charlstm::data::TextConfig;
 use charlstm::error::{Error, Result};
 use charlstm::experiments::{
     self, Compare, EXPERIMENTS, Experiment, Figure, Finding, Kind, Setup, Study, Task, Trial, Variant,
 };
+use charlstm::model::Init;
 use serde_json::json;
 
 use super::args::ExperimentArgs;
@@ -24,7 +26,7 @@ pub fn run(args: &ExperimentArgs, terminal: &Terminal) -> Result<ExitCode> {
     let passed = match experiment.kind {
         Kind::Task { setup, task } => {
             let variant = Variant { cell: args.cell.clone(), q: args.q, noise: args.noise, size: args.size };
-            learn(experiment, task(&variant)?.as_ref(), &chosen(setup(&variant), args), args, terminal)?
+            learn(experiment, task(&variant)?.as_ref(), &chosen(setup(&variant), args)?, args, terminal)?
         }
         Kind::Study(study) => compare(experiment, study, args, terminal)?.unwrap_or(true),
     };
@@ -154,17 +156,21 @@ fn table(finding: &Finding) -> String {
 }
 
 /// The setup of the experiment with the choices made.
-fn chosen(setup: Setup, args: &ExperimentArgs) -> Setup {
-    Setup {
-        cell: args.cell.clone().unwrap_or(setup.cell),
+fn chosen(setup: Setup, args: &ExperimentArgs) -> Result<Setup> {
+    let cell = args.cell.clone().unwrap_or(setup.cell);
+    // The experiment's own bias is for the cells that have a place for it; one that is asked for must have it.
+    let init = Init { scheme: args.init.unwrap_or(setup.scheme), forget_bias: args.forget_bias };
+    init.validate(cells::find(&cell)?)?;
+    Ok(Setup {
+        cell,
         hidden: args.hidden.unwrap_or(setup.hidden),
         steps: args.steps.unwrap_or(setup.steps),
         lr: args.lr.unwrap_or(setup.lr),
         weight_decay: args.weight_decay.unwrap_or(setup.weight_decay),
-        scheme: args.init.unwrap_or(setup.scheme),
-        forget_bias: args.forget_bias.unwrap_or(setup.forget_bias),
+        scheme: init.scheme,
+        forget_bias: init.forget_bias.unwrap_or(setup.forget_bias),
         ..setup
-    }
+    })
 }
 
 fn list(args: &ExperimentArgs, terminal: &Terminal) -> Result<()> {

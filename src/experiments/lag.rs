@@ -17,6 +17,8 @@ pub const LAG: Experiment = Experiment {
 
 const Q: usize = 100;
 const MOST: usize = 10_000;
+/// Up to this many distractors a few units suffice.
+const FEW: usize = 300;
 /// Characters beyond `q` and the four symbols that the window has room for; longer strings are drawn again.
 const ROOM: usize = 60;
 /// Distractors are characters from here on.
@@ -28,13 +30,13 @@ fn setup(variant: &Variant) -> Setup {
     let q = variant.q.unwrap_or(Q);
     let most = q.max(1) as f64;
     Setup {
-        hidden: 16,
+        hidden: if q > FEW { 32 } else { 16 },
         scheme: variant.scheme("rnn"),
         batch: 32,
         seq_len: q + 4 + ROOM,
-        steps: (4 * q as u64).max(3000),
+        steps: (6 * q as u64).max(3000),
         // A step moves the weights of all distractors alike, and a string adds up as many of them in its cell state.
-        lr: (0.02 / most.sqrt()).min(1e-2),
+        lr: (0.02 / most.sqrt()).min(0.5 / most).min(1e-2),
         // A forget gate of 1 - 1/(10 q) keeps nine tenths over q steps.
         forget_bias: (10.0 * most).ln(),
         glance_every: 50,

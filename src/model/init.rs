@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::char_lm::CharLm;
 use super::config::ModelConfig;
+use crate::cells::Entry;
 use crate::error::{Error, Result};
 use crate::kernels::{MatMut, orthogonal};
 
@@ -55,12 +56,11 @@ pub struct Init {
 }
 
 impl Init {
-    /// Checks that it can be used for a model of that shape.
+    /// Checks that it can be used for models of that cell.
     ///
     /// # Errors
     /// [`Error::Usage`] where the bias is not a number, or the cell has no forget gate that it could go to.
-    pub fn validate(&self, config: &ModelConfig) -> Result<()> {
-        let cell = config.validate()?;
+    pub fn validate(&self, cell: &Entry) -> Result<()> {
         match self.forget_bias {
             Some(bias) if !(-1e3..=1e3).contains(&bias) => {
                 Err(Error::Usage(format!("--forget-bias must be -1000 to 1000, not {bias}")))
@@ -92,7 +92,7 @@ impl CharLm<f32> {
     /// # Errors
     /// [`Error::Usage`] when the shape is out of range, or `init` does not fit it.
     pub fn with_init(config: &ModelConfig, init: Init, seed: u64) -> Result<Self> {
-        init.validate(config)?;
+        init.validate(config.validate()?)?;
         let mut model = CharLm::zeros(config)?;
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
         if let Some(embed) = model.embed() {
