@@ -4,7 +4,7 @@
 use charlstm::data::{Encoding, Vocab};
 use charlstm::kernels::Precision;
 use charlstm::model::{CharLm, ModelConfig, Ready};
-use charlstm::sample::{Generator, Shaping, batch};
+use charlstm::sample::{Batch, Generator, Shaping, Until};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use rayon::ThreadPoolBuilder;
 
@@ -27,9 +27,11 @@ fn generation(criterion: &mut Criterion) {
             group.bench_function(id("one stream"), |bencher| bencher.iter(|| one.next()));
             let ready = Ready::new(&model, precision);
             let seeds: Vec<u64> = (0..TEXTS).collect();
+            let (shaping, until) = (Shaping::default(), Until { length: LENGTH, stops: &[], pattern: None });
+            let batch = Batch::new(&ready, &vocab, &[], &shaping);
             group.throughput(Throughput::Elements(TEXTS * LENGTH as u64));
             group.bench_function(id("64 streams"), |bencher| {
-                bencher.iter(|| batch(&ready, &vocab, &[], Shaping::default(), &seeds, LENGTH, |_| false));
+                bencher.iter(|| batch.write(&seeds, until));
             });
         }
     }

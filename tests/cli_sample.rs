@@ -9,7 +9,7 @@ mod cli;
 use std::io::Read;
 use std::process::Stdio;
 
-use cli::{Place, noise, prose};
+use cli::{Place, Ran, noise, prose};
 
 /// Characters of one to four bytes, and no line end among them: what is sampled from a run on them is one line.
 const ALPHABET: &str = "ab \u{e9}\u{4e2d}\u{1f600}";
@@ -36,7 +36,7 @@ fn the_seed_decides_the_text() {
 #[test]
 fn length_counts_characters_of_any_width() {
     let place = with_wide_run();
-    for length in [0, 1, 7, 300] {
+    for length in [1, 7, 300] {
         let text = place.out(&format!("sample wide --seed 3 --temp 1 --length {length}"));
         let line = text.strip_suffix('\n').unwrap();
         assert_eq!(line.chars().count(), length);
@@ -59,6 +59,50 @@ fn a_prompt_is_echoed_and_continued() {
     place.write("prompt.txt", &long);
     let text = place.out("sample wide --seed 3 --length 60 --prompt-file prompt.txt");
     assert_eq!(text.strip_prefix(&long).unwrap().chars().count(), 61);
+}
+
+#[test]
+fn a_beginning_may_come_by_a_pipe_stay_unprinted_and_lose_what_is_unknown() {
+    let place = with_wide_run();
+    let whole = place.out("sample wide --seed 3 --length 20 --prompt ab");
+    let piped = place.command("sample wide --seed 3 --length 20 --prompt-file -");
+    assert_eq!(Ran::fed(piped, "ab").succeeds().0, whole);
+    assert_eq!(format!("ab{}", place.out("sample wide --seed 3 --length 20 --prompt ab --no-echo")), whole);
+    let (text, said) = place.run("sample wide --seed 3 --length 20 --prompt xaybx --skip-unknown").succeeds();
+    assert_eq!(text, whole);
+    assert!(said.contains("3 characters") && said.contains("'x' (U+0078), 'y' (U+0079)"), "{said}");
+    place.run("sample wide --prompt xaybx").fails(2, &["'x' (U+0078), at character 1"]);
+}
+
+#[test]
+fn several_temperatures_give_a_text_each() {
+    let place = with_wide_run();
+    let text = |temp: &str| place.out(&format!("sample wide --seed 3 --length 30 --temp {temp}"));
+    let wanted: String = ["0.4", "1", "2"].map(|temp| format!("--- temp {temp} ---\n{}", text(temp))).concat();
+    assert_eq!(text("0.4,1,2"), wanted);
+    place.run("sample wide --temp 0.4,nan").fails(2, &["--temp"]);
+}
+
+#[test]
+fn what_is_banned_never_comes() {
+    let place = with_wide_run();
+    let text = place.out("sample wide --seed 3 --length 300 --temp 2 --ban a\u{4e2d}Q");
+    assert!(!text.contains(['a', '\u{4e2d}']) && text.contains('\u{1f600}'), "{text}");
+    let mut all = place.command("sample wide --ban");
+    all.arg(ALPHABET);
+    Ran::of(all).fails(2, &["--ban leaves no character"]);
+}
+
+#[test]
+fn a_length_of_zero_has_no_end() {
+    let place = with_wide_run();
+    let mut command = place.command("sample wide --seed 3 --length 0");
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut some = [0; 50_000];
+    child.stdout.take().unwrap().read_exact(&mut some).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    place.run("sample wide --length 0 --samples 2").fails(2, &["--length 0"]);
+    place.run("sample wide --length 0 --temp 1,2").fails(2, &["--length 0"]);
 }
 
 #[test]

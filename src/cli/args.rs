@@ -1,5 +1,8 @@
 //! The arguments, and nothing but them: clap is known here only.
 
+mod sample;
+mod score;
+
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -10,6 +13,8 @@ use charlstm::model::Scheme;
 use charlstm::optim::{Method, Schedule};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand, ValueEnum};
+pub use sample::{LineArgs, MatchBy, SampleArgs};
+pub use score::{ScoreArgs, State, Unit};
 use serde::{Deserialize, Serialize};
 
 /// Train character-level recurrent language models on ordinary CPUs, and write with them.
@@ -70,6 +75,8 @@ pub enum Command {
     Sample(SampleArgs),
     /// Score a text: nats and bits per character
     Eval(EvalArgs),
+    /// Say how surprising every character, word or line of a text is
+    Score(ScoreArgs),
     /// Show what is in a run or a checkpoint
     Info(InfoArgs),
     /// Measure how fast this machine trains and writes, in ten seconds
@@ -203,45 +210,6 @@ pub struct Choices {
     /// Stop after this many evaluations without a better held-out loss [default: off]
     #[arg(long, value_name = "N", help_heading = "Pace")]
     pub patience: Option<u64>,
-}
-
-#[derive(Debug, clap::Args)]
-pub struct SampleArgs {
-    /// A run's name, its folder, or a checkpoint file [default: the newest run]
-    pub run: Option<PathBuf>,
-    /// How daring: 0 is always the most likely character, 1 the model's own distribution
-    #[arg(long, allow_negative_numbers = true, value_name = "X", default_value_t = 0.8)]
-    pub temp: f32,
-    /// Characters to write
-    #[arg(long, value_name = "N", default_value_t = 1000)]
-    pub length: u64,
-    /// A beginning to go on from; it is printed too
-    #[arg(long, value_name = "TEXT", default_value = "")]
-    pub prompt: String,
-    /// A file with the beginning
-    #[arg(long, value_name = "FILE", conflicts_with = "prompt")]
-    pub prompt_file: Option<PathBuf>,
-    /// The same seed gives the same text on the same machine [default: another every time]
-    #[arg(long, value_name = "N")]
-    pub seed: Option<u64>,
-    /// Only the K most likely characters
-    #[arg(long, value_name = "K")]
-    pub top_k: Option<usize>,
-    /// Only the most likely characters that together have probability P
-    #[arg(long, allow_negative_numbers = true, value_name = "P")]
-    pub top_p: Option<f32>,
-    /// Only characters with at least P times the probability of the most likely one
-    #[arg(long, allow_negative_numbers = true, value_name = "P")]
-    pub min_p: Option<f32>,
-    /// Texts to write; several are written side by side, each as it would be alone with the next seed
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pub samples: u64,
-    /// How exactly weights are kept: int8 is faster for large nets, at a small cost in quality
-    #[arg(long, value_name = "P", default_value = "f32")]
-    pub precision: Weights,
-    /// Stop when this text has been written; may be given more than once
-    #[arg(long, value_name = "TEXT")]
-    pub stop: Vec<String>,
 }
 
 #[derive(Debug, clap::Args)]

@@ -6,7 +6,7 @@ use charlstm::data::{Corpus, Encoding, Texts};
 use charlstm::error::{Error, Result};
 use charlstm::kernels::{Precision, isa};
 use charlstm::model::{ModelConfig, Ready};
-use charlstm::sample::{Generator, Shaping, batch};
+use charlstm::sample::{Batch, Generator, Shaping, Until};
 use charlstm::train::{TrainConfig, Trainer};
 use serde_json::json;
 
@@ -100,14 +100,15 @@ fn writing_one(trainer: &Trainer, precision: Precision) -> f64 {
 
 fn writing_many(trainer: &Trainer) -> f64 {
     let (vocab, seeds) = (trainer.texts().vocab(), (0..TEXTS).collect::<Vec<_>>());
-    let ready = Ready::new(trainer.model(), Precision::F32);
+    let (ready, shaping) = (Ready::new(trainer.model(), Precision::F32), Shaping::default());
+    let batch = Batch::new(&ready, vocab, &[], &shaping);
     // Longer and longer texts, so that what happens once per call does not count.
     let mut length = 16;
     loop {
         let start = Instant::now();
-        let texts = batch(&ready, vocab, &[], Shaping::default(), &seeds, length, |_| false);
+        let texts = batch.write(&seeds, Until { length, stops: &[], pattern: None });
         if start.elapsed() >= WRITING / 2 {
-            return texts.iter().map(Vec::len).sum::<usize>() as f64 / start.elapsed().as_secs_f64();
+            return texts.iter().map(|text| text.ids.len()).sum::<usize>() as f64 / start.elapsed().as_secs_f64();
         }
         length *= 2;
     }

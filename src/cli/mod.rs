@@ -5,10 +5,15 @@ mod bench;
 mod cells;
 mod eval;
 mod experiment;
+mod heat;
 mod info;
+mod interactive;
+mod lines;
+mod page;
 mod plot;
 mod progress;
 mod sample;
+mod score;
 mod settings;
 mod signals;
 mod terminal;
@@ -48,8 +53,9 @@ fn run(command: Command, terminal: &Terminal) -> Result<ExitCode> {
     isa::forced()?;
     match command {
         Command::Train(args) => train::run(*args, terminal),
-        Command::Sample(args) => sample::run(&args, terminal).map(|()| ExitCode::SUCCESS),
+        Command::Sample(args) => sample::run(&args, terminal),
         Command::Eval(args) => eval::run(&args, terminal).map(|()| ExitCode::SUCCESS),
+        Command::Score(args) => score::run(&args, terminal).map(|()| ExitCode::SUCCESS),
         Command::Info(args) => info::run(&args, terminal).map(|()| ExitCode::SUCCESS),
         Command::Bench(args) => bench::run(&args, terminal).map(|()| ExitCode::SUCCESS),
         Command::Cells(args) => cells::run(&args, terminal).map(|()| ExitCode::SUCCESS),

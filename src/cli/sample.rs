@@ -2,49 +2,143 @@
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
+use std::io::Read;
 use std::path::Path;
+use std::process::ExitCode;
 
-use charlstm::checkpoint::model;
 use charlstm::checkpoint::run::{self, RUNS};
+use charlstm::checkpoint::{Frame, model};
 use charlstm::data::Vocab;
 use charlstm::error::{Error, Result};
-use charlstm::model::Ready;
-use charlstm::sample::{Generator, Shaping, batch};
+use charlstm::model::{CharLm, Ready};
+use charlstm::sample::{Batch, Generator, Shaping, Until};
 
 use super::args::SampleArgs;
 use super::terminal::Terminal;
+use super::{interactive, lines};
 
 /// Texts that are held in memory at once.
 const AT_ONCE: usize = 1024;
+/// New characters where nothing else is asked for.
+const LENGTH: u64 = 1000;
 
-pub fn run(args: &SampleArgs, terminal: &Terminal) -> Result<()> {
-    let shaping = Shaping { temperature: args.temp, top_k: args.top_k, top_p: args.top_p, min_p: args.min_p };
-    shaping.validate()?;
+pub fn run(args: &SampleArgs, terminal: &Terminal) -> Result<ExitCode> {
+    check(args)?;
     super::use_threads()?;
     let path = run::find(args.run.as_deref(), Path::new(RUNS))?.model();
-    let (model, vocab) = model::load(&path)?;
-    let prompt = match &args.prompt_file {
+    let frame = Frame::read(&path)?;
+    let (model, vocab) = model::read(&frame)?;
+    let shapings = shapings(args, &vocab)?;
+    let prompt = prompt(args, &vocab, terminal)?;
+    let seed = args.seed.unwrap_or_else(any_seed);
+    terminal.detail(&format!("{}, seed {seed}", path.display()));
+    if let (Some(_), [shaping]) = (args.line.lines, &shapings[..]) {
+        let ready = &Ready::new(&model, args.precision.into());
+        let source = lines::Source { frame: &frame, ready, vocab: &vocab, shaping, seed };
+        return lines::run(args, &source, &prompt, terminal);
+    }
+    if let (true, [shaping]) = (args.interactive, &shapings[..]) {
+        let ready = Ready::new(&model, args.precision.into());
+        let generator = Generator::with(ready, &vocab, &prompt, shaping.clone(), seed);
+        return interactive::run(generator, &vocab, &prompt, args.length, terminal).map(|()| ExitCode::SUCCESS);
+    }
+    for shaping in &shapings {
+        if shapings.len() > 1 {
+            terminal.out(format!("--- temp {} ---\n", shaping.temperature).as_bytes())?;
+        }
+        write(args, &model, &vocab, &prompt, shaping, seed, terminal)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Refuses what is wrong by itself, before anything is read.
+fn check(args: &SampleArgs) -> Result<()> {
+    let refuse = |what: &str| Err(Error::Usage(what.into()));
+    let several = args.shape.temp.len() > 1;
+    if several && (args.line.lines.is_some() || args.interactive) {
+        return refuse("--lines and --interactive take one --temp");
+    }
+    if args.length == Some(0) && (several || args.samples > 1) {
+        return refuse("--length 0 never ends, so that no second text begins; choose a length");
+    }
+    args.shape.temp.iter().try_for_each(|temp| shaping(args, *temp).validate())
+}
+
+fn shaping(args: &SampleArgs, temperature: f32) -> Shaping {
+    let shape = &args.shape;
+    Shaping { ban: Vec::new(), temperature, top_k: shape.top_k, top_p: shape.top_p, min_p: shape.min_p }
+}
+
+/// How distributions are shaped, for each temperature.
+fn shapings(args: &SampleArgs, vocab: &Vocab) -> Result<Vec<Shaping>> {
+    // What the model does not know never comes anyway.
+    let mut ban: Vec<u32> = vocab.read(args.shape.ban.as_bytes()).into_iter().filter_map(|c| vocab.id(c)).collect();
+    ban.sort_unstable();
+    ban.dedup();
+    if ban.len() == vocab.len() {
+        return Err(Error::Usage("--ban leaves no character that the model knows; ban fewer".into()));
+    }
+    Ok(args.shape.temp.iter().map(|temp| Shaping { ban: ban.clone(), ..shaping(args, *temp) }).collect())
+}
+
+/// The beginning, as characters that the model knows.
+fn prompt(args: &SampleArgs, vocab: &Vocab, terminal: &Terminal) -> Result<Vec<u32>> {
+    let text = match &args.prompt_file {
+        Some(file) if file.as_os_str() == "-" => {
+            let mut text = Vec::new();
+            std::io::stdin().lock().read_to_end(&mut text).map_err(|e| Error::io("standard input", e))?;
+            text
+        }
         Some(file) => std::fs::read(file).map_err(|e| Error::input(file, e))?,
         None => args.prompt.clone().into_bytes(),
     };
-    let ids = vocab.encode(&prompt)?;
-    let seed = args.seed.unwrap_or_else(any_seed);
-    terminal.detail(&format!("{}, seed {seed}", path.display()));
-    let length = usize::try_from(args.length).unwrap_or(usize::MAX);
-    let stops = stops(&args.stop, &vocab);
-    let ended = |text: &[u32]| stops.iter().any(|stop| text.ends_with(stop));
-    let ready = Ready::new(&model, args.precision.into());
+    if !args.skip_unknown {
+        return vocab.encode(&text);
+    }
+    let symbols = vocab.read(&text);
+    let (known, mut unknown): (Vec<u32>, Vec<u32>) =
+        symbols.into_iter().partition(|symbol| vocab.id(*symbol).is_some());
+    if !unknown.is_empty() {
+        let count = unknown.len();
+        unknown.sort_unstable();
+        unknown.dedup();
+        let named: Vec<String> = unknown.iter().take(20).map(|symbol| vocab.describe(*symbol)).collect();
+        let more = if unknown.len() > named.len() { " and others" } else { "" };
+        let plural = if count == 1 { "" } else { "s" };
+        terminal.warn(&format!("{count} character{plural} of the beginning left out: {}{more}", named.join(", ")));
+    }
+    Ok(known.into_iter().filter_map(|symbol| vocab.id(symbol)).collect())
+}
+
+/// Writes one text while it comes, or several side by side.
+fn write(
+    args: &SampleArgs,
+    model: &CharLm<f32>,
+    vocab: &Vocab,
+    prompt: &[u32],
+    shaping: &Shaping,
+    seed: u64,
+    terminal: &Terminal,
+) -> Result<()> {
+    let length = match args.length.unwrap_or(LENGTH) {
+        0 => usize::MAX,
+        length => usize::try_from(length).unwrap_or(usize::MAX),
+    };
+    let echo = if args.no_echo { Vec::new() } else { vocab.decode(prompt.iter().copied()) };
+    let stops = stops(&args.stop, vocab);
+    let ready = Ready::new(model, args.precision.into());
     if args.samples == 1 {
-        terminal.out(&prompt)?;
-        let text = Generator::with(ready, &vocab, &ids, shaping, seed).take(length);
-        return show(text, &vocab, &ended, terminal);
+        terminal.out(&echo)?;
+        let text = Generator::with(ready, vocab, prompt, shaping.clone(), seed).take(length);
+        return show(text, vocab, &stops, terminal);
     }
     let seeds: Vec<u64> = (0..args.samples).map(|sample| seed.wrapping_add(sample)).collect();
+    let batch = Batch::new(&ready, vocab, prompt, shaping);
     for seeds in seeds.chunks(AT_ONCE) {
-        for text in batch(&ready, &vocab, &ids, shaping, seeds, length, ended) {
-            let mut written = prompt.clone();
-            text.iter().for_each(|id| vocab.decode_into(*id, &mut written));
-            end_line(&mut written, text.is_empty());
+        for text in batch.write(seeds, Until { length, stops: &stops, pattern: None }) {
+            let mut written = echo.clone();
+            text.ids.iter().for_each(|id| vocab.decode_into(*id, &mut written));
+            end_line(&mut written);
             terminal.out(&written)?;
         }
     }
@@ -57,19 +151,14 @@ fn stops(texts: &[String], vocab: &Vocab) -> Vec<Vec<u32>> {
 }
 
 /// Shows a text while it is written.
-fn show(
-    text: impl Iterator<Item = u32>,
-    vocab: &Vocab,
-    ended: &impl Fn(&[u32]) -> bool,
-    terminal: &Terminal,
-) -> Result<()> {
+fn show(text: impl Iterator<Item = u32>, vocab: &Vocab, stops: &[Vec<u32>], terminal: &Terminal) -> Result<()> {
     let (mut ids, mut bytes) = (Vec::new(), Vec::new());
     for id in text {
         bytes.clear();
         vocab.decode_into(id, &mut bytes);
         terminal.out(&bytes)?;
         ids.push(id);
-        if ended(&ids) {
+        if stops.iter().any(|stop| ids.ends_with(stop)) {
             break;
         }
         // Only the end is needed, to know a stop when it comes.
@@ -78,13 +167,13 @@ fn show(
         }
     }
     let shown = bytes.len();
-    end_line(&mut bytes, ids.is_empty());
+    end_line(&mut bytes);
     terminal.out(&bytes[shown..])
 }
 
 /// Ends the last line of a text, unless what was written has ended it.
-fn end_line(text: &mut Vec<u8>, nothing_written: bool) {
-    if nothing_written || !text.ends_with(b"\n") {
+fn end_line(text: &mut Vec<u8>) {
+    if !text.ends_with(b"\n") {
         text.push(b'\n');
     }
 }

@@ -134,6 +134,12 @@ impl Corpus {
         self.parts.first().map_or(Path::new(""), |part| &part.name)
     }
 
+    /// The lines, without the line feeds that end them. A file's end ends a line too.
+    pub fn lines(&self) -> impl Iterator<Item = &[u8]> {
+        let texts = self.parts.iter().map(Part::bytes);
+        texts.flat_map(|text| text.strip_suffix(b"\n").unwrap_or(text).split(|byte| *byte == b'\n'))
+    }
+
     /// A cursor before character `index`.
     pub fn cursor(&self, index: usize) -> Cursor {
         let after = self.pieces.partition_point(|piece| piece.chars_before <= index);

@@ -7,6 +7,7 @@
 
 mod corpus;
 mod files;
+mod lines;
 mod marks;
 mod reader;
 mod scan;
@@ -16,6 +17,7 @@ mod utf8;
 mod vocab;
 
 pub use corpus::{Corpus, Cursor, Identity};
+pub use lines::LineSet;
 pub use marks::Marks;
 pub use reader::Reader;
 pub use streams::Streams;

@@ -70,6 +70,12 @@ impl Vocab {
         }
     }
 
+    /// A code point (or byte) as a character to look at: of a byte that is none by itself, the replacement character.
+    pub fn show(&self, symbol: u32) -> char {
+        let is_character = self.encoding == Encoding::Utf8 || symbol < 0x80;
+        char::from_u32(symbol).filter(|_| is_character).unwrap_or(char::REPLACEMENT_CHARACTER)
+    }
+
     /// The ids of a text.
     ///
     /// # Errors
@@ -91,6 +97,14 @@ impl Vocab {
                 };
                 text.chars().enumerate().map(id).collect()
             }
+        }
+    }
+
+    /// The code points (or bytes) of a text, whether they are known or not. What is not UTF-8 comes as U+FFFD.
+    pub fn read(&self, text: &[u8]) -> Vec<u32> {
+        match self.encoding {
+            Encoding::Bytes => text.iter().copied().map(u32::from).collect(),
+            Encoding::Utf8 => String::from_utf8_lossy(text).chars().map(u32::from).collect(),
         }
     }
 
@@ -132,6 +146,13 @@ mod tests {
         let bytes = Vocab::new(Encoding::Bytes, [0, 255]);
         assert!(bytes.encode(&[0, 7]).unwrap_err().to_string().contains("byte 0x07, at byte 1"));
         assert_eq!(bytes.decode([1, 0]), [255, 0]);
+    }
+
+    #[test]
+    fn whatever_a_text_holds_is_read() {
+        let vocab = Vocab::new(Encoding::Utf8, [97]);
+        assert_eq!(vocab.read(b"a\xff\xc3\xa9b"), [97, 0xfffd, 0xe9, 98]);
+        assert_eq!(Vocab::new(Encoding::Bytes, [97]).read(b"a\xff"), [97, 255]);
     }
 
     #[test]

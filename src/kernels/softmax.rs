@@ -50,6 +50,13 @@ pub fn cross_entropy<R: Real>(logits: &mut [R], target: usize, weight: R) -> f64
     sum.to_f64().ln() + (top.to_f64() - picked.to_f64())
 }
 
+/// Replaces `logits` by their exponentials, the largest being 1; returns `ln sum exp(logits)`, in nats, and the sum of those
+/// exponentials. Less a logit, the first is that character's cross-entropy; over the sum, an exponential is a probability.
+pub fn log_sum_exp<R: Real>(logits: &mut [R]) -> (f64, f64) {
+    let (top, sum) = vectorize(Exponentials(logits));
+    (sum.to_f64().ln() + top.to_f64(), sum.to_f64())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -65,6 +72,7 @@ mod tests {
         for target in 0..37 {
             let mut row = logits();
             let loss = cross_entropy(&mut row, target, 0.5);
+            assert!((log_sum_exp(&mut logits()).0 - f64::from(logits()[target]) - loss).abs() < 1e-12);
             assert!((loss - reference::cross_entropy(&wide, target)).abs() < 1e-5);
             assert!(row.iter().sum::<f32>().abs() < 1e-6, "the gradient of a row sums to zero");
             let p = (-reference::cross_entropy(&wide, target)).exp();

@@ -1,7 +1,7 @@
 //! One stream of generated characters.
 
 use super::shaping::Shaping;
-use super::writer::Writer;
+use super::writer::{Stream, Writer};
 use crate::data::Vocab;
 use crate::kernels::Precision;
 use crate::model::{CharLm, Ready};
@@ -15,6 +15,8 @@ pub(super) const STEPS: usize = 128;
 pub struct Generator<'m> {
     ready: Ready<'m>,
     writer: Writer,
+    /// How distributions are shaped.
+    pub shaping: Shaping,
 }
 
 impl<'m> Generator<'m> {
@@ -27,10 +29,38 @@ impl<'m> Generator<'m> {
     /// The same with a model that has been made ready, at whatever precision.
     pub fn with(ready: Ready<'m>, vocab: &Vocab, prompt: &[u32], shaping: Shaping, seed: u64) -> Self {
         let (before, last) = beginning(ready.model, vocab, prompt);
-        let mut writer = Writer::new(ready.model, shaping, &[seed], last, STEPS);
+        let mut writer = Writer::new(ready.model, 1, last, STEPS);
+        *writer.stream(0) = Stream::new(seed, last);
         writer.share(ready.tasks_of_a_stream(rayon::current_num_threads()));
         writer.read(&ready, before, STEPS);
-        Generator { ready, writer }
+        Generator { ready, writer, shaping }
+    }
+}
+
+/// Where a generator stood.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    state: Vec<f32>,
+    stream: Stream,
+}
+
+impl Generator<'_> {
+    /// Reads characters, as if it had written them itself.
+    pub fn read(&mut self, ids: &[u32]) {
+        let Some((last, before)) = ids.split_last() else { return };
+        let unread = self.writer.stream(0).last;
+        self.writer.read(&self.ready, &[&[unread], before].concat(), STEPS);
+        self.writer.stream(0).last = *last;
+    }
+
+    /// Where it stands: state and random numbers.
+    pub fn snapshot(&mut self) -> Snapshot {
+        Snapshot { state: self.writer.state().to_vec(), stream: self.writer.stream(0).clone() }
+    }
+
+    /// Goes back to where it stood.
+    pub fn restore(&mut self, snapshot: &Snapshot) {
+        self.writer.begin(0, snapshot.stream.clone(), &snapshot.state);
     }
 }
 
@@ -38,7 +68,7 @@ impl Iterator for Generator<'_> {
     type Item = u32;
 
     fn next(&mut self) -> Option<u32> {
-        self.writer.advance(&self.ready).first().copied()
+        self.writer.advance(&self.ready, &self.shaping, |_, _| ()).first().map(|stream| stream.last)
     }
 }
 
@@ -82,10 +112,22 @@ pub(super) mod tests {
         let prompt: Vec<u32> = (0..300).map(|i| (i * i % 5) as u32).collect();
         let mut whole = Generator::new(&model, &vocab, &prompt, Shaping::default(), 1);
         let mut stepped = Generator::new(&model, &vocab, &prompt[..1], Shaping::default(), 1);
-        for &id in &prompt[..299] {
-            stepped.writer.read(&stepped.ready, &[id], STEPS);
+        for &id in &prompt[1..] {
+            stepped.read(&[id]);
         }
         assert!(whole.writer.state().iter().any(|x| *x != 0.0));
         assert_eq!(whole.writer.state(), stepped.writer.state());
+    }
+
+    #[test]
+    fn it_goes_back_to_where_it_stood() {
+        let (model, vocab) = sample();
+        let mut generator = Generator::new(&model, &vocab, &[1, 2], Shaping::default(), 4);
+        let before = generator.snapshot();
+        let first: Vec<u32> = generator.by_ref().take(30).collect();
+        generator.read(&[3, 3]);
+        let _ = generator.by_ref().take(5).count();
+        generator.restore(&before);
+        assert_eq!(generator.take(30).collect::<Vec<_>>(), first);
     }
 }

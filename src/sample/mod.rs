@@ -2,13 +2,19 @@
 //!
 //! - [`Shaping`]: how a distribution is shaped before a character is drawn
 //! - [`Generator`]: one text, character by character
-//! - [`batch`]: many texts at once
+//! - [`Batch`]: many texts at once, up to a length or a stop
+//! - [`Pattern`]: lines that match a regular expression
+//! - [`lines`]: whole lines, as many as are wanted
 
 mod batch;
 mod generator;
+mod lines;
+mod pattern;
 mod shaping;
 mod writer;
 
-pub use batch::batch;
-pub use generator::Generator;
+pub use batch::{Batch, Until, Written};
+pub use generator::{Generator, Snapshot};
+pub use lines::{By, Ended, Line, MOST_CHARS_IN_VAIN, MOST_IN_VAIN, Tally, Wanted, lines};
+pub use pattern::{Pattern, Place};
 pub use shaping::Shaping;

@@ -6,9 +6,11 @@ use rand::rngs::Xoshiro256PlusPlus;
 use crate::error::{Error, Result};
 use crate::kernels::softmax;
 
-/// How a distribution is shaped before a character is drawn from it. Applied in this order: top-k, top-p, min-p, temperature.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// How a distribution is shaped before a character is drawn from it. Applied in this order: ban, top-k, top-p, min-p, temperature.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Shaping {
+    /// Characters (ids) that never come.
+    pub ban: Vec<u32>,
     /// What logits are divided by; 0: always the most likely character.
     pub temperature: f32,
     /// Only the `k` most likely characters.
@@ -21,12 +23,14 @@ pub struct Shaping {
 
 impl Default for Shaping {
     fn default() -> Self {
-        Shaping { temperature: 0.8, top_k: None, top_p: None, min_p: None }
+        Shaping { ban: Vec::new(), temperature: 0.8, top_k: None, top_p: None, min_p: None }
     }
 }
 
 /// A temperature below this one is taken as 0: it could pick no other character.
 const COLD: f32 = 1e-6;
+/// A probability below this one never comes up: draws are made in steps of 2^-24.
+const NEVER: f32 = 1e-30;
 
 impl Shaping {
     /// Checks every number.
@@ -50,8 +54,10 @@ impl Shaping {
         Ok(())
     }
 
-    /// Turns logits into the weights that [`draw`](Self::draw) draws by; what is cut off gets 0. `order` is scratch.
+    /// Turns logits into the weights that [`draw`](Self::draw) draws by; what is cut off gets 0. A logit of minus infinity stands for
+    /// a character that is ruled out, but not all may be. `order` is scratch.
     pub fn weights(&self, logits: &mut [f32], order: &mut Vec<u32>) {
+        self.ban.iter().for_each(|&id| logits[id as usize] = f32::NEG_INFINITY);
         if self.temperature < COLD {
             // The first of equals.
             let best = (0..logits.len()).fold(0, |best, i| if logits[i] > logits[best] { i } else { best });
@@ -61,6 +67,8 @@ impl Shaping {
         let keep = self.keep(logits, order);
         logits.iter_mut().for_each(|x| *x /= self.temperature);
         softmax::softmax(logits);
+        // What is ruled out has the least exponential, not none.
+        logits.iter_mut().filter(|p| **p < NEVER).for_each(|p| *p = 0.0);
         order[keep..].iter().for_each(|&id| logits[id as usize] = 0.0);
     }
 
@@ -105,13 +113,13 @@ impl Shaping {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use rand::SeedableRng;
 
     const LOGITS: [f32; 5] = [0.0, 3.0, 1.0, 2.0, -4.0];
 
-    fn weights(shaping: Shaping) -> Vec<f32> {
+    fn weights(shaping: &Shaping) -> Vec<f32> {
         shaping.validate().unwrap();
         let mut logits = LOGITS.to_vec();
         shaping.weights(&mut logits, &mut Vec::new());
@@ -119,7 +127,7 @@ mod tests {
     }
 
     fn kept(shaping: Shaping) -> Vec<usize> {
-        weights(shaping).iter().enumerate().filter(|(_, p)| **p > 0.0).map(|(i, _)| i).collect()
+        weights(&shaping).iter().enumerate().filter(|(_, p)| **p > 0.0).map(|(i, _)| i).collect()
     }
 
     fn shaping(temperature: f32) -> Shaping {
@@ -135,35 +143,68 @@ mod tests {
         assert_eq!(kept(Shaping { top_p: Some(0.8), ..shaping(1.0) }), [1, 3]);
         assert_eq!(kept(Shaping { top_p: Some(0.9), ..shaping(2.0) }), [1, 2, 3], "temperature comes last");
         assert_eq!(kept(Shaping { min_p: Some(0.2), ..shaping(1.0) }), [1, 3]);
+        assert_eq!(kept(Shaping { ban: vec![1], top_k: Some(2), ..shaping(1.0) }), [2, 3], "a ban comes first");
+        assert_eq!(kept(Shaping { ban: vec![1], ..shaping(0.0) }), [3]);
         assert_eq!(kept(shaping(0.0)), [1]);
         assert_eq!(kept(shaping(1e-30)), [1]);
     }
 
+    /// The distribution by its definition, in `f64`: cut by top-k, top-p of what is left, min-p, then the temperature.
+    pub fn distribution(logits: &[f32], shaping: &Shaping) -> Vec<f64> {
+        let exp = |id: &usize, t: f64| (f64::from(logits[*id]) / t).exp();
+        let mut ids: Vec<usize> = (0..logits.len()).filter(|id| !shaping.ban.contains(&(*id as u32))).collect();
+        ids.sort_by(|a, b| logits[*b].total_cmp(&logits[*a]));
+        ids.truncate(shaping.top_k.unwrap_or(ids.len()));
+        let (all, mut sum) = (ids.iter().map(|id| exp(id, 1.0)).sum::<f64>(), 0.0);
+        ids.retain(|id| {
+            let before = sum / all;
+            sum += exp(id, 1.0);
+            before < f64::from(shaping.top_p.unwrap_or(1.0))
+        });
+        let best = exp(&ids[0], 1.0);
+        ids.retain(|id| exp(id, 1.0) >= best * f64::from(shaping.min_p.unwrap_or(0.0)));
+        let total: f64 = ids.iter().map(|id| exp(id, shaping.temperature.into())).sum();
+        (0..logits.len())
+            .map(|id| if ids.contains(&id) { exp(&id, shaping.temperature.into()) / total } else { 0.0 })
+            .collect()
+    }
+
+    /// Pearson's test: whether draws may come from a distribution; what it gives no chance must not have come at all.
+    pub fn agree(counts: &[f64], wanted: &[f64]) -> bool {
+        // The 99.9th percentiles of chi-square with 1 to 4 degrees of freedom.
+        const PERCENTILES: [f64; 5] = [0.0, 10.828, 13.816, 16.266, 18.467];
+        let draws: f64 = counts.iter().sum();
+        let possible: Vec<(f64, f64)> =
+            counts.iter().copied().zip(wanted.iter().copied()).filter(|(_, p)| *p > 0.0).collect();
+        let chi_square: f64 = possible.iter().map(|(n, p)| (n - p * draws).powi(2) / (p * draws)).sum();
+        let impossible = counts.iter().zip(wanted).any(|(n, p)| *p == 0.0 && *n > 0.0);
+        !impossible && chi_square <= PERCENTILES[possible.len() - 1]
+    }
+
+    /// Every way of shaping, at three temperatures.
+    pub fn grid() -> Vec<Shaping> {
+        let ways = [
+            Shaping::default(),
+            Shaping { top_k: Some(3), ..Shaping::default() },
+            Shaping { top_p: Some(0.9), ..Shaping::default() },
+            Shaping { min_p: Some(0.1), ..Shaping::default() },
+            Shaping { top_k: Some(4), top_p: Some(0.95), min_p: Some(0.05), ban: vec![1], ..Shaping::default() },
+        ];
+        let at = |temperature| ways.iter().map(move |way| Shaping { temperature, ..way.clone() });
+        [0.5, 1.0, 2.0].into_iter().flat_map(at).collect()
+    }
+
     #[test]
     fn draws_follow_the_distribution_at_every_temperature() {
-        for (shaping, seed) in [
-            (shaping(0.5), 1),
-            (shaping(1.0), 2),
-            (shaping(2.0), 3),
-            (Shaping { top_k: Some(3), ..shaping(1.0) }, 4),
-            (Shaping { min_p: Some(0.1), ..shaping(2.0) }, 5),
-        ] {
-            let weights = weights(shaping);
-            let mut wanted: Vec<f64> = LOGITS.iter().map(|x| f64::from(x / shaping.temperature).exp()).collect();
-            wanted.iter_mut().zip(&weights).filter(|(_, w)| **w == 0.0).for_each(|(x, _)| *x = 0.0);
-            let total: f64 = wanted.iter().sum();
-            let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
-            let draws = 100_000;
+        for (seed, shaping) in grid().into_iter().enumerate() {
+            let (weights, wanted) = (weights(&shaping), distribution(&LOGITS, &shaping));
+            let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed as u64);
             let mut counts = [0.0; 5];
-            (0..draws).for_each(|_| counts[Shaping::draw(&weights, &mut rng) as usize] += 1.0);
-            let chi_square: f64 = (0..5)
-                .filter(|&i| wanted[i] > 0.0)
-                .map(|i| (wanted[i] / total * f64::from(draws), counts[i]))
-                .map(|(expected, got)| (got - expected).powi(2) / expected)
-                .sum();
-            // The 99.9th percentile of a chi-square with 4 degrees of freedom.
-            assert!(chi_square < 18.47, "{shaping:?}: {chi_square}");
-            assert!((0..5).all(|i| wanted[i] > 0.0 || counts[i] == 0.0));
+            (0..100_000).for_each(|_| counts[Shaping::draw(&weights, &mut rng) as usize] += 1.0);
+            assert!(agree(&counts, &wanted), "{shaping:?}: {counts:?} {wanted:?}");
+            // The test itself tells a distribution from one that is a little warmer.
+            let warmer = Shaping { temperature: 1.1 * shaping.temperature, ..shaping.clone() };
+            assert!(!agree(&counts, &distribution(&LOGITS, &warmer)), "{shaping:?}");
         }
     }
 

@@ -4,6 +4,7 @@ use rand::SeedableRng;
 use rand::rngs::Xoshiro256PlusPlus;
 
 use super::shaping::Shaping;
+use crate::kernels::softmax;
 use crate::model::{CharLm, Purpose, Ready, Shard, Window};
 
 /// Streams in step with each other. What a stream writes does not depend on those beside it.
@@ -11,25 +12,39 @@ use crate::model::{CharLm, Purpose, Ready, Shard, Window};
 pub(super) struct Writer {
     shard: Shard<f32>,
     window: Window,
-    shaping: Shaping,
-    rngs: Vec<Xoshiro256PlusPlus>,
-    /// The character that each stream reads before the next one is drawn.
-    last: Vec<u32>,
+    streams: Vec<Stream>,
     logits: Vec<f32>,
+    scratch: Vec<f32>,
     order: Vec<u32>,
 }
 
+/// What a stream draws by, beside its state.
+#[derive(Clone, Debug)]
+pub(super) struct Stream {
+    rng: Xoshiro256PlusPlus,
+    /// The character that it reads before the next one is drawn; then that one.
+    pub last: u32,
+    /// What that one cost, in nats: by the model's own distribution, not as it was shaped.
+    pub nats: f64,
+}
+
+impl Stream {
+    /// A stream that reads `last` next.
+    pub fn new(seed: u64, last: u32) -> Self {
+        Stream { rng: Xoshiro256PlusPlus::seed_from_u64(seed), last, nats: 0.0 }
+    }
+}
+
 impl Writer {
-    /// Streams in the zero state, one for each seed, that read `first` next; prompts are read `steps` characters at once.
-    pub fn new(model: &CharLm<f32>, shaping: Shaping, seeds: &[u64], first: u32, steps: usize) -> Self {
+    /// Streams in the zero state that read `first` next; prompts are read up to `steps` characters at once.
+    pub fn new(model: &CharLm<f32>, streams: usize, first: u32, steps: usize) -> Self {
         let vocab = model.config().vocab;
         Writer {
-            shard: Shard::new(model, 0, seeds.len(), steps, Purpose::Inference),
+            shard: Shard::new(model, 0, streams, steps, Purpose::Inference),
             window: Window::default(),
-            shaping,
-            rngs: seeds.iter().map(|seed| Xoshiro256PlusPlus::seed_from_u64(*seed)).collect(),
-            last: vec![first; seeds.len()],
-            logits: Vec::with_capacity(seeds.len() * vocab),
+            streams: vec![Stream::new(0, first); streams],
+            logits: Vec::with_capacity(streams * vocab),
+            scratch: Vec::with_capacity(vocab),
             order: Vec::with_capacity(vocab),
         }
     }
@@ -41,7 +56,7 @@ impl Writer {
 
     /// Reads characters without predicting, every stream the same.
     pub fn read(&mut self, ready: &Ready<'_>, ids: &[u32], steps: usize) {
-        let streams = self.last.len();
+        let streams = self.streams.len();
         for ids in ids.chunks(steps) {
             self.window.clear(ids.len(), streams);
             self.window.inputs.iter_mut().enumerate().for_each(|(i, input)| *input = ids[i / streams]);
@@ -49,19 +64,41 @@ impl Writer {
         }
     }
 
-    /// Draws the next character of every stream. It allocates nothing.
-    pub fn advance(&mut self, ready: &Ready<'_>) -> &[u32] {
-        self.window.clear(1, self.last.len());
-        self.window.inputs.copy_from_slice(&self.last);
+    /// Draws the next character of every stream, after `restrict` has ruled out what may not come in it, by logits of minus
+    /// infinity. It allocates nothing.
+    pub fn advance(
+        &mut self,
+        ready: &Ready<'_>,
+        shaping: &Shaping,
+        mut restrict: impl FnMut(usize, &mut [f32]),
+    ) -> &[Stream] {
+        self.window.clear(1, self.streams.len());
+        self.window.inputs.iter_mut().zip(&self.streams).for_each(|(input, stream)| *input = stream.last);
         self.window.weights.fill(1.0);
         self.shard.forward(ready.model, &ready.prepared, &self.window, None);
         self.shard.logits(&mut self.logits);
         let rows = self.logits.chunks_exact_mut(ready.model.config().vocab);
-        for ((logits, last), rng) in rows.zip(&mut self.last).zip(&mut self.rngs) {
-            self.shaping.weights(logits, &mut self.order);
-            *last = Shaping::draw(logits, rng);
+        for (i, (logits, stream)) in rows.zip(&mut self.streams).enumerate() {
+            self.scratch.clear();
+            self.scratch.extend_from_slice(logits);
+            restrict(i, logits);
+            shaping.weights(logits, &mut self.order);
+            stream.last = Shaping::draw(logits, &mut stream.rng);
+            let picked = f64::from(self.scratch[stream.last as usize]);
+            stream.nats = softmax::log_sum_exp(&mut self.scratch).0 - picked;
         }
-        &self.last
+        &self.streams
+    }
+
+    /// Begins a stream anew, in the state `(layers * states * H)`.
+    pub fn begin(&mut self, stream: usize, begun: Stream, state: &[f32]) {
+        self.streams[stream] = begun;
+        self.state()[stream * state.len()..][..state.len()].copy_from_slice(state);
+    }
+
+    /// One of the streams.
+    pub fn stream(&mut self, stream: usize) -> &mut Stream {
+        &mut self.streams[stream]
     }
 
     /// The state of every stream, `(streams, layers * states * H)`.

@@ -138,8 +138,14 @@ impl Ran {
     }
 
     pub fn of(command: Command) -> Ran {
+        Ran::fed(command, "")
+    }
+
+    /// With that on its standard input.
+    pub fn fed(command: Command, input: &str) -> Ran {
         let what = format!("{:?}", command.get_args().collect::<Vec<_>>());
-        let output = assert_cmd::Command::from_std(command).timeout(Duration::from_secs(120)).output().unwrap();
+        let mut command = assert_cmd::Command::from_std(command);
+        let output = command.write_stdin(input).timeout(Duration::from_secs(120)).output().unwrap();
         let err = String::from_utf8(output.stderr).unwrap();
         assert!(!err.contains("panicked"), "{what}: {err}");
         Ran { what, code: output.status.code(), out: output.stdout, err }

@@ -1,0 +1,147 @@
+//! `charlstm sample --interactive`: writing in turns with the model.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use charlstm::checkpoint::run;
+use charlstm::data::Vocab;
+use charlstm::error::{Error, Result};
+use charlstm::sample::{Generator, Shaping, Snapshot};
+use rustyline::DefaultEditor;
+use rustyline::error::ReadlineError;
+use signal_hook::consts::SIGINT;
+use signal_hook::flag;
+
+use super::terminal::Terminal;
+
+/// New characters of a turn where nothing else is asked for.
+const TURN: u64 = 200;
+const HELP: &str = "\
+Type a beginning and the model goes on from it, and from all that was written before. Ctrl-C ends its turn, Ctrl-D ends all.
+/more [N]    go on, for N characters
+/undo        take back the last turn
+/temp X      how daring: 0 is always the most likely character, 1 the model's own distribution
+/save FILE   write the whole text to a file
+/help        this
+";
+
+/// The text so far, and the way back.
+struct Play<'m, 't> {
+    generator: Generator<'m>,
+    vocab: &'t Vocab,
+    text: Vec<u32>,
+    /// Where each turn began: the generator, and how long the text was.
+    turns: Vec<(Snapshot, usize)>,
+    /// Characters of a turn; 0: until it is interrupted.
+    length: u64,
+    interrupted: Arc<AtomicBool>,
+    terminal: &'t Terminal,
+}
+
+pub fn run(
+    generator: Generator<'_>,
+    vocab: &Vocab,
+    prompt: &[u32],
+    length: Option<u64>,
+    terminal: &Terminal,
+) -> Result<()> {
+    let failed = |e: std::io::Error| Error::Internal(format!("signals cannot be caught: {e}"));
+    let interrupted = Arc::new(AtomicBool::new(false));
+    // The second Ctrl-C without a turn between ends the process; the first ends a turn.
+    flag::register_conditional_shutdown(SIGINT, 130, Arc::clone(&interrupted)).map_err(failed)?;
+    flag::register(SIGINT, Arc::clone(&interrupted)).map_err(failed)?;
+    let mut editor = DefaultEditor::new().map_err(|e| Error::Internal(format!("lines cannot be read: {e}")))?;
+    let length = length.unwrap_or(TURN);
+    let (text, turns) = (prompt.to_vec(), Vec::new());
+    let mut play = Play { generator, vocab, text, turns, length, interrupted, terminal };
+    terminal.say("Type a beginning; /help says what else there is, Ctrl-D ends.");
+    if !prompt.is_empty() {
+        play.turn(&[], length)?;
+    }
+    loop {
+        match editor.readline("> ") {
+            Ok(line) => {
+                let _ = editor.add_history_entry(&line);
+                // What goes wrong in a turn is said; the text is not lost for it.
+                match play.answer(&line) {
+                    Err(e @ (Error::Usage(_) | Error::UnknownCharacter(_) | Error::Io { .. }))
+                        if !super::is_closed_pipe(&e) =>
+                    {
+                        terminal.error(&e.to_string());
+                    }
+                    other => other?,
+                }
+            }
+            Err(ReadlineError::Eof | ReadlineError::Interrupted) => return Ok(()),
+            Err(ReadlineError::Io(e)) => return Err(Error::io("standard input", e)),
+            Err(e) => return Err(Error::Internal(format!("lines cannot be read: {e}"))),
+        }
+    }
+}
+
+impl Play<'_, '_> {
+    /// Does what a line asks for.
+    fn answer(&mut self, line: &str) -> Result<()> {
+        let (command, rest) = line.split_once(' ').unwrap_or((line, ""));
+        let rest = rest.trim();
+        match command {
+            "" => self.turn(&[], self.length),
+            "/more" if rest.is_empty() => self.turn(&[], self.length),
+            "/more" => {
+                let refuse = |_| Error::Usage(format!("/more takes a number of characters, not \"{rest}\""));
+                self.turn(&[], rest.parse().map_err(refuse)?)
+            }
+            "/undo" => self.undo(),
+            "/temp" => {
+                let refuse = |_| Error::Usage(format!("/temp takes a number, such as /temp 0.6, not \"{rest}\""));
+                let shaping = Shaping { temperature: rest.parse().map_err(refuse)?, ..self.generator.shaping.clone() };
+                shaping.validate()?;
+                self.generator.shaping = shaping;
+                Ok(())
+            }
+            "/save" if rest.is_empty() => Err(Error::Usage("/save takes the name of a file".into())),
+            "/save" => {
+                run::replace(Path::new(rest), &self.vocab.decode(self.text.iter().copied()))?;
+                self.terminal.say(&format!("{} characters saved to {rest}", self.text.len()));
+                Ok(())
+            }
+            "/help" => self.terminal.out(HELP.as_bytes()),
+            _ if command.starts_with('/') => {
+                Err(Error::Usage(format!("there is no {command}; /help says what there is")))
+            }
+            _ => self.turn(&self.vocab.encode(line.as_bytes())?, self.length),
+        }
+    }
+
+    /// Reads what was typed and goes on from it, visibly.
+    fn turn(&mut self, typed: &[u32], length: u64) -> Result<()> {
+        self.turns.push((self.generator.snapshot(), self.text.len()));
+        self.generator.read(typed);
+        self.text.extend(typed);
+        self.terminal.out(&self.vocab.decode(typed.iter().copied()))?;
+        self.interrupted.store(false, Ordering::Relaxed);
+        let mut written = 0;
+        let mut bytes = Vec::new();
+        while (length == 0 || written < length) && !self.interrupted.load(Ordering::Relaxed) {
+            let Some(id) = self.generator.next() else { break };
+            self.text.push(id);
+            bytes.clear();
+            self.vocab.decode_into(id, &mut bytes);
+            self.terminal.out(&bytes)?;
+            written += 1;
+        }
+        self.interrupted.store(false, Ordering::Relaxed);
+        self.terminal.out(b"\n")
+    }
+
+    /// Takes back the last turn, and shows where the text ends now.
+    fn undo(&mut self) -> Result<()> {
+        let nothing = || Error::Usage("there is nothing to take back".into());
+        let (before, length) = self.turns.pop().ok_or_else(nothing)?;
+        self.generator.restore(&before);
+        self.text.truncate(length);
+        let line = self.text.iter().rposition(|id| self.vocab.symbol(*id) == u32::from('\n')).map_or(0, |at| at + 1);
+        self.terminal.out(&[&self.vocab.decode(self.text[line..].iter().copied())[..], b"\n"].concat())
+    }
+}

@@ -1,0 +1,118 @@
+//! `charlstm sample --lines`: whole lines, as many as are wanted.
+
+use std::process::ExitCode;
+
+use charlstm::checkpoint::Frame;
+use charlstm::data::{Corpus, LineSet, Texts, Vocab};
+use charlstm::error::Result;
+use charlstm::model::Ready;
+use charlstm::sample::{Batch, By, Ended, Line, Pattern, Shaping, Tally, Wanted, lines};
+use charlstm::train::Saved;
+use serde_json::json;
+
+use super::args::{LineArgs, MatchBy, SampleArgs};
+use super::terminal::Terminal;
+
+/// What writes the lines.
+pub struct Source<'a> {
+    pub frame: &'a Frame,
+    pub ready: &'a Ready<'a>,
+    pub vocab: &'a Vocab,
+    pub shaping: &'a Shaping,
+    pub seed: u64,
+}
+
+pub fn run(args: &SampleArgs, source: &Source<'_>, prompt: &[u32], terminal: &Terminal) -> Result<ExitCode> {
+    let (choices, vocab) = (&args.line, source.vocab);
+    let lengths = choices.min_chars as usize..=choices.max_chars as usize;
+    let pattern = Pattern::new(choices.pattern.as_deref().unwrap_or(".*"), vocab, &source.shaping.ban, lengths)?;
+    let known = known(choices, source, terminal)?;
+    // Every line begins behind a line end; of a beginning with several lines, the last is the line's.
+    let beginning = [&[pattern.line_end()], prompt].concat();
+    let prefix = prompt.rsplit(|id| *id == pattern.line_end()).next().unwrap_or_default();
+    let by = match (choices.match_by, &choices.pattern) {
+        (Some(MatchBy::Mask), _) | (None, Some(_)) => By::Mask,
+        (Some(MatchBy::Rejection), _) | (None, None) => By::Rejection,
+    };
+    let count = choices.lines.unwrap_or_default();
+    let wanted = Wanted { count, unique: choices.unique, pattern: &pattern, prefix, by, seed: source.seed };
+    let batch = Batch::new(source.ready, vocab, &beginning, source.shaping);
+    let echoed = if args.no_echo { prefix.len() } else { 0 };
+    let tally = lines(&batch, &wanted, |line| {
+        let whole = text(vocab, &line.ids);
+        let in_corpus = known.run.as_ref().map(|lines| lines.contains(&whole));
+        if known.others.contains(&whole) || (choices.novel && in_corpus == Some(true)) {
+            return Ok(false);
+        }
+        let shown = text(vocab, &line.ids[echoed..]);
+        terminal.out(&if choices.jsonl { as_json(&shown, line, in_corpus) } else { [&shown[..], b"\n"].concat() })?;
+        Ok(true)
+    })?;
+    Ok(conclude(&tally, &wanted, choices, terminal))
+}
+
+/// Lines that are there already.
+struct Known {
+    /// Those of the run's texts, where that is asked for and can be told.
+    run: Option<LineSet>,
+    /// Those of other texts, which must not come.
+    others: LineSet,
+}
+
+fn known(choices: &LineArgs, source: &Source<'_>, terminal: &Terminal) -> Result<Known> {
+    let mut others = LineSet::default();
+    for path in &choices.novel_against {
+        others.add(&Corpus::open(std::slice::from_ref(path), source.vocab.encoding())?);
+    }
+    let run = match of_run(source.frame) {
+        _ if !choices.novel && !choices.jsonl => None,
+        Ok(lines) => Some(lines),
+        Err(e) if choices.novel => return Err(e),
+        Err(e) => {
+            terminal.warn(&format!("whether a line is in the corpus cannot be told: {e}"));
+            None
+        }
+    };
+    Ok(Known { run, others })
+}
+
+/// The lines of the text that a run was trained on, what was held out included.
+fn of_run(frame: &Frame) -> Result<LineSet> {
+    let saved = Saved::read(frame)?;
+    let texts = Texts::open(&saved.texts)?;
+    texts.must_be(&saved.identity, "bring it back, or name it with --novel-against in place of --novel")?;
+    let mut lines = LineSet::default();
+    lines.add(texts.training().0);
+    Ok(lines)
+}
+
+/// The bytes of a line, without a carriage return at its end.
+fn text(vocab: &Vocab, ids: &[u32]) -> Vec<u8> {
+    let mut bytes = vocab.decode(ids.iter().copied());
+    if bytes.ends_with(b"\r") {
+        bytes.pop();
+    }
+    bytes
+}
+
+fn as_json(text: &[u8], line: &Line, in_corpus: Option<bool>) -> Vec<u8> {
+    let mean = line.nats / line.scored as f64;
+    let facts = json!({"text": String::from_utf8_lossy(text), "nats": mean, "in_corpus": in_corpus});
+    format!("{facts}\n").into_bytes()
+}
+
+/// Says what became of it; fewer lines than asked for are no success.
+fn conclude(tally: &Tally, wanted: &Wanted<'_>, choices: &LineArgs, terminal: &Terminal) -> ExitCode {
+    let Tally { drawn, matching, kept, ended } = *tally;
+    if wanted.by == By::Rejection && choices.match_by.is_some() && drawn > 0 {
+        let share = 100.0 * matching as f64 / drawn as f64;
+        terminal.say(&format!("Acceptance rate: {share:.2} % ({matching} of {drawn} lines drawn match)"));
+    }
+    let why = match ended {
+        Ended::Enough => return ExitCode::SUCCESS,
+        Ended::All => "no other line matches".into(),
+        Ended::InVain => format!("too many in a row brought nothing new ({drawn} drawn, {matching} of them match)"),
+    };
+    terminal.error(&format!("{kept} of {} lines were found: {why}", wanted.count));
+    ExitCode::from(1)
+}
