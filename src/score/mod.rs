@@ -1,10 +1,16 @@
-//! What a model makes of a text: its loss in nats per character.
+//! What a model makes of a text: its loss in nats per character, and the surprise of every character, word and line.
 //!
 //! The first character of a text is not scored, since nothing predicts it.
 
 mod lanes;
+mod surprise;
+mod tracer;
+mod units;
 
 pub use lanes::Loss;
+pub use surprise::{ESCAPE_BITS, Prediction, Surprise};
+pub use tracer::Tracer;
+pub use units::{Sum, Unit};
 
 use std::ops::Range;
 
@@ -73,12 +79,12 @@ fn check(corpus: &Corpus, part: &Range<usize>) -> Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::data::Encoding;
     use crate::model::ModelConfig;
 
-    fn sample(chars: usize) -> (CharLm<f32>, Corpus, Vocab) {
+    pub fn sample(chars: usize) -> (CharLm<f32>, Corpus, Vocab) {
         let text: String = (0..chars).map(|i| char::from(b'a' + (i * i / 7 % 11) as u8)).collect();
         let corpus = Corpus::from_text("test", text.into_bytes(), Encoding::Utf8).unwrap();
         let vocab = Vocab::new(Encoding::Utf8, corpus.symbols().iter().copied());

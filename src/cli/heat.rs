@@ -1,0 +1,57 @@
+//! A text as a page, coloured by how surprising each character is.
+
+use std::path::Path;
+
+use charlstm::checkpoint::run;
+use charlstm::data::Vocab;
+use charlstm::error::Result;
+use charlstm::score::Surprise;
+use serde::Serialize;
+
+use super::page;
+
+/// Characters of a page at most: a browser keeps an element for each.
+pub const MOST: usize = 100_000;
+/// What was expected, of each character.
+pub const TOP: usize = 5;
+
+const TEMPLATE: &str = include_str!("score.html");
+
+/// What the page shows. Lists have an element for each character.
+#[derive(Debug, Default, Serialize)]
+pub struct Page {
+    about: String,
+    chars: Vec<String>,
+    bits: Vec<Option<f64>>,
+    ranks: Vec<Option<u32>>,
+    /// The most likely characters and their probabilities.
+    expected: Vec<Vec<(String, f64)>>,
+    /// The places of those that the model does not know.
+    unknown: Vec<usize>,
+}
+
+impl Page {
+    /// Takes in some characters, as long as there is room.
+    pub fn add(&mut self, surprises: &[Surprise], vocab: &Vocab) {
+        let rounded = |x: f64, digits: i32| (x * 10f64.powi(digits)).round() / 10f64.powi(digits);
+        for surprise in surprises.iter().take(MOST - self.chars.len()) {
+            if !surprise.known {
+                self.unknown.push(self.chars.len());
+            }
+            self.chars.push(vocab.show(surprise.symbol).into());
+            self.bits.push(surprise.nats.map(|nats| rounded(nats / std::f64::consts::LN_2, 3)));
+            let prediction = surprise.prediction.as_ref();
+            self.ranks.push(prediction.map(|prediction| prediction.rank));
+            let likely = |&(id, p): &(u32, f32)| (vocab.show(vocab.symbol(id)).into(), rounded(p.into(), 6));
+            self.expected.push(prediction.map_or(Vec::new(), |prediction| prediction.top.iter().map(likely).collect()));
+        }
+    }
+
+    /// Writes the page; `about` stands under its title.
+    pub fn write(mut self, about: String, path: &Path) -> Result<()> {
+        let cut =
+            if self.chars.len() == MOST { format!(" (the first {MOST} characters are shown)") } else { String::new() };
+        self.about = about + &cut;
+        run::replace(path, page::fill(TEMPLATE, &self)?.as_bytes())
+    }
+}

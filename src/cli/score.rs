@@ -1,0 +1,236 @@
+//! `charlstm score`.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, stdin};
+use std::path::{Path, PathBuf};
+
+use charlstm::checkpoint::model;
+use charlstm::checkpoint::run::{self, RUNS};
+use charlstm::data::Vocab;
+use charlstm::error::{Error, Result};
+use charlstm::model::Ready;
+use charlstm::score::{Sum, Surprise, Tracer, Unit};
+use serde_json::{Value, json};
+
+use super::args::{self, ScoreArgs, State};
+use super::heat::{Page, TOP};
+use super::terminal::Terminal;
+
+/// Bytes that are read ahead: what is there at once is scored at once.
+const AHEAD: usize = 1 << 20;
+/// Characters of lines that are scored at once at most.
+const AT_ONCE: usize = 1 << 18;
+
+pub fn run(args: &ScoreArgs, terminal: &Terminal) -> Result<()> {
+    if args.alert_bits.is_some_and(|bits| !bits.is_finite()) {
+        return Err(Error::Usage("--alert-bits must be a number of bits per character".into()));
+    }
+    super::use_threads()?;
+    let (given, file) = match &args.files[..] {
+        [run, file] => (Some(run.as_path()), file),
+        files => (None, &files[0]),
+    };
+    let text = Text::open(file)?;
+    let (model, vocab) = model::load(&run::find(given, Path::new(RUNS))?.model())?;
+    let ready = Ready::new(&model, args.precision.into());
+    let top = if args.html.is_some() { TOP } else { 0 };
+    let tracer = match args.state {
+        State::Carry => Tracer::carried(&ready, &vocab, top),
+        State::Reset => Tracer::apart(&ready, &vocab, top),
+    };
+    let page = args.html.as_ref().map(|_| Page::default());
+    let mut report = Report { args, vocab: &vocab, terminal, total: Sum::default(), page };
+    report.begin()?;
+    read(args, text, tracer, &vocab, |lines| report.lines(lines))?;
+    report.end()
+}
+
+/// A text that is read line by line, as it comes.
+struct Text {
+    name: PathBuf,
+    reader: BufReader<Box<dyn Read>>,
+}
+
+impl Text {
+    fn open(file: &Path) -> Result<Self> {
+        let reader: Box<dyn Read> = if file.as_os_str() == "-" {
+            Box::new(stdin())
+        } else if file.is_dir() {
+            return Err(Error::Usage(format!("{}: a folder; name a file", file.display())));
+        } else {
+            Box::new(File::open(file).map_err(|e| Error::input(file, e))?)
+        };
+        Ok(Text { name: file.into(), reader: BufReader::with_capacity(AHEAD, reader) })
+    }
+
+    /// The next lines with their ends: as many as are there already, `most` bytes or a little more, at least one. None at the end.
+    fn lines(&mut self, most: usize) -> Result<Vec<Vec<u8>>> {
+        let (mut lines, mut bytes) = (Vec::new(), 0);
+        loop {
+            let mut line = Vec::new();
+            self.reader.read_until(b'\n', &mut line).map_err(|e| Error::io(&self.name, e))?;
+            if line.is_empty() {
+                return Ok(lines);
+            }
+            bytes += line.len();
+            lines.push(line);
+            if bytes >= most || !self.reader.buffer().contains(&b'\n') {
+                return Ok(lines);
+            }
+        }
+    }
+}
+
+/// Scores a text, some lines at a time.
+fn read(
+    args: &ScoreArgs,
+    mut text: Text,
+    mut tracer: Tracer<'_, '_>,
+    vocab: &Vocab,
+    mut scored: impl FnMut(&[Vec<Surprise>]) -> Result<()>,
+) -> Result<()> {
+    loop {
+        let lines: Vec<Vec<u32>> = text.lines(AT_ONCE)?.iter().map(|line| vocab.read(line)).collect();
+        if lines.is_empty() {
+            return Ok(());
+        }
+        scored(&match args.state {
+            State::Carry => lines.iter().map(|line| tracer.read(line)).collect::<Vec<_>>(),
+            State::Reset => tracer.lines(&lines),
+        })?;
+    }
+}
+
+/// What is printed.
+struct Report<'a> {
+    args: &'a ScoreArgs,
+    vocab: &'a Vocab,
+    terminal: &'a Terminal,
+    total: Sum,
+    page: Option<Page>,
+}
+
+impl Report<'_> {
+    fn begin(&self) -> Result<()> {
+        if self.args.summary || self.args.jsonl {
+            return Ok(());
+        }
+        self.terminal.out(b"text\tchars\tbits\tnats\trank\tentropy\tunknown\n")
+    }
+
+    fn lines(&mut self, lines: &[Vec<Surprise>]) -> Result<()> {
+        let unit = match self.args.unit {
+            args::Unit::Char => Unit::Char,
+            args::Unit::Word => Unit::Word,
+            args::Unit::Line => Unit::Line,
+        };
+        let mut out = String::new();
+        for line in lines {
+            self.total.add(Sum::of(line));
+            if let Some(page) = &mut self.page {
+                page.add(line, self.vocab);
+            }
+            if self.args.summary {
+                continue;
+            }
+            for part in unit.split(line) {
+                let sum = Sum::of(part);
+                if self.args.alert_bits.is_none_or(|least| sum.bits_per_char().is_some_and(|bits| bits >= least)) {
+                    out += &self.row(part, &sum);
+                }
+            }
+        }
+        self.terminal.out(out.as_bytes())
+    }
+
+    fn row(&self, part: &[Surprise], sum: &Sum) -> String {
+        let text: String = part.iter().map(|surprise| self.vocab.show(surprise.symbol)).collect();
+        if self.args.jsonl {
+            return format!("{}\n", with_text(&text, facts(sum)));
+        }
+        let figure = |figure: Option<f64>| figure.map_or("-".into(), |figure| format!("{figure:.4}"));
+        let scored = (sum.chars > 0).then_some(());
+        format!(
+            "{}\t{}\t{}\t{}\t{}\t{}\t{}\n",
+            escaped(&text),
+            sum.chars,
+            figure(scored.map(|()| sum.bits())),
+            figure(scored.map(|()| sum.nats)),
+            figure(sum.rank()),
+            figure(sum.entropy_bits()),
+            sum.unknown
+        )
+    }
+
+    /// The totals: alone what was asked for, else a message beside it.
+    fn end(mut self) -> Result<()> {
+        let total = &self.total;
+        let per_char = total.bits_per_char();
+        if let (Some(page), Some(path)) = (self.page.take(), &self.args.html) {
+            page.write(about(total), path)?;
+            self.terminal.say(&format!("Page written to {}", path.display()));
+        }
+        if self.args.summary && self.args.jsonl {
+            let mut facts = facts(total);
+            facts["bits_per_char"] = json!(per_char);
+            facts["nats_per_char"] = json!(per_char.map(|_| total.nats / total.chars as f64));
+            facts["perplexity_per_char"] = json!(per_char.map(f64::exp2));
+            facts["unknown_share"] = json!(unknown_share(total));
+            return self.terminal.out(format!("{facts}\n").as_bytes());
+        }
+        let text = about(total);
+        if self.args.summary {
+            return self.terminal.out(format!("{text}\n").as_bytes());
+        }
+        self.terminal.say(&text);
+        Ok(())
+    }
+}
+
+/// The totals in a line.
+fn about(total: &Sum) -> String {
+    let bits = total.bits_per_char().unwrap_or(f64::NAN);
+    format!(
+        "{} characters, {:.1} bits: {bits:.6} bits ({:.6} nats) per character, perplexity per character {:.4}, \
+         {} unknown ({:.2} %)",
+        total.chars,
+        total.bits(),
+        bits * std::f64::consts::LN_2,
+        bits.exp2(),
+        total.unknown,
+        100.0 * unknown_share(total)
+    )
+}
+
+fn unknown_share(total: &Sum) -> f64 {
+    total.unknown as f64 / total.chars.max(total.unknown).max(1) as f64
+}
+
+fn facts(sum: &Sum) -> Value {
+    let scored = (sum.chars > 0).then_some(());
+    json!({
+        "chars": sum.chars, "bits": scored.map(|()| sum.bits()), "nats": scored.map(|()| sum.nats),
+        "rank": sum.rank(), "entropy": sum.entropy_bits(), "unknown": sum.unknown,
+    })
+}
+
+fn with_text(text: &str, facts: Value) -> Value {
+    let mut object = json!({ "text": text });
+    if let (Value::Object(object), Value::Object(facts)) = (&mut object, facts) {
+        object.extend(facts);
+    }
+    object
+}
+
+/// A text as it can stand between tabs on a line.
+fn escaped(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\\' => shown += "\\\\",
+            c if c.is_control() => shown.extend(c.escape_default()),
+            c => shown.push(c),
+        }
+    }
+    shown
+}

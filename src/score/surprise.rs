@@ -1,0 +1,133 @@
+//! What a model makes of one character.
+
+use crate::data::{Encoding, Vocab};
+use crate::kernels::softmax;
+
+/// Bits of the escape: what the model does not know has this share, `2^-24`, of every prediction.
+pub const ESCAPE_BITS: u32 = 24;
+
+/// One character of a text, as a model saw it coming.
+///
+/// A character that the model has never seen costs the escape and one of all characters that it does not know, each as likely:
+/// 24 bits and `log2(1,112,064 - V)` bits, or `log2(256 - V)` of bytes. The known ones have the other `1 - 2^-24` of the
+/// prediction, which costs each 6e-8 nats, so that totals are lengths of a code for any text. The model does not read what it
+/// does not know, and goes on as if it were not there.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Surprise {
+    /// Its code point (or byte).
+    pub symbol: u32,
+    /// Whether the model knows it.
+    pub known: bool,
+    /// What it cost, in nats; `None`: nothing predicted it, as the first character of a text.
+    pub nats: Option<f64>,
+    /// What was expected in its place; `None` also where it is unknown.
+    pub prediction: Option<Prediction>,
+}
+
+/// What a model expected.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Prediction {
+    /// The place of the character that came among all, 1 being the most likely one.
+    pub rank: u32,
+    /// The entropy of the prediction, in nats.
+    pub entropy: f32,
+    /// The most likely characters (ids) and their probabilities, as many as were asked for.
+    pub top: Vec<(u32, f32)>,
+}
+
+/// What characters cost beyond their prediction.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Escape {
+    known: f64,
+    unknown: f64,
+}
+
+impl Escape {
+    pub fn new(vocab: &Vocab) -> Self {
+        let all = match vocab.encoding() {
+            Encoding::Utf8 => 0x11_0000 - 0x800,
+            Encoding::Bytes => 256,
+        };
+        let others = (all - vocab.len().min(all - 1)) as f64;
+        let share = f64::from(ESCAPE_BITS) * std::f64::consts::LN_2;
+        Escape { known: -(-(-share).exp()).ln_1p(), unknown: share + others.ln() }
+    }
+}
+
+impl Surprise {
+    /// A character that nothing predicted.
+    pub(super) fn first(symbol: u32, known: bool) -> Self {
+        Surprise { symbol, known, nats: None, prediction: None }
+    }
+
+    /// A character that the model does not know.
+    pub(super) fn unknown(symbol: u32, escape: Escape) -> Self {
+        Surprise { symbol, known: false, nats: Some(escape.unknown), prediction: None }
+    }
+
+    /// A character that came with a prediction.
+    pub(super) fn predicted(symbol: u32, (nats, prediction): (f64, Prediction), escape: Escape) -> Self {
+        Surprise { symbol, known: true, nats: Some(nats + escape.known), prediction: Some(prediction) }
+    }
+}
+
+/// Reads a row of logits `V`: the nats of character `id`, and the prediction with the `top` most likely ones. `scratch` is.
+pub(super) fn judge(logits: &[f32], id: u32, top: usize, scratch: &mut Vec<f32>) -> (f64, Prediction) {
+    scratch.clear();
+    scratch.extend_from_slice(logits);
+    let (total, sum) = softmax::log_sum_exp(scratch);
+    let picked = logits[id as usize];
+    let mean = scratch.iter().zip(logits).map(|(exp, logit)| f64::from(exp * logit)).sum::<f64>() / sum;
+    let rank = 1 + logits.iter().filter(|logit| **logit > picked).count() as u32;
+    let likely = likeliest(logits, top).into_iter().map(|id| (id, (f64::from(scratch[id as usize]) / sum) as f32));
+    let prediction = Prediction { rank, entropy: (total - mean).max(0.0) as f32, top: likely.collect() };
+    (total - f64::from(picked), prediction)
+}
+
+/// The ids of the largest logits, the largest first.
+fn likeliest(logits: &[f32], count: usize) -> Vec<u32> {
+    let mut best: Vec<u32> = Vec::with_capacity(count + 1);
+    for id in (0..logits.len() as u32).filter(|_| count > 0) {
+        let after = best.partition_point(|other| logits[*other as usize] >= logits[id as usize]);
+        if after < count {
+            best.truncate(count - 1);
+            best.insert(after, id);
+        }
+    }
+    best
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prediction_is_read_as_its_definition_says() {
+        let logits = [1.0f32, -2.0, 3.0, 0.5, 3.0];
+        let exps: Vec<f64> = logits.iter().map(|x| f64::from(*x).exp()).collect();
+        let total: f64 = exps.iter().sum();
+        let entropy: f64 = exps.iter().map(|e| -(e / total) * (e / total).ln()).sum();
+        for (id, rank) in [(0, 3), (1, 5), (2, 1), (3, 4), (4, 1)] {
+            let (nats, prediction) = judge(&logits, id, 3, &mut Vec::new());
+            assert!((nats + (exps[id as usize] / total).ln()).abs() < 1e-6);
+            assert!((f64::from(prediction.entropy) - entropy).abs() < 1e-6);
+            assert_eq!(prediction.rank, rank);
+            let ids: Vec<u32> = prediction.top.iter().map(|(id, _)| *id).collect();
+            assert_eq!(ids, [2, 4, 0]);
+            assert!((f64::from(prediction.top[2].1) - exps[0] / total).abs() < 1e-6);
+        }
+        assert!(judge(&logits, 0, 0, &mut Vec::new()).1.top.is_empty());
+        assert_eq!(judge(&logits, 0, 9, &mut Vec::new()).1.top.len(), 5);
+    }
+
+    #[test]
+    fn known_and_unknown_together_have_all_probability() {
+        for vocab in [Vocab::new(Encoding::Bytes, [1, 2, 3]), Vocab::new(Encoding::Utf8, [97, 98])] {
+            let escape = Escape::new(&vocab);
+            let others = if vocab.encoding() == Encoding::Bytes { 253.0 } else { 1_112_062.0 };
+            let all = (-escape.known).exp() + others * (-escape.unknown).exp();
+            assert!((all - 1.0).abs() < 1e-12 && escape.known > 0.0 && escape.known < 1e-7, "{all}");
+        }
+        assert!(Escape::new(&Vocab::new(Encoding::Bytes, 0..256)).unknown.is_finite());
+    }
+}
