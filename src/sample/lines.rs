@@ -10,6 +10,8 @@ use crate::error::Result;
 pub const MOST_IN_VAIN: u64 = 10_000;
 /// Characters drawn in a row that bring nothing new before it is given up.
 pub const MOST_CHARS_IN_VAIN: u64 = 2_000_000;
+/// Lines that match are counted beforehand up to this many.
+const COUNTED: u64 = 10_000;
 /// Lines that are drawn at once, at least and at most.
 const ROUND: (u64, u64) = (64, 8192);
 
@@ -85,8 +87,8 @@ pub fn lines(batch: &Batch<'_, '_>, wanted: &Wanted<'_>, mut keep: impl FnMut(&L
     let Some(begin) = prefix.iter().try_fold(pattern.start(), |place, id| pattern.follow(place, *id)) else {
         return Ok(Tally { ended: Ended::All, ..tally });
     };
-    // Of a few lines, all may have come up.
-    let there_are = if unique { pattern.count_from(begin, ROUND.1) } else { u64::MAX };
+    // Of a few lines, all may come up; of more, that many are not waited for.
+    let there_are = Some(pattern.count_from(begin, COUNTED)).filter(|lines| unique && *lines < COUNTED);
     let mut seen = HashSet::new();
     let (mut in_vain, mut chars_in_vain) = (0, 0);
     while tally.kept < count {
@@ -104,7 +106,7 @@ pub fn lines(batch: &Batch<'_, '_>, wanted: &Wanted<'_>, mut keep: impl FnMut(&L
             }
             let ended = match () {
                 () if tally.kept == count => Ended::Enough,
-                () if seen.len() as u64 == there_are => Ended::All,
+                () if Some(seen.len() as u64) == there_are => Ended::All,
                 () if in_vain >= MOST_IN_VAIN || chars_in_vain >= MOST_CHARS_IN_VAIN => Ended::InVain,
                 () => continue,
             };
@@ -187,6 +189,8 @@ mod tests {
     fn it_ends_when_there_are_no_more() {
         let (found, tally) = draw("[ab]", 9, &[], |wanted| wanted.unique = true);
         assert_eq!((found.len(), tally.ended), (2, Ended::All));
+        let (found, tally) = draw("[abcd]+", 9, &[], |wanted| (wanted.unique, wanted.count) = (true, COUNTED + 500));
+        assert_eq!((found.len() as u64, tally.ended), (COUNTED + 500, Ended::Enough), "more than are counted");
         // Freely drawn, lines of nine the same hardly ever come.
         let (found, tally) = draw("a{9}", 9, &[], |wanted| wanted.by = By::Rejection);
         assert_eq!((found.len(), tally.ended), (0, Ended::InVain));
