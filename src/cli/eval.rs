@@ -1,5 +1,6 @@
 //! `charlstm eval`.
 
+use std::ops::Range;
 use std::path::Path;
 
 use charlstm::checkpoint::run::{self, RUNS};
@@ -19,7 +20,7 @@ pub fn run(args: &EvalArgs, terminal: &Terminal) -> Result<()> {
     let frame = Frame::read(&run::find(args.run.as_deref(), Path::new(RUNS))?.model())?;
     let (model, vocab) = model::read(&frame)?;
     let ready = Ready::new(&model, args.precision.into());
-    let score = |corpus: &Corpus, part: std::ops::Range<usize>| match args.window {
+    let score = |corpus: &Corpus, part: Range<usize>| match args.window {
         Some(window) => score::windows(&ready, corpus, &vocab, part, window),
         None => score::carried(&ready, corpus, &vocab, part),
     };
@@ -29,15 +30,25 @@ pub fn run(args: &EvalArgs, terminal: &Terminal) -> Result<()> {
             score(&corpus, 0..corpus.chars())?
         }
         None => {
-            let saved = Saved::read(&frame)?;
-            let texts = Texts::open(&saved.texts)?;
-            texts.must_be(&saved.identity, "bring it back, or name a text with --text")?;
-            let none = || Error::Usage("the run holds nothing out; name a text with --text".into());
-            let (corpus, part) = texts.held_out().ok_or_else(none)?;
+            let texts = own_texts(&frame)?;
+            let (corpus, part) = held_out(&texts)?;
             score(corpus, part)?
         }
     };
     terminal.out(report(&loss, args).as_bytes())
+}
+
+/// The texts that a run was trained on.
+pub fn own_texts(frame: &Frame) -> Result<Texts> {
+    let saved = Saved::read(frame)?;
+    let texts = Texts::open(&saved.texts)?;
+    texts.must_be(&saved.identity, "bring it back, or name a text with --text")?;
+    Ok(texts)
+}
+
+/// What a run holds out, which must be something.
+pub fn held_out(texts: &Texts) -> Result<(&Corpus, Range<usize>)> {
+    texts.held_out().ok_or_else(|| Error::Usage("the run holds nothing out; name a text with --text".into()))
 }
 
 fn report(loss: &Loss, args: &EvalArgs) -> String {

@@ -7,9 +7,12 @@ mod eval;
 mod experiment;
 mod heat;
 mod info;
+mod inspect;
+mod inspect_page;
 mod interactive;
 mod lines;
 mod page;
+mod paint;
 mod plot;
 mod progress;
 mod sample;
@@ -56,6 +59,7 @@ fn run(command: Command, terminal: &Terminal) -> Result<ExitCode> {
         Command::Sample(args) => sample::run(&args, terminal),
         Command::Eval(args) => eval::run(&args, terminal).map(|()| ExitCode::SUCCESS),
         Command::Score(args) => score::run(&args, terminal).map(|()| ExitCode::SUCCESS),
+        Command::Inspect(args) => inspect::run(&args, terminal).map(|()| ExitCode::SUCCESS),
         Command::Info(args) => info::run(&args, terminal).map(|()| ExitCode::SUCCESS),
         Command::Bench(args) => bench::run(&args, terminal).map(|()| ExitCode::SUCCESS),
         Command::Cells(args) => cells::run(&args, terminal).map(|()| ExitCode::SUCCESS),

@@ -35,6 +35,12 @@ impl Terminal {
         self.quiet
     }
 
+    /// Whether what was asked for is to be coloured.
+    pub fn colors_out(&self) -> bool {
+        let choice = if self.color == ColorChoice::Auto { AutoStream::choice(&io::stdout()) } else { self.color };
+        choice != ColorChoice::Never
+    }
+
     /// Writes what was asked for.
     pub fn out(&self, bytes: &[u8]) -> Result<()> {
         let mut out = io::stdout().lock();

@@ -186,6 +186,17 @@ impl<R: CellReal> Shard<R> {
         }
     }
 
+    /// Copies the state of a layer's stream after step `t` of the last window into `state`, `states * H` elements.
+    pub fn read_state(&self, layer: usize, t: usize, stream: usize, state: &mut [R]) {
+        self.tapes[layer].read_state(t + 1, stream, state);
+    }
+
+    /// Copies the gates of a layer's stream at step `t` of the last window, as the cell left them, into `gates`, `gates * H`
+    /// elements.
+    pub fn read_gates(&self, layer: usize, t: usize, stream: usize, gates: &mut [R]) {
+        self.tapes[layer].gates.read(t, stream, gates);
+    }
+
     /// The gradient `(b, states * H)` of a layer's state before the window.
     pub fn d_initial_state(&self, prepared: &Prepared<R>, layer: usize) -> Vec<R> {
         self.tapes[layer].d_initial_state(prepared.w_hh_t(layer), some_resets(&self.resets))

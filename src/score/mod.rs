@@ -1,8 +1,16 @@
-//! What a model makes of a text: its loss in nats per character, and the surprise of every character, word and line.
+//! What a model makes of a text: its loss in nats per character, the surprise of every character, word and line, and what its units
+//! hold while it reads.
 //!
 //! The first character of a text is not scored, since nothing predicts it.
+//!
+//! - [`activity`]: states and gates after each character
+//! - [`property`]: what is simply to be seen of a character, as a number
+//! - [`correlation`]: the units that go with a property
 
+pub mod activity;
+pub mod correlation;
 mod lanes;
+pub mod property;
 mod surprise;
 mod tracer;
 mod units;

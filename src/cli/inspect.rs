@@ -1,0 +1,248 @@
+//! `charlstm inspect`: what the units of a net hold while it reads.
+
+use std::io::Read;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use charlstm::cells::CellSpec;
+use charlstm::checkpoint::run::{self, RUNS};
+use charlstm::checkpoint::{Frame, model};
+use charlstm::data::{Corpus, Vocab};
+use charlstm::error::{Error, Result};
+use charlstm::kernels::Precision;
+use charlstm::model::{ModelConfig, Ready};
+use charlstm::score::activity::{Quantity, record};
+use charlstm::score::correlation::{pearson, strongest};
+use charlstm::score::property::{PROPERTIES, Property};
+
+use super::args::InspectArgs;
+use super::terminal::{Terminal, quoted};
+use super::{eval, inspect_page, paint};
+
+/// Values that are recorded at most, of all characters and units; a page holds a byte for each.
+const MOST_VALUES: usize = 1 << 27;
+/// Characters by default: in the terminal, on a page.
+const CHARS: [usize; 2] = [2000, 5000];
+/// Units that are listed for a property in the terminal.
+const LISTED: usize = 5;
+
+/// What is to be seen. Layers and units count from 0.
+pub struct Choice {
+    pub layer: Option<usize>,
+    pub unit: Option<usize>,
+    pub quantity: Quantity,
+}
+
+impl Choice {
+    fn new(args: &InspectArgs, shape: &ModelConfig, spec: &CellSpec) -> Result<Self> {
+        let quantity = args.gate.as_deref().map_or(Ok(Quantity::State), |name| Quantity::find(spec, name))?;
+        Ok(Choice {
+            layer: args.layer.map(|layer| counted("--layer", layer, shape.layers)).transpose()?,
+            unit: args.unit.map(|unit| counted("--unit", unit, shape.hidden)).transpose()?,
+            quantity,
+        })
+    }
+
+    /// Those of all units, layer after layer, that may be listed.
+    pub fn units(&self, shape: &ModelConfig) -> Range<usize> {
+        match self.layer {
+            Some(layer) => layer * shape.hidden..(layer + 1) * shape.hidden,
+            None => 0..shape.layers * shape.hidden,
+        }
+    }
+}
+
+/// A number that counts from 1, counted from 0.
+fn counted(name: &str, number: usize, most: usize) -> Result<usize> {
+    let allowed = (1..=most).contains(&number).then(|| number - 1);
+    allowed.ok_or_else(|| Error::Usage(format!("{name} must be 1 to {most}, not {number}")))
+}
+
+/// What a net reads.
+pub struct Text {
+    /// What the text is called.
+    pub name: String,
+    pub ids: Vec<u32>,
+    pub chars: Vec<char>,
+}
+
+pub fn run(args: &InspectArgs, terminal: &Terminal) -> Result<()> {
+    super::use_threads()?;
+    let path = run::find(args.run.as_deref(), Path::new(RUNS))?.model();
+    let frame = Frame::read(&path)?;
+    let (model, vocab) = model::read(&frame)?;
+    let (shape, spec) = (model.config(), model.cell().spec);
+    let choice = Choice::new(args, shape, spec)?;
+    let quantities = if args.html.is_some() { Quantity::all(spec).len() } else { 1 };
+    let most = most_chars(args, shape.layers * shape.hidden * quantities)?;
+    let text = text(args, &frame, &vocab, most, terminal)?;
+    let ready = Ready::new(&model, Precision::F32);
+    if let Some(file) = &args.html {
+        let page = inspect_page::page(&ready, &path, &text, &choice)?;
+        run::replace(file, page.as_bytes())?;
+        let (chars, megabytes) = (text.ids.len(), page.len() as f64 / 1e6);
+        terminal.say(&format!("{chars} characters on a page of {megabytes:.1} MB: {}", file.display()));
+        return Ok(());
+    }
+    let values = record(&ready, &text.ids, choice.quantity)?;
+    match choice.unit {
+        Some(unit) => show(&values, unit, &text, &choice, &ready, &vocab, terminal),
+        None => list(&values, &text, &choice, &ready, &path, terminal),
+    }
+}
+
+/// Characters to read at most; `values` are recorded for each.
+fn most_chars(args: &InspectArgs, values: usize) -> Result<usize> {
+    let most = (MOST_VALUES / values).max(1);
+    match args.chars {
+        Some(chars) if (1..=most).contains(&chars) => Ok(chars),
+        Some(chars) => Err(Error::Usage(format!("--chars must be 1 to {most} for this net, not {chars}"))),
+        None => Ok(CHARS[usize::from(args.html.is_some())].min(most)),
+    }
+}
+
+/// The text that is asked for, `most` characters of it at most.
+fn text(args: &InspectArgs, frame: &Frame, vocab: &Vocab, most: usize, terminal: &Terminal) -> Result<Text> {
+    let read = |corpus: &Corpus, part: Range<usize>, name: String| {
+        let ids = read(corpus, part, vocab, most, args.skip_unknown, terminal)?;
+        let chars = ids.iter().map(|id| paint::shown(vocab, *id)).collect();
+        Ok(Text { name, ids, chars })
+    };
+    match &args.text {
+        Some(path) => {
+            let corpus = open(path, vocab)?;
+            read(&corpus, 0..corpus.chars(), corpus.name().display().to_string())
+        }
+        None => {
+            let texts = eval::own_texts(frame)?;
+            let (corpus, part) = eval::held_out(&texts)?;
+            read(corpus, part, format!("the held-out text of {}", corpus.name().display()))
+        }
+    }
+}
+
+fn open(path: &PathBuf, vocab: &Vocab) -> Result<Corpus> {
+    if path != Path::new("-") {
+        return Corpus::open(std::slice::from_ref(path), vocab.encoding());
+    }
+    let (name, mut bytes) = ("standard input", Vec::new());
+    std::io::stdin().lock().read_to_end(&mut bytes).map_err(|e| Error::io(name, e))?;
+    Corpus::from_text(name, bytes, vocab.encoding())
+}
+
+/// The ids of the first `most` characters of a part; what the model does not know is left out or refused.
+fn read(
+    corpus: &Corpus,
+    part: Range<usize>,
+    vocab: &Vocab,
+    most: usize,
+    skip_unknown: bool,
+    terminal: &Terminal,
+) -> Result<Vec<u32>> {
+    let (mut cursor, mut ids, mut unknown) = (corpus.cursor(part.start), Vec::new(), 0);
+    for at in part {
+        let Some(symbol) = cursor.next(corpus).filter(|_| ids.len() < most) else { break };
+        match vocab.id(symbol) {
+            Some(id) => ids.push(id),
+            None if skip_unknown => unknown += 1,
+            None => {
+                let (what, which) = (vocab.describe(symbol), at + 1);
+                let problem = format!(
+                    "the model has never seen {what}, which is character {which}; leave out what it does not know with --skip-unknown"
+                );
+                return Err(Error::corpus(corpus.name(), problem));
+            }
+        }
+    }
+    if ids.is_empty() {
+        return Err(Error::corpus(corpus.name(), "the model has never seen any of its characters"));
+    }
+    if unknown > 0 {
+        terminal.say(&format!("characters left out because the model has never seen them: {unknown}"));
+    }
+    Ok(ids)
+}
+
+/// The text, coloured by a unit; without colours a table.
+fn show(
+    values: &[f32],
+    unit: usize,
+    text: &Text,
+    choice: &Choice,
+    ready: &Ready<'_>,
+    vocab: &Vocab,
+    terminal: &Terminal,
+) -> Result<()> {
+    let (shape, spec) = (ready.model.config(), ready.model.cell().spec);
+    let layer = choice.layer.unwrap_or(0);
+    let of_unit = values.iter().skip(layer * shape.hidden + unit).step_by(shape.layers * shape.hidden);
+    let values: Vec<f32> = of_unit.copied().collect();
+    let (low, high) = range(&values);
+    let opens = choice.quantity.opens(spec);
+    terminal.say(&format!(
+        "{} of layer {}, unit {} over {} characters of {}: {low:.3} to {high:.3}",
+        choice.quantity.name(spec),
+        layer + 1,
+        unit + 1,
+        values.len(),
+        text.name
+    ));
+    if !terminal.colors_out() {
+        return terminal.out(paint::table(vocab, &text.ids, &values).as_bytes());
+    }
+    terminal.say(if opens { "white is closed, green open" } else { "blue is negative, white nothing, red positive" });
+    let truecolor = std::env::var("COLORTERM").is_ok_and(|known| ["truecolor", "24bit"].contains(&known.as_str()));
+    let colored = paint::colored(vocab, &text.ids, &values, paint::Palette { opens, truecolor });
+    terminal.out(colored.as_bytes())
+}
+
+/// The least and the greatest of some values.
+pub fn range(values: &[f32]) -> (f32, f32) {
+    values.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), x| (low.min(*x), high.max(*x)))
+}
+
+/// For every property the units that go with it most, and their correlations; none where the text does not vary in it.
+pub fn ranked(
+    values: &[f32],
+    text: &Text,
+    choice: &Choice,
+    shape: &ModelConfig,
+    most: usize,
+) -> Vec<(&'static Property, Vec<(usize, f64)>)> {
+    let units = choice.units(shape);
+    let of = |property: &'static Property| {
+        let r = pearson(values, shape.layers * shape.hidden, &property.of(&text.chars));
+        let best = strongest(&r[units.clone()], most).into_iter().map(|unit| unit + units.start);
+        (property, best.map(|unit| (unit, r[unit])).collect())
+    };
+    PROPERTIES.iter().map(of).collect()
+}
+
+/// The units that go with each property.
+fn list(
+    values: &[f32],
+    text: &Text,
+    choice: &Choice,
+    ready: &Ready<'_>,
+    path: &Path,
+    terminal: &Terminal,
+) -> Result<()> {
+    let (shape, name) = (ready.model.config(), choice.quantity.name(ready.model.cell().spec));
+    terminal.say(&format!(
+        "units whose {name} goes with something simple, over {} characters of {}: layer.unit and Pearson's r",
+        text.ids.len(),
+        text.name
+    ));
+    let unit = |(unit, r): &(usize, f64)| {
+        let place = format!("{}.{}", unit / shape.hidden + 1, unit % shape.hidden + 1);
+        format!("  {place:>6} {r:+.2}")
+    };
+    let line = |(property, best): (&Property, Vec<(usize, f64)>)| match best.is_empty() {
+        true => format!("{:16}  -\n", property.name),
+        false => format!("{:16}{}\n", property.name, best.iter().map(unit).collect::<String>()),
+    };
+    let table: String = ranked(values, text, choice, shape, LISTED).into_iter().map(line).collect();
+    terminal.out(table.as_bytes())?;
+    terminal.say(&format!("see one with: charlstm inspect {} --layer 1 --unit 1, all with --html FILE", quoted(path)));
+    Ok(())
+}

@@ -1,0 +1,146 @@
+//! The page of `charlstm inspect --html`: every value of every unit, a byte each, and what makes them seen.
+
+use std::ops::Range;
+use std::path::Path;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use charlstm::error::Result;
+use charlstm::model::{ModelConfig, Ready};
+use charlstm::score::activity::{Quantity, record};
+use serde::Serialize;
+
+use super::inspect::{Choice, Text, range, ranked};
+use super::page;
+
+const TEMPLATE: &str = include_str!("inspect.html");
+/// Units that are listed for a property.
+const LISTED: usize = 8;
+
+/// What the page shows. Layers and units count from 0.
+#[derive(Serialize)]
+struct Page<'a> {
+    run: String,
+    source: &'a str,
+    text: String,
+    cell: &'a str,
+    layers: usize,
+    hidden: usize,
+    quantities: Vec<Named>,
+    /// For each quantity the values of each layer.
+    values: Vec<Vec<Grid>>,
+    properties: Vec<Row>,
+    start: Start,
+}
+
+#[derive(Serialize)]
+struct Named {
+    name: &'static str,
+    /// From 0 to 1.
+    opens: bool,
+}
+
+/// The values of a layer: a byte each, `(H, T)` in base64, 0 being the unit's least value and 255 its greatest.
+#[derive(Serialize)]
+struct Grid {
+    low: Vec<f32>,
+    high: Vec<f32>,
+    bytes: String,
+}
+
+#[derive(Serialize)]
+struct Row {
+    name: &'static str,
+    meaning: &'static str,
+    units: Vec<Found>,
+}
+
+#[derive(Serialize)]
+struct Found {
+    layer: usize,
+    unit: usize,
+    r: f64,
+}
+
+/// What is chosen when the page opens.
+#[derive(Serialize)]
+struct Start {
+    layer: usize,
+    unit: usize,
+    quantity: usize,
+}
+
+/// The page of a net, read from a checkpoint at `path`, that reads a text.
+pub fn page(ready: &Ready<'_>, path: &Path, text: &Text, choice: &Choice) -> Result<String> {
+    let (shape, spec) = (ready.model.config(), ready.model.cell().spec);
+    let quantities = Quantity::all(spec);
+    let (mut values, mut properties) = (Vec::new(), Vec::new());
+    for quantity in &quantities {
+        let recorded = record(ready, &text.ids, *quantity)?;
+        if *quantity == Quantity::State {
+            properties = rows(&recorded, text, choice, shape);
+        }
+        let units = shape.layers * shape.hidden;
+        let of_layer = |layer: usize| grid(&recorded, units, layer * shape.hidden..(layer + 1) * shape.hidden);
+        values.push((0..shape.layers).map(of_layer).collect());
+    }
+    let data = Page {
+        run: path.display().to_string(),
+        source: &text.name,
+        text: text.chars.iter().collect(),
+        cell: spec.name,
+        layers: shape.layers,
+        hidden: shape.hidden,
+        start: start(choice, &quantities, &properties),
+        quantities: quantities.iter().map(|q| Named { name: q.name(spec), opens: q.opens(spec) }).collect(),
+        values,
+        properties,
+    };
+    page::fill(TEMPLATE, &data)
+}
+
+fn rows(values: &[f32], text: &Text, choice: &Choice, shape: &ModelConfig) -> Vec<Row> {
+    let found = |(unit, r): (usize, f64)| Found { layer: unit / shape.hidden, unit: unit % shape.hidden, r };
+    let ranked = ranked(values, text, choice, shape, LISTED).into_iter();
+    let row = ranked.map(|(property, best)| Row {
+        name: property.name,
+        meaning: property.meaning,
+        units: best.into_iter().map(found).collect(),
+    });
+    row.collect()
+}
+
+/// What was asked for, else the unit that goes best with the first property that the text has.
+fn start(choice: &Choice, quantities: &[Quantity], properties: &[Row]) -> Start {
+    let best = properties.iter().find_map(|row| row.units.first()).map_or((0, 0), |found| (found.layer, found.unit));
+    let (layer, unit) = choice.unit.map_or(best, |unit| (choice.layer.unwrap_or(0), unit));
+    let quantity = quantities.iter().position(|quantity| *quantity == choice.quantity).unwrap_or(0);
+    Start { layer, unit, quantity }
+}
+
+/// The values of some of the `units` of each row.
+fn grid(values: &[f32], units: usize, these: Range<usize>) -> Grid {
+    let (mut low, mut high, mut bytes) = (Vec::new(), Vec::new(), Vec::new());
+    for unit in these {
+        let of_unit: Vec<f32> = values[unit..].iter().step_by(units).copied().collect();
+        let (least, greatest) = range(&of_unit);
+        let (from, width) = (f64::from(least), f64::from(greatest) - f64::from(least));
+        bytes.extend(of_unit.iter().map(|x| ((f64::from(*x) - from) / width * 255.0).round() as u8));
+        low.push(least);
+        high.push(greatest);
+    }
+    Grid { low, high, bytes: BASE64_STANDARD.encode(bytes) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_byte_is_a_place_between_the_least_and_the_greatest() {
+        // Two characters of three units, the last of which is left out; one never changes.
+        let grid = grid(&[-1.0, 5.0, 9.0, 3.0, 5.0, 9.0, 1.0, 5.0, 9.0], 3, 0..2);
+        assert_eq!((grid.low, grid.high), (vec![-1.0, 5.0], vec![3.0, 5.0]));
+        assert_eq!(BASE64_STANDARD.decode(grid.bytes).unwrap(), [0, 255, 128, 0, 0, 0]);
+    }
+}

@@ -1,0 +1,256 @@
+//! What the units of a net hold while it reads a text: Karpathy, Johnson & Fei-Fei, "Visualizing and Understanding Recurrent
+//! Networks" (2015).
+
+use crate::cells::CellSpec;
+use crate::error::{Error, Result};
+use crate::model::{Purpose, Ready, Shard, Window};
+
+/// Characters of a window: the state is carried from one to the next.
+const STEPS: usize = 32;
+
+/// Gates that open and close: sigmoids in every cell that has them.
+const OPENING: [&str; 5] = ["i", "f", "o", "r", "z"];
+
+/// What of a unit is recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Quantity {
+    /// The cell state `c` after a character; the output `h` where the cell has no other state.
+    State,
+    /// A gate at a character, by its place among [`CellSpec::gates`]: its activation, except for the gru's `m`, which has none.
+    Gate(usize),
+}
+
+impl Quantity {
+    /// What a cell has, the state first. A gate that is the state itself, the `h` of the rnn, is not counted again.
+    pub fn all(spec: &CellSpec) -> Vec<Quantity> {
+        let gates = (0..spec.gates.len()).filter(|gate| spec.gates[*gate] != Quantity::State.name(spec));
+        std::iter::once(Quantity::State).chain(gates.map(Quantity::Gate)).collect()
+    }
+
+    /// The quantity of that name.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] naming those that the cell has.
+    pub fn find(spec: &CellSpec, name: &str) -> Result<Quantity> {
+        let all = Self::all(spec);
+        let names: Vec<_> = all.iter().map(|quantity| quantity.name(spec)).collect();
+        let found = all.iter().find(|quantity| quantity.name(spec) == name);
+        found.copied().ok_or_else(|| Error::no_such(&format!("gate of {}", spec.name), name, &names))
+    }
+
+    /// Its name in the cell's equations.
+    pub fn name(self, spec: &CellSpec) -> &'static str {
+        match self {
+            Quantity::State if spec.states > 1 => "c",
+            Quantity::State => "h",
+            Quantity::Gate(gate) => spec.gates[gate],
+        }
+    }
+
+    /// Whether it is a gate that opens and closes, from 0 to 1.
+    pub fn opens(self, spec: &CellSpec) -> bool {
+        matches!(self, Quantity::Gate(gate) if OPENING.contains(&spec.gates[gate]))
+    }
+}
+
+/// What every unit of every layer holds at each character of a text, `(T, layers * H)`, read from a zero state on.
+///
+/// # Errors
+/// [`Error::Diverged`] where a value is not finite.
+pub fn record(ready: &Ready<'_>, ids: &[u32], quantity: Quantity) -> Result<Vec<f32>> {
+    let (config, spec) = (ready.model.config(), ready.model.cell().spec);
+    let (layers, hidden) = (config.layers, config.hidden);
+    let mut shard = Shard::new(ready.model, 0, 1, STEPS, Purpose::Inference);
+    shard.share(ready.tasks_of_a_stream(rayon::current_num_threads()));
+    // The cell state stands last in a row of states.
+    let (parts, part) = match quantity {
+        Quantity::State => (spec.states, spec.states - 1),
+        Quantity::Gate(gate) => (spec.gates.len(), gate),
+    };
+    let (mut window, mut row) = (Window::default(), vec![0.0; parts * hidden]);
+    let mut values = Vec::with_capacity(ids.len() * layers * hidden);
+    for ids in ids.chunks(STEPS) {
+        window.clear(ids.len(), 1);
+        window.inputs.copy_from_slice(ids);
+        shard.forward(ready.model, &ready.prepared, &window, None);
+        for (t, layer) in (0..ids.len()).flat_map(|t| (0..layers).map(move |layer| (t, layer))) {
+            match quantity {
+                Quantity::State => shard.read_state(layer, t, 0, &mut row),
+                Quantity::Gate(_) => shard.read_gates(layer, t, 0, &mut row),
+            }
+            values.extend_from_slice(&row[part * hidden..][..hidden]);
+        }
+    }
+    match values.iter().position(|value| !value.is_finite()) {
+        None => Ok(values),
+        Some(place) => {
+            let (t, unit) = (place / (layers * hidden), place % (layers * hidden));
+            let (layer, unit, name) = (unit / hidden + 1, unit % hidden + 1, quantity.name(spec));
+            Err(Error::Diverged(format!(
+                "{name} of layer {layer}, unit {unit} is no longer finite at character {}; choose a shorter text",
+                t + 1
+            )))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cells::CELLS;
+    use crate::kernels::Precision;
+    use crate::model::{CharLm, ModelConfig};
+
+    const HIDDEN: usize = 5;
+    const LAYERS: usize = 2;
+    const VOCAB: usize = 6;
+
+    fn sample(cell: &str, scale: f32) -> CharLm<f32> {
+        let config = ModelConfig { cell: cell.into(), layers: LAYERS, hidden: HIDDEN, embed: HIDDEN - 1, vocab: VOCAB };
+        let mut model = CharLm::init(&config, 3).unwrap();
+        let bump = |i: usize| 0.3 * (i as f32 * 1.7).sin();
+        model.weights.iter_mut().enumerate().for_each(|(i, w)| *w = *w * scale + bump(i));
+        model.close();
+        model
+    }
+
+    /// More characters than a window, and none in a pattern.
+    fn text() -> Vec<u32> {
+        (0..STEPS as u32 * 2 + 9).map(|t| t * t * t % 101 % VOCAB as u32).collect()
+    }
+
+    /// The quantities by name, `(T, layers * H)` each.
+    fn recorded(model: &CharLm<f32>, name: &str) -> Vec<f32> {
+        let quantity = Quantity::find(model.cell().spec, name).unwrap();
+        record(&Ready::new(model, Precision::F32), &text(), quantity).unwrap()
+    }
+
+    /// `b + W x` and `R h` of every element of the gates, from the weights as they lie; 0 where a product does not go.
+    fn sums(model: &CharLm<f32>, layer: usize, x: &[f64], h: &[f64]) -> Vec<[f64; 2]> {
+        let (spans, spec) = (model.rnn(layer), model.cell().spec);
+        let (w_ih, w_hh) = (model.matrix(spans.w_ih), model.matrix(spans.w_hh.unwrap()));
+        let part = |w: crate::kernels::Mat<'_, f32>, from: &[f64], reached: &std::ops::Range<usize>, place: usize| {
+            let column = place.checked_sub(reached.start * HIDDEN).filter(|column| *column < w.cols());
+            column.map_or(0.0, |column| from.iter().enumerate().map(|(k, x)| x * f64::from(w.at(k, column))).sum())
+        };
+        let sum = |place: usize| [part(w_ih, x, &spec.input, place), part(w_hh, h, &spec.recurrent, place)];
+        let biases = model.slice(spans.b).iter().enumerate();
+        biases.map(|(place, b)| [sum(place)[0] + f64::from(*b), sum(place)[1]]).collect()
+    }
+
+    /// The net stepped unit by unit as its equations stand; a step gives the vectors by name.
+    fn stepped(cell: &str, model: &CharLm<f32>, names: &[&str]) -> Vec<Vec<f64>> {
+        let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
+        let (mut h, mut c) = (vec![vec![0.0; HIDDEN]; LAYERS], vec![vec![0.0; HIDDEN]; LAYERS]);
+        let mut found = vec![Vec::new(); names.len()];
+        for id in text() {
+            let embedding = model.matrix(model.embed().unwrap());
+            let mut x: Vec<f64> = embedding.row(id as usize).iter().map(|x| f64::from(*x)).collect();
+            for layer in 0..LAYERS {
+                let sums = sums(model, layer, &x, &h[layer]);
+                let p = |place: usize, j: usize| {
+                    model.diagonals(layer).get(place * HIDDEN + j).map_or(0.0, |p| f64::from(*p))
+                };
+                for j in 0..HIDDEN {
+                    let a = |gate: usize| sums[gate * HIDDEN + j].iter().sum::<f64>();
+                    let (mut values, before) = (Vec::new(), c[layer][j]);
+                    match cell {
+                        "rnn" => h[layer][j] = a(0).tanh(),
+                        "gru" => {
+                            let (r, z) = (sigmoid(a(1)), sigmoid(a(2)));
+                            // What the input says to n and what the state says stand apart.
+                            let m = a(3);
+                            let n = (sums[j][0] + r * m).tanh();
+                            h[layer][j] = (1.0 - z) * n + z * h[layer][j];
+                            values = vec![("n", n), ("r", r), ("z", z), ("m", m)];
+                        }
+                        _ => {
+                            let (i, f) = (sigmoid(a(0) + p(0, j) * before), sigmoid(a(1) + p(1, j) * before));
+                            let g = a(2).tanh();
+                            c[layer][j] = f * before + i * g;
+                            let now = c[layer][j];
+                            let o = sigmoid(a(3) + p(2, j) * now);
+                            h[layer][j] = o * if cell == "peephole" { now } else { now.tanh() };
+                            values = vec![("i", i), ("f", f), ("g", g), ("o", o)];
+                        }
+                    }
+                    values.extend([("c", c[layer][j]), ("h", h[layer][j])]);
+                    for (name, found) in names.iter().zip(&mut found) {
+                        found.extend(values.iter().find(|(of, _)| of == name).map(|(_, value)| *value));
+                    }
+                }
+                x = h[layer].clone();
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn what_is_recorded_is_what_the_equations_give() {
+        for (cell, names) in [
+            ("lstm", &["c", "i", "f", "g", "o"][..]),
+            ("peephole", &["c", "i", "f", "g", "o"]),
+            ("gru", &["h", "n", "r", "z", "m"]),
+            ("rnn", &["h"]),
+        ] {
+            let model = sample(cell, 1.0);
+            let all = Quantity::all(model.cell().spec);
+            assert_eq!(all.iter().map(|quantity| quantity.name(model.cell().spec)).collect::<Vec<_>>(), names);
+            for (name, wanted) in names.iter().zip(stepped(cell, &model, names)) {
+                let got = recorded(&model, name);
+                assert_eq!((got.len(), wanted.len()), (text().len() * LAYERS * HIDDEN, got.len()), "{cell} {name}");
+                let off = got.iter().zip(&wanted).map(|(x, y)| (f64::from(*x) - y).abs()).fold(0.0, f64::max);
+                assert!(off < 1e-5, "{cell} {name}: {off}");
+            }
+        }
+    }
+
+    #[test]
+    fn states_are_those_that_reading_so_far_leaves() {
+        for cell in CELLS {
+            let model = sample(cell.spec.name, 1.0);
+            let ready = Ready::new(&model, Precision::F32);
+            let values = record(&ready, &text(), Quantity::State).unwrap();
+            let mut shard = Shard::new(&model, 0, 1, 1, Purpose::Inference);
+            for (t, id) in text().into_iter().enumerate() {
+                shard.forward(&model, &ready.prepared, &Window::new(1, 1, vec![id], vec![0]), None);
+                for (layer, state) in shard.state.chunks_exact(model.layer_state_len()).enumerate() {
+                    let held = &values[(t * LAYERS + layer) * HIDDEN..][..HIDDEN];
+                    assert_eq!(held, &state[state.len() - HIDDEN..], "{} after {t}", cell.spec.name);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn gates_that_open_are_between_0_and_1_and_no_others_are() {
+        for spec in CELLS.iter().map(|cell| cell.spec) {
+            let model = sample(spec.name, 3.0);
+            for quantity in Quantity::all(spec) {
+                let values = record(&Ready::new(&model, Precision::F32), &text(), quantity).unwrap();
+                let inside = values.iter().all(|value| (0.0..=1.0).contains(value));
+                assert_eq!(inside, quantity.opens(spec), "{} {}", spec.name, quantity.name(spec));
+            }
+        }
+    }
+
+    #[test]
+    fn a_gate_that_a_cell_lacks_is_refused_with_those_it_has() {
+        let spec = sample("gru", 1.0).cell().spec;
+        let message = Quantity::find(spec, "f").unwrap_err().to_string();
+        assert!(message.contains("gate of gru") && message.ends_with("h, n, r, z, m"), "{message}");
+    }
+
+    #[test]
+    fn what_grows_beyond_all_bounds_is_an_error() {
+        let mut model = sample("niaf", 1.0);
+        let b = model.layout().span(model.rnn(0).b).range.start;
+        let p = model.layout().span(model.rnn(0).p.unwrap()).range.clone();
+        // The first unit forgets nothing and takes in a good part of the greatest number at every step.
+        model.weights[p].fill(0.0);
+        model.weights[b + HIDDEN] = 100.0;
+        model.weights[b + 2 * HIDDEN] = f32::MAX;
+        let error = record(&Ready::new(&model, Precision::F32), &text(), Quantity::State).unwrap_err();
+        assert!(matches!(&error, Error::Diverged(message) if message.starts_with("c of layer 1, unit 1")), "{error}");
+    }
+}
