@@ -1,6 +1,8 @@
 //! The arguments, and nothing but them: clap is known here only.
 
+
 mod inspect;
+mod novelty;
 mod sample;
 mod score;
 
@@ -14,7 +16,9 @@ use charlstm::model::Scheme;
 use charlstm::optim::{Method, Schedule};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand, ValueEnum};
+
 pub use inspect::InspectArgs;
+pub use novelty::NoveltyArgs;
 pub use sample::{LineArgs, MatchBy, SampleArgs};
 pub use score::{ScoreArgs, State, Unit};
 use serde::{Deserialize, Serialize};
@@ -79,10 +83,12 @@ pub enum Command {
     Eval(EvalArgs),
     /// Say how surprising every character, word or line of a text is
     Score(ScoreArgs),
+
     /// See inside a net: a text coloured by what one of its units holds, or the units that go with quotes, line ends, capitals
     Inspect(InspectArgs),
     /// Show what is in a run or a checkpoint
     Info(InfoArgs),
+    Novelty(NoveltyArgs),
     /// Measure how fast this machine trains and writes, in ten seconds
     Bench(BenchArgs),
     /// List the cells: parameters, speed on this machine, and where they come from

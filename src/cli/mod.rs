@@ -13,6 +13,7 @@ mod interactive;
 mod lines;
 mod page;
 mod paint;
+mod novelty;
 mod plot;
 mod progress;
 mod sample;
@@ -61,6 +62,7 @@ fn run(command: Command, terminal: &Terminal) -> Result<ExitCode> {
         Command::Score(args) => score::run(&args, terminal).map(|()| ExitCode::SUCCESS),
         Command::Inspect(args) => inspect::run(&args, terminal).map(|()| ExitCode::SUCCESS),
         Command::Info(args) => info::run(&args, terminal).map(|()| ExitCode::SUCCESS),
+        Command::Novelty(args) => novelty::run(&args, terminal).map(|()| ExitCode::SUCCESS),
         Command::Bench(args) => bench::run(&args, terminal).map(|()| ExitCode::SUCCESS),
         Command::Cells(args) => cells::run(&args, terminal).map(|()| ExitCode::SUCCESS),
         Command::Experiment(args) => experiment::run(&args, terminal),

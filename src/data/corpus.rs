@@ -88,7 +88,7 @@ impl Corpus {
         }
         let (scanned, hash) = rayon::join(|| scan::scan(&bytes, encoding), || hash(&bytes));
         let found = scanned.map_err(|NotUtf8 { part, byte }| {
-            let problem = format!("not UTF-8 at byte {byte}; convert it, or train on bytes with --bytes");
+            let problem = format!("not UTF-8 at byte {byte}; convert it, or read it as bytes with --bytes");
             Error::corpus(&parts[part].name, problem)
         })?;
         if encoding == Encoding::Utf8 {
@@ -138,6 +138,17 @@ impl Corpus {
     pub fn lines(&self) -> impl Iterator<Item = &[u8]> {
         let texts = self.parts.iter().map(Part::bytes);
         texts.flat_map(|text| text.strip_suffix(b"\n").unwrap_or(text).split(|byte| *byte == b'\n'))
+    }
+
+    /// The first `chars` characters as bytes, a piece a file.
+    pub fn beginning(&self, chars: usize) -> impl Iterator<Item = (&Path, &[u8])> {
+        let end = self.cursor(chars);
+        let parts = self.parts.iter().enumerate().take(end.part + 1);
+        parts.map(move |(i, part)| {
+            let bytes = part.bytes();
+            let len = if i < end.part { bytes.len() } else { bytes.len().min(end.byte) };
+            (&*part.name, &bytes[..len])
+        })
     }
 
     /// A cursor before character `index`.

@@ -4,14 +4,18 @@
 //! - [`Vocab`]: characters and their ids
 //! - [`Marks`]: a weight and a reset for each character
 //! - [`Streams`]: a part of a corpus read as `B` contiguous streams, side by side
+//! - [`Novelty`]: what a text copies from a corpus
 
 mod corpus;
 mod files;
 mod lines;
 mod marks;
+mod novelty;
+mod passages;
 mod reader;
 mod scan;
 mod streams;
+mod suffixes;
 mod texts;
 mod utf8;
 mod vocab;
@@ -19,6 +23,8 @@ mod vocab;
 pub use corpus::{Corpus, Cursor, Identity};
 pub use lines::LineSet;
 pub use marks::Marks;
+pub use novelty::{Copied, Novelty, Span};
+pub use passages::{Passage, lines, paragraphs};
 pub use reader::Reader;
 pub use streams::Streams;
 pub use texts::{TextConfig, TextIdentity, Texts};

@@ -1,0 +1,119 @@
+//! `charlstm novelty`.
+
+use std::io::Read;
+use std::path::Path;
+
+use charlstm::checkpoint::Frame;
+use charlstm::checkpoint::run::{self, RUNS};
+use charlstm::data::{self, Copied, Corpus, Encoding, Novelty, Passage, Span, Texts};
+use charlstm::error::{Error, Result};
+use charlstm::train::Saved;
+use serde_json::json;
+
+use super::args::NoveltyArgs;
+use super::terminal::Terminal;
+
+pub fn run(args: &NoveltyArgs, terminal: &Terminal) -> Result<()> {
+    let (novelty, encoding) = if args.against.is_empty() {
+        learned(args.run.as_deref())?
+    } else {
+        let encoding = if args.bytes { Encoding::Bytes } else { Encoding::Utf8 };
+        let corpus = Corpus::open(&args.against, encoding)?;
+        (Novelty::against(&corpus, corpus.chars())?, encoding)
+    };
+    let (name, text) = read(&args.text)?;
+    if let (Encoding::Utf8, Err(e)) = (encoding, std::str::from_utf8(&text)) {
+        let problem = format!("not UTF-8 at byte {}; convert it, or compare bytes with --bytes", e.valid_up_to());
+        return Err(Error::corpus(name, problem));
+    }
+    let passages = if args.paragraphs { data::paragraphs(&text) } else { data::lines(&text) };
+    if passages.is_empty() {
+        return Err(Error::corpus(name, "there is nothing but blanks in it; give a text to look into"));
+    }
+    let rows = passages.iter().zip(novelty.copied(&passages, args.span));
+    let mut rows: Vec<Row<'_>> = rows.map(|(passage, copied)| Row::new(passage, copied)).collect();
+    let all = all(&rows);
+    if args.summary {
+        rows.clear();
+    }
+    rows.push(all);
+    let unit = if args.paragraphs { "paragraph" } else { "line" };
+    let head = if args.jsonl || args.summary { "" } else { "line\tchars\tlongest\tcopied\tcorpus\tcorpus_line\n" };
+    let told = |row: &Row<'_>| if args.jsonl { row.json(&novelty, unit) } else { row.columns(&novelty) };
+    let report = std::iter::once(head.into()).chain(rows.iter().map(told)).collect::<String>();
+    terminal.out(report.as_bytes())
+}
+
+/// What a run was trained on; what it held out is not in it.
+fn learned(run: Option<&Path>) -> Result<(Novelty, Encoding)> {
+    let saved = Saved::read(&Frame::read(&run::find(run, Path::new(RUNS))?.model())?)?;
+    let texts = Texts::open(&saved.texts)?;
+    texts.must_be(&saved.identity, "bring it back, or name a corpus with --against")?;
+    let (corpus, part) = texts.training();
+    Ok((Novelty::against(corpus, part.end)?, corpus.encoding()))
+}
+
+/// A text, and what it is called.
+fn read(path: &Path) -> Result<(&Path, Vec<u8>)> {
+    if path != Path::new("-") {
+        return Ok((path, std::fs::read(path).map_err(|e| Error::input(path, e))?));
+    }
+    let (name, mut text) = (Path::new("standard input"), Vec::new());
+    std::io::stdin().lock().read_to_end(&mut text).map_err(|e| Error::io(name, e))?;
+    Ok((name, text))
+}
+
+/// What is told of a passage, or of all.
+struct Row<'a> {
+    /// The passage's first line; `None`: all.
+    line: Option<usize>,
+    copied: Copied,
+    /// The text of the longest span.
+    longest: &'a [u8],
+}
+
+impl<'a> Row<'a> {
+    fn new(passage: &Passage<'a>, copied: Copied) -> Self {
+        let longest = copied.longest.map_or(&[][..], |Span { from, len, .. }| &passage.text[from..from + len]);
+        Row { line: Some(passage.line), copied, longest }
+    }
+
+    fn chars(&self) -> usize {
+        self.copied.longest.map_or(0, |span| span.chars)
+    }
+
+    fn columns(&self, novelty: &Novelty) -> String {
+        let line = self.line.map_or("all".into(), |line| line.to_string());
+        let place = self.copied.longest.map(|span| novelty.place(span.at));
+        let place = place.map_or("-\t-".into(), |(file, line)| format!("{}\t{line}", file.display()));
+        format!("{line}\t{}\t{}\t{:.4}\t{place}\n", self.copied.chars, self.chars(), self.copied.share())
+    }
+
+    fn json(&self, novelty: &Novelty, unit: &str) -> String {
+        let place = self.copied.longest.map(|span| novelty.place(span.at));
+        let record = json!({
+            "kind": if self.line.is_some() { unit } else { "all" },
+            "line": self.line,
+            "chars": self.copied.chars,
+            "longest": self.chars(),
+            "copied": self.copied.share(),
+            "corpus": place.map(|(file, _)| file.display().to_string()),
+            "corpus_line": place.map(|(_, line)| line),
+            "text": String::from_utf8_lossy(self.longest),
+        });
+        format!("{record}\n")
+    }
+}
+
+/// All passages together.
+fn all<'a>(rows: &[Row<'a>]) -> Row<'a> {
+    let mut all = Row { line: None, copied: Copied::default(), longest: &[] };
+    for row in rows {
+        all.copied.chars += row.copied.chars;
+        all.copied.copied += row.copied.copied;
+        if row.chars() > all.chars() {
+            (all.copied.longest, all.longest) = (row.copied.longest, row.longest);
+        }
+    }
+    all
+}
