@@ -29,11 +29,11 @@
 //! | [`cells`] | the recurrent cells' equations |
 //! | [`layers`] | embedding, recurrence, linear, dropout |
 //! | [`model`] | the language model, its shards and gradients |
-//! | [`data`] | memory-mapped texts, vocabulary, streams |
+//! | [`data`] | memory-mapped texts, vocabulary, streams; what is copied from them |
 //! | [`optim`] | optimizers, clipping, schedules |
 //! | [`checkpoint`] | files that are whole or not there |
 //! | [`sample`] | generation |
-//! | [`score`] | the loss of a text |
+//! | [`score`] | the loss of a text, n-grams to compare with |
 //! | [`train`] | steps, runs, metrics |
 //! | [`experiments`] | the papers' tasks: text and criterion |
 //!

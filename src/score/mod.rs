@@ -3,19 +3,25 @@
 //!
 //! The first character of a text is not scored, since nothing predicts it.
 //!
+//! - [`Tracer`]: every character with its [`Surprise`], as it comes; [`Unit`] and [`Sum`] take them together
+//! - [`NGram`]: the baseline that counts; [`paired`]: how sure a difference is
 //! - [`activity`]: states and gates after each character
 //! - [`property`]: what is simply to be seen of a character, as a number
 //! - [`correlation`]: the units that go with a property
 
 pub mod activity;
+mod bootstrap;
 pub mod correlation;
 mod lanes;
+mod ngram;
 pub mod property;
 mod surprise;
 mod tracer;
 mod units;
 
+pub use bootstrap::{Interval, paired};
 pub use lanes::Loss;
+pub use ngram::NGram;
 pub use surprise::{ESCAPE_BITS, Prediction, Surprise};
 pub use tracer::Tracer;
 pub use units::{Sum, Unit};
