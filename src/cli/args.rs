@@ -1,6 +1,6 @@
 //! The arguments, and nothing but them: clap is known here only.
 
-
+mod compare;
 mod inspect;
 mod novelty;
 mod sample;
@@ -17,6 +17,7 @@ use charlstm::optim::{Method, Schedule};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand, ValueEnum};
 
+pub use compare::CompareArgs;
 pub use inspect::InspectArgs;
 pub use novelty::NoveltyArgs;
 pub use sample::{LineArgs, MatchBy, SampleArgs};
@@ -84,6 +85,7 @@ pub enum Command {
     /// Say how surprising every character, word or line of a text is
     Score(ScoreArgs),
 
+    Compare(CompareArgs),
     /// See inside a net: a text coloured by what one of its units holds, or the units that go with quotes, line ends, capitals
     Inspect(InspectArgs),
     /// Show what is in a run or a checkpoint

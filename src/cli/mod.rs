@@ -3,6 +3,7 @@
 mod args;
 mod bench;
 mod cells;
+mod compare;
 mod eval;
 mod experiment;
 mod heat;
@@ -11,9 +12,9 @@ mod inspect;
 mod inspect_page;
 mod interactive;
 mod lines;
+mod novelty;
 mod page;
 mod paint;
-mod novelty;
 mod plot;
 mod progress;
 mod sample;
@@ -60,6 +61,7 @@ fn run(command: Command, terminal: &Terminal) -> Result<ExitCode> {
         Command::Sample(args) => sample::run(&args, terminal),
         Command::Eval(args) => eval::run(&args, terminal).map(|()| ExitCode::SUCCESS),
         Command::Score(args) => score::run(&args, terminal).map(|()| ExitCode::SUCCESS),
+        Command::Compare(args) => compare::run(&args, terminal).map(|()| ExitCode::SUCCESS),
         Command::Inspect(args) => inspect::run(&args, terminal).map(|()| ExitCode::SUCCESS),
         Command::Info(args) => info::run(&args, terminal).map(|()| ExitCode::SUCCESS),
         Command::Novelty(args) => novelty::run(&args, terminal).map(|()| ExitCode::SUCCESS),
