@@ -38,7 +38,7 @@ fn values(browser: &Browser) -> Vec<f64> {
             return document.getElementById('readout').textContent;
         })",
     );
-    let number = |text: &str| text.split_whitespace().rev().nth(2).unwrap().replace('\u{2212}', "-").parse().unwrap();
+    let number = |text: &str| text.rsplit_once(' ').unwrap().1.replace('\u{2212}', "-").parse().unwrap();
     read.as_array().unwrap().iter().map(|text| number(text.as_str().unwrap())).collect()
 }
 
@@ -89,11 +89,13 @@ fn a_page_shows_any_unit_and_asks_for_nothing() {
 fn a_page_begins_with_what_was_asked_for_and_has_the_values_of_the_table() {
     let Some(browser) = Browser::start() else { return };
     let place = with_page();
+    let mut listed = Vec::new();
     for (args, wanted) in [("--layer 2 --unit 5", ["2", "5", "c"]), ("--layer 1 --unit 12 --gate o", ["1", "12", "o"])]
     {
         place.run(&format!("inspect run {args} --html page.html")).succeeds();
         browser.open(&place.path("page.html"));
         assert_eq!(shown(&browser), Value::from(wanted.to_vec()));
+        listed.push(browser.script("return document.getElementById('properties').textContent"));
         let table = place.out(&format!("inspect run {args} -q"));
         let table: Vec<f64> = table.lines().map(|line| line.rsplit_once('\t').unwrap().1.parse().unwrap()).collect();
         let page = values(&browser);
@@ -102,4 +104,6 @@ fn a_page_begins_with_what_was_asked_for_and_has_the_values_of_the_table() {
         let off = page.iter().zip(&table).map(|(x, y)| (x - y).abs()).fold(0.0, f64::max);
         assert!(off <= (high - low) / 510.0 + 0.0006, "{args}: {off} of {low} to {high}");
     }
+    assert_eq!(listed[0], listed[1], "every unit may be listed, whatever the page begins with");
+    assert!(["1.", "2."].iter().all(|layer| listed[0].as_str().unwrap().contains(layer)), "{listed:?}");
 }

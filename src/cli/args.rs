@@ -44,7 +44,7 @@ pub struct Common {
     /// Say more
     #[arg(short, long, global = true, conflicts_with = "quiet")]
     pub verbose: bool,
-    /// When to colour messages; NO_COLOR is honoured
+    /// When to colour; NO_COLOR is honoured
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub color: When,
 }
@@ -84,9 +84,8 @@ pub enum Command {
     Eval(EvalArgs),
     /// Say how surprising every character, word or line of a text is
     Score(ScoreArgs),
-
     Compare(CompareArgs),
-    /// See inside a net: a text coloured by what one of its units holds, or the units that go with quotes, line ends, capitals
+    /// See inside a net: what its units hold while it reads a text
     Inspect(InspectArgs),
     /// Show what is in a run or a checkpoint
     Info(InfoArgs),

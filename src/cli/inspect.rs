@@ -42,14 +42,6 @@ impl Choice {
             quantity,
         })
     }
-
-    /// Those of all units, layer after layer, that may be listed.
-    pub fn units(&self, shape: &ModelConfig) -> Range<usize> {
-        match self.layer {
-            Some(layer) => layer * shape.hidden..(layer + 1) * shape.hidden,
-            None => 0..shape.layers * shape.hidden,
-        }
-    }
 }
 
 /// A number that counts from 1, counted from 0.
@@ -87,7 +79,7 @@ pub fn run(args: &InspectArgs, terminal: &Terminal) -> Result<()> {
     let values = record(&ready, &text.ids, choice.quantity)?;
     match choice.unit {
         Some(unit) => show(&values, unit, &text, &choice, &ready, &vocab, terminal),
-        None => list(&values, &text, &choice, &ready, &path, terminal),
+        None => list(&values, &text, &choice, &ready, args, terminal),
     }
 }
 
@@ -201,15 +193,14 @@ pub fn range(values: &[f32]) -> (f32, f32) {
     values.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), x| (low.min(*x), high.max(*x)))
 }
 
-/// For every property the units that go with it most, and their correlations; none where the text does not vary in it.
+/// For every property those of some units that go with it most, and their correlations; none where the text does not vary in it.
 pub fn ranked(
     values: &[f32],
     text: &Text,
-    choice: &Choice,
     shape: &ModelConfig,
+    units: Range<usize>,
     most: usize,
 ) -> Vec<(&'static Property, Vec<(usize, f64)>)> {
-    let units = choice.units(shape);
     let of = |property: &'static Property| {
         let r = pearson(values, shape.layers * shape.hidden, &property.of(&text.chars));
         let best = strongest(&r[units.clone()], most).into_iter().map(|unit| unit + units.start);
@@ -224,7 +215,7 @@ fn list(
     text: &Text,
     choice: &Choice,
     ready: &Ready<'_>,
-    path: &Path,
+    args: &InspectArgs,
     terminal: &Terminal,
 ) -> Result<()> {
     let (shape, name) = (ready.model.config(), choice.quantity.name(ready.model.cell().spec));
@@ -233,16 +224,26 @@ fn list(
         text.ids.len(),
         text.name
     ));
+    let place = |unit: usize| (unit / shape.hidden + 1, unit % shape.hidden + 1);
     let unit = |(unit, r): &(usize, f64)| {
-        let place = format!("{}.{}", unit / shape.hidden + 1, unit % shape.hidden + 1);
-        format!("  {place:>6} {r:+.2}")
+        let (layer, unit) = place(*unit);
+        format!("  {:>6} {r:+.2}", format!("{layer}.{unit}"))
     };
-    let line = |(property, best): (&Property, Vec<(usize, f64)>)| match best.is_empty() {
-        true => format!("{:16}  -\n", property.name),
-        false => format!("{:16}{}\n", property.name, best.iter().map(unit).collect::<String>()),
+    let units = match choice.layer {
+        Some(layer) => layer * shape.hidden..(layer + 1) * shape.hidden,
+        None => 0..shape.layers * shape.hidden,
     };
-    let table: String = ranked(values, text, choice, shape, LISTED).into_iter().map(line).collect();
-    terminal.out(table.as_bytes())?;
-    terminal.say(&format!("see one with: charlstm inspect {} --layer 1 --unit 1, all with --html FILE", quoted(path)));
+    let ranked = ranked(values, text, shape, units, LISTED);
+    let line = |(property, best): &(&Property, Vec<(usize, f64)>)| {
+        let units = if best.is_empty() { "       -".into() } else { best.iter().map(unit).collect::<String>() };
+        format!("{:14}{units}\n", property.name)
+    };
+    terminal.out(ranked.iter().map(line).collect::<String>().as_bytes())?;
+    if let Some((unit, _)) = ranked.iter().find_map(|(_, best)| best.first()) {
+        let run = args.run.as_deref().map_or(String::new(), |run| format!(" {}", quoted(run)));
+        let (layer, unit) = place(*unit);
+        terminal
+            .say(&format!("see one with: charlstm inspect{run} --layer {layer} --unit {unit}, all with --html FILE"));
+    }
     Ok(())
 }

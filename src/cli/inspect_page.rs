@@ -15,7 +15,7 @@ use super::page;
 
 const TEMPLATE: &str = include_str!("inspect.html");
 /// Units that are listed for a property.
-const LISTED: usize = 8;
+const LISTED: usize = 6;
 
 /// What the page shows. Layers and units count from 0.
 #[derive(Serialize)]
@@ -78,7 +78,7 @@ pub fn page(ready: &Ready<'_>, path: &Path, text: &Text, choice: &Choice) -> Res
     for quantity in &quantities {
         let recorded = record(ready, &text.ids, *quantity)?;
         if *quantity == Quantity::State {
-            properties = rows(&recorded, text, choice, shape);
+            properties = rows(&recorded, text, shape);
         }
         let units = shape.layers * shape.hidden;
         let of_layer = |layer: usize| grid(&recorded, units, layer * shape.hidden..(layer + 1) * shape.hidden);
@@ -99,9 +99,9 @@ pub fn page(ready: &Ready<'_>, path: &Path, text: &Text, choice: &Choice) -> Res
     page::fill(TEMPLATE, &data)
 }
 
-fn rows(values: &[f32], text: &Text, choice: &Choice, shape: &ModelConfig) -> Vec<Row> {
+fn rows(values: &[f32], text: &Text, shape: &ModelConfig) -> Vec<Row> {
     let found = |(unit, r): (usize, f64)| Found { layer: unit / shape.hidden, unit: unit % shape.hidden, r };
-    let ranked = ranked(values, text, choice, shape, LISTED).into_iter();
+    let ranked = ranked(values, text, shape, 0..shape.layers * shape.hidden, LISTED).into_iter();
     let row = ranked.map(|(property, best)| Row {
         name: property.name,
         meaning: property.meaning,
@@ -110,10 +110,14 @@ fn rows(values: &[f32], text: &Text, choice: &Choice, shape: &ModelConfig) -> Ve
     row.collect()
 }
 
-/// What was asked for, else the unit that goes best with the first property that the text has.
+/// What was asked for; where that is no unit, the one that is listed first.
 fn start(choice: &Choice, quantities: &[Quantity], properties: &[Row]) -> Start {
-    let best = properties.iter().find_map(|row| row.units.first()).map_or((0, 0), |found| (found.layer, found.unit));
-    let (layer, unit) = choice.unit.map_or(best, |unit| (choice.layer.unwrap_or(0), unit));
+    let mut listed = properties.iter().flat_map(|row| &row.units);
+    let first = listed.find(|found| choice.layer.is_none_or(|layer| layer == found.layer));
+    let (layer, unit) = match (choice.unit, first) {
+        (None, Some(found)) => (found.layer, found.unit),
+        (unit, _) => (choice.layer.unwrap_or(0), unit.unwrap_or(0)),
+    };
     let quantity = quantities.iter().position(|quantity| *quantity == choice.quantity).unwrap_or(0);
     Start { layer, unit, quantity }
 }

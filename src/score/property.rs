@@ -13,7 +13,7 @@ pub struct Property {
 
 /// Every property there is.
 pub static PROPERTIES: &[Property] = &[
-    Property { name: "inside quotes", meaning: "between double quotes, to the end of a paragraph at most", of: quoted },
+    Property { name: "inside quotes", meaning: "between double quotes", of: quoted },
     Property { name: "place in line", meaning: "characters of the line so far", of: place_in_line },
     Property { name: "line end", meaning: "the next character begins a new line", of: before_newline },
     Property { name: "newline", meaning: "the character begins a new line", of: |text| each(text, |c| c == '\n') },

@@ -111,15 +111,15 @@ impl Browser {
         self.post("se/log", json!({ "type": "browser" })).as_array().unwrap().clone()
     }
 
-    /// The address of everything that was asked for, but for what the browser has in itself for its new tab.
+    /// The address of everything that was asked for, but for what the browser's own pages ask for, such as its new tab.
     pub fn requests(&self) -> Vec<String> {
         let log = self.post("se/log", json!({ "type": "performance" }));
         let events = log.as_array().unwrap().iter().map(|entry| -> Value {
             serde_json::from_str::<Value>(entry["message"].as_str().unwrap()).unwrap()["message"].take()
         });
         let sent = events.filter(|event| event["method"] == "Network.requestWillBeSent");
-        let addresses = sent.map(|event| event["params"]["request"]["url"].as_str().unwrap().to_owned());
-        addresses.filter(|address| !address.starts_with("chrome:")).collect()
+        let by_page = sent.filter(|event| !event["params"]["documentURL"].as_str().unwrap().starts_with("chrome:"));
+        by_page.map(|event| event["params"]["request"]["url"].as_str().unwrap().to_owned()).collect()
     }
 }
 
