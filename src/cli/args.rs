@@ -158,6 +158,9 @@ pub struct Choices {
     /// The bias that the forget gate begins with [default: 1]
     #[arg(long, allow_negative_numbers = true, value_name = "X", help_heading = "Model")]
     pub forget_bias: Option<f64>,
+    /// Begin with the weights of a run and go on with this text: fine-tuning. The shape is the run's, and new characters join in
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["resume", "init", "forget_bias"], help_heading = "Model")]
+    pub init_from: Option<PathBuf>,
 
     /// Streams read side by side [default: 64; 16 for the built-in text]
     #[arg(long, value_name = "N", help_heading = "Training")]
@@ -208,6 +211,12 @@ pub struct Choices {
     /// A held-out text of its own, in place of that share
     #[arg(long, value_name = "FILE", conflicts_with = "val_frac", help_heading = "Text")]
     pub val_file: Option<PathBuf>,
+    /// With --init-from: an old text to mix in, so that it is not forgotten; its last tenth stays unseen
+    #[arg(long, value_name = "FILE", help_heading = "Text")]
+    pub replay: Option<PathBuf>,
+    /// The share of the old text in all that is trained on [default: 0.1]
+    #[arg(long, allow_negative_numbers = true, value_name = "X", help_heading = "Text")]
+    pub replay_frac: Option<f64>,
 
     /// Steps from one evaluation to the next; 0: never [default: an epoch]
     #[arg(long, value_name = "STEPS", help_heading = "Pace")]

@@ -5,12 +5,11 @@ use std::path::Path;
 
 use charlstm::checkpoint::run::{self, RUNS};
 use charlstm::checkpoint::{Frame, model};
-use charlstm::data::{Corpus, Texts, Vocab};
+use charlstm::data::{Corpus, Sources, Texts, Vocab};
 use charlstm::error::{Error, Result};
 use charlstm::kernels::Precision;
 use charlstm::model::{CharLm, Ready};
 use charlstm::score::{NGram, Sum, Surprise, Tracer, paired};
-use charlstm::train::Saved;
 use serde_json::json;
 
 use super::args::CompareArgs;
@@ -106,10 +105,7 @@ fn open(given: &Path) -> Result<Side> {
 
 /// The texts that a run was trained on, if they are still there.
 fn own_texts(side: &Side) -> Result<Texts> {
-    let saved = Saved::read(&side.frame)?;
-    let texts = Texts::open(&saved.texts)?;
-    texts.must_be(&saved.identity, "bring it back")?;
-    Ok(texts)
+    Sources::read(&side.frame)?.open("bring it back")
 }
 
 fn read(text: &Corpus, part: Range<usize>) -> Vec<u32> {

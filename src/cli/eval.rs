@@ -5,11 +5,10 @@ use std::path::Path;
 
 use charlstm::checkpoint::run::{self, RUNS};
 use charlstm::checkpoint::{Frame, model};
-use charlstm::data::{Corpus, Texts};
+use charlstm::data::{Corpus, Sources, Texts};
 use charlstm::error::{Error, Result};
 use charlstm::model::Ready;
 use charlstm::score::{self, Loss};
-use charlstm::train::Saved;
 use serde_json::json;
 
 use super::args::EvalArgs;
@@ -40,10 +39,7 @@ pub fn run(args: &EvalArgs, terminal: &Terminal) -> Result<()> {
 
 /// The texts that a run was trained on.
 pub fn own_texts(frame: &Frame) -> Result<Texts> {
-    let saved = Saved::read(frame)?;
-    let texts = Texts::open(&saved.texts)?;
-    texts.must_be(&saved.identity, "bring it back, or name a text with --text")?;
-    Ok(texts)
+    Sources::read(frame)?.open("bring it back, or name a text with --text")
 }
 
 /// What a run holds out, which must be something.

@@ -5,9 +5,9 @@ use std::path::Path;
 use charlstm::checkpoint::model::{self, weights_hash};
 use charlstm::checkpoint::run::{self, RUNS};
 use charlstm::checkpoint::{Frame, format};
-use charlstm::data::{BUILT_IN_NAME, Encoding};
+use charlstm::data::{BUILT_IN_NAME, Encoding, Sources};
 use charlstm::error::Result;
-use charlstm::train::{Progress, Saved, state_hash};
+use charlstm::train::{Beginning, Progress, Saved, state_hash};
 use serde_json::{Value, json};
 
 use super::args::InfoArgs;
@@ -26,6 +26,7 @@ pub fn run(args: &InfoArgs, terminal: &Terminal) -> Result<()> {
 fn facts(frame: &Frame) -> Result<Value> {
     let (model, vocab) = model::read(frame)?;
     let (progress, saved) = (Progress::read(frame)?, Saved::read(frame)?);
+    let (beginning, replayed) = (Beginning::read(frame)?, Sources::read(frame)?.replayed);
     let shape = model.config();
     let held_out = |nats: f64| json!({ "loss": nats, "bpc": nats / std::f64::consts::LN_2 });
     let whole = frame.has("state");
@@ -43,6 +44,8 @@ fn facts(frame: &Frame) -> Result<Value> {
         "characters": if vocab.encoding() == Encoding::Bytes { "bytes" } else { "unicode" },
         "parameters": model.layout().len(),
         "text": text,
+        "init_from": beginning.map(|beginning| beginning.run),
+        "replay": replayed.map(|of| json!({ "file": of.replay.file, "share": of.replay.share, "chars": of.chars })),
         "step": progress.step,
         "epoch": progress.epoch,
         "skipped": progress.skipped,

@@ -3,11 +3,10 @@
 use std::process::ExitCode;
 
 use charlstm::checkpoint::Frame;
-use charlstm::data::{Corpus, LineSet, Texts, Vocab};
+use charlstm::data::{Corpus, LineSet, Sources, Vocab};
 use charlstm::error::Result;
 use charlstm::model::Ready;
 use charlstm::sample::{Batch, By, Ended, Line, Pattern, Shaping, Tally, Wanted, lines};
-use charlstm::train::Saved;
 use serde_json::json;
 
 use super::args::{LineArgs, MatchBy, SampleArgs};
@@ -78,9 +77,7 @@ fn known(choices: &LineArgs, source: &Source<'_>, terminal: &Terminal) -> Result
 
 /// The lines of the text that a run was trained on, what was held out included.
 fn of_run(frame: &Frame) -> Result<LineSet> {
-    let saved = Saved::read(frame)?;
-    let texts = Texts::open(&saved.texts)?;
-    texts.must_be(&saved.identity, "bring it back, or name it with --novel-against in place of --novel")?;
+    let texts = Sources::read(frame)?.open("bring it back, or name it with --novel-against in place of --novel")?;
     let mut lines = LineSet::default();
     lines.add(texts.training().0);
     Ok(lines)

@@ -23,6 +23,7 @@ mod settings;
 mod signals;
 mod terminal;
 mod train;
+mod tune;
 
 use std::process::ExitCode;
 

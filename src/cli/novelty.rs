@@ -5,9 +5,8 @@ use std::path::Path;
 
 use charlstm::checkpoint::Frame;
 use charlstm::checkpoint::run::{self, RUNS};
-use charlstm::data::{self, Copied, Corpus, Encoding, Novelty, Passage, Span, Texts};
+use charlstm::data::{self, Copied, Corpus, Encoding, Novelty, Passage, Span, Sources};
 use charlstm::error::{Error, Result};
-use charlstm::train::Saved;
 use serde_json::json;
 
 use super::args::NoveltyArgs;
@@ -46,9 +45,8 @@ pub fn run(args: &NoveltyArgs, terminal: &Terminal) -> Result<()> {
 
 /// What a run was trained on; what it held out is not in it.
 fn learned(run: Option<&Path>) -> Result<(Novelty, Encoding)> {
-    let saved = Saved::read(&Frame::read(&run::find(run, Path::new(RUNS))?.model())?)?;
-    let texts = Texts::open(&saved.texts)?;
-    texts.must_be(&saved.identity, "bring it back, or name a corpus with --against")?;
+    let frame = Frame::read(&run::find(run, Path::new(RUNS))?.model())?;
+    let texts = Sources::read(&frame)?.open("bring it back, or name a corpus with --against")?;
     let (corpus, part) = texts.training();
     Ok((Novelty::against(corpus, part.end)?, corpus.encoding()))
 }

@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use charlstm::cells;
-use charlstm::data::{BUILT_IN_NAME, Encoding, TextConfig};
+use charlstm::checkpoint::{Frame, model};
+use charlstm::data::{BUILT_IN_NAME, Encoding, Replay, Sources, TextConfig};
 use charlstm::error::{Error, Result};
 use charlstm::model::{Init, ModelConfig};
-use charlstm::train::{Saved, TrainConfig};
+use charlstm::train::{Beginning, Saved, TrainConfig, read_init};
 
 use super::args::Choices;
 
@@ -19,7 +20,13 @@ pub struct Settings {
     /// `None`: as `hidden`.
     pub embed: Option<usize>,
     pub init: Init,
+    /// The run whose weights it begins with.
+    pub init_from: Option<PathBuf>,
     pub texts: TextConfig,
+    /// A file of old text to mix in.
+    pub replay: Option<PathBuf>,
+    /// `None`: [`Replay::SHARE`].
+    pub replay_frac: Option<f64>,
     pub train: TrainConfig,
 }
 
@@ -27,7 +34,8 @@ impl Default for Settings {
     fn default() -> Self {
         let ModelConfig { cell, layers, hidden, .. } = ModelConfig::default();
         let (init, texts, train) = (Init::default(), TextConfig::default(), TrainConfig::default());
-        Settings { cell, layers, hidden, embed: None, init, texts, train }
+        let (embed, init_from, replay, replay_frac) = (None, None, None, None);
+        Settings { cell, layers, hidden, embed, init, init_from, texts, replay, replay_frac, train }
     }
 }
 
@@ -41,16 +49,18 @@ impl Settings {
     }
 
     /// Those of a run that is resumed.
-    pub fn of_run(model: &ModelConfig, init: Init, saved: &Saved) -> Self {
-        Settings {
-            cell: model.cell.clone(),
-            layers: model.layers,
-            hidden: model.hidden,
-            embed: Some(model.embed),
-            init,
-            texts: saved.texts.clone(),
-            train: saved.train.clone(),
-        }
+    pub fn of_run(frame: &Frame) -> Result<Self> {
+        let (train, Sources { texts, replayed, .. }) = (Saved::read(frame)?.train, Sources::read(frame)?);
+        let init_from = Beginning::read(frame)?.map(|beginning| beginning.run);
+        let (replay, replay_frac) = replayed.map(|of| (of.replay.file, of.replay.share)).unzip();
+        Settings { init_from, texts, replay, replay_frac, train, ..Settings::default() }.with_model_of(frame)
+    }
+
+    /// With the model of a run.
+    pub fn with_model_of(self, frame: &Frame) -> Result<Self> {
+        let (shape, init) = (model::read(frame)?.0.config().clone(), read_init(frame)?);
+        let embed = Some(shape.embed);
+        Ok(Settings { cell: shape.cell, layers: shape.layers, hidden: shape.hidden, embed, init, ..self })
     }
 
     /// Puts choices over these settings.
@@ -104,6 +114,11 @@ impl Settings {
         if let Some(file) = &c.val_file {
             self.texts.val_file = Some(whole(file)?);
         }
+        self.init_from = c.init_from.clone().or(self.init_from);
+        if let Some(file) = &c.replay {
+            self.replay = Some(whole(file)?);
+        }
+        set_some(&mut self.replay_frac, c.replay_frac);
         Ok(self)
     }
 
@@ -118,6 +133,7 @@ impl Settings {
             embed: self.embed,
             init: Some(self.init.scheme),
             forget_bias: self.init.forget_bias,
+            init_from: self.init_from.clone(),
             batch: Some(train.batch),
             seq_len: Some(train.seq_len),
             epochs: Some(train.epochs).filter(|_| train.steps.is_none()),
@@ -134,6 +150,8 @@ impl Settings {
             bytes: texts.encoding == Encoding::Bytes,
             val_frac: Some(texts.val_frac).filter(|_| texts.val_file.is_none()),
             val_file: texts.val_file.clone(),
+            replay: self.replay.clone(),
+            replay_frac: self.replay_frac,
             eval_every: train.eval_every,
             save_every: train.save_every,
             log_every: Some(train.log_every),
@@ -161,31 +179,57 @@ impl Settings {
         stem.map_or("text".into(), |stem| stem.to_string_lossy().into_owned())
     }
 
+    /// The old text to mix in, if any.
+    pub fn replay(&self) -> Result<Option<Replay>> {
+        match (&self.replay, self.replay_frac) {
+            (Some(_), _) if self.init_from.is_none() => Err(Error::Usage(
+                "--replay mixes the text of an old run into a new one; name the old run with --init-from".into(),
+            )),
+            (Some(file), share) => Ok(Some(Replay { file: file.clone(), share: share.unwrap_or(Replay::SHARE) })),
+            (None, Some(_)) => Err(Error::Usage("--replay-frac is the share of --replay FILE; name the file".into())),
+            (None, None) => Ok(None),
+        }
+    }
+
     /// Refuses what cannot change while a run goes on. The trainer refuses what it alone knows of.
     pub fn must_fit(&self, run: &Settings, path: &Path) -> Result<()> {
-        let text = |settings: &Settings| settings.texts.clone();
-        let forget = |settings: &Settings| settings.init.forget_bias.unwrap_or(1.0).to_string();
-        let fixed = [
-            ("--cell", run.cell.clone(), self.cell.clone()),
-            ("--layers", run.layers.to_string(), self.layers.to_string()),
-            ("--hidden", run.hidden.to_string(), self.hidden.to_string()),
-            ("--embed", run.shape().embed.to_string(), self.shape().embed.to_string()),
-            (
-                "--init",
-                format!("{:?}", run.init.scheme).to_lowercase(),
-                format!("{:?}", self.init.scheme).to_lowercase(),
-            ),
-            ("--forget-bias", forget(run), forget(self)),
-            ("--val-frac", text(run).val_frac.to_string(), text(self).val_frac.to_string()),
-            ("characters as", format!("{:?}", text(run).encoding), format!("{:?}", text(self).encoding)),
-        ];
-        match fixed.into_iter().find(|(_, a, b)| a != b) {
-            None => Ok(()),
-            Some((name, run, wanted)) => Err(Error::Usage(format!(
-                "{}: the run has {name} {run}, which cannot become {wanted}; leave it out, or begin a new run",
-                path.display()
-            ))),
-        }
+        let text = |settings: &Settings| {
+            let (texts, share) = (&settings.texts, settings.replay_frac.unwrap_or(Replay::SHARE));
+            [
+                ("--val-frac", texts.val_frac.to_string()),
+                ("characters as", format!("{:?}", texts.encoding)),
+                ("--replay-frac", share.to_string()),
+            ]
+        };
+        self.must_fit_model(run, path)?;
+        refuse_others(path, text(run), text(self))
+    }
+
+    /// Refuses what the model of a run is not.
+    pub fn must_fit_model(&self, run: &Settings, path: &Path) -> Result<()> {
+        let of_model = |settings: &Settings| {
+            let (shape, init) = (settings.shape(), settings.init);
+            [
+                ("--cell", shape.cell),
+                ("--layers", shape.layers.to_string()),
+                ("--hidden", shape.hidden.to_string()),
+                ("--embed", shape.embed.to_string()),
+                ("--init", format!("{:?}", init.scheme).to_lowercase()),
+                ("--forget-bias", init.forget_bias.unwrap_or(1.0).to_string()),
+            ]
+        };
+        refuse_others(path, of_model(run), of_model(self))
+    }
+}
+
+/// Refuses the first choice that differs from the run's.
+fn refuse_others<const N: usize>(path: &Path, run: [(&str, String); N], wanted: [(&str, String); N]) -> Result<()> {
+    match run.into_iter().zip(wanted).find(|(run, wanted)| run != wanted) {
+        None => Ok(()),
+        Some(((name, run), (_, wanted))) => Err(Error::Usage(format!(
+            "{}: the run has {name} {run}, which cannot become {wanted}; leave it out, or begin a new run",
+            path.display()
+        ))),
     }
 }
 
@@ -209,7 +253,7 @@ pub fn write_choices(choices: &Choices) -> Result<String> {
 }
 
 /// A path that means the same from any folder.
-fn whole(path: &Path) -> Result<PathBuf> {
+pub fn whole(path: &Path) -> Result<PathBuf> {
     if path.to_str().is_none() {
         return Err(Error::Usage(format!(
             "{}: the name is not UTF-8, so a run cannot keep it; rename it",

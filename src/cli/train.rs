@@ -4,17 +4,18 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use charlstm::checkpoint::run::{self, Found, RUNS, RunLock};
-use charlstm::checkpoint::{Frame, RunFolder, disk, model};
-use charlstm::data::{TextConfig, Texts};
+use charlstm::checkpoint::{Frame, RunFolder, disk};
+use charlstm::data::{Sources, TextConfig, Texts};
 use charlstm::error::{Error, Result};
 use charlstm::kernels::isa;
-use charlstm::train::{Keep, Outcome, Saved, Trainer, fit, read_init};
+use charlstm::train::{Keep, Outcome, Saved, Trainer, fit};
 
 use super::args::TrainArgs;
 use super::progress::Reporter;
 use super::settings::{Settings, read_choices, write_choices};
 use super::signals::Signals;
 use super::terminal::{Terminal, quoted};
+use super::tune::{self, Old};
 
 /// A run about to train.
 struct Ready {
@@ -38,6 +39,9 @@ pub fn run(args: TrainArgs, terminal: &Terminal) -> Result<ExitCode> {
     let outcome = fit(&mut trainer, Some(keep), args.stop_at, &mut reporter);
     reporter.finish();
     let outcome = outcome.map_err(|e| with_last_checkpoint(e, &folder))?;
+    if matches!(outcome, Outcome::Finished | Outcome::OutOfPatience) {
+        tune::conclude(&trainer, &folder, terminal)?;
+    }
     conclude(&trainer, &folder, outcome, terminal);
     Ok(match (outcome, signals.received()) {
         (Outcome::Stopped, Some(code)) => ExitCode::from(code),
@@ -47,19 +51,22 @@ pub fn run(args: TrainArgs, terminal: &Terminal) -> Result<ExitCode> {
 
 /// A new run.
 fn begin(args: &TrainArgs, terminal: &Terminal) -> Result<Ready> {
-    let mut settings = chosen(Settings::default(), args)?;
-    if settings.texts.texts.is_empty() {
-        settings = chosen(Settings::for_built_in(), args)?;
-    }
+    let (settings, old) = settle(args)?;
     settings.train.validate()?;
     let folder = match own_folder(args)? {
         Some(folder) => folder,
         None => RunFolder::new(Path::new(RUNS).join(settings.name())),
     };
     // Everything that can be wrong is found before the folder is touched; another process may still come first.
+    if let Some(old) = &old {
+        old.must_stay(&folder)?;
+    }
     is_free(&folder, args)?;
-    let trainer =
-        Trainer::with_init(open(&settings.texts, terminal)?, &settings.shape(), settings.init, settings.train.clone())?;
+    let (texts, train) = (open(&settings, terminal)?, settings.train.clone());
+    let trainer = match &old {
+        Some(old) => Trainer::tune(&old.frame, old.run.clone(), texts, train)?,
+        None => Trainer::with_init(texts, &settings.shape(), settings.init, train)?,
+    };
     let lock = folder.lock()?;
     is_free(&folder, args)?;
     // A run that is replaced goes only once the new one stands.
@@ -67,6 +74,18 @@ fn begin(args: &TrainArgs, terminal: &Terminal) -> Result<Ready> {
     run::replace(&folder.config(), write_choices(&settings.to_choices())?.as_bytes())?;
     clear(&folder)?;
     Ok(Ready { folder, _lock: lock, trainer, texts: settings.texts, elapsed_s: 0.0 })
+}
+
+/// The settings of a new run, and the run that it begins with, if any: its model is not to be chosen.
+fn settle(args: &TrainArgs) -> Result<(Settings, Option<Old>)> {
+    let settings = chosen(Settings::default(), args)?;
+    let (built_in, old) = (settings.texts.texts.is_empty(), settings.init_from.as_deref().map(Old::find).transpose()?);
+    let base = if built_in { Settings::for_built_in() } else { Settings::default() };
+    let Some(old) = old else { return Ok((chosen(base, args)?, None)) };
+    let base = base.with_model_of(&old.frame)?;
+    let settings = chosen(base.clone(), args)?;
+    settings.must_fit_model(&base, &old.run)?;
+    Ok((Settings { init_from: Some(old.run.clone()), ..settings }, Some(old)))
 }
 
 /// Refuses a folder that holds a run, unless that is to be replaced.
@@ -93,11 +112,11 @@ fn resume(args: &TrainArgs, given: Option<&Path>, terminal: &Terminal) -> Result
     let lock = folder.lock()?;
     let frame = Frame::read(&path)?;
     let saved = Saved::read(&frame)?;
-    let before = Settings::of_run(model::read(&frame)?.0.config(), read_init(&frame)?, &saved);
-    let settings = chosen(before.clone(), args)?;
+    let before = Settings::of_run(&frame)?;
+    let settings = Settings { init_from: before.init_from.clone(), ..chosen(before.clone(), args)? };
     settings.must_fit(&before, &path)?;
-    let texts = open(&settings.texts, terminal)?;
-    let other_text = texts.identity() != saved.identity;
+    let texts = open(&settings, terminal)?;
+    let other_text = texts.must_be(&Sources::read(&frame)?, "").is_err();
     let trainer = Trainer::resume(&frame, texts, settings.train.clone(), args.allow_corpus_change)?;
     let (step, total) = (trainer.progress().step, trainer.total_steps());
     let before = saved.train.total_steps(trainer.steps_per_epoch());
@@ -169,11 +188,16 @@ fn own_folder(args: &TrainArgs) -> Result<Option<RunFolder>> {
     }
 }
 
-fn open(config: &TextConfig, terminal: &Terminal) -> Result<Texts> {
-    if config.texts.is_empty() {
+fn open(settings: &Settings, terminal: &Terminal) -> Result<Texts> {
+    let replay = settings.replay()?;
+    if settings.texts.texts.is_empty() {
         terminal.say("No text was named: learning from the built-in book of fables");
     }
-    let texts = Texts::open(config)?;
+    let texts = Texts::open(&settings.texts)?;
+    let texts = match &replay {
+        Some(replay) => texts.with_replay(replay)?,
+        None => texts,
+    };
     texts.notes().for_each(|note| terminal.say(&format!("note: {note}")));
     Ok(texts)
 }
@@ -210,6 +234,7 @@ fn introduce(trainer: &Trainer, folder: &RunFolder, terminal: &Terminal) {
         trainer.config().batch,
         trainer.config().seq_len
     ));
+    tune::introduce(trainer, terminal);
     terminal.say(&format!("Run: {}", folder.path().display()));
     terminal.detail(&format!("Engine: {} on {} threads", isa::isa().name(), trainer.threads()));
 }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use memmap2::Mmap;
 use serde::{Deserialize, Serialize};
@@ -26,6 +27,7 @@ pub struct Identity {
 /// A text: one or several files, or what is in memory. Nothing is copied.
 #[derive(Debug)]
 pub struct Corpus {
+    name: PathBuf,
     parts: Vec<Part>,
     encoding: Encoding,
     pieces: Vec<Piece>,
@@ -35,10 +37,12 @@ pub struct Corpus {
     notes: Vec<String>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Part {
     name: PathBuf,
-    text: Bytes,
+    text: Arc<Bytes>,
+    /// Bytes of it that belong to the corpus, from its beginning.
+    len: usize,
 }
 
 #[derive(Debug)]
@@ -47,12 +51,22 @@ enum Bytes {
     Memory(Cow<'static, [u8]>),
 }
 
-impl Part {
-    fn bytes(&self) -> &[u8] {
-        match &self.text {
+impl Bytes {
+    fn whole(&self) -> &[u8] {
+        match self {
             Bytes::Mapped(map) => map,
             Bytes::Memory(bytes) => bytes,
         }
+    }
+}
+
+impl Part {
+    fn new(name: &Path, text: Bytes) -> Self {
+        Part { name: name.into(), len: text.whole().len(), text: Arc::new(text) }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        &self.text.whole()[..self.len]
     }
 }
 
@@ -73,8 +87,23 @@ impl Corpus {
     /// # Errors
     /// [`Error::Corpus`] where there is no text or it is not UTF-8.
     pub fn from_text(name: &str, text: impl Into<Cow<'static, [u8]>>, encoding: Encoding) -> Result<Self> {
-        let part = Part { name: name.into(), text: Bytes::Memory(text.into()) };
+        let part = Part::new(name.as_ref(), Bytes::Memory(text.into()));
         Self::from_parts(vec![part], encoding, Vec::new())
+    }
+
+    /// The first `chars` characters of another text and then this one, whose name and notes it keeps, as one text.
+    ///
+    /// # Errors
+    /// [`Error::Corpus`] where a file was changed meanwhile and is no longer UTF-8.
+    pub fn behind(self, other: &Corpus, chars: usize) -> Result<Self> {
+        let end = other.cursor(chars);
+        let mut parts = other.parts.clone();
+        parts.truncate(end.part + 1);
+        if let Some(last) = parts.get_mut(end.part) {
+            last.len = end.byte;
+        }
+        parts.extend(self.parts);
+        Ok(Corpus { name: self.name, notes: self.notes, ..Self::from_parts(parts, self.encoding, Vec::new())? })
     }
 
     fn from_parts(parts: Vec<Part>, encoding: Encoding, mut notes: Vec<String>) -> Result<Self> {
@@ -101,7 +130,7 @@ impl Corpus {
         }
         let identity = Identity { bytes: length as u64, hash };
         let scan::Scan { pieces, chars, symbols } = found;
-        Ok(Corpus { parts, encoding, pieces, chars, symbols, identity, notes })
+        Ok(Corpus { name: parts[0].name.clone(), parts, encoding, pieces, chars, symbols, identity, notes })
     }
 
     /// Number of characters.
@@ -131,7 +160,7 @@ impl Corpus {
 
     /// The first file.
     pub fn name(&self) -> &Path {
-        self.parts.first().map_or(Path::new(""), |part| &part.name)
+        &self.name
     }
 
     /// The lines, without the line feeds that end them. A file's end ends a line too.
@@ -195,7 +224,7 @@ fn map(path: &Path) -> Result<Part> {
         // file that is cut short raises SIGBUS, which ends the process.)
         Bytes::Mapped(unsafe { Mmap::map(&file) }.map_err(|e| Error::input(path, e))?)
     };
-    Ok(Part { name: path.into(), text })
+    Ok(Part::new(path, text))
 }
 
 fn hash(parts: &[&[u8]]) -> u128 {
@@ -280,6 +309,15 @@ mod tests {
     }
 
     #[test]
+    fn the_beginning_of_another_text_can_come_first() {
+        let corpus = text("\u{fc}ber").behind(&text("\u{e9}a\u{e9}b"), 3).unwrap();
+        let mut cursor = corpus.cursor(0);
+        let read: String = std::iter::from_fn(|| cursor.next(&corpus)).filter_map(char::from_u32).collect();
+        assert_eq!((read.as_str(), corpus.chars()), ("\u{e9}a\u{e9}\u{fc}ber", 7));
+        assert_eq!(corpus.identity(), text("\u{e9}a\u{e9}\u{fc}ber").identity());
+    }
+
+    #[test]
     fn bytes_are_bytes() {
         let corpus = Corpus::from_text("test", vec![0u8, 255, 0xc3], Encoding::Bytes).unwrap();
         let mut cursor = corpus.cursor(1);
@@ -290,7 +328,7 @@ mod tests {
     fn a_text_that_changed_underneath_is_read_without_a_panic() {
         let mut corpus = text("abc\u{1f600}");
         for changed in [&[0xf0u8, 0x9f][..], &[0xff; 7], &[0x80], &[0xe2, 0x28, 0xa1]] {
-            corpus.parts[0].text = Bytes::Memory(changed.to_vec().into());
+            corpus.parts[0] = Part::new("test".as_ref(), Bytes::Memory(changed.to_vec().into()));
             let mut cursor = Cursor { part: 0, byte: 0 };
             while cursor.next(&corpus).is_some() {}
         }

@@ -3,17 +3,21 @@
 //! - [`Corpus`]: files one after another as one text, and their identity
 //! - [`Vocab`]: characters and their ids
 //! - [`Marks`]: a weight and a reset for each character
+//! - [`Replay`]: old text that is mixed in
 //! - [`Streams`]: a part of a corpus read as `B` contiguous streams, side by side
 //! - [`Novelty`]: what a text copies from a corpus
 
 mod corpus;
+mod counts;
 mod files;
 mod lines;
 mod marks;
 mod novelty;
 mod passages;
 mod reader;
+mod replay;
 mod scan;
+mod sources;
 mod streams;
 mod suffixes;
 mod texts;
@@ -22,10 +26,13 @@ mod vocab;
 
 pub use corpus::{Corpus, Cursor, Identity};
 pub use lines::LineSet;
+pub use counts::counts;
 pub use marks::Marks;
 pub use novelty::{Copied, Novelty, Span};
 pub use passages::{Passage, lines, paragraphs};
 pub use reader::Reader;
+pub use replay::{Replay, Replayed};
+pub use sources::Sources;
 pub use streams::Streams;
 pub use texts::{TextConfig, TextIdentity, Texts};
 pub use vocab::Vocab;

@@ -1,11 +1,11 @@
 //! What a run learns from and what it is judged by.
 
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{BUILT_IN, BUILT_IN_NAME, Corpus, Encoding, Identity, Marks, Vocab};
+use super::{BUILT_IN, BUILT_IN_NAME, Corpus, Encoding, Identity, Marks, Replay, Replayed, Sources, Vocab, replay};
 use crate::error::{Error, Result};
 
 /// Where the texts of a run are.
@@ -49,6 +49,8 @@ pub struct Texts {
     held_out: Option<Corpus>,
     vocab: Vocab,
     marks: Option<Marks>,
+    /// What stands at the beginning of `corpus`, and the whole text that it is of.
+    old: Option<(Replayed, Corpus)>,
 }
 
 impl Texts {
@@ -90,7 +92,7 @@ impl Texts {
         if let Some(text) = held_out.as_ref().filter(|text| text.chars() < 2) {
             return Err(Error::corpus(text.name(), "a held-out text needs at least two characters"));
         }
-        Ok(Texts { corpus, training, held_out, vocab, marks: None })
+        Ok(Texts { corpus, training, held_out, vocab, marks: None, old: None })
     }
 
     /// The same texts, the one that is trained on with a mark for each of its characters. Marks are not part of the texts' identity
@@ -101,6 +103,39 @@ impl Texts {
     pub fn with_marks(self, marks: Marks) -> Result<Self> {
         marks.must_fit(self.corpus.chars())?;
         Ok(Texts { marks: Some(marks), ..self })
+    }
+
+    /// The same texts with old text before the one that is trained on: of streams side by side, about its share read old text. What
+    /// is held out stays as it is, and the old text's end is not trained on. Its characters all join the vocabulary.
+    ///
+    /// # Errors
+    /// As [`Corpus::open`]; [`Error::Usage`] for a share that is out of range, or where there are marks for the text as it was.
+    pub fn with_replay(self, replay: &Replay) -> Result<Self> {
+        let (replayed, old) = replay.open(self.training, self.corpus.encoding())?;
+        let chars = replayed.chars as usize;
+        let corpus = self.corpus.behind(&old, chars)?;
+        if let Some(marks) = &self.marks {
+            marks.must_fit(corpus.chars())?;
+        }
+        let symbols = self.vocab.symbols().iter().chain(old.symbols());
+        let vocab = Vocab::new(corpus.encoding(), symbols.copied());
+        Ok(Texts { corpus, training: chars + self.training, vocab, old: Some((replayed, old)), ..self })
+    }
+
+    /// What is replayed of an old text, at the beginning of the text that is trained on.
+    pub fn replayed(&self) -> Option<&Replayed> {
+        self.old.as_ref().map(|(replayed, _)| replayed)
+    }
+
+    /// What of the text that is trained on is not replayed.
+    pub fn fresh(&self) -> Range<usize> {
+        self.replayed().map_or(0, |replayed| replayed.chars as usize)..self.training
+    }
+
+    /// The old text and its end, of which nothing is replayed, where there is enough to score.
+    pub fn held_out_of_old(&self) -> Option<(&Corpus, Range<usize>)> {
+        let (_, text) = self.old.as_ref()?;
+        Some((text, replay::unseen(text))).filter(|(_, part)| part.len() >= 2)
     }
 
     /// What training makes of each character; `None`: every one counts alike, and nothing is reset.
@@ -133,7 +168,9 @@ impl Texts {
     pub fn adopt(&mut self, vocab: &Vocab) -> Result<()> {
         if let Some(&missing) = self.vocab.symbols().iter().find(|symbol| vocab.id(**symbol).is_none()) {
             let problem = format!("the model has never seen {}", self.vocab.describe(missing));
-            return Err(Error::corpus(self.corpus.name(), problem));
+            let mut others = self.held_out.iter().chain(self.old.iter().map(|(_, text)| text));
+            let text = others.find(|text| text.symbols().contains(&missing)).unwrap_or(&self.corpus);
+            return Err(Error::corpus(text.name(), problem));
         }
         self.vocab = vocab.clone();
         Ok(())
@@ -149,32 +186,41 @@ impl Texts {
         }
     }
 
-    /// Checks that these are the texts that a run was trained on; `remedy` ends the message if not.
+    /// Checks that these are the texts that a run was trained on and the one that it replayed; `remedy` ends the message if not.
     ///
     /// # Errors
     /// [`Error::Corpus`] naming the text that is another, and both lengths and hashes.
-    pub fn must_be(&self, saved: &TextIdentity, remedy: &str) -> Result<()> {
-        let found = self.identity();
-        if found == *saved {
-            return Ok(());
-        }
+    pub fn must_be(&self, sources: &Sources, remedy: &str) -> Result<()> {
+        let (found, saved, replayed) = (self.identity(), &sources.identity, sources.replayed.as_ref());
         let name = |identity: &Identity| format!("{} bytes, hash {:032x}", identity.bytes, identity.hash);
-        let named = |identity: &Option<Identity>| identity.as_ref().map_or("none".into(), name);
-        let (corpus, before, now) = if found.text != saved.text {
-            (&self.corpus, name(&saved.text), name(&found.text))
-        } else if found.held_out != saved.held_out {
-            (self.held_out.as_ref().unwrap_or(&self.corpus), named(&saved.held_out), named(&found.held_out))
-        } else {
-            let split = |identity: &TextIdentity| format!("{} {:?} to train on", identity.training, identity.encoding);
-            (&self.corpus, split(saved), split(&found))
+        let named = |identity: Option<&Identity>| identity.map_or("none".into(), name);
+        let other = |path: &Path, role: &str, before: String, now: String| {
+            let problem = format!("the text is not the one this run {role} ({before}; now {now}); {remedy}");
+            Err(Error::corpus(path, problem))
         };
-        let problem = format!("the text is not the one this run was trained on ({before}; now {now}); {remedy}");
-        Err(Error::corpus(corpus.name(), problem))
+        let [before, now] = [replayed, self.replayed()].map(|old| old.map(|old| &old.identity));
+        if let Some(old) = self.replayed().or(replayed).filter(|_| before != now) {
+            return other(&old.replay.file, "replays", named(before), named(now));
+        }
+        let trained = "was trained on";
+        if found.text != saved.text {
+            return other(self.corpus.name(), trained, name(&saved.text), name(&found.text));
+        }
+        if found.held_out != saved.held_out {
+            let text = self.held_out.as_ref().unwrap_or(&self.corpus);
+            return other(text.name(), trained, named(saved.held_out.as_ref()), named(found.held_out.as_ref()));
+        }
+        if found != *saved {
+            let split = |identity: &TextIdentity| format!("{} {:?} to train on", identity.training, identity.encoding);
+            return other(self.corpus.name(), trained, split(saved), split(&found));
+        }
+        Ok(())
     }
 
     /// What a user should know about the texts: one line each.
     pub fn notes(&self) -> impl Iterator<Item = &str> {
-        self.corpus.notes().iter().chain(self.held_out.iter().flat_map(|text| text.notes())).map(String::as_str)
+        let others = self.held_out.iter().chain(self.old.iter().map(|(_, text)| text));
+        std::iter::once(&self.corpus).chain(others).flat_map(|text| text.notes()).map(String::as_str)
     }
 }
 
@@ -201,6 +247,40 @@ mod tests {
         assert_eq!(texts.training().1, 0..4);
         assert_eq!(texts.vocab().len(), 5);
         assert_eq!(texts.held_out().unwrap().1, 0..3);
+    }
+
+    #[test]
+    fn old_text_is_mixed_in_by_its_share_and_its_end_stays_unseen() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("old.txt");
+        std::fs::write(&file, "ABCDEFGHIJKLMNOPQRST").unwrap();
+        let mixed = |share: f64| {
+            let texts = Texts::new(text("abcdefghijklmnopqrst"), None, 0.1).unwrap();
+            texts.with_replay(&Replay { file: file.clone(), share })
+        };
+        for (share, old) in [(0.1, 2), (0.25, 6), (0.5, 18), (0.9, 18), (1e-9, 1)] {
+            let texts = mixed(share).unwrap();
+            assert_eq!((texts.training().1, texts.fresh()), (0..old + 18, old..old + 18), "{share}");
+            assert_eq!((texts.replayed().unwrap().chars, texts.vocab().len()), (old as u64, 40));
+            let (corpus, part) = texts.held_out().unwrap();
+            assert_eq!((corpus.chars(), part), (old + 20, old + 18..old + 20), "what is held out is of the new text");
+            assert_eq!(texts.held_out_of_old().unwrap().1, 18..20);
+        }
+        for bad in [0.0, 1.0, -0.1, f64::NAN] {
+            assert!(matches!(mixed(bad), Err(Error::Usage(_))), "{bad}");
+        }
+        let mut marks = Marks::default();
+        (0..20).for_each(|_| marks.push(1.0, false));
+        let marked = Texts::new(text("abcdefghijklmnopqrst"), None, 0.1).unwrap().with_marks(marks).unwrap();
+        let refused = marked.with_replay(&Replay { file: file.clone(), share: 0.1 });
+        assert!(matches!(refused, Err(Error::Usage(_))), "marks are of the text that they came with");
+        let texts = mixed(0.5).unwrap();
+        let (identity, replayed) = (texts.identity(), texts.replayed().cloned());
+        let before = Sources { texts: TextConfig::default(), identity, replayed };
+        texts.must_be(&before, "").unwrap();
+        std::fs::write(&file, "ABCDEFGHIJKLMNOPQRSX").unwrap();
+        let refused = mixed(0.5).unwrap().must_be(&before, "so").unwrap_err().to_string();
+        assert!(refused.starts_with(file.to_str().unwrap()) && refused.contains("replays"), "{refused}");
     }
 
     #[test]

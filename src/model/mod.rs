@@ -2,6 +2,7 @@
 //!
 //! - [`ModelConfig`]: the shape
 //! - [`CharLm`]: the weights, named spans of one arena
+//! - [`Origin`]: where the characters of a model come from that goes on from another
 //! - [`Window`]: characters in, characters wanted, for some streams side by side
 //! - [`Prepared`]: what is computed from the weights once per step
 //! - [`Ready`]: a model that stays as it is, for scoring and generation
@@ -13,6 +14,7 @@ mod char_lm;
 mod config;
 mod cut;
 pub mod gradients;
+mod graft;
 mod init;
 mod prepared;
 mod shard;
@@ -21,6 +23,7 @@ mod window;
 pub use char_lm::{CharLm, RnnSpans};
 pub use config::ModelConfig;
 pub use cut::cut;
+pub use graft::Origin;
 pub use init::{Init, Scheme};
 pub use prepared::{Prepared, Ready, Table};
 pub use shard::{Purpose, Shard};

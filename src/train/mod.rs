@@ -3,6 +3,7 @@
 //! - [`TrainConfig`]: everything that can be chosen, but the model's shape and the texts
 //! - [`Step`]: one window forward and back on all threads
 //! - [`Trainer`]: the whole state of a run, which a checkpoint holds
+//! - [`Trainer::tune`]: a run that begins with the weights of another
 //! - [`fit`]: the loop: steps, evaluations, checkpoints, metrics
 //! - [`Observer`]: what a caller is told; this library never prints
 
@@ -13,6 +14,7 @@ mod observer;
 mod persist;
 mod step;
 mod trainer;
+mod tune;
 
 pub use config::TrainConfig;
 pub use fit::{Keep, Outcome, fit};
@@ -21,3 +23,4 @@ pub use observer::{Event, Observer, Silent};
 pub use persist::{Saved, read_init, state_hash};
 pub use step::Step;
 pub use trainer::{Progress, StepReport, Trainer};
+pub use tune::{Beginning, Losses};

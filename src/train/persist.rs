@@ -6,18 +6,22 @@
 //! | `progress` | [`Progress`] in bincode | yes |
 //! | `run` | [`Saved`] in bincode: configuration, texts, clock | what decides the next steps |
 //! | `init` | [`Init`] in bincode: how the weights began | no |
+//! | `beginning` | [`Beginning`] in bincode, of a fine-tuned run only | no |
+//! | `replayed` | [`Replayed`](crate::data::Replayed) in bincode, where old text is replayed | no |
 //! | `moments.0`, `moments.1` | the optimizer's arenas | yes |
 //! | `state` | the carried states `(B, layers * states * H)` | yes |
 
 use bytemuck::allocation::try_zeroed_vec;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::config::TrainConfig;
 use super::trainer::{Progress, Trainer};
+use super::tune::Beginning;
 use crate::checkpoint::format::Section;
 use crate::checkpoint::{Frame, format, model};
-use crate::data::{TextConfig, TextIdentity, Texts};
+use crate::data::{Sources, TextConfig, TextIdentity, Texts};
 use crate::error::{Error, Result};
 use crate::kernels::vector;
 use crate::model::Init;
@@ -25,6 +29,8 @@ use crate::model::Init;
 const PROGRESS: &str = "progress";
 const RUN: &str = "run";
 const INIT: &str = "init";
+const BEGINNING: &str = "beginning";
+const REPLAYED: &str = "replayed";
 const MOMENTS: [&str; 2] = ["moments.0", "moments.1"];
 const STATE: &str = "state";
 
@@ -48,6 +54,27 @@ impl Saved {
     /// [`Error::Checkpoint`].
     pub fn read(frame: &Frame) -> Result<Self> {
         frame.value(RUN)
+    }
+}
+
+impl Beginning {
+    /// What the run that a checkpoint belongs to began with; `None` where that was fresh weights.
+    ///
+    /// # Errors
+    /// [`Error::Checkpoint`].
+    pub fn read(frame: &Frame) -> Result<Option<Self>> {
+        optional(frame, BEGINNING)
+    }
+}
+
+impl Sources {
+    /// Where the texts are of the run that a checkpoint belongs to.
+    ///
+    /// # Errors
+    /// [`Error::Checkpoint`].
+    pub fn read(frame: &Frame) -> Result<Self> {
+        let Saved { texts, identity, .. } = Saved::read(frame)?;
+        Ok(Sources { texts, identity, replayed: optional(frame, REPLAYED)? })
     }
 }
 
@@ -76,6 +103,12 @@ impl Trainer {
         sections.push((PROGRESS, format::value(&self.progress)?));
         sections.push((RUN, format::value(&saved)?));
         sections.push((INIT, format::value(&self.init)?));
+        if let Some(beginning) = &self.beginning {
+            sections.push((BEGINNING, format::value(beginning)?));
+        }
+        if let Some(replayed) = self.texts.replayed() {
+            sections.push((REPLAYED, format::value(replayed)?));
+        }
         Ok(sections)
     }
 
@@ -107,14 +140,16 @@ impl Trainer {
             return Err(frame.error("it holds weights only; a run resumes from its latest.ckpt"));
         }
         let (model, vocab) = model::read(frame)?;
-        texts.adopt(&vocab)?;
         let (saved, mut progress) = (Saved::read(frame)?, Progress::read(frame)?);
         saved.train.validate().map_err(|e| frame.error(e.to_string()))?;
         same_shape(frame, &saved.train, &config)?;
-        let same_text = texts.identity() == saved.identity;
+        let remedy = "bring it back, or go on with --allow-corpus-change";
+        let unchanged = texts.must_be(&Sources::read(frame)?, remedy);
+        let same_text = unchanged.is_ok();
         if !allow_change {
-            texts.must_be(&saved.identity, "bring it back, or go on with --allow-corpus-change")?;
+            unchanged?;
         }
+        texts.adopt(&vocab)?;
         if !same_text {
             // Losses on another text do not compare.
             progress = Progress { position: 0, held_out: None, best: None, since_best: 0, ..progress };
@@ -124,7 +159,7 @@ impl Trainer {
         let moments = moments.map(|name| read_finite(frame, name, weights)).collect::<Result<_>>()?;
         let states = read_finite(frame, STATE, model.state_len().checked_mul(config.batch))?;
         let mut trainer = Trainer::with(texts, model, moments, config, progress)?;
-        trainer.init = read_init(frame)?;
+        (trainer.init, trainer.beginning) = (read_init(frame)?, Beginning::read(frame)?);
         if trainer.progress.position > trainer.streams.len() as u64 {
             return Err(frame.error("its position is beyond the end of the text"));
         }
@@ -145,7 +180,12 @@ impl Trainer {
 /// # Errors
 /// [`Error::Checkpoint`].
 pub fn read_init(frame: &Frame) -> Result<Init> {
-    if frame.has(INIT) { frame.value(INIT) } else { Ok(Init::default()) }
+    optional(frame, INIT).map(Option::unwrap_or_default)
+}
+
+/// The value of a section that not every checkpoint has.
+fn optional<T: DeserializeOwned>(frame: &Frame, name: &str) -> Result<Option<T>> {
+    if frame.has(name) { frame.value(name).map(Some) } else { Ok(None) }
 }
 
 fn diverged(name: &str) -> Error {

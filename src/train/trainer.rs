@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::config::TrainConfig;
 use super::step::Step;
+use super::tune::Beginning;
 use crate::data::{Streams, Texts};
 use crate::error::{Error, Result};
 use crate::layers::dropout::Dropout;
@@ -60,6 +61,7 @@ pub struct StepReport {
 pub struct Trainer {
     pub(super) config: TrainConfig,
     pub(super) init: Init,
+    pub(super) beginning: Option<Beginning>,
     pub(super) texts: Texts,
     pub(super) model: CharLm<f32>,
     pub(super) moments: Vec<Vec<f32>>,
@@ -88,6 +90,18 @@ impl Trainer {
         shape.cell = shape.validate()?.spec.name.into();
         check(&texts, &config)?;
         let model = CharLm::with_init(&shape, init, config.seed)?;
+        Self::with_model(texts, model, init, config)
+    }
+
+    /// A run at its beginning with the weights of a model, whose characters are those of the texts; `init` says how they once began.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new); [`Error::Usage`] for a model of more or fewer characters.
+    pub fn with_model(texts: Texts, model: CharLm<f32>, init: Init, config: TrainConfig) -> Result<Self> {
+        let (known, needed) = (model.config().vocab, texts.vocab().len());
+        if known != needed {
+            return Err(Error::Usage(format!("a model of {known} characters for texts of {needed}")));
+        }
         let moments = vec![vec![0.0; model.layout().len()]; config.optimizer.moments()];
         Ok(Trainer { init, ..Self::with(texts, model, moments, config, Progress::default())? })
     }
@@ -106,8 +120,8 @@ impl Trainer {
         let pool = ThreadPoolBuilder::new().num_threads(threads).build();
         let pool = pool.map_err(|e| Error::Usage(format!("{threads} threads cannot be started: {e}")))?;
         let step = pool.install(|| Step::new(&model, config.batch, config.seq_len));
-        let init = Init::default();
-        Ok(Trainer { config, init, texts, model, moments, step, streams, progress, window: Window::default(), pool })
+        let (init, beginning, window) = (Init::default(), None, Window::default());
+        Ok(Trainer { config, init, beginning, texts, model, moments, step, streams, progress, window, pool })
     }
 
     /// How it trains.
@@ -251,7 +265,7 @@ impl Trainer {
 }
 
 /// Refuses what cannot be trained, before anything large is made.
-fn check(texts: &Texts, config: &TrainConfig) -> Result<()> {
+pub(super) fn check(texts: &Texts, config: &TrainConfig) -> Result<()> {
     config.validate()?;
     let (corpus, part) = texts.training();
     let window = config.batch * config.seq_len;
