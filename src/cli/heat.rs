@@ -1,4 +1,4 @@
-//! A text as a page, coloured by how surprising each character is.
+//! A text coloured by how surprising each character is, in the terminal or as a page.
 
 use std::path::Path;
 
@@ -9,6 +9,7 @@ use charlstm::score::Surprise;
 use serde::Serialize;
 
 use super::page;
+use super::paint::{self, Meaning, Palette};
 
 /// Characters of a page at most: a browser keeps an element for each.
 pub const MOST: usize = 100_000;
@@ -16,6 +17,13 @@ pub const MOST: usize = 100_000;
 pub const TOP: usize = 5;
 
 const TEMPLATE: &str = include_str!("score.html");
+
+/// A line on the colours of its characters.
+pub fn colored(line: &[Surprise], vocab: &Vocab) -> String {
+    let bits = |nats: f64| (nats / std::f64::consts::LN_2) as f32;
+    let values = line.iter().map(|surprise| (surprise.symbol, surprise.nats.map_or(0.0, bits)));
+    paint::colored(vocab, values, Palette::new(Meaning::Bits))
+}
 
 /// What the page shows. Lists have an element for each character.
 #[derive(Debug, Default, Serialize)]

@@ -16,6 +16,7 @@ use charlstm::score::correlation::{pearson, strongest};
 use charlstm::score::property::{PROPERTIES, Property};
 
 use super::args::InspectArgs;
+use super::paint::{Meaning, Palette};
 use super::terminal::{Terminal, quoted};
 use super::{eval, inspect_page, paint};
 
@@ -97,7 +98,7 @@ fn most_chars(args: &InspectArgs, values: usize) -> Result<usize> {
 fn text(args: &InspectArgs, frame: &Frame, vocab: &Vocab, most: usize, terminal: &Terminal) -> Result<Text> {
     let read = |corpus: &Corpus, part: Range<usize>, name: String| {
         let ids = read(corpus, part, vocab, most, args.skip_unknown, terminal)?;
-        let chars = ids.iter().map(|id| paint::shown(vocab, *id)).collect();
+        let chars = ids.iter().map(|id| vocab.show(vocab.symbol(*id))).collect();
         Ok(Text { name, ids, chars })
     };
     match &args.text {
@@ -183,8 +184,12 @@ fn show(
         return terminal.out(paint::table(vocab, &text.ids, &values).as_bytes());
     }
     terminal.say(if opens { "white is closed, green open" } else { "blue is negative, white nothing, red positive" });
-    let truecolor = std::env::var("COLORTERM").is_ok_and(|known| ["truecolor", "24bit"].contains(&known.as_str()));
-    let colored = paint::colored(vocab, &text.ids, &values, paint::Palette { opens, truecolor });
+    let palette = Palette::new(if opens { Meaning::Gate } else { Meaning::State });
+    let symbols = text.ids.iter().map(|id| vocab.symbol(*id));
+    let mut colored = paint::colored(vocab, symbols.zip(values), palette);
+    if !colored.ends_with('\n') {
+        colored.push('\n');
+    }
     terminal.out(colored.as_bytes())
 }
 

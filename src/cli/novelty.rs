@@ -5,7 +5,7 @@ use std::path::Path;
 
 use charlstm::checkpoint::Frame;
 use charlstm::checkpoint::run::{self, RUNS};
-use charlstm::data::{self, Copied, Corpus, Encoding, Novelty, Passage, Span, Sources};
+use charlstm::data::{self, Copied, Corpus, Encoding, Novelty, Passage, Sources, Span};
 use charlstm::error::{Error, Result};
 use serde_json::json;
 

@@ -13,22 +13,39 @@ const GREEN: [f32; 3] = [0.0, 122.0, 61.0];
 const LEVELS: [f32; 6] = [0.0, 95.0, 135.0, 175.0, 215.0, 255.0];
 const CUBE: usize = 16;
 
+/// What values mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Meaning {
+    /// A state: from blue by way of white to red, squashed by tanh.
+    State,
+    /// A gate, from 0 to 1: white to green.
+    Gate,
+    /// Bits of surprise, from 0 to 8 and more: white to red.
+    Bits,
+}
+
 /// How values become colours.
 #[derive(Clone, Copy, Debug)]
 pub struct Palette {
-    /// The values go from 0 to 1, white to green; otherwise from blue by way of white to red, squashed by tanh.
-    pub opens: bool,
+    meaning: Meaning,
     /// The terminal knows more than 256 colours.
-    pub truecolor: bool,
+    truecolor: bool,
 }
 
 impl Palette {
+    /// The colours that this terminal has.
+    pub fn new(meaning: Meaning) -> Self {
+        let truecolor = std::env::var("COLORTERM").is_ok_and(|known| ["truecolor", "24bit"].contains(&known.as_str()));
+        Palette { meaning, truecolor }
+    }
+
     /// The colours of a character with that value.
     fn style(self, value: f32) -> Style {
-        let (color, strength) = match value {
-            value if self.opens => (GREEN, value.clamp(0.0, 1.0)),
-            value if value < 0.0 => (BLUE, -value.tanh()),
-            value => (RED, value.tanh()),
+        let (color, strength) = match self.meaning {
+            Meaning::Gate => (GREEN, value.clamp(0.0, 1.0)),
+            Meaning::Bits => (RED, (value / 8.0).clamp(0.0, 1.0)),
+            Meaning::State if value < 0.0 => (BLUE, -value.tanh()),
+            Meaning::State => (RED, value.tanh()),
         };
         let [r, g, b]: [f32; 3] = std::array::from_fn(|i| PAPER[i] + (color[i] - PAPER[i]) * strength);
         let letters = if 0.3 * r + 0.59 * g + 0.11 * b < 128.0 { [255.0; 3] } else { [0.0; 3] };
@@ -49,41 +66,33 @@ impl Palette {
     }
 }
 
-/// The text with each character on the colour of its value. Lines end where they do; other control characters are written out.
-pub fn colored(vocab: &Vocab, ids: &[u32], values: &[f32], palette: Palette) -> String {
+/// Characters (code points or bytes), each on the colour of its value. Lines end where they do; other control characters are written
+/// out.
+pub fn colored(vocab: &Vocab, values: impl Iterator<Item = (u32, f32)>, palette: Palette) -> String {
     let mut text = String::new();
-    for (id, value) in ids.iter().zip(values) {
-        match vocab.symbol(*id) {
+    for (symbol, value) in values {
+        match symbol {
             0x0a => text.push('\n'),
-            _ => text += &escaped(vocab, *id).style(palette.style(*value)).to_string(),
+            _ => text += &escaped(vocab, symbol).style(palette.style(value)).to_string(),
         }
-    }
-    if !text.ends_with('\n') {
-        text.push('\n');
     }
     text
 }
 
 /// A line for each character: itself and its value, a tab between them.
 pub fn table(vocab: &Vocab, ids: &[u32], values: &[f32]) -> String {
-    ids.iter().zip(values).map(|(id, value)| format!("{}\t{value:.6}\n", escaped(vocab, *id))).collect()
+    let line = |(id, value): (&u32, &f32)| format!("{}\t{value:.6}\n", escaped(vocab, vocab.symbol(*id)));
+    ids.iter().zip(values).map(line).collect()
 }
 
 /// The character, or what it is written as where it would do something to a terminal or a table.
-fn escaped(vocab: &Vocab, id: u32) -> String {
-    match shown(vocab, id) {
+fn escaped(vocab: &Vocab, symbol: u32) -> String {
+    match vocab.show(symbol) {
         '\\' => "\\\\".into(),
         c if c.is_control() => c.escape_default().to_string(),
-        char::REPLACEMENT_CHARACTER if vocab.encoding() == Encoding::Bytes => format!("\\x{:02x}", vocab.symbol(id)),
+        char::REPLACEMENT_CHARACTER if vocab.encoding() == Encoding::Bytes => format!("\\x{symbol:02x}"),
         c => c.into(),
     }
-}
-
-/// The character of an id; of a byte that is none by itself, the replacement character.
-pub fn shown(vocab: &Vocab, id: u32) -> char {
-    let symbol = vocab.symbol(id);
-    let is_character = vocab.encoding() == Encoding::Utf8 || symbol < 0x80;
-    char::from_u32(symbol).filter(|_| is_character).unwrap_or(char::REPLACEMENT_CHARACTER)
 }
 
 #[cfg(test)]
@@ -110,18 +119,23 @@ mod tests {
     #[test]
     fn signs_have_colours_and_lines_end_where_they_do() {
         let (text, ids) = vocab("ab\nc");
-        let palette = Palette { opens: false, truecolor: true };
-        let shown = colored(&text, &ids, &[9.0, -9.0, 1.0, 0.0], palette);
+        let palette = Palette { meaning: Meaning::State, truecolor: true };
+        let values = ids.iter().map(|id| text.symbol(*id)).zip([9.0, -9.0, 1.0, 0.0]);
+        let shown = colored(&text, values, palette);
         let wanted = "\u{1b}[38;2;255;255;255;48;2;196;30;40ma\u{1b}[0m\u{1b}[38;2;255;255;255;48;2;33;86;190mb\u{1b}[0m\n\
-                      \u{1b}[38;2;0;0;0;48;2;255;255;255mc\u{1b}[0m\n";
+                      \u{1b}[38;2;0;0;0;48;2;255;255;255mc\u{1b}[0m";
         assert_eq!(shown, wanted);
     }
 
     #[test]
     fn few_colours_are_the_nearest_of_the_cube() {
-        let (text, ids) = vocab("ab");
-        let palette = Palette { opens: true, truecolor: false };
-        let shown = colored(&text, &ids, &[0.0, 1.0], palette);
-        assert_eq!(shown, "\u{1b}[38;5;16;48;5;231ma\u{1b}[0m\u{1b}[38;5;231;48;5;29mb\u{1b}[0m\n");
+        let (text, _) = vocab("ab");
+        let shown = |meaning, values: [f32; 2]| {
+            let palette = Palette { meaning, truecolor: false };
+            colored(&text, "ab".chars().map(u32::from).zip(values), palette)
+        };
+        let wanted = "\u{1b}[38;5;16;48;5;231ma\u{1b}[0m\u{1b}[38;5;231;48;5;29mb\u{1b}[0m";
+        assert_eq!(shown(Meaning::Gate, [0.0, 1.0]), wanted);
+        assert_eq!(shown(Meaning::Bits, [0.0, 44.0]), shown(Meaning::State, [0.0, 9.0]), "nothing and very much");
     }
 }

@@ -13,7 +13,7 @@ use charlstm::score::{Sum, Surprise, Tracer, Unit};
 use serde_json::{Value, json};
 
 use super::args::{self, ScoreArgs, State};
-use super::heat::{Page, TOP};
+use super::heat::{self, Page, TOP};
 use super::terminal::Terminal;
 
 /// Bytes that are read ahead: what is there at once is scored at once.
@@ -24,6 +24,9 @@ const AT_ONCE: usize = 1 << 18;
 pub fn run(args: &ScoreArgs, terminal: &Terminal) -> Result<()> {
     if args.alert_bits.is_some_and(|bits| !bits.is_finite()) {
         return Err(Error::Usage("--alert-bits must be a number of bits per character".into()));
+    }
+    if args.heat && !terminal.colors_out() {
+        return Err(Error::Usage("--heat needs colours: a terminal, or --color always; or write a page with --html".into()));
     }
     super::use_threads()?;
     let (given, file) = match &args.files[..] {
@@ -112,6 +115,10 @@ struct Report<'a> {
 
 impl Report<'_> {
     fn begin(&self) -> Result<()> {
+        if self.args.heat {
+            self.terminal.say("white was expected, red has 8 bits and more");
+            return Ok(());
+        }
         if self.args.summary || self.args.jsonl {
             return Ok(());
         }
@@ -131,6 +138,10 @@ impl Report<'_> {
                 page.add(line, self.vocab);
             }
             if self.args.summary {
+                continue;
+            }
+            if self.args.heat {
+                out += &heat::colored(line, self.vocab);
                 continue;
             }
             for part in unit.split(line) {

@@ -25,8 +25,8 @@ mod utf8;
 mod vocab;
 
 pub use corpus::{Corpus, Cursor, Identity};
-pub use lines::LineSet;
 pub use counts::counts;
+pub use lines::LineSet;
 pub use marks::Marks;
 pub use novelty::{Copied, Novelty, Span};
 pub use passages::{Passage, lines, paragraphs};
