@@ -26,7 +26,9 @@ pub fn run(args: &ScoreArgs, terminal: &Terminal) -> Result<()> {
         return Err(Error::Usage("--alert-bits must be a number of bits per character".into()));
     }
     if args.heat && !terminal.colors_out() {
-        return Err(Error::Usage("--heat needs colours: a terminal, or --color always; or write a page with --html".into()));
+        return Err(Error::Usage(
+            "--heat needs colours: a terminal, or --color always; or write a page with --html".into(),
+        ));
     }
     super::use_threads()?;
     let (given, file) = match &args.files[..] {
