@@ -14,7 +14,7 @@ pub struct LineSet(HashSet<u128>);
 impl LineSet {
     /// Takes in the lines of a text.
     pub fn add(&mut self, corpus: &Corpus) {
-        self.0.extend(corpus.lines().map(|line| hash(line)));
+        self.0.extend(corpus.lines().map(hash));
     }
 
     /// Whether a line is one of them.

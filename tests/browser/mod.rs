@@ -1,5 +1,8 @@
 //! A browser for the tests of pages: chromium, driven by chromedriver over plain HTTP (W3C WebDriver).
 
+// Every test file compiles this module for itself and uses its own part of it.
+#![allow(dead_code)]
+
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
