@@ -111,7 +111,7 @@ fn a_choice_that_means_nothing_is_refused() {
     for command in ["reber --steps 0", "reber --steps 0 --write a.txt", "guess --steps 0"] {
         place.run(&format!("experiment {command}")).fails(2, &["--steps must be"]);
     }
-    place.run("experiment reber --write a.txt --seeds 2").fails(2, &["--write", "--seeds"]);
+    place.run("experiment reber --write a.txt --seeds 2").fails_at_length(2, &["--write", "--seeds"]);
     place.run("experiment reber --cell rnn --forget-bias 2").fails(2, &["rnn", "leave out --forget-bias"]);
     place.run("experiment reber --lr nan").fails(2, &["--lr"]);
     place.run("experiment reber --hidden 0").fails(2, &["--hidden"]);

@@ -80,6 +80,10 @@ fn what_is_unknown_costs_much_and_breaks_nothing() {
     assert!(rest.iter().zip(&known).all(|(a, b)| **a == *b), "the others cost what they did");
     place.write("broken.txt", b"the \xff fox\n");
     assert_eq!(scored(&place, "run broken.txt --summary")[0]["unknown"], 1);
+    // A line of any length, cut where a character has two bytes.
+    place.write("long.txt", format!("{}\u{e9}{}", "a".repeat((1 << 20) - 1), "b".repeat(99)));
+    let long = &scored(&place, "run long.txt --summary")[0];
+    assert_eq!((&long["chars"], &long["unknown"]), (&Value::from((1 << 20) + 98), &Value::from(100)), "{long}");
     place.write("empty.txt", "");
     assert_eq!(scored(&place, "run empty.txt --summary")[0]["chars"], 0);
     assert!(place.out("score run empty.txt --summary").starts_with("0 characters"));

@@ -18,6 +18,8 @@ use super::terminal::Terminal;
 
 /// Bytes that are read ahead: what is there at once is scored at once.
 const AHEAD: usize = 1 << 20;
+/// Bytes of a line; a longer one is taken for several.
+const LONGEST: u64 = 1 << 20;
 /// Characters of lines that are scored at once at most.
 const AT_ONCE: usize = 1 << 18;
 
@@ -68,12 +70,24 @@ impl Text {
         Ok(Text { name: file.into(), reader: BufReader::with_capacity(AHEAD, reader) })
     }
 
+    /// The next line with its end; of one that is too long to stand in memory with all that is said of it, a piece.
+    fn line(&mut self) -> std::io::Result<Vec<u8>> {
+        let mut line = Vec::new();
+        self.reader.by_ref().take(LONGEST).read_until(b'\n', &mut line)?;
+        // No character of UTF-8 is cut in two.
+        while line.len() as u64 >= LONGEST && self.reader.fill_buf()?.first().is_some_and(|byte| byte & 0xc0 == 0x80) {
+            let mut rest = [0];
+            self.reader.read_exact(&mut rest)?;
+            line.extend(rest);
+        }
+        Ok(line)
+    }
+
     /// The next lines with their ends: as many as are there already, `most` bytes or a little more, at least one. None at the end.
     fn lines(&mut self, most: usize) -> Result<Vec<Vec<u8>>> {
         let (mut lines, mut bytes) = (Vec::new(), 0);
         loop {
-            let mut line = Vec::new();
-            self.reader.read_until(b'\n', &mut line).map_err(|e| Error::io(&self.name, e))?;
+            let line = self.line().map_err(|e| Error::io(&self.name, e))?;
             if line.is_empty() {
                 return Ok(lines);
             }

@@ -51,7 +51,7 @@ pub enum Unit {
     Char,
     /// A word and the white space behind it
     Word,
-    /// A line and its end
+    /// A line and its end; one of more than a MiB counts as several
     Line,
 }
 
