@@ -316,7 +316,7 @@ fn a_prompt_with_an_unknown_character_is_refused() {
     let place = Place::with_run();
     place.run("sample run --prompt the\u{e9}").fails(2, &["'\u{e9}'", "U+00E9", "character 4"]);
     place.write("prompt.txt", "fox\u{1f600}");
-    place.run("sample run --prompt-file prompt.txt").fails(2, &["U+1F600", "character 4"]);
+    place.run("sample run --prompt-file prompt.txt").fails(65, &["prompt.txt", "U+1F600", "character 4"]);
     place.run("sample run --prompt-file absent.txt").fails(66, &["absent.txt"]);
 }
 

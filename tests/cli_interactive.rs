@@ -99,7 +99,10 @@ fn an_interrupt_ends_the_turn_and_not_the_program() {
 #[test]
 fn without_a_terminal_lines_come_from_the_pipe() {
     let place = Place::with_run();
-    let piped = place.command("sample run -i --seed 3 --length 10 -q");
-    Ran::fed(piped, "the fox\n/more 5\n/save out.txt\n").succeeds();
-    assert_eq!(place.read("out.txt").chars().count(), 7 + 10 + 5);
+    let piped = place.command("sample run -i --seed 3 --length 10 -q --prompt a");
+    let written = Ran::fed(piped, " fox\n/more 5\n\n/save out.txt\n").succeeds().0;
+    let text = place.read("out.txt");
+    assert_eq!(text.chars().count(), 1 + 10 + 4 + 10 + 5 + 10);
+    // A line that begins with a blank is a line; an empty one goes on; the beginning is shown.
+    assert!(text.starts_with('a') && text[11..].starts_with(" fox") && written.starts_with(&text[..11]), "{written}");
 }

@@ -108,19 +108,47 @@ fn json_tells_text_nats_and_whether_it_is_copied() {
             (json["text"].as_str().unwrap(), json["in_corpus"].as_bool().unwrap()),
             (line.as_str(), corpus.contains(line.as_str()))
         );
-        assert!((0.0..9.0).contains(&json["nats"].as_f64().unwrap()), "{json}");
+        assert!((0.0..9.0).contains(&json["nats_per_char"].as_f64().unwrap()), "{json}");
     }
     assert!(json.iter().any(|json| json["in_corpus"] == true) && json.iter().any(|json| json["in_corpus"] == false));
     // What a line costs is what scoring says of it.
     let line = plain.iter().position(|line| line.len() > 4).unwrap();
     place.write("one.txt", format!("\n{}\n", plain[line]));
     let scored = place.json("eval names --text one.txt")["loss"].as_f64().unwrap();
-    assert!((scored - json[line]["nats"].as_f64().unwrap()).abs() < 1e-5, "{scored} {}", json[line]);
+    assert!((scored - json[line]["nats_per_char"].as_f64().unwrap()).abs() < 1e-5, "{scored} {}", json[line]);
     // Without the corpus that is not known, and said.
     std::fs::remove_file(place.path("names.txt")).unwrap();
     let (out, said) = place.run("sample names --seed 5 --lines 1 --jsonl").succeeds();
     assert!(out.contains("\"in_corpus\":null") && said.contains("cannot be told"), "{out} {said}");
-    place.run("sample names --lines 1 --novel").fails(66, &["names.txt"]);
+    place.run("sample names --lines 1 --novel").fails(66, &["names.txt", "bring it back"]);
+}
+
+#[test]
+fn lines_of_a_text_with_carriage_returns_are_the_same_lines() {
+    let place = Place::empty();
+    place.write("names.txt", names(3000).replace('\n', "\r\n"));
+    let shape = "--layers 1 --hidden 32 --batch 8 --seq-len 32 --threads 1";
+    place.run(&format!("train names.txt {shape} --steps 500 --lr 0.02 --dropout 0 --eval-every 0")).succeeds();
+    for by in ["mask", "rejection"] {
+        let wishes = format!("--lines 300 --unique --novel --match [A-Z][a-z]{{3,30}} --match-by {by}");
+        let found = lines(&place, &wishes);
+        assert!(found.len() == 300 && found.iter().all(|line| is_name(line, 3..=30)), "{found:?}");
+        assert!(found.iter().filter(|line| line.len() > 14).count() < 9, "they end where names do: {found:?}");
+        assert_eq!(found.iter().collect::<HashSet<_>>().len(), 300);
+    }
+}
+
+#[test]
+fn what_a_run_began_with_and_held_out_is_not_new() {
+    let place = with_names();
+    place.write("new.txt", names(3000).replace('a', "o"));
+    place.write("held.txt", names(400).replace('e', "i"));
+    place.run("train new.txt --init-from names --steps 2 --batch 8 --seq-len 32 --val-file held.txt --threads 1 --name new").succeeds();
+    let old = format!("{}{}{}", names(3000), place.read("new.txt"), place.read("held.txt"));
+    let old: HashSet<&str> = old.lines().collect();
+    let lines = |args: &str| place.run(&format!("sample new --seed 5 --lines 800 --temp 0.5 {args}")).succeeds().0;
+    assert!(lines("--novel").lines().all(|line| !old.contains(line)));
+    assert!(lines("").lines().any(|line| old.contains(line)));
 }
 
 #[test]
@@ -137,7 +165,11 @@ fn it_ends_whatever_is_asked_for() {
     assert_eq!(vain.code, Some(2), "z is no character of it: {}", vain.err);
     let vain = sample("--lines 9 --match (ai){30} --match-by rejection");
     assert_eq!((vain.code, vain.out.len()), (Some(1), 0), "{}", vain.err);
-    assert!(vain.err.contains("0 of 9 lines") && vain.err.contains("10000 drawn, 0 of them match"), "{}", vain.err);
+    assert!(
+        vain.err.contains("0 of 9 lines") && vain.err.contains("10000 lines drawn, 0 of them match"),
+        "{}",
+        vain.err
+    );
     assert!(vain.err.contains("Acceptance rate: 0.00 %"), "{}", vain.err);
     // Only one line can come at all, whatever is allowed.
     let same = sample("--lines 3 --unique --temp 0");
@@ -153,7 +185,10 @@ fn what_makes_no_sense_is_refused() {
         ("--lines 3 --length 9", "--length"),
         ("--lines 3 --temp 0.5,0.6", "one --temp"),
         ("--lines 3 --max-chars 0", "--max-chars"),
-        ("--lines 3 --min-chars 9 --max-chars 8", "no line"),
+        ("--lines 3 --min-chars 9 --max-chars 8", "--min-chars 9"),
+        ("--lines 0", "--lines"),
+        ("--lines 3 --prompt Sta --match [A-R].*", "--prompt"),
+        ("--lines 3 --prompt Sta --max-chars 2", "--prompt"),
     ] {
         place.run(&format!("sample names {args}")).fails_at_length(2, &[part]);
     }

@@ -72,6 +72,10 @@ fn a_beginning_may_come_by_a_pipe_stay_unprinted_and_lose_what_is_unknown() {
     assert_eq!(text, whole);
     assert!(said.contains("3 characters") && said.contains("'x' (U+0078), 'y' (U+0079)"), "{said}");
     place.run("sample wide --prompt xaybx").fails(2, &["'x' (U+0078), at character 1"]);
+    place.write("bad.txt", b"ab\xff");
+    place.run("sample wide --prompt-file bad.txt").fails(65, &["bad.txt", "byte 2"]);
+    let (_, said) = place.run("sample wide --seed 3 --length 5 --stop xyz").succeeds();
+    assert!(said.contains("--stop \"xyz\" never comes"), "{said}");
 }
 
 #[test]
@@ -147,7 +151,7 @@ fn a_stop_ends_the_text_where_it_first_comes() {
     }
     let first = ["ab", "\u{4e2d}a"].map(|stop| whole.find(stop).unwrap() + stop.len()).into_iter().min().unwrap();
     assert_eq!(sample("--stop ab --stop \u{4e2d}a"), format!("{}\n", &whole[..first]));
-    assert_eq!(sample("--stop never"), whole);
+    assert_eq!(place.run("sample wide --seed 4 --temp 1 --length 300 --stop never").succeeds().0, whole);
 }
 
 #[test]
@@ -159,7 +163,7 @@ fn several_samples_are_several_texts() {
     assert!(lines.iter().all(|line| line.starts_with("ab") && line.chars().count() == 52), "{text}");
     assert!(lines[0] != lines[1] && lines[1] != lines[2] && lines[0] != lines[2], "{text}");
     assert_eq!(place.out("sample wide --seed 4 --length 50 --prompt ab"), format!("{}\n", lines[0]));
-    assert_eq!(place.out("sample wide --samples 0"), "");
+    place.run("sample wide --samples 0").fails_at_length(2, &["--samples"]);
     // Side by side each is the one that its seed gives alone, stops included.
     for extra in ["", "--stop b", "--top-k 3 --precision int8"] {
         let alone: String =

@@ -86,7 +86,7 @@ fn what_is_unknown_costs_much_and_breaks_nothing() {
     assert_eq!((&long["chars"], &long["unknown"]), (&Value::from((1 << 20) + 98), &Value::from(100)), "{long}");
     place.write("empty.txt", "");
     assert_eq!(scored(&place, "run empty.txt --summary")[0]["chars"], 0);
-    assert!(place.out("score run empty.txt --summary").starts_with("0 characters"));
+    assert_eq!(place.out("score run empty.txt --summary"), "nothing was scored\n");
 }
 
 #[test]
@@ -137,6 +137,8 @@ fn the_run_may_be_left_out_and_mistakes_are_named() {
     place.run("score run missing.txt").fails(66, &["missing.txt"]);
     place.run("score missing other.txt").fails(66, &["missing"]);
     place.run("score run checkpoints").fails(2, &["checkpoints", "folder"]);
+    place.run("score run other.txt --html no/such/x.html").fails(73, &["no/such", "make it first"]);
+    assert!(place.out("score --help").contains("24 bits"), "the escape is told");
     place.run("score run other.txt --alert-bits nan").fails(2, &["--alert-bits"]);
     place.run("score").fails_at_length(2, &["FILE"]);
 }

@@ -139,7 +139,7 @@ fn an_old_text_that_is_gone_is_left_out_and_that_is_said() {
     let place = with_run();
     std::fs::remove_file(place.path("text.txt")).unwrap();
     let (_, said) = place.run(&format!("{TRAIN} new.txt --init-from run --steps 5")).succeeds();
-    let gone = format!("old text: left out: {}: there is no such file", shown(&place.path("text.txt")));
+    let gone = format!("old text: left out: {}: the text is no longer there", shown(&place.path("text.txt")));
     assert_eq!(said.matches(&gone).count(), 2, "{said}");
     before_and_after(&said, "new text: ");
     place.write("text.txt", prose(1999));

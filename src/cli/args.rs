@@ -82,7 +82,6 @@ pub enum Command {
     Sample(SampleArgs),
     /// Score a text: nats and bits per character
     Eval(EvalArgs),
-    /// Say how surprising every character, word or line of a text is
     Score(ScoreArgs),
     Compare(CompareArgs),
     /// See inside a net: what its units hold while it reads a text
@@ -214,7 +213,7 @@ pub struct Choices {
     /// With --init-from: an old text to mix in, so that it is not forgotten; its last tenth stays unseen
     #[arg(long, value_name = "FILE", help_heading = "Text")]
     pub replay: Option<PathBuf>,
-    /// The share of the old text in all that is trained on [default: 0.1]
+    /// The share of the old text in all that is trained on, and so about of the streams of --batch [default: 0.1]
     #[arg(long, allow_negative_numbers = true, value_name = "X", help_heading = "Text")]
     pub replay_frac: Option<f64>,
 

@@ -9,7 +9,7 @@ use charlstm::data::{Corpus, Sources, Texts, Vocab};
 use charlstm::error::{Error, Result};
 use charlstm::kernels::Precision;
 use charlstm::model::{CharLm, Ready};
-use charlstm::score::{NGram, Sum, Surprise, Tracer, paired};
+use charlstm::score::{Interval, NGram, Tracer, paired};
 use serde_json::json;
 
 use super::args::CompareArgs;
@@ -31,18 +31,18 @@ struct Side {
 /// A line of the table: what a model makes of the text.
 struct Row {
     name: String,
-    sum: f64,
-    chars: u64,
-    unknown: u64,
+    bits: f64,
+    chars: usize,
+    unknown: usize,
 }
 
 impl Row {
-    fn nats(&self) -> f64 {
-        self.sum / self.chars.max(1) as f64
+    fn bits_per_char(&self) -> f64 {
+        self.bits / self.chars as f64
     }
 
-    fn bits(&self) -> f64 {
-        self.nats() / std::f64::consts::LN_2
+    fn nats_per_char(&self) -> f64 {
+        self.bits_per_char() * std::f64::consts::LN_2
     }
 }
 
@@ -52,49 +52,23 @@ pub fn run(args: &CompareArgs, terminal: &Terminal) -> Result<()> {
     if a.vocab.encoding() != b.vocab.encoding() {
         return Err(Error::Usage("one run reads bytes and the other characters: they do not compare".into()));
     }
-    let own = own_texts(&a);
-    let given =
-        args.text.as_ref().map(|path| Corpus::open(std::slice::from_ref(path), a.vocab.encoding())).transpose()?;
-    let (text, part) = match (&given, &own) {
-        (Some(text), _) => (text, 0..text.chars()),
-        (None, Ok(texts)) => {
-            texts.held_out().ok_or_else(|| Error::Usage("A holds nothing out; name a --text".into()))?
-        }
-        (None, Err(_)) => return Err(own.err().unwrap_or_else(|| Error::Internal("no text".into()))),
-    };
-    let symbols = read(text, part);
-    let [of_a, of_b] = [&a, &b].map(|side| trace(side, &symbols));
-    let mut rows = vec![row(&a.name, &of_a), row(&b.name, &of_b)];
-    match &own {
-        Ok(texts) => rows.extend(counted(args.orders as usize, texts, &a.vocab, &symbols, &of_a)?),
+    let (own, symbols) = texts(args, &a)?;
+    if symbols.len() < 3 {
+        return Err(Error::Usage("the text to score has less than three characters; name another --text".into()));
+    }
+    let [of_a, of_b] = [&a, &b].map(|side| bits(side, &symbols));
+    let mut rows = vec![row(&a, &symbols, &of_a), row(&b, &symbols, &of_b)];
+    match own {
+        Ok(texts) if args.orders > 0 => rows.extend(counted(args.orders as usize, &texts, &a.vocab, &symbols, &of_a)?),
         Err(e) if args.orders > 0 => terminal.warn(&format!("no n-grams: {e}")),
-        Err(_) => {}
+        _ => {}
     }
-    let bits = |surprises: &[Surprise]| -> Vec<f32> {
-        let scored = surprises.iter().zip(&of_a).zip(&of_b).filter(|((_, a), b)| a.nats.is_some() && b.nats.is_some());
-        scored
-            .filter_map(|((surprise, _), _)| surprise.nats)
-            .map(|nats| (nats / std::f64::consts::LN_2) as f32)
-            .collect()
-    };
-    let between = paired(&bits(&of_a), &bits(&of_b), args.block as usize, ROUNDS, args.seed)?;
-    if args.json {
-        let row = |row: &Row| json!({"model": row.name, "bits_per_char": row.bits(), "nats_per_char": row.nats(), "unknown": row.unknown});
-        return terminal.json(&json!({
-            "chars": rows[0].chars, "models": rows.iter().map(row).collect::<Vec<_>>(),
-            "difference": {"bits_per_char": between.mean, "low": between.low, "high": between.high},
-        }));
-    }
-    let width = rows.iter().map(|row| row.name.chars().count()).max().unwrap_or(0);
-    let mut table = format!("{:width$}  bits/char  nats/char  unknown\n", "");
-    for row in &rows {
-        table += &format!("{:width$}  {:>9.4}  {:>9.4}  {:>7}\n", row.name, row.bits(), row.nats(), row.unknown);
-    }
-    table += &format!(
-        "\n{} less {}: {:+.4} bits per character, 95 % interval {:+.4} to {:+.4}, over {} characters\n",
-        a.name, b.name, between.mean, between.low, between.high, rows[0].chars
-    );
-    terminal.out(table.as_bytes())
+    // A character that one of the two had nothing to predict by is left out.
+    let both = || of_a.iter().zip(&of_b).filter(|(a, b)| !a.is_nan() && !b.is_nan());
+    let (a, b): (Vec<f32>, Vec<f32>) = both().unzip();
+    let between = paired(&a, &b, args.block as usize, ROUNDS, args.seed)
+        .map_err(|e| Error::Usage(format!("{e} with --block")))?;
+    if args.json { terminal.json(&as_json(&rows, between)) } else { terminal.out(table(&rows, between).as_bytes()) }
 }
 
 fn open(given: &Path) -> Result<Side> {
@@ -103,9 +77,18 @@ fn open(given: &Path) -> Result<Side> {
     Ok(Side { name: given.display().to_string(), frame, model, vocab })
 }
 
-/// The texts that a run was trained on, if they are still there.
-fn own_texts(side: &Side) -> Result<Texts> {
-    Sources::read(&side.frame)?.open("bring it back")
+/// The texts that A was trained on, if they are still there, and the characters that are scored.
+fn texts(args: &CompareArgs, a: &Side) -> Result<(Result<Texts>, Vec<u32>)> {
+    let own = Sources::read(&a.frame)?.open("bring it back, or name a text with --text");
+    if let Some(path) = &args.text {
+        let text = Corpus::open(std::slice::from_ref(path), a.vocab.encoding())?;
+        return Ok((own, read(&text, 0..text.chars())));
+    }
+    let texts = own?;
+    let none = || Error::Usage("A holds nothing out; name a text with --text".into());
+    let (text, part) = texts.held_out().ok_or_else(none)?;
+    let symbols = read(text, part);
+    Ok((Ok(texts), symbols))
 }
 
 fn read(text: &Corpus, part: Range<usize>) -> Vec<u32> {
@@ -113,30 +96,64 @@ fn read(text: &Corpus, part: Range<usize>) -> Vec<u32> {
     part.map_while(|_| cursor.next(text)).collect()
 }
 
-fn trace(side: &Side, symbols: &[u32]) -> Vec<Surprise> {
+/// The bits of every character; NaN where nothing predicts it.
+fn bits(side: &Side, symbols: &[u32]) -> Vec<f32> {
     let ready = Ready::new(&side.model, Precision::F32);
     let mut tracer = Tracer::carried(&ready, &side.vocab, 0);
-    symbols.chunks(AT_ONCE).flat_map(|symbols| tracer.read(symbols)).collect()
+    let bits = |nats: Option<f64>| nats.map_or(f32::NAN, |nats| (nats / std::f64::consts::LN_2) as f32);
+    let pieces = symbols.chunks(AT_ONCE);
+    pieces.flat_map(|piece| tracer.read(piece).into_iter().map(|surprise| bits(surprise.nats))).collect()
 }
 
-fn row(name: &str, surprises: &[Surprise]) -> Row {
-    let sum = Sum::of(surprises);
-    Row { name: name.into(), sum: sum.nats, chars: sum.chars, unknown: sum.unknown }
-}
-
-/// What n-grams of the text that was trained on make of it. What A does not know costs as much as it costs A.
-fn counted(orders: usize, texts: &Texts, vocab: &Vocab, symbols: &[u32], of_a: &[Surprise]) -> Result<Vec<Row>> {
-    if orders == 0 {
-        return Ok(Vec::new());
+fn row(side: &Side, symbols: &[u32], bits: &[f32]) -> Row {
+    let scored = || bits.iter().filter(|bits| !bits.is_nan());
+    Row {
+        name: side.name.clone(),
+        bits: scored().copied().map(f64::from).sum(),
+        chars: scored().count(),
+        unknown: symbols.iter().filter(|symbol| side.vocab.id(**symbol).is_none()).count(),
     }
+}
+
+/// What n-grams of the text that A was trained on make of it. What A does not know costs as much as it costs A.
+fn counted(orders: usize, texts: &Texts, vocab: &Vocab, symbols: &[u32], of_a: &[f32]) -> Result<Vec<Row>> {
     let (corpus, part) = texts.training();
     let known = |symbols: &[u32]| -> Vec<u32> { symbols.iter().filter_map(|symbol| vocab.id(*symbol)).collect() };
     let counts = NGram::learn(orders, vocab.len(), known(&read(corpus, part)))?;
-    let (ids, total) = (known(symbols), Sum::of(of_a));
-    let strange: f64 = of_a.iter().filter(|surprise| !surprise.known).filter_map(|surprise| surprise.nats).sum();
+    let ids = known(symbols);
+    let strange = || symbols.iter().zip(of_a).filter(|(symbol, bits)| vocab.id(**symbol).is_none() && !bits.is_nan());
+    let escapes: f64 = strange().map(|(_, bits)| f64::from(*bits)).sum();
     let row = |order: usize| {
-        let sum = counts.nats(order, &ids).iter().sum::<f64>() + strange;
-        Row { name: format!("{order}-gram"), sum, chars: total.chars, unknown: total.unknown }
+        let nats: f64 = counts.nats(order, &ids).iter().sum();
+        let chars = ids.len().saturating_sub(1) + strange().count();
+        let (bits, unknown) = (nats / std::f64::consts::LN_2 + escapes, symbols.len() - ids.len());
+        Row { name: format!("{order}-gram"), bits, chars, unknown }
     };
     Ok((1..=orders).map(row).collect())
+}
+
+fn as_json(rows: &[Row], between: Interval) -> serde_json::Value {
+    let of = |row: &Row| {
+        let (bits, nats) = (row.bits_per_char(), row.nats_per_char());
+        json!({"model": row.name, "bits_per_char": bits, "nats_per_char": nats, "unknown": row.unknown})
+    };
+    json!({
+        "chars": rows[0].chars, "models": rows.iter().map(of).collect::<Vec<_>>(),
+        "difference": {"bits_per_char": between.mean, "low": between.low, "high": between.high},
+    })
+}
+
+fn table(rows: &[Row], between: Interval) -> String {
+    let width = rows.iter().map(|row| row.name.chars().count()).max().unwrap_or(0);
+    let mut table = format!("{:width$}  bits/char  nats/char  unknown\n", "");
+    for row in rows {
+        let (bits, nats) = (row.bits_per_char(), row.nats_per_char());
+        table += &format!("{:width$}  {bits:>9.4}  {nats:>9.4}  {:>7}\n", row.name, row.unknown);
+    }
+    let Interval { mean, low, high } = between;
+    let (a, b, chars) = (&rows[0].name, &rows[1].name, rows[0].chars);
+    table
+        + &format!(
+            "\n{a} less {b}: {mean:+.4} bits per character, 95 % interval {low:+.4} to {high:+.4}, over {chars} characters\n"
+        )
 }

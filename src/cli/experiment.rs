@@ -4,7 +4,6 @@ use std::ops::Range;
 use std::process::ExitCode;
 
 use charlstm::cells;
-use charlstm::checkpoint::run;
 use charlstm::data::TextConfig;
 use charlstm::error::{Error, Result};
 use charlstm::experiments::{
@@ -14,8 +13,8 @@ use charlstm::model::Init;
 use serde_json::json;
 
 use super::args::ExperimentArgs;
-use super::plot;
 use super::terminal::Terminal;
+use super::{files, plot};
 
 pub fn run(args: &ExperimentArgs, terminal: &Terminal) -> Result<ExitCode> {
     if args.name == "list" {
@@ -68,7 +67,7 @@ fn learn(
     setup.validate()?;
     if let Some(path) = &args.write {
         let (text, _) = experiments::training(experiment.name, task, setup, args.seed);
-        run::replace(path, text.as_bytes())?;
+        files::write(path, text.as_bytes())?;
         terminal.say(&format!("{} characters written to {}", text.chars().count(), path.display()));
         return Ok(true);
     }
@@ -136,7 +135,7 @@ fn compare(
     // A program that reads JSON gets no file that it has not asked for.
     let own_name = || Some(format!("{}.svg", experiment.name).into()).filter(|_| !args.json);
     if let (Some(chart), Some(path)) = (&finding.chart, args.svg.clone().or_else(own_name)) {
-        run::replace(&path, plot::draw(chart)?.as_bytes())?;
+        files::write(&path, plot::draw(chart)?.as_bytes())?;
         terminal.say(&format!("drawn in {}", path.display()));
     }
     Ok(finding.passed)

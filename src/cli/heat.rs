@@ -2,14 +2,13 @@
 
 use std::path::Path;
 
-use charlstm::checkpoint::run;
 use charlstm::data::Vocab;
 use charlstm::error::Result;
 use charlstm::score::Surprise;
 use serde::Serialize;
 
-use super::page;
 use super::paint::{self, Meaning, Palette};
+use super::{files, page};
 
 /// Characters of a page at most: a browser keeps an element for each.
 pub const MOST: usize = 100_000;
@@ -36,11 +35,15 @@ pub struct Page {
     expected: Vec<Vec<(String, f64)>>,
     /// The places of those that the model does not know.
     unknown: Vec<usize>,
+    /// Whether there were more.
+    #[serde(skip)]
+    cut: bool,
 }
 
 impl Page {
     /// Takes in some characters, as long as there is room.
     pub fn add(&mut self, surprises: &[Surprise], vocab: &Vocab) {
+        self.cut |= surprises.len() > MOST - self.chars.len();
         let rounded = |x: f64, digits: i32| (x * 10f64.powi(digits)).round() / 10f64.powi(digits);
         for surprise in surprises.iter().take(MOST - self.chars.len()) {
             if !surprise.known {
@@ -57,9 +60,8 @@ impl Page {
 
     /// Writes the page; `about` stands under its title.
     pub fn write(mut self, about: String, path: &Path) -> Result<()> {
-        let cut =
-            if self.chars.len() == MOST { format!(" (the first {MOST} characters are shown)") } else { String::new() };
+        let cut = if self.cut { format!(" (the first {MOST} characters are shown)") } else { String::new() };
         self.about = about + &cut;
-        run::replace(path, page::fill(TEMPLATE, &self)?.as_bytes())
+        files::write(path, page::fill(TEMPLATE, &self)?.as_bytes())
     }
 }

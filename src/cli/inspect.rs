@@ -1,6 +1,5 @@
 //! `charlstm inspect`: what the units of a net hold while it reads.
 
-use std::io::Read;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -18,7 +17,7 @@ use charlstm::score::property::{PROPERTIES, Property};
 use super::args::InspectArgs;
 use super::paint::{Meaning, Palette};
 use super::terminal::{Terminal, quoted};
-use super::{eval, inspect_page, paint};
+use super::{eval, files, inspect_page, paint};
 
 /// Values that are recorded at most, of all characters and units; a page holds a byte for each.
 const MOST_VALUES: usize = 1 << 27;
@@ -60,6 +59,7 @@ pub struct Text {
 }
 
 pub fn run(args: &InspectArgs, terminal: &Terminal) -> Result<()> {
+    args.html.as_deref().map_or(Ok(()), files::must_be_writable)?;
     super::use_threads()?;
     let path = run::find(args.run.as_deref(), Path::new(RUNS))?.model();
     let frame = Frame::read(&path)?;
@@ -72,7 +72,7 @@ pub fn run(args: &InspectArgs, terminal: &Terminal) -> Result<()> {
     let ready = Ready::new(&model, Precision::F32);
     if let Some(file) = &args.html {
         let page = inspect_page::page(&ready, &path, &text, &choice)?;
-        run::replace(file, page.as_bytes())?;
+        files::write(file, page.as_bytes())?;
         let (chars, megabytes) = (text.ids.len(), page.len() as f64 / 1e6);
         terminal.say(&format!("{chars} characters on a page of {megabytes:.1} MB: {}", file.display()));
         return Ok(());
@@ -115,12 +115,11 @@ fn text(args: &InspectArgs, frame: &Frame, vocab: &Vocab, most: usize, terminal:
 }
 
 fn open(path: &PathBuf, vocab: &Vocab) -> Result<Corpus> {
-    if path != Path::new("-") {
+    if !files::is_stdin(path) {
         return Corpus::open(std::slice::from_ref(path), vocab.encoding());
     }
-    let (name, mut bytes) = ("standard input", Vec::new());
-    std::io::stdin().lock().read_to_end(&mut bytes).map_err(|e| Error::io(name, e))?;
-    Corpus::from_text(name, bytes, vocab.encoding())
+    let (name, text) = files::read(path)?;
+    Corpus::from_text(&name.display().to_string(), text, vocab.encoding())
 }
 
 /// The ids of the first `most` characters of a part; what the model does not know is left out or refused.
@@ -246,9 +245,11 @@ fn list(
     terminal.out(ranked.iter().map(line).collect::<String>().as_bytes())?;
     if let Some((unit, _)) = ranked.iter().find_map(|(_, best)| best.first()) {
         let run = args.run.as_deref().map_or(String::new(), |run| format!(" {}", quoted(run)));
+        let text = args.text.as_deref().map_or(String::new(), |text| format!(" --text {}", quoted(text)));
+        let gate = args.gate.as_deref().map_or(String::new(), |gate| format!(" --gate {gate}"));
         let (layer, unit) = place(*unit);
-        terminal
-            .say(&format!("see one with: charlstm inspect{run} --layer {layer} --unit {unit}, all with --html FILE"));
+        let see = format!("charlstm inspect{run}{text}{gate} --layer {layer} --unit {unit}");
+        terminal.say(&format!("see one with: {see}, all with --html FILE"));
     }
     Ok(())
 }

@@ -4,7 +4,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use charlstm::checkpoint::run;
 use charlstm::data::Vocab;
 use charlstm::error::{Error, Result};
 use charlstm::sample::{Generator, Shaping, Snapshot};
@@ -13,13 +12,14 @@ use rustyline::error::ReadlineError;
 use signal_hook::consts::SIGINT;
 use signal_hook::flag;
 
+use super::files;
 use super::terminal::Terminal;
 
 /// New characters of a turn where nothing else is asked for.
 const TURN: u64 = 200;
 const HELP: &str = "\
 Type a beginning and the model goes on from it, and from all that was written before. Ctrl-C ends its turn, Ctrl-D ends all.
-/more [N]    go on, for N characters
+/more [N]    go on, for N characters; so does an empty line
 /undo        take back the last turn
 /temp X      how daring: 0 is always the most likely character, 1 the model's own distribution
 /save FILE   write the whole text to a file
@@ -57,6 +57,7 @@ pub fn run(
     let mut play = Play { generator, vocab, text, turns, length, interrupted, terminal };
     terminal.say("Type a beginning; /help says what else there is, Ctrl-D ends.");
     if !prompt.is_empty() {
+        terminal.out(&vocab.decode(prompt.iter().copied()))?;
         play.turn(&[], length)?;
     }
     loop {
@@ -65,9 +66,12 @@ pub fn run(
                 let _ = editor.add_history_entry(&line);
                 // What goes wrong in a turn is said; the text is not lost for it.
                 match play.answer(&line) {
-                    Err(e @ (Error::Usage(_) | Error::UnknownCharacter(_) | Error::Io { .. }))
-                        if !super::is_closed_pipe(&e) =>
-                    {
+                    Err(
+                        e @ (Error::Usage(_)
+                        | Error::UnknownCharacter(_)
+                        | Error::CannotCreate { .. }
+                        | Error::Io { .. }),
+                    ) if !super::is_closed_pipe(&e) => {
                         terminal.error(&e.to_string());
                     }
                     other => other?,
@@ -83,10 +87,12 @@ pub fn run(
 impl Play<'_, '_> {
     /// Does what a line asks for.
     fn answer(&mut self, line: &str) -> Result<()> {
+        if !line.starts_with('/') {
+            return self.turn(&self.vocab.encode(line.as_bytes())?, self.length);
+        }
         let (command, rest) = line.split_once(' ').unwrap_or((line, ""));
         let rest = rest.trim();
         match command {
-            "" => self.turn(&[], self.length),
             "/more" if rest.is_empty() => self.turn(&[], self.length),
             "/more" => {
                 let refuse = |_| Error::Usage(format!("/more takes a number of characters, not \"{rest}\""));
@@ -102,15 +108,12 @@ impl Play<'_, '_> {
             }
             "/save" if rest.is_empty() => Err(Error::Usage("/save takes the name of a file".into())),
             "/save" => {
-                run::replace(Path::new(rest), &self.vocab.decode(self.text.iter().copied()))?;
+                files::write(Path::new(rest), &self.vocab.decode(self.text.iter().copied()))?;
                 self.terminal.say(&format!("{} characters saved to {rest}", self.text.len()));
                 Ok(())
             }
             "/help" => self.terminal.out(HELP.as_bytes()),
-            _ if command.starts_with('/') => {
-                Err(Error::Usage(format!("there is no {command}; /help says what there is")))
-            }
-            _ => self.turn(&self.vocab.encode(line.as_bytes())?, self.length),
+            _ => Err(Error::Usage(format!("there is no {command}; /help says what there is"))),
         }
     }
 

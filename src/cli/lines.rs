@@ -4,13 +4,19 @@ use std::process::ExitCode;
 
 use charlstm::checkpoint::Frame;
 use charlstm::data::{Corpus, LineSet, Sources, Vocab};
-use charlstm::error::Result;
+use charlstm::error::{Error, Result};
 use charlstm::model::Ready;
-use charlstm::sample::{Batch, By, Ended, Line, Pattern, Shaping, Tally, Wanted, lines};
+use charlstm::sample::{
+    Batch, By, Ended, Line, MOST_CHARS_IN_VAIN, MOST_IN_VAIN, Pattern, Shaping, Tally, Wanted, lines,
+};
+use charlstm::train::Beginning;
 use serde_json::json;
 
 use super::args::{LineArgs, MatchBy, SampleArgs};
 use super::terminal::Terminal;
+
+/// What to do where a run's text is not what it was.
+const REMEDY: &str = "bring it back, or name another with --novel-against in place of --novel";
 
 /// What writes the lines.
 pub struct Source<'a> {
@@ -23,12 +29,21 @@ pub struct Source<'a> {
 
 pub fn run(args: &SampleArgs, source: &Source<'_>, prompt: &[u32], terminal: &Terminal) -> Result<ExitCode> {
     let (choices, vocab) = (&args.line, source.vocab);
+    if choices.min_chars > choices.max_chars {
+        let (min, max) = (choices.min_chars, choices.max_chars);
+        return Err(Error::Usage(format!("--min-chars {min} is more than --max-chars {max}")));
+    }
     let lengths = choices.min_chars as usize..=choices.max_chars as usize;
     let pattern = Pattern::new(choices.pattern.as_deref().unwrap_or(".*"), vocab, &source.shaping.ban, lengths)?;
     let known = known(choices, source, terminal)?;
+    let prefix = prompt.rsplit(|id| *id == pattern.line_end()).next().unwrap_or_default();
+    if prefix.iter().try_fold(pattern.start(), |place, id| pattern.follow(place, *id)).is_none() {
+        return Err(Error::Usage(
+            "no line that begins with the --prompt matches --match, --ban and the lengths".into(),
+        ));
+    }
     // Every line begins behind a line end; of a beginning with several lines, the last is the line's.
     let beginning = [&[pattern.line_end()], prompt].concat();
-    let prefix = prompt.rsplit(|id| *id == pattern.line_end()).next().unwrap_or_default();
     let by = match (choices.match_by, &choices.pattern) {
         (Some(MatchBy::Mask), _) | (None, Some(_)) => By::Mask,
         (Some(MatchBy::Rejection), _) | (None, None) => By::Rejection,
@@ -75,11 +90,15 @@ fn known(choices: &LineArgs, source: &Source<'_>, terminal: &Terminal) -> Result
     Ok(Known { run, others })
 }
 
-/// The lines of the text that a run was trained on, what was held out included.
+/// The lines of the texts of a run, what was held out included, and of the run that it began with.
 fn of_run(frame: &Frame) -> Result<LineSet> {
-    let texts = Sources::read(frame)?.open("bring it back, or name it with --novel-against in place of --novel")?;
+    let texts = Sources::read(frame)?.open(REMEDY)?;
     let mut lines = LineSet::default();
     lines.add(texts.training().0);
+    texts.held_out().iter().for_each(|(corpus, _)| lines.add(corpus));
+    if let Some(beginning) = Beginning::read(frame)? {
+        lines.add(beginning.sources.open(REMEDY)?.training().0);
+    }
     Ok(lines)
 }
 
@@ -94,7 +113,7 @@ fn text(vocab: &Vocab, ids: &[u32]) -> Vec<u8> {
 
 fn as_json(text: &[u8], line: &Line, in_corpus: Option<bool>) -> Vec<u8> {
     let mean = line.nats / line.scored as f64;
-    let facts = json!({"text": String::from_utf8_lossy(text), "nats": mean, "in_corpus": in_corpus});
+    let facts = json!({"text": String::from_utf8_lossy(text), "nats_per_char": mean, "in_corpus": in_corpus});
     format!("{facts}\n").into_bytes()
 }
 
@@ -108,7 +127,10 @@ fn conclude(tally: &Tally, wanted: &Wanted<'_>, choices: &LineArgs, terminal: &T
     let why = match ended {
         Ended::Enough => return ExitCode::SUCCESS,
         Ended::All => "no other line matches".into(),
-        Ended::InVain => format!("too many in a row brought nothing new ({drawn} drawn, {matching} of them match)"),
+        Ended::InVain => format!(
+            "{MOST_IN_VAIN} lines or {MOST_CHARS_IN_VAIN} characters in a row brought nothing new ({drawn} lines drawn, \
+             {matching} of them match)"
+        ),
     };
     terminal.error(&format!("{kept} of {} lines were found: {why}", wanted.count));
     ExitCode::from(1)

@@ -1,6 +1,5 @@
 //! `charlstm novelty`.
 
-use std::io::Read;
 use std::path::Path;
 
 use charlstm::checkpoint::Frame;
@@ -10,6 +9,7 @@ use charlstm::error::{Error, Result};
 use serde_json::json;
 
 use super::args::NoveltyArgs;
+use super::files;
 use super::terminal::Terminal;
 
 pub fn run(args: &NoveltyArgs, terminal: &Terminal) -> Result<()> {
@@ -20,9 +20,10 @@ pub fn run(args: &NoveltyArgs, terminal: &Terminal) -> Result<()> {
         let corpus = Corpus::open(&args.against, encoding)?;
         (Novelty::against(&corpus, corpus.chars())?, encoding)
     };
-    let (name, text) = read(&args.text)?;
+    let (name, text) = files::read(&args.text)?;
     if let (Encoding::Utf8, Err(e)) = (encoding, std::str::from_utf8(&text)) {
-        let problem = format!("not UTF-8 at byte {}; convert it, or compare bytes with --bytes", e.valid_up_to());
+        let problem =
+            format!("not UTF-8 at byte {}; convert it, or compare bytes with --against and --bytes", e.valid_up_to());
         return Err(Error::corpus(name, problem));
     }
     let passages = if args.paragraphs { data::paragraphs(&text) } else { data::lines(&text) };
@@ -49,16 +50,6 @@ fn learned(run: Option<&Path>) -> Result<(Novelty, Encoding)> {
     let texts = Sources::read(&frame)?.open("bring it back, or name a corpus with --against")?;
     let (corpus, part) = texts.training();
     Ok((Novelty::against(corpus, part.end)?, corpus.encoding()))
-}
-
-/// A text, and what it is called.
-fn read(path: &Path) -> Result<(&Path, Vec<u8>)> {
-    if path != Path::new("-") {
-        return Ok((path, std::fs::read(path).map_err(|e| Error::input(path, e))?));
-    }
-    let (name, mut text) = (Path::new("standard input"), Vec::new());
-    std::io::stdin().lock().read_to_end(&mut text).map_err(|e| Error::io(name, e))?;
-    Ok((name, text))
 }
 
 /// What is told of a passage, or of all.

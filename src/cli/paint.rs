@@ -86,7 +86,7 @@ pub fn table(vocab: &Vocab, ids: &[u32], values: &[f32]) -> String {
 }
 
 /// The character, or what it is written as where it would do something to a terminal or a table.
-fn escaped(vocab: &Vocab, symbol: u32) -> String {
+pub fn escaped(vocab: &Vocab, symbol: u32) -> String {
     match vocab.show(symbol) {
         '\\' => "\\\\".into(),
         c if c.is_control() => c.escape_default().to_string(),

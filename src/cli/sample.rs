@@ -2,7 +2,6 @@
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
-use std::io::Read;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -15,7 +14,7 @@ use charlstm::sample::{Batch, Generator, Shaping, Until};
 
 use super::args::SampleArgs;
 use super::terminal::Terminal;
-use super::{interactive, lines};
+use super::{files, interactive, lines};
 
 /// Texts that are held in memory at once.
 const AT_ONCE: usize = 1024;
@@ -84,17 +83,16 @@ fn shapings(args: &SampleArgs, vocab: &Vocab) -> Result<Vec<Shaping>> {
 /// The beginning, as characters that the model knows.
 fn prompt(args: &SampleArgs, vocab: &Vocab, terminal: &Terminal) -> Result<Vec<u32>> {
     let text = match &args.prompt_file {
-        Some(file) if file.as_os_str() == "-" => {
-            let mut text = Vec::new();
-            std::io::stdin().lock().read_to_end(&mut text).map_err(|e| Error::io("standard input", e))?;
+        Some(file) => {
+            let (name, text) = files::read(file)?;
+            if !args.skip_unknown {
+                return vocab.encode(&text).map_err(|e| Error::corpus(name, e.to_string()));
+            }
             text
         }
-        Some(file) => std::fs::read(file).map_err(|e| Error::input(file, e))?,
-        None => args.prompt.clone().into_bytes(),
+        None if args.skip_unknown => args.prompt.clone().into_bytes(),
+        None => return vocab.encode(args.prompt.as_bytes()),
     };
-    if !args.skip_unknown {
-        return vocab.encode(&text);
-    }
     let symbols = vocab.read(&text);
     let (known, mut unknown): (Vec<u32>, Vec<u32>) =
         symbols.into_iter().partition(|symbol| vocab.id(*symbol).is_some());
@@ -125,17 +123,18 @@ fn write(
         length => usize::try_from(length).unwrap_or(usize::MAX),
     };
     let echo = if args.no_echo { Vec::new() } else { vocab.decode(prompt.iter().copied()) };
-    let stops = stops(&args.stop, vocab);
+    let stops = stops(&args.stop, vocab, terminal);
     let ready = Ready::new(model, args.precision.into());
     if args.samples == 1 {
         terminal.out(&echo)?;
         let text = Generator::with(ready, vocab, prompt, shaping.clone(), seed).take(length);
         return show(text, vocab, &stops, terminal);
     }
-    let seeds: Vec<u64> = (0..args.samples).map(|sample| seed.wrapping_add(sample)).collect();
     let batch = Batch::new(&ready, vocab, prompt, shaping);
-    for seeds in seeds.chunks(AT_ONCE) {
-        for text in batch.write(seeds, Until { length, stops: &stops, pattern: None }) {
+    for first in (0..args.samples).step_by(AT_ONCE) {
+        let samples = first..args.samples.min(first + AT_ONCE as u64);
+        let seeds: Vec<u64> = samples.map(|sample| seed.wrapping_add(sample)).collect();
+        for text in batch.write(&seeds, Until { length, stops: &stops, pattern: None }) {
             let mut written = echo.clone();
             text.ids.iter().for_each(|id| vocab.decode_into(*id, &mut written));
             end_line(&mut written);
@@ -146,8 +145,15 @@ fn write(
 }
 
 /// The texts that end a sample, as characters. One that has a character the model does not know never comes.
-fn stops(texts: &[String], vocab: &Vocab) -> Vec<Vec<u32>> {
-    texts.iter().filter_map(|text| vocab.encode(text.as_bytes()).ok()).filter(|ids| !ids.is_empty()).collect()
+fn stops(texts: &[String], vocab: &Vocab, terminal: &Terminal) -> Vec<Vec<u32>> {
+    let known = |text: &String| match vocab.encode(text.as_bytes()) {
+        Ok(ids) => Some(ids).filter(|ids| !ids.is_empty()),
+        Err(e) => {
+            terminal.warn(&format!("--stop {text:?} never comes: {e}"));
+            None
+        }
+    };
+    texts.iter().filter_map(known).collect()
 }
 
 /// Shows a text while it is written.

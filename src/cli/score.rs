@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use super::args::{self, ScoreArgs, State};
 use super::heat::{self, Page, TOP};
 use super::terminal::Terminal;
+use super::{files, paint};
 
 /// Bytes that are read ahead: what is there at once is scored at once.
 const AHEAD: usize = 1 << 20;
@@ -32,6 +33,7 @@ pub fn run(args: &ScoreArgs, terminal: &Terminal) -> Result<()> {
             "--heat needs colours: a terminal, or --color always; or write a page with --html".into(),
         ));
     }
+    args.html.as_deref().map_or(Ok(()), files::must_be_writable)?;
     super::use_threads()?;
     let (given, file) = match &args.files[..] {
         [run, file] => (Some(run.as_path()), file),
@@ -46,7 +48,7 @@ pub fn run(args: &ScoreArgs, terminal: &Terminal) -> Result<()> {
         State::Reset => Tracer::apart(&ready, &vocab, top),
     };
     let page = args.html.as_ref().map(|_| Page::default());
-    let mut report = Report { args, vocab: &vocab, terminal, total: Sum::default(), page };
+    let mut report = Report { args, vocab: &vocab, terminal, total: Sum::default(), page, open_line: false };
     report.begin()?;
     read(args, text, tracer, &vocab, |lines| report.lines(lines))?;
     report.end()
@@ -60,7 +62,7 @@ struct Text {
 
 impl Text {
     fn open(file: &Path) -> Result<Self> {
-        let reader: Box<dyn Read> = if file.as_os_str() == "-" {
+        let reader: Box<dyn Read> = if files::is_stdin(file) {
             Box::new(stdin())
         } else if file.is_dir() {
             return Err(Error::Usage(format!("{}: a folder; name a file", file.display())));
@@ -127,6 +129,8 @@ struct Report<'a> {
     terminal: &'a Terminal,
     total: Sum,
     page: Option<Page>,
+    /// Whether the last line in colours has no end.
+    open_line: bool,
 }
 
 impl Report<'_> {
@@ -158,6 +162,7 @@ impl Report<'_> {
             }
             if self.args.heat {
                 out += &heat::colored(line, self.vocab);
+                self.open_line = !out.ends_with('\n');
                 continue;
             }
             for part in unit.split(line) {
@@ -171,15 +176,15 @@ impl Report<'_> {
     }
 
     fn row(&self, part: &[Surprise], sum: &Sum) -> String {
-        let text: String = part.iter().map(|surprise| self.vocab.show(surprise.symbol)).collect();
         if self.args.jsonl {
+            let text: String = part.iter().map(|surprise| self.vocab.show(surprise.symbol)).collect();
             return format!("{}\n", with_text(&text, facts(sum)));
         }
         let figure = |figure: Option<f64>| figure.map_or("-".into(), |figure| format!("{figure:.4}"));
         let scored = (sum.chars > 0).then_some(());
         format!(
             "{}\t{}\t{}\t{}\t{}\t{}\t{}\n",
-            escaped(&text),
+            part.iter().map(|surprise| paint::escaped(self.vocab, surprise.symbol)).collect::<String>(),
             sum.chars,
             figure(scored.map(|()| sum.bits())),
             figure(scored.map(|()| sum.nats)),
@@ -191,6 +196,9 @@ impl Report<'_> {
 
     /// The totals: alone what was asked for, else a message beside it.
     fn end(mut self) -> Result<()> {
+        if self.open_line {
+            self.terminal.out(b"\n")?;
+        }
         let total = &self.total;
         let per_char = total.bits_per_char();
         if let (Some(page), Some(path)) = (self.page.take(), &self.args.html) {
@@ -216,7 +224,7 @@ impl Report<'_> {
 
 /// The totals in a line.
 fn about(total: &Sum) -> String {
-    let bits = total.bits_per_char().unwrap_or(f64::NAN);
+    let Some(bits) = total.bits_per_char() else { return "nothing was scored".into() };
     format!(
         "{} characters, {:.1} bits: {bits:.6} bits ({:.6} nats) per character, perplexity per character {:.4}, \
          {} unknown ({:.2} %)",
@@ -247,17 +255,4 @@ fn with_text(text: &str, facts: Value) -> Value {
         object.extend(facts);
     }
     object
-}
-
-/// A text as it can stand between tabs on a line.
-fn escaped(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '\\' => shown += "\\\\",
-            c if c.is_control() => shown.extend(c.escape_default()),
-            c => shown.push(c),
-        }
-    }
-    shown
 }

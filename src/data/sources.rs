@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Replayed, TextConfig, TextIdentity, Texts};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Where the texts of a run are, and what they are known by.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -22,7 +22,12 @@ impl Sources {
     /// # Errors
     /// As [`Texts::open`], [`Texts::with_replay`] and [`Texts::must_be`].
     pub fn open(&self, remedy: &str) -> Result<Texts> {
-        let texts = Texts::open(&self.texts)?;
+        let texts = Texts::open(&self.texts).map_err(|e| match e {
+            Error::Input { path, .. } => {
+                Error::Missing(format!("{}: the text is no longer there; {remedy}", path.display()))
+            }
+            other => other,
+        })?;
         let texts = match &self.replayed {
             Some(replayed) => texts.with_replay(&replayed.replay)?,
             None => texts,

@@ -120,11 +120,14 @@ pub fn lines(batch: &Batch<'_, '_>, wanted: &Wanted<'_>, mut keep: impl FnMut(&L
 fn round(batch: &Batch<'_, '_>, wanted: &Wanted<'_>, begin: Place, tally: &Tally) -> Vec<Written> {
     let missing = (wanted.count - tally.kept) as f64;
     let kept = if tally.drawn == 0 { 1.0 } else { (tally.kept as f64 / tally.drawn as f64).max(1e-3) };
-    let n = ((missing / kept) as u64).clamp(ROUND.0, ROUND.1);
+    // A line may be followed by a carriage return and the line end.
+    let length = wanted.pattern.longest().saturating_sub(wanted.prefix.len()) + 2;
+    // Rounds grow, so that the first lines are not waited for, and none draws many more characters than may be in vain.
+    let most = (MOST_CHARS_IN_VAIN / length as u64).min(ROUND.1).min(4 * tally.drawn);
+    let n = ((missing / kept) as u64).clamp(ROUND.0, most.max(ROUND.0));
     let seeds: Vec<u64> = (0..n).map(|i| wanted.seed.wrapping_add(tally.drawn + i)).collect();
     let end = [vec![wanted.pattern.line_end()]];
     let pattern = Some((wanted.pattern, begin)).filter(|_| wanted.by == By::Mask);
-    let length = wanted.pattern.longest().saturating_sub(wanted.prefix.len()) + 1;
     batch.write(&seeds, Until { length, stops: &end, pattern })
 }
 
@@ -133,6 +136,7 @@ fn whole(text: Written, wanted: &Wanted<'_>) -> Option<Line> {
     let (scored, nats) = (text.ids.len(), text.nats);
     let mut ids = [wanted.prefix, &text.ids].concat();
     let ended = ids.pop() == Some(wanted.pattern.line_end());
+    ids.truncate(wanted.pattern.trimmed(&ids).len());
     Some(Line { ids, nats, scored }).filter(|line| ended && wanted.pattern.is_match(&line.ids))
 }
 

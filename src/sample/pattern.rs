@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 
 use regex_automata::hybrid::LazyStateID;
 use regex_automata::hybrid::dfa::{Cache, DFA};
+use regex_automata::nfa::thompson;
 use regex_automata::util::syntax;
 use regex_automata::{Anchored, Input, MatchKind};
 
@@ -13,13 +14,18 @@ use crate::error::{Error, Result};
 
 /// Where no character leads on.
 const NOWHERE: u32 = u32::MAX;
+/// Behind the carriage return that ends a line together with the line feed.
+const RETURNED: u32 = u32::MAX - 1;
 /// Transitions of an automaton at most, states times characters.
 const MOST_TRANSITIONS: usize = 1 << 25;
-/// Bytes of the automaton over bytes at most.
+/// States times characters of a line at most.
+const MOST_WORK: usize = 1 << 25;
+/// Bytes of the automaton over bytes at most, and of what it is made from.
 const MOST_BYTES: usize = 64 << 20;
 
 /// The lines that may be written: those that match a regular expression as a whole, of some lengths, and of the characters of a
-/// vocabulary, the line end aside.
+/// vocabulary, the line end aside. Where the vocabulary has a carriage return, a line may end with it and the line feed; it does not
+/// belong to the line.
 ///
 /// It steers: a character is allowed where the line can still come to a match within the lengths, so that none is ever thrown
 /// away. That is another distribution than the model's own over matching lines, which throwing away gives: the model does not know,
@@ -28,6 +34,7 @@ const MOST_BYTES: usize = 64 << 20;
 pub struct Pattern {
     vocab: usize,
     line_end: u32,
+    carriage_return: Option<u32>,
     lengths: RangeInclusive<usize>,
     /// `(states, V)`: where a character leads.
     next: Vec<u32>,
@@ -53,20 +60,23 @@ impl Pattern {
     pub fn new(regex: &str, vocab: &Vocab, ban: &[u32], lengths: RangeInclusive<usize>) -> Result<Self> {
         let none = || Error::Usage("the model knows no line end, or it is banned: it writes no lines".into());
         let line_end = vocab.id(u32::from('\n')).filter(|id| !ban.contains(id)).ok_or_else(none)?;
-        let open = |id: u32| id != line_end && !ban.contains(&id);
+        let carriage_return = vocab.id(u32::from('\r')).filter(|id| !ban.contains(id));
+        let open = |id: u32| id != line_end && Some(id) != carriage_return && !ban.contains(&id);
         let (next, accepting) = Explorer::new(regex, vocab)?.explore(vocab, open)?;
         let words = lengths.end() / 64 + 1;
-        if accepting.len().saturating_mul(words) > MOST_TRANSITIONS {
+        if accepting.len().saturating_mul(*lengths.end()) > MOST_WORK {
             return Err(too_large(regex));
         }
-        let mut pattern = Pattern { vocab: vocab.len(), line_end, lengths, next, reach: Vec::new(), words };
+        let (vocab, reach) = (vocab.len(), Vec::new());
+        let mut pattern = Pattern { vocab, line_end, carriage_return, lengths, next, reach, words };
         pattern.reach = pattern.reachable(&accepting);
         if !pattern.can_end(pattern.start()) {
             return Err(Error::Usage(format!(
-                "no line of {} to {} characters that the model knows matches \"{regex}\"; choose another --match, \
+                "no line of {} to {} characters that the model knows matches \"{}\"; choose another --match, \
                  --min-chars or --max-chars",
                 pattern.lengths.start(),
-                pattern.lengths.end()
+                pattern.lengths.end(),
+                regex.escape_debug()
             )));
         }
         Ok(pattern)
@@ -89,13 +99,30 @@ impl Pattern {
 
     /// Where a character leads; `None` where no line goes on with it.
     pub fn follow(&self, place: Place, id: u32) -> Option<Place> {
+        if place.state == RETURNED {
+            return None;
+        }
+        if Some(id) == self.carriage_return {
+            return self.accepts(place).then_some(Place { state: RETURNED, ..place });
+        }
         let state = self.next[place.state as usize * self.vocab + id as usize];
         Some(Place { state, written: place.written + 1 }).filter(|next| next.state != NOWHERE && self.can_end(*next))
     }
 
     /// Whether a line may end here.
     pub fn accepts(&self, place: Place) -> bool {
+        if place.state == RETURNED {
+            return true;
+        }
         self.lengths.contains(&place.written) && self.reach[place.state as usize * self.words] & 1 == 1
+    }
+
+    /// The line without a carriage return at its end.
+    pub fn trimmed<'l>(&self, line: &'l [u32]) -> &'l [u32] {
+        match line.split_last() {
+            Some((last, line)) if Some(*last) == self.carriage_return => line,
+            _ => line,
+        }
     }
 
     /// Whether these characters are a whole line that may be written.
@@ -116,6 +143,9 @@ impl Pattern {
 
     /// How many lines go on from a place, counted up to `most`.
     pub fn count_from(&self, place: Place, most: u64) -> u64 {
+        if place.state == RETURNED {
+            return most.min(1);
+        }
         let states = self.reach.len() / self.words;
         // Ways from the place to each state in some number of characters.
         let mut ways = vec![0u64; states];
@@ -187,8 +217,11 @@ impl<'r> Explorer<'r> {
         let text = vocab.encoding() == Encoding::Utf8;
         let config =
             DFA::config().match_kind(MatchKind::All).cache_capacity(MOST_BYTES).minimum_cache_clear_count(Some(0));
-        let built =
-            DFA::builder().configure(config).syntax(syntax::Config::new().unicode(text).utf8(text)).build(regex);
+        let built = DFA::builder()
+            .configure(config)
+            .syntax(syntax::Config::new().unicode(text).utf8(text))
+            .thompson(thompson::Config::new().nfa_size_limit(Some(MOST_BYTES)))
+            .build(regex);
         let dfa = built.map_err(|e| {
             // The crate says where on several lines; the innermost reason is one.
             let mut reason: &dyn std::error::Error = &e;
@@ -197,7 +230,7 @@ impl<'r> Explorer<'r> {
             }
             let reason = reason.to_string();
             let reason = reason.lines().last().unwrap_or_default().trim_start_matches("error: ");
-            Error::Usage(format!("--match \"{regex}\" cannot be used: {reason}"))
+            Error::Usage(format!("--match \"{}\" cannot be used: {reason}", regex.escape_debug()))
         })?;
         let cache = dfa.create_cache();
         Ok(Explorer { regex, dfa, cache })
@@ -244,6 +277,7 @@ impl<'r> Explorer<'r> {
 }
 
 fn too_large(regex: &str) -> Error {
+    let regex = regex.escape_debug();
     Error::Usage(format!("--match \"{regex}\" takes too many states; choose a simpler one, or fewer --max-chars"))
 }
 
@@ -332,8 +366,28 @@ mod tests {
             assert!(message.contains(wrong) && !message.contains('\n') && message.len() > 30, "{message}");
         }
         assert!(message("(a|b)*a(a|b){22}", 0..=99).contains("too many states"));
+        assert!(message("(ab?){1,4000}", 0..=100_000).contains("too many states"));
+        assert!(!message("a{99999}{999}", 0..=99).contains('\n'), "more than memory holds");
         let endless = Vocab::new(Encoding::Utf8, [97, 98]);
         assert!(Pattern::new("a", &endless, &[], 0..=9).unwrap_err().to_string().contains("no line end"));
+    }
+
+    #[test]
+    fn a_carriage_return_ends_a_line_with_the_line_feed_and_does_not_count() {
+        let vocab = vocab("\n\rab");
+        let pattern = Pattern::new("a+", &vocab, &[], 1..=2).unwrap();
+        let [end, ret, a, b] = ['\n', '\r', 'a', 'b'].map(|c| vocab.id(u32::from(c)).unwrap());
+        let place = [a, a].iter().fold(pattern.start(), |place, id| pattern.follow(place, *id).unwrap());
+        let allowed = |place| {
+            let mut logits = [0.0; 4];
+            pattern.restrict(place, &mut logits);
+            [end, ret, a, b].map(|id| logits[id as usize] == 0.0)
+        };
+        assert_eq!(allowed(pattern.start()), [false, false, true, false]);
+        assert_eq!(allowed(place), [true, true, false, false]);
+        assert_eq!(allowed(pattern.follow(place, ret).unwrap()), [true, false, false, false]);
+        assert!(pattern.is_match(&[a]) && pattern.is_match(&[a, a, ret]) && !pattern.is_match(&[a, ret, a]));
+        assert_eq!((pattern.trimmed(&[a, ret]), pattern.count_from(pattern.start(), 99)), (&[a][..], 2));
     }
 
     #[test]

@@ -54,20 +54,31 @@ impl<'r, 'm> Tracer<'r, 'm> {
 
     /// A reader of lines, each from the zero state on.
     pub fn apart(ready: &'r Ready<'m>, vocab: &'r Vocab, top: usize) -> Self {
-        Self::new(ready, vocab, top, STREAMS)
+        Self::new(ready, vocab, top, 1)
     }
 
     fn new(ready: &'r Ready<'m>, vocab: &'r Vocab, top: usize, streams: usize) -> Self {
         assert_eq!(vocab.len(), ready.model.config().vocab, "the vocabulary is another model's");
+        let (window, escape) = (Window::default(), Escape::new(vocab));
+        let mut tracer =
+            Tracer { ready, vocab, escape, top, streams: 0, parts: Vec::new(), window, last: None, begun: false };
+        tracer.make(streams);
+        tracer
+    }
+
+    /// Makes room for that many streams side by side.
+    fn make(&mut self, streams: usize) {
+        let model = self.ready.model;
         let part = |(first, streams)| Part {
-            shard: Shard::new(ready.model, first, streams, STEPS, Purpose::Inference),
+            shard: Shard::new(model, first, streams, STEPS, Purpose::Inference),
             logits: Vec::new(),
             scratch: Vec::new(),
             judged: Vec::new(),
         };
-        let parts = cut(ready.model, streams, rayon::current_num_threads()).map(part).collect();
-        let (window, escape) = (Window::default(), Escape::new(vocab));
-        Tracer { ready, vocab, escape, top, streams, parts, window, last: None, begun: false }
+        if self.streams != streams {
+            self.parts = cut(model, streams, rayon::current_num_threads()).map(part).collect();
+            self.streams = streams;
+        }
     }
 
     /// Reads the next characters (code points or bytes) of a text on which the state is carried. The first of all is predicted by
@@ -101,6 +112,10 @@ impl<'r, 'm> Tracer<'r, 'm> {
     /// predicted as well. Where the model knows no line end, nothing predicts it.
     pub fn lines(&mut self, lines: &[Vec<u32>]) -> Vec<Vec<Surprise>> {
         let before = self.vocab.id(u32::from('\n'));
+        // No more than are kept busy: what is idle is computed all the same.
+        let (all, longest) =
+            lines.iter().fold((0, 1), |(all, longest), line| (all + line.len(), line.len().max(longest)));
+        self.make(all.div_ceil(longest).clamp(1, STREAMS));
         let mut queues: Vec<Vec<Step>> = vec![Vec::new(); self.streams];
         let mut places: Vec<Vec<(usize, usize)>> = vec![Vec::new(); self.streams];
         let mut surprises: Vec<Vec<Surprise>> = Vec::with_capacity(lines.len());

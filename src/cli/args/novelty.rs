@@ -30,7 +30,7 @@ pub struct NoveltyArgs {
     #[arg(long, value_name = "N", default_value_t = 20)]
     pub span: usize,
     /// Compare bytes in place of UTF-8 characters, as a run does that was trained so
-    #[arg(long, requires = "against")]
+    #[arg(long, requires = "against", conflicts_with = "run")]
     pub bytes: bool,
     /// Print only the last line, about all of the text
     #[arg(long)]

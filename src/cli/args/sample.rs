@@ -29,7 +29,7 @@ pub struct SampleArgs {
     #[arg(long, value_name = "TEXT")]
     pub stop: Vec<String>,
     /// Texts to write; several are written side by side, each as it would be alone with the next seed
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     pub samples: u64,
     /// The same seed gives the same text on the same machine [default: another every time]
     #[arg(long, value_name = "N")]
@@ -72,13 +72,13 @@ pub struct ShapeArgs {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Whole lines")]
 pub struct LineArgs {
-    /// Write N whole lines; a --prompt is how each begins
-    #[arg(long, value_name = "N", conflicts_with_all = ["length", "stop", "samples"])]
+    /// Write N whole lines; a --prompt is how each begins. Given up after 10,000 lines or 2,000,000 characters without a new one
+    #[arg(long, value_name = "N", conflicts_with_all = ["length", "stop", "samples"], value_parser = clap::value_parser!(u64).range(1..))]
     pub lines: Option<u64>,
     /// No line twice
     #[arg(long, requires = "lines")]
     pub unique: bool,
-    /// No line of the text that the run was trained on
+    /// No line of the text that the run was trained on, nor of what it held out or of the run that it began with
     #[arg(long, requires = "lines")]
     pub novel: bool,
     /// No line of this file or folder; may be given more than once
@@ -96,7 +96,7 @@ pub struct LineArgs {
     /// Characters of a line at most
     #[arg(long, value_name = "N", requires = "lines", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..=100_000))]
     pub max_chars: u64,
-    /// Print a JSON object a line: the text, its mean nats per character by the model's own distribution, whether it is in the corpus
+    /// Print a JSON object a line: the text, its nats per character by the model's own distribution, whether it is in the corpus
     #[arg(long, requires = "lines")]
     pub jsonl: bool,
 }

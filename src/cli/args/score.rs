@@ -13,7 +13,6 @@ use super::Weights;
 /// know. The first character of a text is not scored where the state is carried, since nothing predicts it. A character that the
 /// model has never seen costs 24 bits, and the choice of one among all such; the model passes over it.
 #[derive(Debug, clap::Args)]
-#[command(verbatim_doc_comment)]
 pub struct ScoreArgs {
     /// A run's name, its folder, or a checkpoint file [default: the newest run]; and the text, a file or - for standard input
     #[arg(value_names = ["[RUN] FILE"], num_args = 1..=2, required = true)]

@@ -1,0 +1,75 @@
+//! Files that a command reads and writes beside its run.
+
+use std::fs;
+use std::io::{Read, stdin};
+use std::path::Path;
+
+use charlstm::checkpoint::run;
+use charlstm::error::{Error, Result};
+
+/// What standard input is called.
+const STDIN: &str = "standard input";
+
+/// Whether a path stands for standard input.
+pub fn is_stdin(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
+
+/// All of a file, or of standard input where it is `-`; and what it is called.
+pub fn read(path: &Path) -> Result<(&Path, Vec<u8>)> {
+    if !is_stdin(path) {
+        return Ok((path, fs::read(path).map_err(|e| Error::input(path, e))?));
+    }
+    let mut text = Vec::new();
+    stdin().lock().read_to_end(&mut text).map_err(|e| Error::io(STDIN, e))?;
+    Ok((Path::new(STDIN), text))
+}
+
+/// Refuses a place where no file can be written, before there is anything to write.
+pub fn must_be_writable(path: &Path) -> Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if path.is_dir() {
+        return Err(Error::cannot_create(path, "a folder; name a file"));
+    }
+    if !folder.is_dir() {
+        return Err(Error::cannot_create(path, "its folder is not there; make it first"));
+    }
+    Ok(())
+}
+
+/// Writes a file as a whole: it is replaced atomically, behind a link if it is one. What is no regular file is written into.
+pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    must_be_writable(path)?;
+    match fs::metadata(path) {
+        Ok(there) if !there.is_file() => fs::write(path, bytes).map_err(|e| Error::io(path, e)),
+        Ok(_) => run::replace(&path.canonicalize().map_err(|e| Error::io(path, e))?, bytes),
+        Err(_) => run::replace(path, bytes),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn links_stay_links_and_devices_devices() {
+        let folder = tempfile::tempdir().unwrap();
+        let [target, link] = ["target", "link"].map(|name| folder.path().join(name));
+        fs::write(&target, "old").unwrap();
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        write(&link, b"new").unwrap();
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(fs::read(&target).unwrap(), b"new");
+        write(Path::new("/dev/null"), b"nothing").unwrap();
+        assert!(!fs::metadata("/dev/null").unwrap().is_file());
+    }
+
+    #[test]
+    fn a_place_that_is_none_is_refused_with_what_to_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let missing = write(&folder.path().join("no/x.html"), b"").unwrap_err();
+        assert!(missing.exit_code() == 73 && missing.to_string().contains("make it first"), "{missing}");
+        assert_eq!(write(folder.path(), b"").unwrap_err().exit_code(), 73);
+    }
+}
