@@ -334,6 +334,24 @@ fn a_second_trainer_in_a_run_is_told_who_holds_it() {
 }
 
 #[test]
+fn a_lock_of_a_dead_process_is_taken_over() {
+    let place = Place::with_text();
+    let running = place.start_training("held", ENDLESS);
+    let dead = running.pid();
+    assert_eq!(running.end_by("KILL"), None);
+    let holder = || place.read("checkpoints/held/.lock").trim().to_owned();
+    assert_eq!(holder(), dead, "it had no time to clear up");
+    place.run("train --resume held --stop-at 5").succeeds();
+    assert_ne!(holder(), dead);
+    // Its number may be that of another process by now, which has nothing to do with it.
+    let other = std::process::id().to_string();
+    place.write("checkpoints/held/.lock", &other);
+    place.run("train --resume held --stop-at 9").succeeds();
+    assert_ne!(holder(), other);
+    assert_eq!(place.fact("held", "step"), 9);
+}
+
+#[test]
 fn an_unknown_instruction_set_is_refused() {
     let place = Place::with_text();
     let mut command = place.command("train text.txt");
