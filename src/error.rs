@@ -58,6 +58,14 @@ pub enum Error {
         /// What the system said.
         source: std::io::Error,
     },
+    /// A text was changed while it was in use.
+    #[error("{}: {problem}", path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
+        /// What was changed.
+        problem: String,
+    },
     /// Another process is training in the same run.
     #[error("{}: another process (pid {pid}) is training here; wait for it, or choose another --name", path.display())]
     Busy {
@@ -97,7 +105,7 @@ impl Error {
             Error::Input { .. } | Error::Missing(_) => 66,
             Error::Diverged(_) | Error::Internal(_) => 70,
             Error::CannotCreate { .. } => 73,
-            Error::Io { .. } => 74,
+            Error::Io { .. } | Error::Changed { .. } => 74,
             Error::Busy { .. } => 75,
         }
     }

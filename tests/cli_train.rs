@@ -6,7 +6,9 @@
 
 mod cli;
 
-use cli::{ENDLESS, Place, Ran, TINY, noise, prose};
+use std::process::Stdio;
+
+use cli::{ENDLESS, Place, Ran, Running, TINY, noise, prose};
 use serde_json::Value;
 
 const ESCAPE: char = '\u{1b}';
@@ -253,6 +255,48 @@ fn an_interrupt_saves_and_ends() {
 #[test]
 fn a_request_to_terminate_saves_and_ends() {
     a_signal_stops("TERM", 143);
+}
+
+#[test]
+fn a_terminal_that_goes_away_saves_and_ends() {
+    a_signal_stops("HUP", 129);
+}
+
+#[test]
+fn under_nohup_a_terminal_that_goes_away_changes_nothing() {
+    let place = Place::with_text();
+    let program = place.command(&format!("train text.txt --name long {TINY} {ENDLESS}"));
+    let mut command = std::process::Command::new("nohup");
+    command.arg(program.get_program()).args(program.get_args()).current_dir(place.path("")).stdin(Stdio::null());
+    let running = Running(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+    let records = || std::fs::read(place.path("checkpoints/long/metrics.jsonl")).map_or(0, |text| text.len());
+    cli::wait_until("the first record", || records() > 0);
+    running.send("HUP");
+    let before = records();
+    cli::wait_until("more records", || records() > before + 300);
+    assert_eq!(running.end_by("TERM"), Some(143));
+}
+
+#[test]
+fn a_checkpoint_that_is_asked_for_is_saved_and_the_run_goes_on() {
+    let place = Place::with_text();
+    let running = place.start_training("long", ENDLESS);
+    assert_eq!(place.fact("long", "step"), 0);
+    running.send("USR1");
+    cli::wait_until("what was saved", || place.read("stderr.txt").contains("Saved at step"));
+    let said = place.read("stderr.txt");
+    let step = number_after(&said, "Saved at step ");
+    assert!(said.contains(&format!("Saved at step {step}: checkpoints/long/latest.ckpt\n")), "{said}");
+    assert_eq!(place.fact("long", "step"), step);
+    assert_eq!(said.matches("Saved").count(), 1);
+    let lines = || place.bytes("checkpoints/long/metrics.jsonl").iter().filter(|byte| **byte == b'\n').count();
+    let before = lines();
+    cli::wait_until("more records", || lines() > before + 2);
+    assert_eq!(running.end_by("KILL"), None);
+    let stop = step + 5;
+    place.run(&format!("train --resume long --stop-at {stop}")).succeeds();
+    place.train(&format!("text.txt --name whole {ENDLESS} --stop-at {stop}"));
+    assert_eq!(place.fact("long", "state_hash"), place.fact("whole", "state_hash"));
 }
 
 #[test]

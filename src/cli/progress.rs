@@ -1,5 +1,6 @@
 //! What people look at while a run goes on: a live line on a terminal, plain lines elsewhere, a sample now and then.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use charlstm::checkpoint::RunFolder;
@@ -21,6 +22,8 @@ pub struct Reporter<'a> {
     terminal: &'a Terminal,
     folder: &'a RunFolder,
     signals: Signals,
+    /// Whether the next checkpoint is one that a signal asked for.
+    asked: bool,
     bar: Option<ProgressBar>,
     begun: Instant,
     first_step: u64,
@@ -45,6 +48,7 @@ impl<'a> Reporter<'a> {
             terminal,
             folder,
             signals,
+            asked: false,
             bar,
             begun: Instant::now(),
             first_step,
@@ -133,6 +137,25 @@ impl<'a> Reporter<'a> {
         self.plot();
     }
 
+    /// Says where a checkpoint is that a signal asked for.
+    fn saved(&mut self, trainer: &Trainer, path: &Path) {
+        if std::mem::take(&mut self.asked) {
+            self.say(&format!("Saved at step {}: {}", trainer.progress().step, path.display()));
+        }
+    }
+
+    /// Says even when quiet that a text is not there to resume on.
+    fn elsewhere(&self, path: &Path) {
+        let line = format!(
+            "{}: it was deleted or replaced; the run goes on with what it was, and will need that to be resumed",
+            path.display()
+        );
+        match &self.bar {
+            Some(bar) => bar.suspend(|| self.terminal.warn(&line)),
+            None => self.terminal.warn(&line),
+        }
+    }
+
     /// Draws the plot anew. That it cannot be drawn is said, and no reason to stop.
     fn plot(&self) {
         let drawn = plot::draw(&self.curves.chart(&self.folder.name()))
@@ -149,12 +172,19 @@ impl Observer for Reporter<'_> {
             Event::Step(report) => self.step(trainer, report),
             Event::Record(record) => self.record(trainer, record),
             Event::Evaluated(record) => self.evaluated(trainer, record),
+            Event::Saved(path) => self.saved(trainer, path),
+            Event::Elsewhere(path) => self.elsewhere(path),
             _ => {}
         }
     }
 
     fn should_stop(&mut self) -> bool {
         self.signals.received().is_some()
+    }
+
+    fn should_save(&mut self) -> bool {
+        self.asked = self.signals.take_save();
+        self.asked
     }
 }
 

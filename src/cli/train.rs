@@ -38,7 +38,7 @@ pub fn run(args: TrainArgs, terminal: &Terminal) -> Result<ExitCode> {
     let keep = Keep { folder: &folder, texts: &texts, elapsed_s };
     let outcome = fit(&mut trainer, Some(keep), args.stop_at, &mut reporter);
     reporter.finish();
-    let outcome = outcome.map_err(|e| with_last_checkpoint(e, &folder))?;
+    let outcome = outcome.map_err(|e| with_last_checkpoint(e, &trainer, &folder))?;
     if matches!(outcome, Outcome::Finished | Outcome::OutOfPatience) {
         tune::conclude(&trainer, &folder, terminal)?;
     }
@@ -261,11 +261,17 @@ fn conclude(trainer: &Trainer, folder: &RunFolder, outcome: Outcome, terminal: &
     }
 }
 
-/// A run that diverges says what is left of it.
-fn with_last_checkpoint(error: Error, folder: &RunFolder) -> Error {
+/// A run that ends with an error says what is left of it.
+fn with_last_checkpoint(error: Error, trainer: &Trainer, folder: &RunFolder) -> Error {
     match error {
         Error::Diverged(problem) if folder.has_run() => {
             Error::Diverged(format!("{problem}. The last good checkpoint is {}", folder.latest().display()))
+        }
+        Error::Changed { path, problem } => {
+            let (step, at) = (trainer.progress().step, quoted(folder.path()));
+            let saved = format!("{problem}. Saved at step {step}; bring the text back and go on with");
+            let problem = format!("{saved}: charlstm train --resume {at} (or as it is now: --allow-corpus-change)");
+            Error::Changed { path, problem }
         }
         other => other,
     }

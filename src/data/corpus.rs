@@ -5,12 +5,12 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use memmap2::Mmap;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::Encoding;
 use super::files;
+use super::map::{Map, Now};
 use super::scan::{self, NotUtf8, Piece};
 use super::utf8;
 use crate::error::{Error, Result};
@@ -47,7 +47,7 @@ struct Part {
 
 #[derive(Debug)]
 enum Bytes {
-    Mapped(Mmap),
+    Mapped(Map),
     Memory(Cow<'static, [u8]>),
 }
 
@@ -67,6 +67,29 @@ impl Part {
 
     fn bytes(&self) -> &[u8] {
         &self.text.whole()[..self.len]
+    }
+
+    fn must_be_whole(&self) -> Result<()> {
+        match &*self.text {
+            Bytes::Mapped(map) if map.is_cut() => Err(self.changed("it was cut short while it was read")),
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses a file of another length. Whether it is still there by its name.
+    fn must_be_as_long(&self) -> Result<bool> {
+        let Bytes::Mapped(map) = &*self.text else { return Ok(true) };
+        match map.now(self.name.metadata()) {
+            Now::AsLong => Ok(true),
+            Now::Elsewhere => Ok(false),
+            Now::OtherLength(now) => {
+                Err(self.changed(&format!("it had {} bytes when it was opened and has {now} now", map.len())))
+            }
+        }
+    }
+
+    fn changed(&self, problem: &str) -> Error {
+        Error::Changed { path: self.name.clone(), problem: problem.into() }
     }
 }
 
@@ -116,6 +139,7 @@ impl Corpus {
             return Err(Error::corpus(&first.name, "the file is empty; give one with text in it"));
         }
         let (scanned, hash) = rayon::join(|| scan::scan(&bytes, encoding), || hash(&bytes));
+        parts.iter().try_for_each(Part::must_be_whole)?;
         let found = scanned.map_err(|NotUtf8 { part, byte }| {
             let problem = format!("not UTF-8 at byte {byte}; convert it, or read it as bytes with --bytes");
             Error::corpus(&parts[part].name, problem)
@@ -151,6 +175,33 @@ impl Corpus {
     /// Length and hash.
     pub fn identity(&self) -> &Identity {
         &self.identity
+    }
+
+    /// Refuses a text of which something was gone when it was read, so that zeros were read in its place. To be asked after
+    /// reading; costs next to nothing.
+    ///
+    /// # Errors
+    /// [`Error::Changed`] naming the file.
+    pub fn must_be_whole(&self) -> Result<()> {
+        self.parts.iter().try_for_each(Part::must_be_whole)
+    }
+
+    /// Refuses a text that was cut short, has grown or was rewritten since it was opened; reads all of it. Returns the files that
+    /// are no longer there, or are others: what they were is read on.
+    ///
+    /// # Errors
+    /// [`Error::Changed`] naming the file; of several, where they are as long as they were, the first.
+    pub fn must_be_unchanged(&self) -> Result<Vec<&Path>> {
+        let mut elsewhere = Vec::new();
+        for part in &self.parts {
+            if !part.must_be_as_long()? {
+                elsewhere.push(&*part.name);
+            }
+        }
+        let bytes: Vec<&[u8]> = self.parts.iter().map(Part::bytes).collect();
+        let same = hash(&bytes) == self.identity.hash;
+        self.must_be_whole()?;
+        if same { Ok(elsewhere) } else { Err(self.parts[0].changed("it was rewritten while it was in use")) }
     }
 
     /// What a user should know about the text: one line each.
@@ -219,10 +270,7 @@ fn map(path: &Path) -> Result<Part> {
     let text = if kind.len() == 0 {
         Bytes::Memory(Cow::Borrowed(&[]))
     } else {
-        // SAFETY: the map is read-only, and its bytes are read as plain numbers: nothing relies on them being UTF-8, or the same
-        // when they are read again, so that a file that changes underneath gives other characters and no more than that. (A
-        // file that is cut short raises SIGBUS, which ends the process.)
-        Bytes::Mapped(unsafe { Mmap::map(&file) }.map_err(|e| Error::input(path, e))?)
+        Bytes::Mapped(Map::new(&file).map_err(|e| Error::input(path, e))?)
     };
     Ok(Part::new(path, text))
 }

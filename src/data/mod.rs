@@ -11,6 +11,7 @@ mod corpus;
 mod counts;
 mod files;
 mod lines;
+mod map;
 mod marks;
 mod novelty;
 mod passages;

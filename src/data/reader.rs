@@ -29,7 +29,7 @@ impl Reader {
     /// The ids of the character that is read and of the one that comes next; `None` behind the end.
     ///
     /// # Errors
-    /// [`Error::Corpus`] where a character is not in the vocabulary.
+    /// [`Error::Corpus`] where a character is not in the vocabulary, [`Error::Changed`] where that is because a file was changed.
     #[inline]
     pub fn next(&mut self, corpus: &Corpus, vocab: &Vocab) -> Result<Option<(u32, u32)>> {
         if self.at >= self.end {
@@ -46,6 +46,10 @@ impl Reader {
 }
 
 fn unknown(corpus: &Corpus, vocab: &Vocab, symbol: Option<u32>, at: usize) -> Error {
+    // That the file was changed meanwhile is the better answer.
+    if let Err(changed) = corpus.must_be_unchanged() {
+        return changed;
+    }
     let problem = match symbol {
         Some(symbol) => format!("the model has never seen {}, which is character {}", vocab.describe(symbol), at + 1),
         None => format!("the text ends at character {at}; it was cut short meanwhile"),

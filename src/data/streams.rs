@@ -75,7 +75,8 @@ impl Streams {
     /// weight 0, the others weight 1.
     ///
     /// # Errors
-    /// [`Error::Corpus`](crate::error::Error::Corpus) where the text has a character that is not in the vocabulary.
+    /// [`Error::Corpus`](crate::error::Error::Corpus) where the text has a character that is not in the vocabulary,
+    /// [`Error::Changed`](crate::error::Error::Changed) where a file was cut short.
     pub fn read(
         &mut self,
         corpus: &Corpus,
@@ -95,6 +96,7 @@ impl Streams {
                 };
             }
         }
+        corpus.must_be_whole()?;
         self.position += steps;
         Ok(())
     }

@@ -217,10 +217,23 @@ impl Texts {
         Ok(())
     }
 
+    /// Refuses texts of which a file was changed since they were opened; reads all of them. Returns the files that are no longer
+    /// there, or are others: what they were is read on.
+    ///
+    /// # Errors
+    /// [`Error::Changed`].
+    pub fn must_be_unchanged(&self) -> Result<Vec<&Path>> {
+        self.all().map(Corpus::must_be_unchanged).collect::<Result<Vec<_>>>().map(|files| files.concat())
+    }
+
     /// What a user should know about the texts: one line each.
     pub fn notes(&self) -> impl Iterator<Item = &str> {
+        self.all().flat_map(|text| text.notes()).map(String::as_str)
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Corpus> {
         let others = self.held_out.iter().chain(self.old.iter().map(|(_, text)| text));
-        std::iter::once(&self.corpus).chain(others).flat_map(|text| text.notes()).map(String::as_str)
+        std::iter::once(&self.corpus).chain(others)
     }
 }
 

@@ -64,7 +64,9 @@ pub(super) fn score(
             at = lane.from;
             readers.push((lane, Reader::new(corpus, cursor, lane.from, lane.end)));
         }
-        let Some(longest) = readers.iter().map(|(lane, _)| lane.end - lane.from).max() else { return Ok(loss) };
+        let Some(longest) = readers.iter().map(|(lane, _)| lane.end - lane.from).max() else {
+            return corpus.must_be_whole().map(|()| loss);
+        };
         shards.iter_mut().for_each(|shard| shard.state.fill(0.0));
         for start in (0..longest).step_by(STEPS) {
             window.clear(STEPS.min(longest - start), most);

@@ -1,5 +1,6 @@
 //! The loop of a run: steps, records, evaluations, checkpoints.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::metrics::{EvalRecord, Metrics, Record, TrainRecord};
@@ -7,7 +8,7 @@ use super::observer::{Event, Observer};
 use super::trainer::Trainer;
 use crate::checkpoint::RunFolder;
 use crate::data::TextConfig;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Why a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +37,8 @@ pub struct Keep<'a> {
 /// Trains until the run ends. With `keep`, checkpoints and metrics go to its folder; without, nothing is written.
 ///
 /// # Errors
-/// What stepping, scoring and saving can fail with. Nothing that was saved before is lost.
+/// What stepping, scoring and saving can fail with. Nothing that was saved before is lost; where a text was changed meanwhile
+/// ([`Error::Changed`]), what was learned up to then is saved.
 pub fn fit(
     trainer: &mut Trainer,
     keep: Option<Keep<'_>>,
@@ -44,11 +46,15 @@ pub fn fit(
     observer: &mut dyn Observer,
 ) -> Result<Outcome> {
     let metrics = keep.map(|keep| Metrics::open(&keep.folder.metrics(), trainer.progress().step)).transpose()?;
-    let mut run = Run { trainer, keep, metrics, observer, begun: Instant::now(), interval: Interval::default() };
-    let outcome = run.steps(stop_at)?;
+    let (begun, interval, elsewhere) = (Instant::now(), Interval::default(), Vec::new());
+    let mut run = Run { trainer, keep, metrics, observer, begun, interval, elsewhere };
+    let outcome = match run.steps(stop_at) {
+        Err(e) if !matches!(e, Error::Changed { .. }) => return Err(e),
+        outcome => outcome,
+    };
     run.record()?;
     run.save()?;
-    Ok(outcome)
+    outcome
 }
 
 struct Run<'a> {
@@ -58,6 +64,8 @@ struct Run<'a> {
     observer: &'a mut dyn Observer,
     begun: Instant,
     interval: Interval,
+    /// Files that are known to be deleted or replaced.
+    elsewhere: Vec<PathBuf>,
 }
 
 /// What has gathered since the last record.
@@ -87,8 +95,14 @@ impl Run<'_> {
             if self.observer.should_stop() {
                 return Ok(Outcome::Stopped);
             }
+            if self.observer.should_save() {
+                self.save()?;
+            }
             self.step()?;
             let step = step + 1;
+            if step == total || step.is_multiple_of(epoch) {
+                self.watch_texts()?;
+            }
             if due(Some(config.log_every), step) {
                 self.record()?;
             }
@@ -113,6 +127,17 @@ impl Run<'_> {
             self.interval.losses += 1;
         }
         self.observer.on_event(self.trainer, Event::Step(&report));
+        Ok(())
+    }
+
+    /// Makes sure that what was trained on is what was opened.
+    fn watch_texts(&mut self) -> Result<()> {
+        for path in self.trainer.texts().must_be_unchanged()? {
+            if !self.elsewhere.iter().any(|known| known == path) {
+                self.elsewhere.push(path.into());
+                self.observer.on_event(self.trainer, Event::Elsewhere(path));
+            }
+        }
         Ok(())
     }
 

@@ -17,6 +17,8 @@ pub enum Event<'a> {
     Evaluated(&'a EvalRecord),
     /// A checkpoint was written.
     Saved(&'a Path),
+    /// A file of the texts was deleted or replaced; training goes on with what it was. Told once a file.
+    Elsewhere(&'a Path),
 }
 
 /// Is told what happens, and may ask for the end.
@@ -26,6 +28,11 @@ pub trait Observer {
 
     /// Asked before every step: whether to save and stop.
     fn should_stop(&mut self) -> bool {
+        false
+    }
+
+    /// Asked before every step: whether to save now and go on.
+    fn should_save(&mut self) -> bool {
         false
     }
 }

@@ -164,7 +164,7 @@ impl Trainer {
     /// Trains on the next window.
     ///
     /// # Errors
-    /// [`Error::Corpus`] where the text was changed underneath, [`Error::Diverged`] after several steps in a row whose loss or
+    /// [`Error::Changed`] where a file was cut short underneath, [`Error::Diverged`] after several steps in a row whose loss or
     /// gradient was not finite.
     pub fn step(&mut self) -> Result<StepReport> {
         self.read_window()?;
@@ -238,7 +238,7 @@ impl Trainer {
     /// The held-out loss; `None` where nothing is held out. Touches nothing of the training state.
     ///
     /// # Errors
-    /// [`Error::Corpus`] where the text was changed underneath.
+    /// [`Error::Changed`] where a file was cut short underneath.
     pub fn held_out(&self) -> Result<Option<Loss>> {
         let Some((corpus, part)) = self.texts.held_out() else { return Ok(None) };
         self.pool.install(|| score::held_out(&self.model, corpus, self.texts.vocab(), part)).map(Some)

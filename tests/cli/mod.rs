@@ -185,10 +185,20 @@ impl Running {
         self.0.id().to_string()
     }
 
-    /// Sends a signal by its name, such as `INT`; the exit code that follows, if it was not the signal that ended it.
-    pub fn end_by(mut self, signal: &str) -> Option<i32> {
+    /// Sends a signal by its name, such as `INT`.
+    pub fn send(&self, signal: &str) {
         let sent = Command::new("kill").args([format!("-{signal}"), self.pid()]).status().unwrap();
         assert!(sent.success());
+    }
+
+    /// Sends a signal; the exit code that follows, if it was not the signal that ended it.
+    pub fn end_by(self, signal: &str) -> Option<i32> {
+        self.send(signal);
+        self.end()
+    }
+
+    /// Waits for the end; the exit code, if it was not a signal that ended it.
+    pub fn end(mut self) -> Option<i32> {
         let mut code = None;
         wait_until("the end of the program", || {
             code = self.0.try_wait().unwrap();

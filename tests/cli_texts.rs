@@ -1,0 +1,124 @@
+//! Texts that change while a run trains on them.
+
+// Without this feature there is no program to run, and elsewhere a file that is mapped cannot be changed.
+#![cfg(all(feature = "cli", unix))]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod cli;
+
+use std::fs::File;
+use std::io::Write;
+
+use cli::{ENDLESS, Place, Running, prose};
+
+/// Characters of one page, of which there are many epochs.
+const SHORT: usize = 2000;
+
+/// A run that trains on such a text, its first 50 steps made.
+fn training(text: &str) -> (Place, Running) {
+    let place = Place::empty();
+    place.write("text.txt", text);
+    let running = place.start_training("run", ENDLESS);
+    (place, running)
+}
+
+/// What the run says that ends by itself, in its last line: it is saved, and goes on once the text is as it was.
+fn ends_saved((place, running): (Place, Running), text: &str, parts: &[&str]) {
+    assert_eq!(running.end(), Some(74), "{}", place.read("stderr.txt"));
+    let said = place.read("stderr.txt");
+    let last = said.lines().last().unwrap();
+    assert!(last.starts_with("error: ") && !said.contains("panicked"), "{said}");
+    let step = place.fact("run", "step").as_u64().unwrap();
+    assert!(step >= 50, "{step}: {said}");
+    let saved = format!("Saved at step {step}");
+    for part in [&saved, "text.txt: ", "charlstm train --resume checkpoints/run"].iter().chain(parts) {
+        assert!(last.contains(part), "{part:?} is not in {last}");
+    }
+    place.run("train --resume run").fails_at_length(65, &["not the one this run was trained on"]);
+    place.write("text.txt", text);
+    place.run(&format!("train --resume run --stop-at {}", step + 2)).succeeds();
+    assert_eq!(place.fact("run", "step"), step + 2);
+    place.train(&format!("text.txt --name whole {ENDLESS} --stop-at {}", step + 2));
+    assert_eq!(place.fact("run", "state_hash"), place.fact("whole", "state_hash"), "no step was made on another text");
+}
+
+/// Waits for 300 more steps, of which 113 are an epoch of the short text.
+fn wait_for_epochs(place: &Place) {
+    let records = || place.bytes("checkpoints/run/metrics.jsonl").iter().filter(|byte| **byte == b'\n').count();
+    let before = records();
+    cli::wait_until("the end of several epochs", || records() >= before + 6);
+}
+
+#[test]
+fn a_text_that_is_cut_short_ends_the_run_and_what_was_learned_is_saved() {
+    // Of many pages; an epoch takes longer than the test.
+    let letters = prose(2_000_000);
+    // Where NUL is a character of the text, what is gone cannot be told by the zeros that are read in its place.
+    let with_nul = letters.replacen("the ", "\0", 1);
+    for (text, how) in [(&letters, "2000000 bytes when it was opened and has 4096 now"), (&with_nul, "cut short")] {
+        let (place, running) = training(text);
+        let file = File::options().write(true).open(place.path("text.txt")).unwrap();
+        // The next page of the second of two streams is gone, and what is mapped cannot be read there.
+        file.set_len(4096).unwrap();
+        ends_saved((place, running), text, &[how]);
+    }
+}
+
+#[test]
+fn a_text_that_loses_its_last_bytes_is_noticed_by_its_end() {
+    let (place, running) = training(&prose(SHORT));
+    let text = File::options().write(true).open(place.path("text.txt")).unwrap();
+    // Within a page, where zeros are read and no signal comes, and of the part that is held out.
+    text.set_len(SHORT as u64 - 10).unwrap();
+    ends_saved((place, running), &prose(SHORT), &["2000 bytes", "1990 now"]);
+}
+
+#[test]
+fn a_text_that_grows_is_noticed_by_the_end_of_the_epoch() {
+    let (place, running) = training(&prose(SHORT));
+    File::options().append(true).open(place.path("text.txt")).unwrap().write_all(b"more").unwrap();
+    ends_saved((place, running), &prose(SHORT), &["2000 bytes", "2004 now"]);
+}
+
+#[test]
+fn a_text_that_is_rewritten_in_place_is_noticed_by_the_end_of_the_epoch() {
+    let (place, running) = training(&prose(SHORT));
+    // Held out, so that no step is made on it.
+    let mut text = prose(SHORT);
+    let last = text.pop().unwrap();
+    text.push(if last == 'a' { 'e' } else { 'a' });
+    let mut file = File::options().write(true).open(place.path("text.txt")).unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+    ends_saved((place, running), &prose(SHORT), &["it was rewritten"]);
+}
+
+#[test]
+fn a_text_that_is_touched_or_written_as_it_was_is_the_same() {
+    let (place, running) = training(&prose(SHORT));
+    let mut file = File::options().write(true).open(place.path("text.txt")).unwrap();
+    file.write_all(prose(SHORT).as_bytes()).unwrap();
+    file.set_modified(std::time::UNIX_EPOCH).unwrap();
+    wait_for_epochs(&place);
+    assert_eq!(running.end_by("INT"), Some(130), "{}", place.read("stderr.txt"));
+    assert!(!place.read("stderr.txt").contains("warning"), "{}", place.read("stderr.txt"));
+}
+
+#[test]
+fn a_text_that_is_deleted_or_replaced_is_read_on_and_that_is_said_once() {
+    for replaced in [false, true] {
+        let (place, running) = training(&prose(SHORT));
+        if replaced {
+            place.write("other.txt", prose(10));
+            std::fs::rename(place.path("other.txt"), place.path("text.txt")).unwrap();
+        } else {
+            std::fs::remove_file(place.path("text.txt")).unwrap();
+        }
+        wait_for_epochs(&place);
+        assert_eq!(running.end_by("INT"), Some(130), "{}", place.read("stderr.txt"));
+        let said = place.read("stderr.txt");
+        assert_eq!(said.matches("text.txt: it was deleted or replaced").count(), 1, "{said}");
+        place.write("text.txt", prose(SHORT));
+        let step = place.fact("run", "step").as_u64().unwrap();
+        place.run(&format!("train --resume run --stop-at {}", step + 1)).succeeds();
+    }
+}
