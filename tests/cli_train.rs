@@ -356,6 +356,24 @@ fn a_run_that_diverges_keeps_its_last_good_checkpoint() {
 }
 
 #[test]
+fn steps_that_are_skipped_halve_the_learning_rate_and_that_is_told() {
+    let place = Place::with_text();
+    let settings = "--lr 1e6 --clip 0 --optimizer sgd --schedule constant --warmup 0 --dropout 0";
+    let train = format!("train text.txt --name wild {TINY} {settings} --steps 500 --save-every 0 --eval-every 0");
+    let Ran { code, err, .. } = place.run(&train);
+    assert_eq!(code, Some(70), "{err}");
+    assert_eq!((err.matches("not finite; skipped").count(), err.matches("5 steps in a row").count()), (4, 1), "{err}");
+    assert!(err.trim_end().ends_with("The last good checkpoint is checkpoints/wild/latest.ckpt"), "{err}");
+    assert!(place.json("eval wild")["loss"].is_number(), "it is whole");
+    for share in ["0.5", "0.25"] {
+        assert!(
+            err.contains(&format!("within 100: the learning rate is halved, to {share} of what was chosen\n")),
+            "{err}"
+        );
+    }
+}
+
+#[test]
 fn without_a_text_the_built_in_one_is_learned() {
     let place = Place::empty();
     let said = place.train("--steps 3 --eval-every 0");

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use charlstm::checkpoint::RunFolder;
 use charlstm::sample::{Generator, Shaping};
-use charlstm::train::{EvalRecord, Event, Metrics, Observer, StepReport, TrainRecord, Trainer};
+use charlstm::train::{EvalRecord, Event, Metrics, Observer, STEPS_BETWEEN_SKIPS, StepReport, TrainRecord, Trainer};
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 
 use super::plot::{self, Curves};
@@ -77,11 +77,12 @@ impl<'a> Reporter<'a> {
     fn step(&mut self, trainer: &Trainer, report: &StepReport) {
         self.chars += report.chars;
         if report.skipped {
-            self.say(&format!(
-                "step {}: the loss or the gradient is not finite; skipped ({} so far)",
-                trainer.progress().step,
-                trainer.progress().skipped
-            ));
+            let (step, skipped, share) = (trainer.progress().step, trainer.progress().skipped, trainer.brake().share());
+            self.say(&format!("step {step}: the loss or the gradient is not finite; skipped ({skipped} so far)"));
+            if report.halved {
+                let why = format!("two steps were skipped within {STEPS_BETWEEN_SKIPS}");
+                self.say(&format!("{why}: the learning rate is halved, to {share} of what was chosen"));
+            }
             return;
         }
         self.loss = Some(self.loss.map_or(report.loss, |loss| loss + SMOOTHING * (report.loss - loss)));

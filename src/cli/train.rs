@@ -234,6 +234,11 @@ fn introduce(trainer: &Trainer, folder: &RunFolder, terminal: &Terminal) {
         trainer.config().batch,
         trainer.config().seq_len
     ));
+    let share = trainer.brake().share();
+    if share < 1.0 {
+        terminal
+            .say(&format!("Learning rate: {share} of what was chosen, since steps were skipped; --lr chooses it anew"));
+    }
     tune::introduce(trainer, terminal);
     terminal.say(&format!("Run: {}", folder.path().display()));
     terminal.detail(&format!("Engine: {} on {} threads", isa::isa().name(), trainer.threads()));

@@ -7,6 +7,7 @@
 //! - [`fit`]: the loop: steps, evaluations, checkpoints, metrics
 //! - [`Observer`]: what a caller is told; this library never prints
 
+mod brake;
 mod config;
 mod fit;
 mod metrics;
@@ -16,6 +17,7 @@ mod step;
 mod trainer;
 mod tune;
 
+pub use brake::{Brake, STEPS_BETWEEN_SKIPS};
 pub use config::TrainConfig;
 pub use fit::{Keep, Outcome, fit};
 pub use metrics::{EvalRecord, Metrics, Record, TrainRecord};

@@ -8,6 +8,7 @@
 //! | `init` | [`Init`] in bincode: how the weights began | no |
 //! | `beginning` | [`Beginning`] in bincode, of a fine-tuned run only | no |
 //! | `replayed` | [`Replayed`](crate::data::Replayed) in bincode, where old text is replayed | no |
+//! | `brake` | [`Brake`] in bincode, once a step was skipped | yes |
 //! | `moments.0`, `moments.1` | the optimizer's arenas | yes |
 //! | `state` | the carried states `(B, layers * states * H)` | yes |
 
@@ -16,6 +17,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3;
 
+use super::brake::Brake;
 use super::config::TrainConfig;
 use super::trainer::{Progress, Trainer};
 use super::tune::Beginning;
@@ -31,6 +33,7 @@ const RUN: &str = "run";
 const INIT: &str = "init";
 const BEGINNING: &str = "beginning";
 const REPLAYED: &str = "replayed";
+const BRAKE: &str = "brake";
 const MOMENTS: [&str; 2] = ["moments.0", "moments.1"];
 const STATE: &str = "state";
 
@@ -124,6 +127,9 @@ impl Trainer {
             }
             sections.push((name, format::floats(moments)));
         }
+        if self.brake != Brake::default() {
+            sections.push((BRAKE, format::value(&self.brake)?));
+        }
         let states: Vec<f32> = self.step.states().flatten().copied().collect();
         sections.push((STATE, format::floats(&states).into_owned().into()));
         Ok(sections)
@@ -158,8 +164,11 @@ impl Trainer {
         let moments = MOMENTS.into_iter().take(config.optimizer.moments());
         let moments = moments.map(|name| read_finite(frame, name, weights)).collect::<Result<_>>()?;
         let states = read_finite(frame, STATE, model.state_len().checked_mul(config.batch))?;
+        // A learning rate that is chosen anew is taken as it is.
+        let brake = if config.lr == saved.train.lr { optional(frame, BRAKE)? } else { None };
         let mut trainer = Trainer::with(texts, model, moments, config, progress)?;
         (trainer.init, trainer.beginning) = (read_init(frame)?, Beginning::read(frame)?);
+        trainer.brake = brake.unwrap_or_default();
         if trainer.progress.position > trainer.streams.len() as u64 {
             return Err(frame.error("its position is beyond the end of the text"));
         }
@@ -240,8 +249,8 @@ pub fn state_hash(frame: &Frame) -> Result<u128> {
         Saved::read(frame)?.train;
     let mut hasher = Xxh3::new();
     hasher.update(&format::value(&(seed, lr, schedule, warmup, weight_decay, clip, dropout, patience))?);
-    let moments = MOMENTS.into_iter().filter(|name| frame.has(name));
-    for name in ["weights", PROGRESS, STATE].into_iter().chain(moments) {
+    let others = MOMENTS.into_iter().chain([BRAKE]).filter(|name| frame.has(name));
+    for name in ["weights", PROGRESS, STATE].into_iter().chain(others) {
         hasher.update(&frame.section(name)?);
     }
     Ok(hasher.digest128())

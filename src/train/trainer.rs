@@ -3,6 +3,7 @@
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use serde::{Deserialize, Serialize};
 
+use super::brake::Brake;
 use super::config::TrainConfig;
 use super::step::Step;
 use super::tune::Beginning;
@@ -54,6 +55,9 @@ pub struct StepReport {
     pub chars: u64,
     /// Whether the update was left out because the loss or the gradient was not finite.
     pub skipped: bool,
+    /// Whether that was the second within [`STEPS_BETWEEN_SKIPS`](super::STEPS_BETWEEN_SKIPS) steps, so that the learning rate is
+    /// half of what it was from the next step on.
+    pub halved: bool,
 }
 
 /// A run: texts, model, optimizer state, streams and their carried states.
@@ -68,6 +72,7 @@ pub struct Trainer {
     pub(super) step: Step<f32>,
     pub(super) streams: Streams,
     pub(super) progress: Progress,
+    pub(super) brake: Brake,
     window: Window,
     pool: ThreadPool,
 }
@@ -120,8 +125,8 @@ impl Trainer {
         let pool = ThreadPoolBuilder::new().num_threads(threads).build();
         let pool = pool.map_err(|e| Error::Usage(format!("{threads} threads cannot be started: {e}")))?;
         let step = pool.install(|| Step::new(&model, config.batch, config.seq_len));
-        let (init, beginning, window) = (Init::default(), None, Window::default());
-        Ok(Trainer { config, init, beginning, texts, model, moments, step, streams, progress, window, pool })
+        let (init, beginning, window, brake) = (Init::default(), None, Window::default(), Brake::default());
+        Ok(Trainer { config, init, beginning, texts, model, moments, step, streams, progress, brake, window, pool })
     }
 
     /// How it trains.
@@ -139,6 +144,10 @@ impl Trainer {
     /// How far it has come.
     pub fn progress(&self) -> &Progress {
         &self.progress
+    }
+    /// What steps that were skipped have left of the learning rate.
+    pub fn brake(&self) -> Brake {
+        self.brake
     }
     /// Threads that it uses.
     pub fn threads(&self) -> usize {
@@ -170,7 +179,7 @@ impl Trainer {
         self.read_window()?;
         let total = self.total_steps();
         let (config, progress) = (&self.config, &mut self.progress);
-        let lr = learning_rate(config.schedule, config.lr, config.warmup, progress.step, total);
+        let lr = learning_rate(config.schedule, config.lr, config.warmup, progress.step, total) * self.brake.share();
         let dropout = Dropout { rate: config.dropout, seed: config.seed, step: progress.step };
         let dropout = Some(dropout).filter(|dropout| dropout.rate > 0.0);
         let scored = self.window.scored();
@@ -188,6 +197,7 @@ impl Trainer {
             }
             (loss, norm, skipped)
         });
+        let halved = skipped && self.brake.skip(self.progress.step);
         self.advance();
         let progress = &mut self.progress;
         if skipped {
@@ -207,7 +217,7 @@ impl Trainer {
             progress.skipped_in_a_row = 0;
             progress.loss = Some(loss);
         }
-        Ok(StepReport { loss, grad_norm, lr, chars: scored as u64, skipped })
+        Ok(StepReport { loss, grad_norm, lr, chars: scored as u64, skipped, halved })
     }
 
     fn read_window(&mut self) -> Result<()> {
