@@ -66,6 +66,18 @@ pub enum Error {
         /// What was changed.
         problem: String,
     },
+    /// A file does not fit on the disk, or is larger than a process may make one. What was there before stands.
+    #[error("{}: {source}: it needs {needed} bytes{}; make room, then try again", path.display(), free_room(*free))]
+    NoRoom {
+        /// The file.
+        path: PathBuf,
+        /// Bytes that it would have had.
+        needed: u64,
+        /// Bytes that there is room for, where that can be known.
+        free: Option<u64>,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// Another process is training in the same run.
     #[error("{}: another process (pid {pid}) is training here; wait for it, or choose another --name", path.display())]
     Busy {
@@ -91,6 +103,10 @@ fn unreadable(source: &std::io::Error) -> String {
     }
 }
 
+fn free_room(free: Option<u64>) -> String {
+    free.map_or(String::new(), |free| format!(", and {free} are free"))
+}
+
 impl Error {
     /// A name that nothing has; `names` are those there are.
     pub fn no_such(what: &str, name: &str, names: &[&str]) -> Self {
@@ -105,7 +121,7 @@ impl Error {
             Error::Input { .. } | Error::Missing(_) => 66,
             Error::Diverged(_) | Error::Internal(_) => 70,
             Error::CannotCreate { .. } => 73,
-            Error::Io { .. } | Error::Changed { .. } => 74,
+            Error::Io { .. } | Error::Changed { .. } | Error::NoRoom { .. } => 74,
             Error::Busy { .. } => 75,
         }
     }
@@ -128,6 +144,11 @@ impl Error {
     /// An [`Error::Io`].
     pub fn io(path: impl AsRef<Path>, source: std::io::Error) -> Self {
         Error::Io { path: path.as_ref().into(), source }
+    }
+
+    /// Whether a file could not be written, which may pass.
+    pub fn is_unwritten(&self) -> bool {
+        matches!(self, Error::Io { .. } | Error::NoRoom { .. })
     }
 
     /// An [`Error::CannotCreate`].

@@ -243,6 +243,9 @@ fn numbers_out_of_range_are_refused_with_what_is_allowed() {
         ("--steps 18446744073709551615", ["--steps", "18446744073709551615"]),
         ("--patience 0", ["--patience", "1 to"]),
         ("--name a/b", ["--name", "--out"]),
+        ("--lr=-1", ["--lr", "above 0"]),
+        ("--seq-len 1800", ["--seq-len", "1 to 1799"]),
+        ("--seq-len 1048577", ["--seq-len", "1 to 1048576"]),
     ] {
         place.run(&format!("train text.txt {args}")).fails(2, &parts);
     }
@@ -250,6 +253,7 @@ fn numbers_out_of_range_are_refused_with_what_is_allowed() {
     for (args, parts) in [
         ("sample --temp nan", ["--temp", "0 or more"]),
         ("sample --temp -1", ["--temp", "0 or more"]),
+        ("sample --temp inf", ["--temp", "0 or more"]),
         ("sample --top-k 0", ["--top-k", "at least 1"]),
         ("sample --top-p 0", ["--top-p", "above 0"]),
         ("sample --min-p 2", ["--min-p", "0 to 1"]),
@@ -257,6 +261,11 @@ fn numbers_out_of_range_are_refused_with_what_is_allowed() {
     ] {
         place.run(args).fails(2, &parts);
     }
+    // As cold as can be is no mistake.
+    assert_eq!(
+        place.out("sample --temp 1e-30 --length 20 --seed 1"),
+        place.out("sample --temp 0 --length 20 --seed 2")
+    );
 }
 
 #[test]

@@ -66,6 +66,23 @@ pub fn replace(disk: &impl Disk, path: &Path, pieces: &[&[u8]]) -> io::Result<()
     disk.sync_folder(folder_of(path))
 }
 
+/// Bytes that a new file in a folder may have: what is free there, or the most that this process may write to a file. `None` where
+/// that cannot be known.
+pub fn free(folder: &Path) -> Option<u64> {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, getrlimit};
+        let there = rustix::fs::statvfs(folder).ok()?;
+        let allowed = getrlimit(Resource::Fsize).current.unwrap_or(u64::MAX);
+        Some(there.f_bavail.saturating_mul(there.f_frsize).min(allowed))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = folder;
+        None
+    }
+}
+
 /// The folder that a file is in.
 pub fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
@@ -74,7 +91,7 @@ pub fn folder_of(path: &Path) -> &Path {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::cell::RefCell;
+    use std::cell::{Cell, RefCell};
     use std::collections::BTreeMap;
 
     /// A disk in memory that loses, when it crashes, whatever was not synced. It crashes before operation `crash`.
@@ -157,6 +174,65 @@ mod tests {
                 assert!(found == b"old" || found == b"new", "half a file after a crash before operation {crash}");
                 assert!(!saved || found == b"new", "said to be saved, but lost: crash before operation {crash}");
             }
+        }
+    }
+
+    /// The real disk, but for one operation that fails.
+    struct FaultyDisk {
+        operations: Cell<usize>,
+        fault: usize,
+        kind: io::ErrorKind,
+    }
+
+    impl FaultyDisk {
+        fn operate(&self, f: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+            let operation = self.operations.replace(self.operations.get() + 1);
+            if operation == self.fault { Err(self.kind.into()) } else { f() }
+        }
+    }
+
+    impl Disk for FaultyDisk {
+        fn write(&self, path: &Path, pieces: &[&[u8]]) -> io::Result<()> {
+            // A write that fails has often written a part.
+            let half = self.operate(|| Ok(())).inspect_err(|_| RealDisk.write(path, &pieces[..1]).unwrap());
+            half.and_then(|()| RealDisk.write(path, pieces))
+        }
+        fn sync(&self, path: &Path) -> io::Result<()> {
+            self.operate(|| RealDisk.sync(path))
+        }
+        fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+            self.operate(|| RealDisk.rename(from, to))
+        }
+        fn sync_folder(&self, path: &Path) -> io::Result<()> {
+            self.operate(|| RealDisk.sync_folder(path))
+        }
+        fn remove(&self, path: &Path) -> io::Result<()> {
+            RealDisk.remove(path)
+        }
+    }
+
+    #[test]
+    fn whatever_fails_is_told_and_leaves_a_whole_file_and_nothing_beside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("latest.ckpt");
+        for kind in [io::ErrorKind::Other, io::ErrorKind::StorageFull] {
+            let mut faults = 0;
+            for fault in 0.. {
+                replace(&RealDisk, &path, &[b"o", b"ld"]).unwrap();
+                let disk = FaultyDisk { operations: Cell::new(0), fault, kind };
+                let saved = replace(&disk, &path, &[b"ne", b"w"]);
+                let found = std::fs::read(&path).unwrap();
+                assert!(!temporary(&path).exists(), "fault {fault}: half a file was left");
+                match saved {
+                    Ok(()) => {
+                        assert_eq!(found, b"new");
+                        break;
+                    }
+                    Err(e) => assert!(e.kind() == kind && (found == b"old" || found == b"new"), "fault {fault}: {e}"),
+                }
+                faults += 1;
+            }
+            assert_eq!(faults, 4, "write, sync, rename, sync of the folder");
         }
     }
 

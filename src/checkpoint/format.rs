@@ -116,11 +116,11 @@ pub(super) fn longest_header() -> usize {
 /// The sections of a file of `len` bytes that begins with `bytes`, the whole header if there is one, after every check of it.
 pub(super) fn table(bytes: &[u8], len: u64) -> Result<Vec<Place>, String> {
     let number = |at: usize| -> Option<u64> { Some(u64::from_le_bytes(*bytes.get(at..)?.first_chunk()?)) };
-    let short = |needed: usize| format!("truncated at {len} of {needed} bytes");
-    if bytes.len() < MAGIC.len() || !bytes.starts_with(MAGIC) {
-        return Err(not_ours(bytes));
+    let short = |needed: usize| format!("truncated at {len} of at least {needed} bytes, within the header");
+    if !bytes.starts_with(MAGIC) {
+        return Err(if bytes.is_empty() || !MAGIC.starts_with(bytes) { not_ours(bytes) } else { short(header_len(0)) });
     }
-    let Some(counts) = number(8) else { return Err(short(16)) };
+    let Some(counts) = number(8) else { return Err(short(header_len(0))) };
     let (version, count) = (counts as u32, (counts >> 32) as usize);
     if version > VERSION {
         return Err(format!("format version {version} is newer than this program ({VERSION}); update charlstm"));
@@ -138,6 +138,7 @@ pub(super) fn table(bytes: &[u8], len: u64) -> Result<Vec<Place>, String> {
     }
     let mut sections = Vec::with_capacity(count);
     let mut next = header as u64;
+    let mut cut = None;
     for entry in bytes[16..end].chunks_exact(ENTRY) {
         let name = entry[..NAME].split(|b| *b == 0).next().unwrap_or_default();
         let name = std::str::from_utf8(name).map_err(|_| "the header is damaged")?.to_owned();
@@ -149,11 +150,14 @@ pub(super) fn table(bytes: &[u8], len: u64) -> Result<Vec<Place>, String> {
             return Err(format!("section \"{name}\" is misplaced"));
         };
         if stop > len {
-            return Err(format!("truncated at {len} of at least {stop} bytes, within section \"{name}\""));
+            cut.get_or_insert_with(|| name.clone());
         }
         let range = next..next + length;
         sections.push(Place { name, padding: (stop - range.end) as usize, range, checksum });
         next = stop;
+    }
+    if let Some(name) = cut {
+        return Err(format!("truncated at {len} of {next} bytes, within section \"{name}\""));
     }
     if next != len {
         return Err(format!("{} bytes follow the last section", len - next));
@@ -161,14 +165,21 @@ pub(super) fn table(bytes: &[u8], len: u64) -> Result<Vec<Place>, String> {
     Ok(sections)
 }
 
+/// Whether the first file of a zip archive is the pickle that PyTorch puts there: its name follows 30 bytes about it.
+fn has_pickle(archive: &[u8]) -> bool {
+    archive.get(30..).unwrap_or_default().windows(9).take(256).any(|part| part == b"/data.pkl")
+}
+
 /// What a file that is no checkpoint looks like.
 fn not_ours(bytes: &[u8]) -> String {
     let looks = match bytes {
         [] => "it is empty",
-        [b'P', b'K', 3, 4, ..] => "it looks like a zip archive or a PyTorch file",
+        [b'P', b'K', 3, 4, ..] if has_pickle(bytes) => "it looks like a PyTorch file",
+        [b'P', b'K', 3, 4, ..] => "it looks like a zip archive",
+        [0x80, 2..=5, 0x8a, 10, b'l', 0xfc, ..] => "it looks like a PyTorch file of the old kind",
         [0x80, 2..=5, ..] => "it looks like a Python pickle",
+        [1..=8, 0, 0, 0, 1, 0, 0, 0, ..] | [b'1'..=b'8', b'\n', b'1', b'\n', ..] => "it looks like a Torch7 file",
         [_, _, _, _, _, _, _, 0, b'{', ..] => "it looks like a safetensors file",
-        _ if MAGIC.starts_with(bytes) => "it is cut off at the very beginning",
         _ => "it begins with something else",
     };
     format!("not a charlstm checkpoint: {looks}")

@@ -120,6 +120,14 @@ impl Frame {
         Ok(())
     }
 
+    /// Reads every section and compares its checksum.
+    ///
+    /// # Errors
+    /// As [`section`](Self::section).
+    pub fn verify(&self) -> Result<()> {
+        self.sections.iter().try_for_each(|place| self.section(&place.name).map(drop))
+    }
+
     /// An error about this checkpoint.
     pub fn error(&self, problem: impl Into<String>) -> Error {
         Error::checkpoint(&self.path, problem)
@@ -191,7 +199,7 @@ mod tests {
         let whole = sample();
         for n in 0..whole.len() {
             let message = problem(whole[..n].to_vec());
-            assert!(n < 8 || message.contains("truncated"), "{n}: {message}");
+            assert!(n == 0 || message.contains(&format!("truncated at {n} of ")), "{n}: {message}");
             let mut flipped = whole.clone();
             flipped[n] ^= 0x10;
             problem(flipped);
@@ -249,9 +257,13 @@ mod tests {
         for (bytes, wanted) in [
             (&b""[..], "empty"),
             (b"PK\x03\x04....", "zip"),
+            (b"PK\x03\x04..........................net/data.pkl", "PyTorch"),
+            (b"\x80\x02\x8a\x0al\xfc\x9cF", "PyTorch file of the old kind"),
             (b"\x80\x02}q", "pickle"),
+            (b"\x04\0\0\0\x01\0\0\0\x03\0\0\0V 1", "Torch7"),
+            (b"4\n1\n3\nV 1\n", "Torch7"),
             (b"\x40\0\0\0\0\0\0\0{\"a\"", "safetensors"),
-            (b"CHAR", "cut off"),
+            (b"CHAR", "truncated at 4 of at least 64 bytes"),
             (b"hello world", "something else"),
         ] {
             assert!(problem(bytes.to_vec()).contains(wanted));

@@ -1,12 +1,13 @@
 //! A run's folder: what is in it, which process holds it, and how a run is named.
 
 use std::fs::{File, TryLockError};
-use std::io::{Read, Seek, Write};
+use std::io::{self, ErrorKind, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use super::disk::{self, RealDisk};
+use super::disk::{self, Disk, RealDisk};
 use super::format::{self, Section};
+use super::{Frame, model};
 use crate::error::{Error, Result};
 
 /// The file that a process holds while it trains; it marks the folder of a run.
@@ -104,7 +105,7 @@ impl RunFolder {
         note.map_err(|e| Error::io(&path, e))?;
         for left in [self.latest(), self.best(), self.config(), self.metrics(), self.plot()] {
             match std::fs::remove_file(disk::temporary(&left)) {
-                Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(Error::io(disk::temporary(&left), e)),
+                Err(e) if e.kind() != ErrorKind::NotFound => return Err(Error::io(disk::temporary(&left), e)),
                 _ => {}
             }
         }
@@ -114,23 +115,46 @@ impl RunFolder {
     /// Saves a checkpoint atomically.
     ///
     /// # Errors
-    /// [`Error::Io`]; the one before is left as it was.
+    /// As [`replace`]; the one before is left as it was.
     pub fn save(&self, path: &Path, sections: &[Section<'_>]) -> Result<()> {
         let header = format::header(sections);
-        replace_by(path, &format::pieces(&header, sections))
+        replace_by(&RealDisk, path, &format::pieces(&header, sections))
     }
 }
 
 /// Replaces a file atomically.
 ///
 /// # Errors
-/// [`Error::Io`]; the file before is left as it was.
+/// [`Error::NoRoom`] where the disk is full, else [`Error::Io`]; the file before is left as it was.
 pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
-    replace_by(path, &[bytes])
+    replace_by(&RealDisk, path, &[bytes])
 }
 
-fn replace_by(path: &Path, pieces: &[&[u8]]) -> Result<()> {
-    disk::replace(&RealDisk, path, pieces).map_err(|e| Error::io(path, e))
+fn replace_by(disk: &impl Disk, path: &Path, pieces: &[&[u8]]) -> Result<()> {
+    let needed = || pieces.iter().map(|piece| piece.len() as u64).sum();
+    disk::replace(disk, path, pieces).map_err(|e| unwritten(path, needed(), e))
+}
+
+/// The error for a file of which `needed` bytes could not be written.
+pub fn unwritten(path: &Path, needed: u64, source: io::Error) -> Error {
+    match source.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
+            Error::NoRoom { path: path.into(), needed, free: disk::free(disk::folder_of(path)), source }
+        }
+        _ => Error::io(path, source),
+    }
+}
+
+/// The newest of the other checkpoints that stand beside a damaged one in the folder of its run, of those that are whole.
+pub fn whole_beside(damaged: &Path) -> Option<PathBuf> {
+    let run = RunFolder::new(disk::folder_of(damaged));
+    let others = [run.latest(), run.best()].into_iter().filter(|path| path.file_name() != damaged.file_name());
+    let is_whole = |path: &PathBuf| {
+        let frame = Frame::read(path).ok().filter(|frame| frame.verify().is_ok());
+        frame.is_some_and(|frame| model::read(&frame).is_ok())
+    };
+    let saved = |path: &PathBuf| path.metadata().and_then(|file| file.modified()).ok();
+    others.filter(is_whole).max_by_key(saved)
 }
 
 /// The run in `runs` that was saved last.

@@ -122,6 +122,9 @@ pub struct TrainArgs {
     /// Save and stop at this step; the learning rate keeps to the whole run's schedule
     #[arg(long, value_name = "STEP", help_heading = "Run")]
     pub stop_at: Option<u64>,
+    /// Train on where a checkpoint cannot be written, as on a full disk: the next save tries again
+    #[arg(long, help_heading = "Run")]
+    pub keep_going: bool,
     /// Take choices from a file such as a run's config.toml; flags win over it
     #[arg(long, value_name = "FILE", help_heading = "Run")]
     pub config: Option<PathBuf>,

@@ -28,12 +28,13 @@ mod tune;
 
 use std::process::ExitCode;
 
+use charlstm::checkpoint::run;
 use charlstm::error::{Error, Result};
 use charlstm::kernels::isa;
 use clap::{CommandFactory, Parser};
 
 use args::{Args, Command};
-use terminal::Terminal;
+use terminal::{Terminal, quoted};
 
 /// Runs the command line.
 pub fn main() -> ExitCode {
@@ -46,18 +47,19 @@ pub fn main() -> ExitCode {
         }
     };
     let terminal = Terminal::new(&args.common);
-    match run(args.command, &terminal) {
+    match obey(args.command, &terminal) {
         Ok(code) => code,
         Err(e) if is_closed_pipe(&e) => ExitCode::SUCCESS,
         Err(e) => {
-            terminal.error(&e.to_string());
+            terminal.error(&format!("{e}{}", in_its_place(&e)));
             ExitCode::from(e.exit_code())
         }
     }
 }
 
-fn run(command: Command, terminal: &Terminal) -> Result<ExitCode> {
+fn obey(command: Command, terminal: &Terminal) -> Result<ExitCode> {
     isa::forced()?;
+    signals::let_writes_fail()?;
     match command {
         Command::Train(args) => train::run(*args, terminal),
         Command::Sample(args) => sample::run(&args, terminal),
@@ -76,6 +78,15 @@ fn run(command: Command, terminal: &Terminal) -> Result<ExitCode> {
             terminal.out(&script).map(|()| ExitCode::SUCCESS)
         }
     }
+}
+
+/// What to use in place of a checkpoint that is damaged, where there is anything.
+fn in_its_place(error: &Error) -> String {
+    let Error::Checkpoint { path, .. } = error else { return String::new() };
+    run::whole_beside(path).map_or(String::new(), |whole| {
+        let at = quoted(&whole);
+        format!("; {at} is whole: name it instead, or begin with its weights by: charlstm train --init-from {at}")
+    })
 }
 
 /// Starts a thread for each core, this one among them: a step that is divided among threads begins and ends here.

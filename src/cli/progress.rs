@@ -67,6 +67,13 @@ impl<'a> Reporter<'a> {
         self.plot();
     }
 
+    fn warn(&self, line: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| self.terminal.warn(line)),
+            None => self.terminal.warn(line),
+        }
+    }
+
     fn say(&self, line: &str) {
         match &self.bar {
             Some(bar) => bar.suspend(|| self.terminal.say(line)),
@@ -175,6 +182,7 @@ impl Observer for Reporter<'_> {
             Event::Evaluated(record) => self.evaluated(trainer, record),
             Event::Saved(path) => self.saved(trainer, path),
             Event::Elsewhere(path) => self.elsewhere(path),
+            Event::NotSaved(e) => self.warn(&format!("{e}. Training goes on, and the next save tries again")),
             _ => {}
         }
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use charlstm::error::{Error, Result};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGXFSZ};
 use signal_hook::flag;
 
 /// Which signals have come.
@@ -47,6 +47,12 @@ impl Signals {
     pub fn take_save(&self) -> bool {
         self.save.swap(false, Ordering::Relaxed)
     }
+}
+
+/// Makes a write beyond the largest file that is allowed (`ulimit -f`) fail as any other may, in place of ending the process.
+pub fn let_writes_fail() -> Result<()> {
+    let caught = flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)));
+    caught.map(drop).map_err(|e| Error::Internal(format!("signals cannot be caught: {e}")))
 }
 
 /// What shells report for a process that a signal ended.

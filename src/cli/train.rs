@@ -35,7 +35,7 @@ pub fn run(args: TrainArgs, terminal: &Terminal) -> Result<ExitCode> {
     introduce(&trainer, &folder, terminal);
     let signals = Signals::listen()?;
     let mut reporter = Reporter::new(terminal, &trainer, &folder, signals.clone());
-    let keep = Keep { folder: &folder, texts: &texts, elapsed_s };
+    let keep = Keep { folder: &folder, texts: &texts, elapsed_s, keep_going: args.keep_going };
     let outcome = fit(&mut trainer, Some(keep), args.stop_at, &mut reporter);
     reporter.finish();
     let outcome = outcome.map_err(|e| with_last_checkpoint(e, &trainer, &folder))?;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::metrics::{EvalRecord, Metrics, Record, TrainRecord};
 use super::observer::{Event, Observer};
 use super::trainer::Trainer;
-use crate::checkpoint::RunFolder;
+use crate::checkpoint::{RunFolder, format, run};
 use crate::data::TextConfig;
 use crate::error::{Error, Result};
 
@@ -32,6 +32,8 @@ pub struct Keep<'a> {
     pub texts: &'a TextConfig,
     /// Seconds it has trained before.
     pub elapsed_s: f64,
+    /// Whether training goes on where something cannot be written, but for the last checkpoint.
+    pub keep_going: bool,
 }
 
 /// Trains until the run ends. With `keep`, checkpoints and metrics go to its folder; without, nothing is written.
@@ -46,14 +48,16 @@ pub fn fit(
     observer: &mut dyn Observer,
 ) -> Result<Outcome> {
     let metrics = keep.map(|keep| Metrics::open(&keep.folder.metrics(), trainer.progress().step)).transpose()?;
-    let (begun, interval, elsewhere) = (Instant::now(), Interval::default(), Vec::new());
-    let mut run = Run { trainer, keep, metrics, observer, begun, interval, elsewhere };
+    let (begun, interval) = (Instant::now(), Interval::default());
+    let (elsewhere, unsaved_best) = (Vec::new(), None);
+    let mut run = Run { trainer, keep, metrics, observer, begun, interval, elsewhere, unsaved_best };
     let outcome = match run.steps(stop_at) {
         Err(e) if !matches!(e, Error::Changed { .. }) => return Err(e),
         outcome => outcome,
     };
     run.record()?;
     run.save()?;
+    run.metrics.as_mut().map_or(Ok(()), Metrics::flush)?;
     outcome
 }
 
@@ -66,6 +70,8 @@ struct Run<'a> {
     interval: Interval,
     /// Files that are known to be deleted or replaced.
     elsewhere: Vec<PathBuf>,
+    /// A `best.ckpt` that could not be written.
+    unsaved_best: Option<Vec<u8>>,
 }
 
 /// What has gathered since the last record.
@@ -96,7 +102,8 @@ impl Run<'_> {
                 return Ok(Outcome::Stopped);
             }
             if self.observer.should_save() {
-                self.save()?;
+                let saved = self.save();
+                self.go_on_if_unwritten(saved)?;
             }
             self.step()?;
             let step = step + 1;
@@ -110,7 +117,8 @@ impl Run<'_> {
                 self.evaluate()?;
             }
             if step < total && due(config.save_every, step) {
-                self.save()?;
+                let saved = self.save();
+                self.go_on_if_unwritten(saved)?;
             }
         }
         Ok(Outcome::Finished)
@@ -174,8 +182,12 @@ impl Run<'_> {
         };
         if let Some(keep) = self.keep.filter(|_| best) {
             let sections = self.trainer.weights_sections(keep.texts, self.elapsed())?;
-            keep.folder.save(&keep.folder.best(), &sections)?;
-            self.observer.on_event(self.trainer, Event::Saved(&keep.folder.best()));
+            let saved = keep.folder.save(&keep.folder.best(), &sections);
+            self.unsaved_best = (saved.is_err() && keep.keep_going).then(|| format::frame(&sections));
+            match saved {
+                Ok(()) => self.observer.on_event(self.trainer, Event::Saved(&keep.folder.best())),
+                failed => self.go_on_if_unwritten(failed)?,
+            }
         }
         self.push(Record::Eval(record.clone()))?;
         self.observer.on_event(self.trainer, Event::Evaluated(&record));
@@ -184,6 +196,12 @@ impl Run<'_> {
 
     fn save(&mut self) -> Result<()> {
         let Some(keep) = self.keep else { return Ok(()) };
+        // It comes first: the latest checkpoint must not tell of a best one that is not there.
+        if let Some(best) = &self.unsaved_best {
+            run::replace(&keep.folder.best(), best)?;
+            self.unsaved_best = None;
+            self.observer.on_event(self.trainer, Event::Saved(&keep.folder.best()));
+        }
         let sections = self.trainer.sections(keep.texts, self.elapsed())?;
         keep.folder.save(&keep.folder.latest(), &sections)?;
         self.observer.on_event(self.trainer, Event::Saved(&keep.folder.latest()));
@@ -191,7 +209,19 @@ impl Run<'_> {
     }
 
     fn push(&mut self, record: Record) -> Result<()> {
-        self.metrics.as_mut().map_or(Ok(()), |metrics| metrics.push(&record))
+        let pushed = self.metrics.as_mut().map_or(Ok(()), |metrics| metrics.push(&record));
+        self.go_on_if_unwritten(pushed)
+    }
+
+    /// Where something could not be written and the run is to go on, the observer is told, and all is well.
+    fn go_on_if_unwritten(&mut self, written: Result<()>) -> Result<()> {
+        match written {
+            Err(e) if e.is_unwritten() && self.keep.is_some_and(|keep| keep.keep_going) => {
+                self.observer.on_event(self.trainer, Event::NotSaved(&e));
+                Ok(())
+            }
+            other => other,
+        }
     }
 
     fn elapsed(&self) -> f64 {

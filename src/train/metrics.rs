@@ -69,13 +69,17 @@ impl Record {
 pub struct Metrics {
     path: PathBuf,
     file: File,
+    /// Bytes that are written.
+    len: u64,
+    /// Lines that are not.
+    pending: Vec<u8>,
 }
 
 impl Metrics {
     /// Opens the file and drops what is in it beyond `step`: all of it for a run at its beginning.
     ///
     /// # Errors
-    /// [`Error::Io`].
+    /// As [`run::replace`].
     pub fn open(path: &Path, step: u64) -> Result<Self> {
         let mut kept = Vec::new();
         if step > 0 {
@@ -85,17 +89,32 @@ impl Metrics {
         }
         run::replace(path, &kept)?;
         let file = File::options().append(true).open(path).map_err(|e| Error::io(path, e))?;
-        Ok(Metrics { path: path.into(), file })
+        Ok(Metrics { path: path.into(), file, len: kept.len() as u64, pending: Vec::new() })
     }
 
-    /// Adds a record.
+    /// Adds a record. One that cannot be written is kept, and written with the next.
     ///
     /// # Errors
-    /// [`Error::Io`].
+    /// [`Error::NoRoom`] where the disk is full, else [`Error::Io`].
     pub fn push(&mut self, record: &Record) -> Result<()> {
-        let mut line = Vec::new();
-        push_line(&mut line, record)?;
-        self.file.write_all(&line).map_err(|e| Error::io(&self.path, e))
+        push_line(&mut self.pending, record)?;
+        self.flush()
+    }
+
+    /// Writes the records that could not be written before.
+    ///
+    /// # Errors
+    /// As [`push`](Self::push).
+    pub fn flush(&mut self) -> Result<()> {
+        let pending = self.pending.len() as u64;
+        if let Err(e) = self.file.write_all(&self.pending) {
+            // Half a line would spoil the next one. The first error is the one to tell.
+            let _ = self.file.set_len(self.len);
+            return Err(run::unwritten(&self.path, pending, e));
+        }
+        self.len += pending;
+        self.pending.clear();
+        Ok(())
     }
 
     /// The records of a file; a line that is none, such as one that a crash cut, is passed over. No file: no records.

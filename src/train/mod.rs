@@ -10,6 +10,7 @@
 mod brake;
 mod config;
 mod fit;
+mod memory;
 mod metrics;
 mod observer;
 mod persist;

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::metrics::{EvalRecord, TrainRecord};
 use super::trainer::{StepReport, Trainer};
+use crate::error::Error;
 
 /// Something that happened.
 #[derive(Clone, Copy, Debug)]
@@ -19,6 +20,8 @@ pub enum Event<'a> {
     Saved(&'a Path),
     /// A file of the texts was deleted or replaced; training goes on with what it was. Told once a file.
     Elsewhere(&'a Path),
+    /// Something of the run could not be written, and training goes on: the next save tries again.
+    NotSaved(&'a Error),
 }
 
 /// Is told what happens, and may ask for the end.

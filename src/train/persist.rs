@@ -19,6 +19,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::brake::Brake;
 use super::config::TrainConfig;
+use super::memory;
 use super::trainer::{Progress, Trainer};
 use super::tune::Beginning;
 use crate::checkpoint::format::Section;
@@ -160,6 +161,7 @@ impl Trainer {
             // Losses on another text do not compare.
             progress = Progress { position: 0, held_out: None, best: None, since_best: 0, ..progress };
         }
+        memory::must_hold(model.config(), &config)?;
         let weights = Some(model.layout().len());
         let moments = MOMENTS.into_iter().take(config.optimizer.moments());
         let moments = moments.map(|name| read_finite(frame, name, weights)).collect::<Result<_>>()?;

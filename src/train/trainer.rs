@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::brake::Brake;
 use super::config::TrainConfig;
+use super::memory;
 use super::step::Step;
 use super::tune::Beginning;
 use crate::data::{Streams, Texts};
@@ -94,6 +95,7 @@ impl Trainer {
         let mut shape = ModelConfig { vocab: texts.vocab().len(), ..shape.clone() };
         shape.cell = shape.validate()?.spec.name.into();
         check(&texts, &config)?;
+        memory::must_hold(&shape, &config)?;
         let model = CharLm::with_init(&shape, init, config.seed)?;
         Self::with_model(texts, model, init, config)
     }
@@ -278,6 +280,14 @@ impl Trainer {
 pub(super) fn check(texts: &Texts, config: &TrainConfig) -> Result<()> {
     config.validate()?;
     let (corpus, part) = texts.training();
+    if config.seq_len >= part.len() && part.len() > 1 {
+        return Err(Error::Usage(format!(
+            "--seq-len must be 1 to {}, not {}: {} characters are there to train on",
+            part.len() - 1,
+            config.seq_len,
+            part.len()
+        )));
+    }
     let window = config.batch * config.seq_len;
     if part.len() <= window {
         let problem = format!(

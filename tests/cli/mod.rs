@@ -72,6 +72,14 @@ impl Place {
         command
     }
 
+    /// The same, begun by a shell after a line of its own such as `ulimit -v 1000`.
+    pub fn command_after(&self, line: &str, args: &str) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("{line}; exec \"$0\" \"$@\"")]).arg(assert_cmd::cargo::cargo_bin!("charlstm"));
+        command.current_dir(self.0.path()).args(args.split_whitespace()).stdin(Stdio::null());
+        command
+    }
+
     pub fn run(&self, args: &str) -> Ran {
         Ran::of(self.command(args))
     }
@@ -120,6 +128,29 @@ impl Place {
         let metrics = self.path(&format!("checkpoints/{name}/metrics.jsonl"));
         wait_until("the first record", || metrics.metadata().is_ok_and(|file| file.len() > 0));
         running
+    }
+}
+
+/// A file system in memory; it goes away with the test.
+pub struct Mounted(PathBuf);
+
+impl Mounted {
+    /// Mounts one on `path`, which is made, with options such as `size=64k`; `None`, and a word about it, where that may not be done.
+    pub fn at(path: PathBuf, options: &str) -> Option<Mounted> {
+        std::fs::create_dir_all(&path).unwrap();
+        let mut mount = Command::new("mount");
+        let mounted = mount.args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(&path).stderr(Stdio::null()).status();
+        if mounted.is_ok_and(|status| status.success()) {
+            return Some(Mounted(path));
+        }
+        eprintln!("SKIPPED: nothing can be mounted here");
+        None
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(&self.0).status();
     }
 }
 

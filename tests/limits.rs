@@ -1,0 +1,171 @@
+//! Where there is no room: full disks, the largest file that is allowed, folders that cannot be written, too little memory.
+
+#![cfg(all(feature = "cli", target_os = "linux"))]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod cli;
+
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+
+use cli::{Mounted, Place, Ran, TINY, wait_until};
+
+/// A run on a disk of its own, of which all but some KiB are taken: less than a checkpoint.
+struct FullDisk {
+    place: Place,
+    _disk: Mounted,
+}
+
+impl FullDisk {
+    fn with_run() -> Option<Self> {
+        let place = Place::with_text();
+        let disk = Mounted::at(place.path("disk"), "size=1m")?;
+        place.train("text.txt --out disk/run --steps 20 --eval-every 7");
+        let full = FullDisk { place, _disk: disk };
+        full.fill();
+        Some(full)
+    }
+
+    fn fill(&self) {
+        let taken: u64 = ["latest.ckpt", "best.ckpt", "loss.svg"]
+            .iter()
+            .map(|file| self.place.path(&format!("disk/run/{file}")).metadata().unwrap().len().next_multiple_of(4096))
+            .sum();
+        self.place.write("disk/filler", vec![1; (1 << 20) - taken as usize - 5 * 4096]);
+    }
+
+    fn make_room(&self) {
+        std::fs::remove_file(self.place.path("disk/filler")).unwrap();
+    }
+
+    fn nothing_half_written(&self) {
+        for file in ["latest.ckpt", "best.ckpt", "config.toml", "metrics.jsonl"] {
+            assert!(!self.place.has(&format!("disk/run/{file}.tmp")), "{file}.tmp was left");
+        }
+    }
+}
+
+#[test]
+fn a_full_disk_is_told_with_what_is_needed_and_what_is_free_and_the_run_stands() {
+    let Some(full) = FullDisk::with_run() else { return };
+    let place = &full.place;
+    let before = place.bytes("disk/run/latest.ckpt");
+    let ran = place.run("train --resume disk/run --steps 40 -q");
+    ran.fails(74, &["disk/run/", ".ckpt: No space left", "needs", "bytes", "are free", "make room"]);
+    assert!(before == place.bytes("disk/run/latest.ckpt"), "the run was touched");
+    full.nothing_half_written();
+    full.make_room();
+    place.run("train --resume disk/run --steps 40").succeeds();
+    assert_eq!(place.fact("disk/run", "step"), 40);
+}
+
+#[test]
+fn a_run_that_is_to_keep_going_saves_once_there_is_room() {
+    let Some(full) = FullDisk::with_run() else { return };
+    let place = &full.place;
+    let before = place.bytes("disk/run/latest.ckpt");
+    let steps = "--steps 1000000000 --save-every 20 --eval-every 0 --log-every 0 -q --keep-going";
+    let mut command = place.command(&format!("train --resume disk/run {steps}"));
+    let stderr = std::fs::File::create(place.path("stderr.txt")).unwrap();
+    let running = cli::Running(command.stderr(stderr).spawn().unwrap());
+    wait_until("two warnings", || place.read("stderr.txt").matches("warning:").count() > 1);
+    assert!(before == place.bytes("disk/run/latest.ckpt"), "the run was touched");
+    full.make_room();
+    wait_until("a checkpoint", || before != place.bytes("disk/run/latest.ckpt"));
+    assert_eq!(running.end_by("INT"), Some(130));
+    let said = place.read("stderr.txt");
+    assert!(said.contains("are free") && said.contains("the next save tries again"), "{said}");
+    assert!(!said.contains("error:"), "{said}");
+    full.nothing_half_written();
+}
+
+#[test]
+fn a_run_that_kept_going_is_the_one_that_nothing_came_between() {
+    let Some(full) = FullDisk::with_run() else { return };
+    let place = &full.place;
+    // The last save is a save that must succeed.
+    let go_on = "train --resume disk/run --steps 60 --keep-going -q";
+    let ran = place.run(go_on);
+    assert_eq!(ran.code, Some(74), "{}", ran.err);
+    assert!(ran.err.starts_with("warning:") && ran.err.contains("best.ckpt"), "{}", ran.err);
+    assert_eq!(ran.err.matches("error:").count(), 1, "{}", ran.err);
+    full.nothing_half_written();
+    full.make_room();
+    place.run(go_on).succeeds();
+    let whole = Place::with_text();
+    whole.train("text.txt --name run --steps 20 --eval-every 7");
+    whole.run("train --resume run --steps 60 -q").succeeds();
+    assert_eq!(place.fact("disk/run", "state_hash"), whole.fact("run", "state_hash"));
+    assert_eq!(
+        place.fact("disk/run/best.ckpt", "weights_hash"),
+        whole.fact("checkpoints/run/best.ckpt", "weights_hash")
+    );
+}
+
+#[test]
+fn the_largest_file_that_is_allowed_is_told_as_a_full_disk_is() {
+    let place = Place::with_run();
+    let before = place.bytes("checkpoints/run/latest.ckpt");
+    // In blocks of 512 or 1024 bytes, as the shell has it; either is less than a checkpoint and more than anything else.
+    let limit = "ulimit -f 20";
+    assert!(before.len() > 20 * 1024, "the checkpoint is smaller than the limit");
+    let ran = Ran::of(place.command_after(limit, "train --resume run --steps 40 -q"));
+    ran.fails(74, &["checkpoints/run/", "File too large", "needs", "are free"]);
+    assert!(before == place.bytes("checkpoints/run/latest.ckpt"), "the run was touched");
+    assert!(!place.has("checkpoints/run/latest.ckpt.tmp"));
+    Ran::of(place.command_after(limit, &format!("train text.txt --name other {TINY} --steps 5 -q")))
+        .fails(74, &["needs"]);
+    assert!(!place.has("checkpoints/other/latest.ckpt") && !place.has("checkpoints/other/latest.ckpt.tmp"));
+    place.train_on("run", 40);
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_told_before_training() {
+    let place = Place::with_text();
+    let train = format!("train text.txt --out shut/run {TINY} --steps 5");
+    std::fs::create_dir(place.path("shut")).unwrap();
+    std::fs::set_permissions(place.path("shut"), Permissions::from_mode(0o555)).unwrap();
+    let is_root = std::fs::write(place.path("shut/probe"), "").is_ok();
+    // Root may write everything but what is mounted for reading.
+    let disk = if is_root { Mounted::at(place.path("shut"), "ro") } else { None };
+    if is_root && disk.is_none() {
+        return;
+    }
+    place.run(&train).fails(73, &["shut/run", "choose another folder"]);
+    place.run(&format!("train text.txt --out shut {TINY} --steps 5")).fails(73, &["shut"]);
+    std::fs::set_permissions(place.path("shut"), Permissions::from_mode(0o755)).ok();
+}
+
+#[test]
+fn a_run_that_memory_cannot_hold_is_refused_with_both_figures() {
+    let place = Place::with_text();
+    let small = "train text.txt --batch 2 --seq-len 8 --threads 1 --steps 2 --eval-every 0 -q --name";
+    for (kib, hidden) in [(400_000, 4096), (1_000_000, 8192), (200_000, 2048)] {
+        let ran =
+            Ran::of(place.command_after(&format!("ulimit -v {kib}"), &format!("{small} large --hidden {hidden}")));
+        ran.fails(2, &["MiB of memory", "are free", "--hidden"]);
+        assert!(!place.has("checkpoints/large"), "something was begun");
+    }
+    place.run(&format!("{small} large --hidden 1000000")).fails(2, &["parameters"]);
+    assert!(!place.has("checkpoints/large"), "something was begun");
+}
+
+#[test]
+fn whatever_memory_there_is_a_run_is_whole_or_refused() {
+    let place = Place::with_text();
+    let (mut refused, mut done) = (0, 0);
+    for mib in (80..1000).step_by(40) {
+        let args =
+            format!("train text.txt {TINY} --hidden 1024 --layers 1 --steps 1 --eval-every 0 -q --overwrite --name at");
+        let args = args.replace("--layers 1 --hidden 16 ", "");
+        let ran = Ran::of(place.command_after(&format!("ulimit -v {}", mib * 1024), &args));
+        match ran.code {
+            Some(0) => done += 1,
+            Some(2) => refused += 1,
+            other => panic!("{mib} MiB: {other:?} {}", ran.err),
+        }
+        assert!(!place.has("checkpoints/at/latest.ckpt.tmp"), "{mib} MiB");
+    }
+    println!("{refused} refused, {done} done");
+    assert!(refused > 0 && done > 0);
+}
