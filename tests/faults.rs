@@ -17,7 +17,8 @@ fn with_fault(place: &Place, call: &str, n: usize, paths: &[&str], args: &str) -
     command.args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={call}")]);
     command.args(["-e", &format!("inject={call}:error=EIO:when={n}")]);
     for path in paths {
-        command.args(["-P", &shown(&place.path(path))]);
+        // A file that is open is known by its whole path, one that is renamed by the path that was given.
+        command.args(["-P", path, "-P", &shown(&place.path(path))]);
     }
     command.arg(program.get_program()).args(program.get_args());
     command.current_dir(place.path("")).stdin(Stdio::null());
