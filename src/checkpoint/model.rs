@@ -29,6 +29,14 @@ pub fn sections<'a>(model: &'a CharLm<f32>, vocab: &Vocab) -> Result<Vec<Section
     Ok(vec![(SHAPE, format::value(&shape)?), (WEIGHTS, format::floats(&model.weights))])
 }
 
+/// The shape of the model of a checkpoint, its weights left alone.
+///
+/// # Errors
+/// [`Error::Checkpoint`](crate::error::Error::Checkpoint) where it is missing or damaged.
+pub fn shape(frame: &Frame) -> Result<ModelConfig> {
+    Ok(frame.value::<Shape>(SHAPE)?.config)
+}
+
 /// The model of a checkpoint.
 ///
 /// # Errors

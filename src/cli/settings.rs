@@ -58,7 +58,7 @@ impl Settings {
 
     /// With the model of a run.
     pub fn with_model_of(self, frame: &Frame) -> Result<Self> {
-        let (shape, init) = (model::read(frame)?.0.config().clone(), read_init(frame)?);
+        let (shape, init) = (model::shape(frame)?, read_init(frame)?);
         let embed = Some(shape.embed);
         Ok(Settings { cell: shape.cell, layers: shape.layers, hidden: shape.hidden, embed, init, ..self })
     }

@@ -75,6 +75,7 @@ impl<'r, 'm> Batch<'r, 'm> {
         }
         let streams = seeds.len().min(MOST_STREAMS);
         let mut writer = Writer::new(self.ready.model, streams, self.last, 1);
+        writer.count_nats();
         let mut waiting = seeds.iter().enumerate();
         let mut open: Vec<Option<Open>> =
             (0..streams).map(|i| self.open(&mut writer, i, waiting.next(), until)).collect();

@@ -7,6 +7,7 @@
 //! - [`lines`]: whole lines, as many as are wanted
 
 mod batch;
+mod explorer;
 mod generator;
 mod lines;
 mod pattern;

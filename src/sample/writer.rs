@@ -14,8 +14,11 @@ pub(super) struct Writer {
     window: Window,
     streams: Vec<Stream>,
     logits: Vec<f32>,
-    scratch: Vec<f32>,
+    /// A row of logits as the model gave them.
+    row: Vec<f32>,
     order: Vec<u32>,
+    /// Whether nats are asked for.
+    counts: bool,
 }
 
 /// What a stream draws by, beside its state.
@@ -24,7 +27,7 @@ pub(super) struct Stream {
     rng: Xoshiro256PlusPlus,
     /// The character that it reads before the next one is drawn; then that one.
     pub last: u32,
-    /// What that one cost, in nats: by the model's own distribution, not as it was shaped.
+    /// What that one cost, in nats, where that is asked for: by the model's own distribution, not as it was shaped.
     pub nats: f64,
 }
 
@@ -44,9 +47,15 @@ impl Writer {
             window: Window::default(),
             streams: vec![Stream::new(0, first); streams],
             logits: Vec::with_capacity(streams * vocab),
-            scratch: Vec::with_capacity(vocab),
+            row: Vec::with_capacity(vocab),
             order: Vec::with_capacity(vocab),
+            counts: false,
         }
+    }
+
+    /// Works out what every character costs.
+    pub fn count_nats(&mut self) {
+        self.counts = true;
     }
 
     /// Divides every step among that many threads.
@@ -79,13 +88,17 @@ impl Writer {
         self.shard.logits(&mut self.logits);
         let rows = self.logits.chunks_exact_mut(ready.model.config().vocab);
         for (i, (logits, stream)) in rows.zip(&mut self.streams).enumerate() {
-            self.scratch.clear();
-            self.scratch.extend_from_slice(logits);
+            if self.counts {
+                self.row.clear();
+                self.row.extend_from_slice(logits);
+            }
             restrict(i, logits);
             shaping.weights(logits, &mut self.order);
             stream.last = Shaping::draw(logits, &mut stream.rng);
-            let picked = f64::from(self.scratch[stream.last as usize]);
-            stream.nats = softmax::log_sum_exp(&mut self.scratch).0 - picked;
+            if self.counts {
+                let picked = f64::from(self.row[stream.last as usize]);
+                stream.nats = softmax::log_sum_exp(&mut self.row).0 - picked;
+            }
         }
         &self.streams
     }
