@@ -31,12 +31,15 @@ fn whatever_call_fails_nothing_is_said_to_be_saved_and_the_run_is_whole() {
         eprintln!("SKIPPED: strace, which makes calls fail, is not installed");
         return;
     }
+    let args = "train --resume run --steps 24 --save-every 2 --eval-every 3";
+    let whole = Place::with_run();
+    whole.run(args).succeeds();
+    let state = whole.fact("run", "state_hash");
     let files = ["checkpoints/run", "checkpoints/run/latest.ckpt.tmp", "checkpoints/run/best.ckpt.tmp"];
     for call in ["write", "fsync", "rename"] {
         let (mut faults, mut ended) = (0, false);
         for n in 1..60 {
             let place = Place::with_run();
-            let args = "train --resume run --steps 24 --save-every 2 --eval-every 3";
             let ran = Ran::of(with_fault(&place, call, n, &files, args));
             let at = format!("{call} {n}: {}", ran.err);
             let step = |name: &str| {
@@ -65,6 +68,9 @@ fn whatever_call_fails_nothing_is_said_to_be_saved_and_the_run_is_whole() {
                 }
                 _ => panic!("{at}"),
             }
+            // However little was left to do.
+            place.run(args).succeeds();
+            assert_eq!(place.fact("run", "state_hash"), state, "{at}: it does not go on to the same bits");
         }
         println!("{call}: {faults} faults");
         assert!(ended && faults >= 3, "{call}: {faults} faults");

@@ -56,6 +56,18 @@ fn a_killed_trainer_leaves_a_whole_checkpoint_every_time() {
         let best = run.join("best.ckpt");
         assert!(!best.exists() || model::load(&best).is_ok(), "kill {kill}: best.ckpt");
     }
+    let hash_at = |folder: &Path, step: u64| {
+        let mut command = trainer(folder, &text);
+        command.arg("--stop-at").arg(step.to_string());
+        if folder == run {
+            command.arg("--resume");
+        }
+        assert!(command.status().unwrap().success());
+        state_hash(&Frame::read(&folder.join("latest.ckpt")).unwrap()).unwrap()
+    };
+    let whole = folder.path().join("whole");
+    assert_eq!(hash_at(&run, last_step + 5), hash_at(&whole, last_step + 5), "the kills changed what was learned");
+    assert!(!run.join("latest.ckpt.tmp").exists() && !run.join("best.ckpt.tmp").exists(), "leftovers stay");
     println!("{KILLS} kills, {cut_while_saving} of them in the middle of a save, {last_step} steps");
     assert!(cut_while_saving > 0, "no kill hit a save: the test does not test what it should");
     assert!(last_step > 0, "no run ever went on");

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -268,6 +269,10 @@ fn map(path: &Path) -> Result<Part> {
     }
     let file = File::open(path).map_err(|e| Error::input(path, e))?;
     let text = if kind.len() == 0 {
+        // Of what the system makes up as it is read (`/proc`) no length is known.
+        if (&file).read(&mut [0]).is_ok_and(|bytes| bytes > 0) {
+            return Err(Error::corpus(path, "its length is not known before it is read; copy it to a file first"));
+        }
         Bytes::Memory(Cow::Borrowed(&[]))
     } else {
         Bytes::Mapped(Map::new(&file).map_err(|e| Error::input(path, e))?)

@@ -113,6 +113,13 @@ impl Place {
         facts[name].clone()
     }
 
+    /// Fails where two runs do not have the same bits.
+    pub fn are_the_same(&self, run: &str, other: &str) {
+        for fact in ["step", "state_hash", "weights_hash"] {
+            assert_eq!(self.fact(run, fact), self.fact(other, fact), "{fact} of {run} and {other}");
+        }
+    }
+
     /// The records of `metrics.jsonl`; every line must be one.
     pub fn metrics(&self, run: &str) -> Vec<Value> {
         let text = self.read(&format!("checkpoints/{run}/metrics.jsonl"));

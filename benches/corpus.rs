@@ -1,0 +1,31 @@
+//! A text of a gigabyte that is in the page cache: opened (scanned and hashed), and hashed alone as when a run looks whether it was
+//! changed: an element is a byte.
+#![allow(clippy::unwrap_used)]
+
+use std::fs::File;
+use std::io::Write;
+use std::time::Duration;
+
+use charlstm::data::{Corpus, Encoding};
+use criterion::{Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
+
+const BYTES: usize = 1_000_000_000;
+
+fn corpus(criterion: &mut Criterion) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("text.txt");
+    let page: Vec<u8> = (0..1_000_000u32).map(|i| b'a' + (i.wrapping_mul(i) % 25) as u8).collect();
+    let mut file = File::create(&path).unwrap();
+    (0..BYTES / page.len()).for_each(|_| file.write_all(&page).unwrap());
+    let open = || Corpus::open(std::slice::from_ref(&path), Encoding::Utf8).unwrap();
+    let text = open();
+    let mut group = criterion.benchmark_group("corpus");
+    group.sample_size(10).sampling_mode(SamplingMode::Flat);
+    group.warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(5));
+    group.throughput(Throughput::Bytes(BYTES as u64));
+    group.bench_function("open", |bencher| bencher.iter(open));
+    group.bench_function("hash", |bencher| bencher.iter(|| text.must_be_unchanged().unwrap().len()));
+}
+
+criterion_group!(benches, corpus);
+criterion_main!(benches);
