@@ -87,7 +87,8 @@ fn every_character_there_is_can_be_learned_and_written() {
     let all: String = (0..=u32::from(char::MAX)).filter_map(char::from_u32).collect();
     assert_eq!(all.chars().count(), 1_112_064);
     place.write("all.txt", &all);
-    let args = "--layers 1 --hidden 2 --embed 1 --batch 1 --seq-len 2 --threads 1 --steps 1 --eval-every 0 --name run -q";
+    let args =
+        "--layers 1 --hidden 2 --embed 1 --batch 1 --seq-len 2 --threads 1 --steps 1 --eval-every 0 --name run -q";
     place.run(&format!("train all.txt {args}")).succeeds();
     assert_eq!(place.fact("run", "vocab"), 1_112_064);
     let written = place.out("sample run --length 50 --seed 1");

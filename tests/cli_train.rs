@@ -356,6 +356,17 @@ fn a_run_that_diverges_keeps_its_last_good_checkpoint() {
 }
 
 #[test]
+fn a_loss_far_above_that_of_guessing_is_warned_of_once() {
+    let place = Place::with_text();
+    let train =
+        |lr: &str| place.train(&format!("text.txt --name run --overwrite --steps 60 --eval-every 20 --lr {lr}"));
+    let said = train("3");
+    assert_eq!(said.matches("times that of guessing").count(), 1, "{said}");
+    assert!(said.contains("warning: the held-out loss is ") && said.contains("lower --lr"), "{said}");
+    assert!(!train("0.01").contains("guessing"));
+}
+
+#[test]
 fn steps_that_are_skipped_halve_the_learning_rate_and_that_is_told() {
     let place = Place::with_text();
     let settings = "--lr 1e6 --clip 0 --optimizer sgd --schedule constant --warmup 0 --dropout 0";

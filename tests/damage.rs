@@ -116,25 +116,27 @@ fn hostile_lengths_are_refused_without_memory() {
     claim.push(253);
     claim.extend_from_slice(&(1u64 << 60).to_le_bytes());
     let claim = format::frame(&[("model", claim.into()), ("weights", format::floats(&[0.0; 4]))]);
+    let misplaced = "is misplaced";
+    let expected = "weights were expected";
     let bytes = [
-        ("length-max", with_number(0, 1, u64::MAX)),
-        ("length-near-max", with_number(1, 1, u64::MAX - 63)),
-        ("length-large", with_number(1, 1, 1 << 60)),
-        ("offset-max", with_number(0, 0, u64::MAX)),
-        ("overlap", with_number(1, 0, second - 64)),
-        ("gap", with_number(1, 0, second + 64)),
-        ("uncovered", [&whole[..], &[0; 64]].concat()),
-        ("vocab", with_shape(ModelConfig { vocab: 1 << 60, ..shape.clone() })),
-        ("product", with_shape(ModelConfig { hidden: 1 << 40, embed: 1 << 40, ..shape.clone() })),
-        ("layers", with_shape(ModelConfig { layers: usize::MAX, ..shape.clone() })),
-        ("parameters", with_shape(ModelConfig { hidden: 1 << 13, layers: 9, ..shape })),
-        ("symbols", claim),
+        ("length-max", with_number(0, 1, u64::MAX), misplaced),
+        ("length-near-max", with_number(1, 1, u64::MAX - 63), misplaced),
+        ("length-large", with_number(1, 1, 1 << 60), "truncated at"),
+        ("offset-max", with_number(0, 0, u64::MAX), misplaced),
+        ("overlap", with_number(1, 0, second - 64), misplaced),
+        ("gap", with_number(1, 0, second + 64), misplaced),
+        ("uncovered", [&whole[..], &[0; 64]].concat(), "64 bytes follow the last section"),
+        ("vocab", with_shape(ModelConfig { vocab: 1 << 60, ..shape.clone() }), "vocabulary is not sound"),
+        ("product", with_shape(ModelConfig { hidden: 1 << 40, embed: 1 << 40, ..shape.clone() }), "parameters"),
+        ("layers", with_shape(ModelConfig { layers: usize::MAX, ..shape.clone() }), "layers"),
+        ("parameters", with_shape(ModelConfig { hidden: 1 << 13, layers: 9, ..shape }), expected),
+        ("symbols", claim, "section \"model\" cannot be read"),
     ];
-    for (name, bytes) in bytes {
+    for (name, bytes, problem) in bytes {
         place.write(name, bytes);
         for command in ["info", "sample"] {
             let ran = Ran::of(place.command_after("ulimit -v 1048576", &format!("{command} {name}")));
-            ran.fails(65, &[name]);
+            ran.fails(65, &[name, problem]);
         }
     }
     // The limit itself is not what is refused.

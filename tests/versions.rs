@@ -79,7 +79,10 @@ fn a_checkpoint_means_the_same_by_every_instruction_set_and_number_of_threads() 
         let at_home = loss(made_by, threads);
         for (simd, threads) in here().flat_map(|simd| [(simd, "1"), (simd, "2")]) {
             let there = loss(simd, threads);
-            assert!((there - at_home).abs() < 1e-5, "made by {run}: {at_home}; by {simd} and {threads} threads: {there}");
+            assert!(
+                (there - at_home).abs() < 1e-5,
+                "made by {run}: {at_home}; by {simd} and {threads} threads: {there}"
+            );
         }
     }
 }

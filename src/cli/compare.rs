@@ -82,18 +82,19 @@ fn texts(args: &CompareArgs, a: &Side) -> Result<(Result<Texts>, Vec<u32>)> {
     let own = Sources::read(&a.frame)?.open("bring it back, or name a text with --text");
     if let Some(path) = &args.text {
         let text = Corpus::open(std::slice::from_ref(path), a.vocab.encoding())?;
-        return Ok((own, read(&text, 0..text.chars())));
+        return Ok((own, read(&text, 0..text.chars())?));
     }
     let texts = own?;
     let none = || Error::Usage("A holds nothing out; name a text with --text".into());
     let (text, part) = texts.held_out().ok_or_else(none)?;
-    let symbols = read(text, part);
+    let symbols = read(text, part)?;
     Ok((Ok(texts), symbols))
 }
 
-fn read(text: &Corpus, part: Range<usize>) -> Vec<u32> {
+fn read(text: &Corpus, part: Range<usize>) -> Result<Vec<u32>> {
     let mut cursor = text.cursor(part.start);
-    part.map_while(|_| cursor.next(text)).collect()
+    let symbols = part.map_while(|_| cursor.next(text)).collect();
+    text.must_be_whole().map(|()| symbols)
 }
 
 /// The bits of every character; NaN where nothing predicts it.
@@ -119,7 +120,7 @@ fn row(side: &Side, symbols: &[u32], bits: &[f32]) -> Row {
 fn counted(orders: usize, texts: &Texts, vocab: &Vocab, symbols: &[u32], of_a: &[f32]) -> Result<Vec<Row>> {
     let (corpus, part) = texts.training();
     let known = |symbols: &[u32]| -> Vec<u32> { symbols.iter().filter_map(|symbol| vocab.id(*symbol)).collect() };
-    let counts = NGram::learn(orders, vocab.len(), known(&read(corpus, part)))?;
+    let counts = NGram::learn(orders, vocab.len(), known(&read(corpus, part)?))?;
     let ids = known(symbols);
     let strange = || symbols.iter().zip(of_a).filter(|(symbol, bits)| vocab.id(**symbol).is_none() && !bits.is_nan());
     let escapes: f64 = strange().map(|(_, bits)| f64::from(*bits)).sum();

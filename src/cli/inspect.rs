@@ -146,6 +146,7 @@ fn read(
             }
         }
     }
+    corpus.must_be_whole()?;
     if ids.is_empty() {
         return Err(Error::corpus(corpus.name(), "the model has never seen any of its characters"));
     }

@@ -76,7 +76,7 @@ struct Known {
 fn known(choices: &LineArgs, source: &Source<'_>, terminal: &Terminal) -> Result<Known> {
     let mut others = LineSet::default();
     for path in &choices.novel_against {
-        others.add(&Corpus::open(std::slice::from_ref(path), source.vocab.encoding())?);
+        others.add(&Corpus::open(std::slice::from_ref(path), source.vocab.encoding())?)?;
     }
     let run = match of_run(source.frame) {
         _ if !choices.novel && !choices.jsonl => None,
@@ -94,10 +94,10 @@ fn known(choices: &LineArgs, source: &Source<'_>, terminal: &Terminal) -> Result
 fn of_run(frame: &Frame) -> Result<LineSet> {
     let texts = Sources::read(frame)?.open(REMEDY)?;
     let mut lines = LineSet::default();
-    lines.add(texts.training().0);
-    texts.held_out().iter().for_each(|(corpus, _)| lines.add(corpus));
+    lines.add(texts.training().0)?;
+    texts.held_out().iter().try_for_each(|(corpus, _)| lines.add(corpus))?;
     if let Some(beginning) = Beginning::read(frame)? {
-        lines.add(beginning.sources.open(REMEDY)?.training().0);
+        lines.add(beginning.sources.open(REMEDY)?.training().0)?;
     }
     Ok(lines)
 }

@@ -16,6 +16,8 @@ use super::terminal::Terminal;
 const SAMPLE: usize = 240;
 /// How much of the newest loss goes into the loss that is shown.
 const SMOOTHING: f64 = 0.1;
+/// A held-out loss of more times that of guessing is worth a warning.
+const FAR_WORSE: f64 = 2.0;
 
 /// The terminal's observer.
 pub struct Reporter<'a> {
@@ -30,6 +32,8 @@ pub struct Reporter<'a> {
     chars: u64,
     loss: Option<f64>,
     held_out: Option<f64>,
+    /// Whether a warning was given that training diverges.
+    warned: bool,
     curves: Curves,
 }
 
@@ -55,6 +59,7 @@ impl<'a> Reporter<'a> {
             chars: 0,
             loss: None,
             held_out: trainer.progress().held_out,
+            warned: false,
             curves: Curves::of(&Metrics::read(&folder.metrics()).unwrap_or_default(), first_step),
         }
     }
@@ -130,6 +135,14 @@ impl<'a> Reporter<'a> {
             "epoch {:.2}: held-out loss {loss:.4} nats, {bpc:.4} bits per character{best}",
             record.epoch
         ));
+        let guessing = (trainer.texts().vocab().len() as f64).ln();
+        if loss > FAR_WORSE * guessing && !std::mem::replace(&mut self.warned, true) {
+            let times = loss / guessing;
+            self.warn(&format!(
+                "the held-out loss is {times:.1} times that of guessing ({guessing:.4} nats), as when training diverges; try a lower \
+                 --lr or another --cell"
+            ));
+        }
         if !self.terminal.is_quiet() {
             let (vocab, seed) = (trainer.texts().vocab(), trainer.progress().step);
             let text = trainer.install(|| {
@@ -154,14 +167,10 @@ impl<'a> Reporter<'a> {
 
     /// Says even when quiet that a text is not there to resume on.
     fn elsewhere(&self, path: &Path) {
-        let line = format!(
+        self.warn(&format!(
             "{}: it was deleted or replaced; the run goes on with what it was, and will need that to be resumed",
             path.display()
-        );
-        match &self.bar {
-            Some(bar) => bar.suspend(|| self.terminal.warn(&line)),
-            None => self.terminal.warn(&line),
-        }
+        ));
     }
 
     /// Draws the plot anew. That it cannot be drawn is said, and no reason to stop.

@@ -22,12 +22,14 @@ pub const PARITY: Experiment = Experiment {
             ..Setup::default()
         },
         task: |variant| match size(variant) {
-            bits @ 1..=MOST => Ok(Box::new(Parity { bits })),
-            other => Err(Error::Usage(format!("--size must be 1 to {MOST} bits, not {other}"))),
+            bits @ LEAST..=MOST => Ok(Box::new(Parity { bits })),
+            other => Err(Error::Usage(format!("--size must be {LEAST} to {MOST} bits, not {other}"))),
         },
     },
 };
 
+/// Of fewer bits there are too few strings to keep some back and learn from the others.
+const LEAST: usize = 4;
 const MOST: usize = 1000;
 
 fn size(variant: &Variant) -> usize {

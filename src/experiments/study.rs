@@ -105,7 +105,7 @@ impl Study {
         let part = part.end - as_much..part.end;
         let training = trainer.install(|| score::held_out(model, corpus, texts.vocab(), part))?;
         let run = Run { held_out: held_out.nats(), training: training.nats(), seconds };
-        Ok(Some(run).filter(|run| run.held_out.is_finite() && run.training.is_finite()))
+        Ok(Some(run).filter(|run| run.held_out < worst && run.training < worst))
     }
 }
 

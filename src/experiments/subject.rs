@@ -14,15 +14,31 @@ const STEPS: usize = 128;
 
 /// A model that answers for every character of a string what it thinks comes next.
 pub struct Subject<'m> {
-    model: &'m CharLm<f32>,
     vocab: &'m Vocab,
-    prepared: Prepared<f32>,
+    source: Source<'m>,
+}
+
+/// Where probabilities come from.
+enum Source<'m> {
+    Model(&'m CharLm<f32>, Prepared<f32>),
+    /// An answer to every question, for the tests of judges: the probabilities of the characters that are named.
+    #[cfg(test)]
+    Answers(&'m (dyn Fn(&Sample, usize) -> Vec<(char, f32)> + Sync)),
 }
 
 impl<'m> Subject<'m> {
     /// A model and its characters.
     pub fn new(model: &'m CharLm<f32>, vocab: &'m Vocab) -> Self {
-        Subject { model, vocab, prepared: Prepared::whole(model) }
+        Subject { vocab, source: Source::Model(model, Prepared::whole(model)) }
+    }
+
+    /// One that gives the probabilities of `answers` for the character at a place of a string.
+    #[cfg(test)]
+    pub(super) fn of_answers(
+        answers: &'m (dyn Fn(&Sample, usize) -> Vec<(char, f32)> + Sync),
+        vocab: &'m Vocab,
+    ) -> Self {
+        Subject { vocab, source: Source::Answers(answers) }
     }
 
     /// The probability of a character.
@@ -44,8 +60,14 @@ impl<'m> Subject<'m> {
         samples: &[Sample],
         look: impl Fn(&mut A, &Sample, usize, &[f32]) + Sync,
     ) -> Vec<A> {
-        let groups = samples.par_chunks(STREAMS).flat_map_iter(|group| self.follow_group(group, &look));
-        groups.collect()
+        match &self.source {
+            Source::Model(model, prepared) => {
+                let groups = samples.par_chunks(STREAMS);
+                groups.flat_map_iter(|group| self.follow_group(model, prepared, group, &look)).collect()
+            }
+            #[cfg(test)]
+            Source::Answers(answers) => samples.iter().map(|sample| self.ask(answers, sample, &look)).collect(),
+        }
     }
 
     /// The share of strings in which the most likely character is allowed wherever something is asked.
@@ -62,10 +84,34 @@ impl<'m> Subject<'m> {
         })
     }
 
-    fn follow_group<A: Default>(&self, group: &[Sample], look: &impl Fn(&mut A, &Sample, usize, &[f32])) -> Vec<A> {
+    #[cfg(test)]
+    fn ask<A: Default>(
+        &self,
+        answers: impl Fn(&Sample, usize) -> Vec<(char, f32)>,
+        sample: &Sample,
+        look: &impl Fn(&mut A, &Sample, usize, &[f32]),
+    ) -> A {
+        let mut gathered = A::default();
+        for at in (1..sample.chars.len()).filter(|at| sample.weight(*at) != 0.0) {
+            let mut row = vec![0.0; self.vocab.len()];
+            for (c, probability) in answers(sample, at) {
+                row[self.vocab.id(u32::from(c)).unwrap() as usize] = probability;
+            }
+            look(&mut gathered, sample, at, &row);
+        }
+        gathered
+    }
+
+    fn follow_group<A: Default>(
+        &self,
+        model: &CharLm<f32>,
+        prepared: &Prepared<f32>,
+        group: &[Sample],
+        look: &impl Fn(&mut A, &Sample, usize, &[f32]),
+    ) -> Vec<A> {
         let streams = group.len();
         let longest = group.iter().map(|sample| sample.chars.len()).max().unwrap_or(0);
-        let mut shard = Shard::new(self.model, 0, streams, STEPS.min(longest.max(1)), Purpose::Inference);
+        let mut shard = Shard::new(model, 0, streams, STEPS.min(longest.max(1)), Purpose::Inference);
         let (mut gathered, mut logits) = (Vec::new(), Vec::new());
         gathered.resize_with(streams, A::default);
         let vocab = self.vocab.len();
@@ -81,7 +127,7 @@ impl<'m> Subject<'m> {
                     window.weights[place] = sample.weight(at + 1);
                 }
             }
-            shard.forward(self.model, &self.prepared, &window, None);
+            shard.forward(model, prepared, &window, None);
             shard.logits(&mut logits);
             let asked = window.weights.iter().enumerate().filter(|(_, weight)| **weight != 0.0);
             for ((place, _), row) in asked.zip(logits.chunks_exact_mut(vocab)) {

@@ -5,7 +5,7 @@ use std::time::Instant;
 use serde::Serialize;
 
 use super::{Look, Subject, Task, Training, Verdict, rng, sample};
-use crate::data::{Corpus, Encoding, Marks, Texts};
+use crate::data::{Corpus, Encoding, Marks, Texts, Vocab};
 use crate::error::{Error, Result};
 use crate::model::{Init, ModelConfig, Scheme};
 use crate::optim::{Method, Schedule};
@@ -195,10 +195,23 @@ fn trainer(name: &str, task: &dyn Task, setup: &Setup, seed: u64) -> Result<Trai
     let (text, marks) = training(name, task, setup, seed);
     let corpus = Corpus::from_text(name, text.into_bytes(), Encoding::Utf8)?;
     let texts = Texts::new(corpus, None, 0.0)?.with_marks(marks)?;
+    must_have_all(texts.vocab(), task, setup)?;
     let shape = setup.shape(texts.vocab().len());
     let has_forget_gate = shape.validate()?.spec.forget_gate.is_some();
     let init = Init { scheme: setup.scheme, forget_bias: Some(setup.forget_bias).filter(|_| has_forget_gate) };
     Trainer::with_init(texts, &shape, init, config)
+}
+
+/// Refuses a text so short that it lacks characters of which tests consist.
+fn must_have_all(vocab: &Vocab, task: &dyn Task, setup: &Setup) -> Result<()> {
+    let samples = task.draws(&mut rng("characters", 0), 100);
+    match samples.iter().flat_map(|sample| &sample.chars).find(|c| vocab.id(u32::from(**c)).is_none()) {
+        None => Ok(()),
+        Some(c) => {
+            let steps = setup.steps;
+            Err(Error::Usage(format!("the text of --steps {steps} does not have '{c}', which is asked for; take more")))
+        }
+    }
 }
 
 fn config(setup: &Setup, seed: u64) -> Result<TrainConfig> {
