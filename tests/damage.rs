@@ -121,7 +121,7 @@ fn hostile_lengths_are_refused_without_memory() {
     let bytes = [
         ("length-max", with_number(0, 1, u64::MAX), misplaced),
         ("length-near-max", with_number(1, 1, u64::MAX - 63), misplaced),
-        ("length-large", with_number(1, 1, 1 << 60), "truncated at"),
+        ("length-large", with_number(1, 1, 1 << 60), misplaced),
         ("offset-max", with_number(0, 0, u64::MAX), misplaced),
         ("overlap", with_number(1, 0, second - 64), misplaced),
         ("gap", with_number(1, 0, second + 64), misplaced),
