@@ -38,6 +38,12 @@ impl<R: Pod> Aligned<R> {
         let start = storage.as_ptr().align_offset(ALIGNMENT).min(ALIGNMENT);
         Aligned { storage: Storage::Heap(storage), start, len: bytes, of: PhantomData }
     }
+
+    /// `bytes` of a map from `start` on, aligned or not.
+    #[cfg(test)]
+    pub fn within(map: MmapMut, start: usize, bytes: usize) -> Self {
+        Aligned { storage: Storage::Mapped(map), start, len: bytes, of: PhantomData }
+    }
 }
 
 /// Fresh memory, zero, in huge pages if it can be. `None` where the system has none left to map.

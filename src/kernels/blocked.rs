@@ -207,6 +207,14 @@ impl<R: Real> Blocked<R> {
     }
 }
 
+#[cfg(test)]
+impl<R: Real> Blocked<R> {
+    /// The same, right at a page that nobody may touch.
+    pub(super) fn beside(self, edge: super::guarded::Edge) -> Self {
+        Blocked { values: super::guarded::beside(edge, &self.values), ..self }
+    }
+}
+
 /// Rows of a [`Blocked`] as an operand of a product.
 #[derive(Clone, Copy, Debug)]
 pub struct Rows<'a, R> {

@@ -16,6 +16,8 @@ pub mod activation;
 mod aligned;
 mod blocked;
 mod gemm;
+#[cfg(test)]
+mod guarded;
 mod int8;
 pub mod isa;
 mod lanes;

@@ -11,7 +11,7 @@ use std::ops::Range;
 
 use super::aligned::Aligned;
 use super::blocked::{Axis, Rows};
-use super::isa::isa;
+use super::isa::{Isa, isa};
 use super::lanes::{Lanes, Work};
 use super::real::Real;
 use super::tile::{Begin, ByColumn, Run, Tile, WIDEST, most_rows};
@@ -129,35 +129,45 @@ pub fn outer<'a, R: Real>(
     columns: Axis,
     steps: impl Iterator<Item = (Rows<'a, R>, Rows<'a, R>)> + Clone,
 ) {
+    with_room(|room| product(isa(), room, dw, units, columns, steps));
+}
+
+/// [`outer`] on an instruction set, in some room.
+fn product<'a, R: Real>(
+    isa: Isa,
+    mut room: Room<'_, R>,
+    dw: MatMut<'_, R>,
+    units: Range<usize>,
+    columns: Axis,
+    steps: impl Iterator<Item = (Rows<'a, R>, Rows<'a, R>)> + Clone,
+) {
     let width = columns.elements();
     assert_eq!((dw.rows(), dw.cols(), dw.stride()), (units.len(), width, width), "shape of dw");
-    let lanes = R::lanes(isa());
-    with_room(|mut room| {
-        let mut start = units.start;
-        while start < units.end {
-            let end = units.end.min((start / lanes + X_PANELS) * lanes);
-            let dw = &mut dw.data[(start - units.start) * width..(end - units.start) * width];
-            let all = columns.panels(lanes);
-            for first in (0..all).step_by(DY_PANELS) {
-                let panels = first..all.min(first + DY_PANELS);
-                room.sums[..panels.len() * X_PANELS * lanes * lanes].fill(R::ZERO);
-                sum(start..end, all, panels.clone(), steps.clone(), &mut room);
-                spread(dw, start..end, columns, panels, room.sums, lanes);
-            }
-            start = end;
+    let lanes = R::lanes(isa);
+    let mut start = units.start;
+    while start < units.end {
+        let end = units.end.min((start / lanes + X_PANELS) * lanes);
+        let dw = &mut dw.data[(start - units.start) * width..(end - units.start) * width];
+        let all = columns.panels(lanes);
+        for first in (0..all).step_by(DY_PANELS) {
+            let panels = first..all.min(first + DY_PANELS);
+            room.sums[..panels.len() * X_PANELS * lanes * lanes].fill(R::ZERO);
+            sum(isa, start..end, all, panels.clone(), steps.clone(), &mut room);
+            spread(dw, start..end, columns, panels, room.sums, lanes);
         }
-    });
+        start = end;
+    }
 }
 
 /// Adds the rows of all steps to the sums of some panels; there are `all` panels of `dy`.
 fn sum<'a, R: Real>(
+    isa: Isa,
     units: Range<usize>,
     all: usize,
     panels: Range<usize>,
     steps: impl Iterator<Item = (Rows<'a, R>, Rows<'a, R>)>,
     room: &mut Room<'_, R>,
 ) {
-    let isa = isa();
     let mut chunk = Chunk::new();
     let mut flush = |chunk: &mut Chunk<'a, R>| {
         R::outer(isa, Part { units: units.clone(), panels: panels.clone(), chunk, room });
@@ -240,43 +250,39 @@ impl<R: Real> Work<R> for Part<'_, '_, '_, R> {
 }
 
 #[cfg(test)]
+mod edges;
+
+#[cfg(test)]
 mod tests {
     use super::super::blocked::Blocked;
-    use super::super::view::Mat;
     use super::*;
-    use crate::kernels::reference;
-    use proptest::prelude::*;
-
-    fn numbers(n: usize, phase: f64) -> Vec<f64> {
-        (0..n).map(|i| (i as f64 * 0.7 + phase).sin()).collect()
-    }
+    use crate::kernels::testing::numbers;
 
     /// Rows `first..first + n` of every step of `values`, `(steps, streams, axis)`.
-    fn cut<R: Real>(axis: Axis, steps: usize, streams: usize, first: usize, n: usize, values: &[f64]) -> Blocked<R> {
+    fn cut(axis: Axis, steps: usize, streams: usize, first: usize, n: usize, values: &[f32]) -> Blocked<f32> {
         let mut blocked = Blocked::new(axis, steps, n);
         for (t, stream) in (0..steps).flat_map(|t| (0..n).map(move |stream| (t, stream))) {
-            let from = &values[(t * streams + first + stream) * axis.elements()..][..axis.elements()];
-            blocked.write(t, stream, &from.iter().map(|x| R::from_f64(*x)).collect::<Vec<_>>());
+            blocked.write(t, stream, &values[(t * streams + first + stream) * axis.elements()..][..axis.elements()]);
         }
         blocked
     }
 
     /// The gradient from shards of that many streams, in tiles of `tile` rows.
-    fn gradient<R: Real>(x: &[f64], dy: &[f64], units: usize, columns: Axis, shards: &[usize], tile: usize) -> Vec<R> {
+    fn gradient(x: &[f32], dy: &[f32], units: usize, columns: Axis, shards: &[usize], tile: usize) -> Vec<f32> {
         let streams: usize = shards.iter().sum();
         let steps = x.len() / units / streams;
         let mut first = 0;
         let shards: Vec<_> = shards
             .iter()
             .map(|&n| {
-                let of = |axis, values| cut::<R>(axis, steps, streams, first, n, values);
+                let of = |axis, values| cut(axis, steps, streams, first, n, values);
                 let shard = (of(Axis::plain(units), x), of(columns, dy));
                 first += n;
                 shard
             })
             .collect();
         let pairs = (0..steps).flat_map(|t| shards.iter().map(move |(x, dy)| (x.all(t..t + 1), dy.all(t..t + 1))));
-        let mut dw = vec![R::ONE; units * columns.elements()];
+        let mut dw = vec![1.0; units * columns.elements()];
         for (i, rows) in dw.chunks_mut(tile * columns.elements()).enumerate() {
             let n = rows.len() / columns.elements();
             outer(MatMut::new(rows, n, columns.elements()), i * tile..i * tile + n, columns, pairs.clone());
@@ -284,33 +290,13 @@ mod tests {
         dw
     }
 
-    proptest! {
-        #[test]
-        fn agrees_with_the_reference(
-            steps in 1usize..5, streams in 1usize..200, units in 1usize..70, parts in 1usize..4, width in 1usize..70,
-        ) {
-            let columns = Axis { parts, width };
-            let (rows, n) = (steps * streams, columns.elements());
-            let (x, dy) = (numbers(rows * units, 0.1), numbers(rows * n, 0.2));
-            let mut wanted = vec![0.0; units * n];
-            let wide = Mat::new(&dy, rows, n);
-            reference::gemm(MatMut::new(&mut wanted, units, n), false, Mat::new(&x, rows, units).t(), wide);
-            let double = gradient::<f64>(&x, &dy, units, columns, &[streams], units);
-            let single = gradient::<f32>(&x, &dy, units, columns, &[streams], units);
-            for ((double, single), wanted) in double.iter().zip(single).zip(wanted) {
-                prop_assert!((double - wanted).abs() < 1e-10, "{double} against {wanted}");
-                prop_assert!((f64::from(single) - wanted).abs() < 1e-5 * (rows + 1) as f64, "{single} against {wanted}");
-            }
-        }
-    }
-
     #[test]
     fn the_bits_depend_neither_on_the_cut_nor_on_the_tiles() {
         let (units, columns, steps, streams) = (165, Axis { parts: 4, width: 165 }, 9, 35);
         let (x, dy) = (numbers(steps * streams * units, 0.1), numbers(steps * streams * columns.elements(), 0.2));
-        let whole = gradient::<f32>(&x, &dy, units, columns, &[35], units);
+        let whole = gradient(&x, &dy, units, columns, &[35], units);
         for (shards, tile) in [(vec![17, 18], 165), (vec![1, 30, 4], 64), (vec![5; 7], 13), (vec![1; 35], 1)] {
-            assert!(gradient::<f32>(&x, &dy, units, columns, &shards, tile) == whole, "{shards:?}, tiles of {tile}");
+            assert!(gradient(&x, &dy, units, columns, &shards, tile) == whole, "{shards:?}, tiles of {tile}");
         }
     }
 }

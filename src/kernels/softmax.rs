@@ -60,7 +60,28 @@ pub fn log_sum_exp<R: Real>(logits: &mut [R]) -> (f64, f64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernels::guarded::{Guarded, place, size};
+    use crate::kernels::isa::{Isa, vectorize_for};
     use crate::kernels::reference;
+    use crate::kernels::testing::numbers;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn every_path_agrees_with_the_reference_and_stays_within_the_row(n in size(70), at in place()) {
+            let logits = numbers(n.max(1), 0.1);
+            let wide: Vec<f64> = logits.iter().map(|x| f64::from(*x)).collect();
+            for isa in Isa::available() {
+                let mut row = Guarded::new(at, &logits);
+                let (top, sum) = vectorize_for(isa, Exponentials(&mut row[..]));
+                prop_assert!(row.is_intact() && top == logits.iter().copied().fold(logits[0], f32::max));
+                for (target, exponential) in row.iter().enumerate() {
+                    let loss = f64::from(sum / exponential).ln();
+                    prop_assert!((loss - reference::cross_entropy(&wide, target)).abs() < 1e-5, "{isa:?}");
+                }
+            }
+        }
+    }
 
     fn logits() -> Vec<f32> {
         (0..37).map(|i| (i as f32 * 0.77).sin() * 4.0).collect()

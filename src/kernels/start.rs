@@ -30,7 +30,7 @@ impl<R: Real> Start<'_, R> {
         let Some((of, slots)) = self.rows() else { return };
         let shape = of.shape();
         assert!(shape.lanes == lanes && shape.axis.panels(lanes) == panels && of.steps() > 0, "the start of a product");
-        let Some(slots) = slots else { return };
+        let Some(slots) = slots else { return assert!(shape.streams > 0, "a bias without a row") };
         assert!(slots.len() == rows, "a row of the table for each row of a product");
         assert!(slots.iter().all(|slot| (*slot as usize) < shape.streams), "a row that the table does not have");
     }
@@ -62,11 +62,12 @@ impl<R: Real> Start<'_, R> {
         step_stride: usize,
         (steps, rows, lanes): (usize, usize, usize),
     ) {
-        if let Start::Output = self {
+        let of_step = panels.len() * rows * lanes;
+        if of_step == 0 || matches!(self, Start::Output) {
             return;
         }
         for t in 0..steps {
-            let of_step = &mut y[t * step_stride..][..panels.len() * rows * lanes];
+            let of_step = &mut y[t * step_stride..][..of_step];
             for (i, to) in of_step.chunks_exact_mut(lanes).enumerate() {
                 match self.row(panels.start + i / rows, t * rows + i % rows) {
                     Some(from) => to.copy_from_slice(from),
@@ -153,6 +154,15 @@ mod tests {
         let (x, mut y) = (Blocked::new(Axis::plain(8), 1, 2), Blocked::new(Axis::plain(80), 1, 2));
         let rows = &Blocked::new(table, 1, 3);
         packed.multiply(0..packed.panels(), y.step_mut(0), 0, x.all(0..1), Start::Table { rows, slots });
+    }
+
+    #[test]
+    #[should_panic(expected = "a bias without a row")]
+    fn a_bias_without_a_row_is_refused() {
+        let packed = Packed::<f32>::new(Axis::plain(8), Axis::plain(80));
+        let (x, mut y) = (Blocked::new(Axis::plain(8), 1, 2), Blocked::new(Axis::plain(80), 1, 2));
+        let bias = Blocked::new(Axis::plain(80), 1, 0);
+        packed.multiply(0..packed.panels(), y.step_mut(0), 0, x.all(0..1), Start::Bias(&bias));
     }
 
     #[test]

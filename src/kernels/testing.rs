@@ -1,7 +1,9 @@
 //! What the tests of the products share.
 
-use super::blocked::{Axis, Blocked};
+use super::blocked::{Axis, Blocked, Rows};
+use super::guarded::{Guarded, Place, canary};
 use super::isa::Isa;
+use super::real::Real;
 
 /// Numbers that differ from place to place, without a generator.
 pub fn numbers(n: usize, phase: f64) -> Vec<f32> {
@@ -25,4 +27,62 @@ pub fn plain(blocked: &Blocked<f32>, steps: usize, rows: usize) -> Vec<f32> {
         blocked.read(i / rows, i % rows, row);
     }
     values
+}
+
+/// Rows of activations in guarded memory, as long as it must be: of some steps that begin `gap` elements further apart than they
+/// must, in blocks that have `others` panels between one and the next. In between stand canaries.
+#[derive(Debug)]
+pub struct Operand<R: 'static> {
+    values: Guarded<R>,
+    layout: Rows<'static, R>,
+}
+
+impl<R: Real> Operand<R> {
+    /// From rows in their plain order, step by step.
+    pub fn new(
+        place: Place,
+        (axis, lanes): (Axis, usize),
+        (steps, rows): (usize, usize),
+        (others, gap): (usize, usize),
+        values: &[R],
+    ) -> Self {
+        // As `Shape::parts` has it.
+        let of_block = if others == 0 { 1 } else { axis.parts };
+        let (panels, block_stride) = (axis.panels(lanes), (of_block + others) * rows * lanes);
+        let step_stride = (panels / of_block.max(1)) * block_stride + gap;
+        let layout = Rows { data: &[], steps, step_stride, panels, of_block, block_stride, rows, lanes };
+        let place_of = |t: usize, panel: usize| t * step_stride + layout.panel_at(panel);
+        let none = [steps, rows, panels].contains(&0);
+        let len = if none { 0 } else { place_of(steps - 1, panels - 1) + rows * lanes };
+        let mut memory = vec![canary(); len];
+        for (i, row) in values.chunks_exact(axis.elements().max(1)).enumerate() {
+            for panel in 0..panels {
+                let to = &mut memory[place_of(i / rows, panel) + i % rows * lanes..][..lanes];
+                let from = &row[axis.elements_of(lanes, panel)];
+                to[..from.len()].copy_from_slice(from);
+                to[from.len()..].fill(R::ZERO);
+            }
+        }
+        Operand { values: Guarded::new(place, &memory), layout }
+    }
+
+    /// As an operand.
+    pub fn rows(&self) -> Rows<'_, R> {
+        Rows { data: &self.values, ..self.layout }
+    }
+}
+
+/// Numbers that differ from place to place, of any type.
+pub fn reals<R: Real>(n: usize, phase: f64) -> Vec<R> {
+    numbers(n, phase).into_iter().map(|x| R::from_f64(x.into())).collect()
+}
+
+/// Rows of `width` elements that begin `stride` elements apart, canaries between them and none behind the last.
+pub fn spaced<R: Real>(values: &[R], width: usize, stride: usize) -> Vec<R> {
+    let rows = values.len() / width.max(1);
+    let mut spaced = vec![canary(); rows.saturating_sub(1) * stride + width.min(values.len())];
+    for (i, row) in values.chunks_exact(width.max(1)).enumerate() {
+        spaced[i * stride..][..width].copy_from_slice(row);
+    }
+    spaced
 }

@@ -95,7 +95,7 @@ impl<R: Real> Kernel for AddProducts<'_, R> {
 
     #[inline(always)]
     fn run<M: Mode>(self) {
-        for (a, b) in self.a.chunks_exact(self.width).zip(self.b.chunks_exact(self.width)) {
+        for (a, b) in self.a.chunks_exact(self.width.max(1)).zip(self.b.chunks_exact(self.width.max(1))) {
             for ((y, a), b) in self.y.iter_mut().zip(a).zip(b) {
                 *y = a.fma::<M>(*b, *y);
             }
@@ -125,7 +125,7 @@ impl<R: Real> Kernel for Scatter<'_, R> {
 
     #[inline(always)]
     fn run<M: Mode>(self) {
-        for (row, slot) in self.rows.chunks_exact(self.width).zip(self.slots) {
+        for (row, slot) in self.rows.chunks_exact(self.width.max(1)).zip(self.slots) {
             let sum = &mut self.table[*slot as usize * self.width..][..self.width];
             sum.iter_mut().zip(row).for_each(|(sum, x)| *sum += *x);
         }
@@ -158,6 +158,45 @@ pub fn all_within<R: Real>(x: &[R], limit: R) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernels::guarded::{Guarded, place, size};
+    use crate::kernels::isa::{Isa, vectorize_for};
+    use crate::kernels::testing::numbers;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn every_path_agrees_with_plain_loops_and_stays_within_its_operands(
+            len in size(70), gap in 0usize..20, rows in 0usize..5, (y_at, a_at, b_at) in (place(), place(), place()),
+        ) {
+            let width = len + gap;
+            let (y, a, b) = (numbers(len, 0.1), numbers(rows * width, 0.2), numbers(rows * width, 0.3));
+            let (all_a, all_b) = (Guarded::new(a_at, &a), Guarded::new(b_at, &b));
+            let column = |j: usize| (0..rows).map(move |row| row * width + j);
+            let wanted: Vec<_> = (0..len).map(|j| column(j).fold(y[j], |sum, i| sum + a[i])).collect();
+            let products: Vec<_> = (0..len).map(|j| column(j).fold(y[j], |sum, i| sum + a[i] * b[i])).collect();
+            let slots: Vec<u32> = (0..rows as u32).rev().collect();
+            let slots = Guarded::new(b_at, &slots);
+            for isa in Isa::available() {
+                let [mut sums, mut sums_of_products, mut sum] = [(); 3].map(|()| Guarded::new(y_at, &y));
+                let mut table = Guarded::new(y_at, &b);
+                vectorize_for(isa, AddRows { y: &mut sums, rows: &all_a, width });
+                vectorize_for(isa, AddProducts { y: &mut sums_of_products, a: &all_a, b: &all_b, width });
+                vectorize_for(isa, Add(&mut sum, &Guarded::new(a_at, &y)));
+                vectorize_for(isa, Scatter { table: &mut table, rows: &all_a, width, slots: &slots });
+                prop_assert!([&sums, &sums_of_products, &sum, &table].iter().all(|y| y.is_intact()));
+                prop_assert_eq!(&sums[..], &wanted[..]);
+                prop_assert!(sums_of_products.iter().zip(&products).all(|(got, wanted)| (got - wanted).abs() < 1e-5));
+                prop_assert!(sum.iter().zip(&y).all(|(sum, y)| *sum == y + y));
+                for (i, got) in table.iter().enumerate() {
+                    let from = (rows - 1 - i / width) * width + i % width;
+                    prop_assert_eq!(*got, b[i] + a[from]);
+                }
+                let squares: f64 = a.iter().map(|x| f64::from(*x).powi(2)).sum();
+                prop_assert!((vectorize_for(isa, SumOfSquares(&all_a[..])) - squares).abs() < 1e-9);
+                prop_assert!(vectorize_for(isa, AllWithin(&all_a[..], 1.5)));
+            }
+        }
+    }
 
     #[test]
     fn sums_of_squares_are_taken_in_double_precision() {

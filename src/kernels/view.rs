@@ -84,7 +84,7 @@ impl<'a, R> Mat<'a, R> {
     /// One row of a matrix that is not transposed.
     pub fn row(&self, row: usize) -> &'a [R] {
         assert!(row < self.rows && self.col_stride == 1, "row {row} of {}", self.rows);
-        &self.data[row * self.row_stride..][..self.cols]
+        if self.cols == 0 { &[] } else { &self.data[row * self.row_stride..][..self.cols] }
     }
 }
 
@@ -124,7 +124,7 @@ impl<'a, R> MatMut<'a, R> {
     /// One row.
     pub fn row(&mut self, row: usize) -> &mut [R] {
         assert!(row < self.rows, "row {row} of {}", self.rows);
-        &mut self.data[row * self.stride..][..self.cols]
+        if self.cols == 0 { &mut [] } else { &mut self.data[row * self.stride..][..self.cols] }
     }
 }
 
@@ -154,5 +154,7 @@ mod tests {
     #[test]
     fn an_empty_view_is_allowed() {
         assert_eq!(Mat::new(&[0.0f32; 0], 0, 3).rows(), 0);
+        assert!(Mat::strided(&[0.0f32; 0], 2, 0, 3).row(1).is_empty());
+        assert!(MatMut::strided(&mut [0.0f32; 0], 2, 0, 3).row(1).is_empty());
     }
 }
