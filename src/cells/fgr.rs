@@ -1,8 +1,31 @@
 //! Full gate recurrence: the [`vanilla`](super::vanilla) cell whose gates also see all gates of the step before (Greff et al.
 //! 2015; so it was in Hochreiter & Schmidhuber 1997). The gates are part of the state, `(h, i, f, o, c)`, and `w_hh` has rows for
-//! the first four of them; those from a gate to `g` do not exist and stay zero.
+//! the first four of them; those from a gate to `g` do not exist and stay zero. So there are nine matrices `r` more, `r_fi` from `f`
+//! to `i` and so on:
 //!
-//! Backward as for the vanilla cell, but `di`, `df` and `do` begin with what comes back from the gates of the step after.
+//! ```text
+//! a_i = x w_i + h' r_i + i' r_ii + f' r_fi + o' r_oi + b_i
+//! a_f = x w_f + h' r_f + i' r_if + f' r_ff + o' r_of + b_f
+//! a_o = x w_o + h' r_o + i' r_io + f' r_fo + o' r_oo + b_o
+//! a_g = x w_g + h' r_g + b_g
+//!
+//! i = sigmoid(a_i + p_i * c')    f = sigmoid(a_f + p_f * c')    g = tanh(a_g)
+//! c = f * c' + i * g
+//! o = sigmoid(a_o + p_o * c)
+//! h = o * tanh(c)
+//! ```
+//!
+//! Backward as for the vanilla cell, but with what comes back to each gate from those of the step after, whose gradients are
+//! `da_i"`, `da_f"` and `da_o"`:
+//!
+//! ```text
+//! di   = da_i" r_ii^T + da_f" r_if^T + da_o" r_io^T
+//! df   = da_i" r_fi^T + da_f" r_ff^T + da_o" r_fo^T
+//! do   = da_i" r_oi^T + da_f" r_of^T + da_o" r_oo^T
+//! da_o = (dh * tanh(c) + do) * o * (1 - o)
+//! da_i = (dc * g  + di) * i * (1 - i)
+//! da_f = (dc * c' + df) * f * (1 - f)
+//! ```
 
 use super::CellSpec;
 use super::block::{Block, after, before, variant};

@@ -23,7 +23,7 @@
 use super::CellSpec;
 use super::block::{Block, Squash, after, before, variant};
 
-/// gates see the cell state, and nothing squashes the output.
+/// gates see the cell state, and nothing bounds the output.
 pub struct Peephole;
 
 impl Block for Peephole {
@@ -33,7 +33,7 @@ impl Block for Peephole {
         diagonals: &[before(0, 1), before(1, 1), after(3, 1)],
         ..variant(
             "peephole",
-            "gates see the cell state, and nothing squashes the output",
+            "gates see the cell state, and nothing bounds the output: it needs resets or short sequences, else it often diverges",
             &["i", "f", "g", "o"],
             "Gers & Schmidhuber 2000",
         )

@@ -1,5 +1,24 @@
 //! The LSTM with peepholes and a squashed output: the base of Greff et al., "LSTM: A Search Space Odyssey" (2015), first used by
-//! Graves & Schmidhuber (2005). Its equations are those of the [`block`](super::block) with all its parts.
+//! Graves & Schmidhuber (2005). The gates see the cell state through peepholes `p`, one weight a unit: `i` and `f` the old one,
+//! `o` the new one.
+//!
+//! ```text
+//! i = sigmoid(a_i + p_i * c')    f = sigmoid(a_f + p_f * c')    g = tanh(a_g)
+//! c = f * c' + i * g
+//! o = sigmoid(a_o + p_o * c)
+//! h = o * tanh(c)
+//! ```
+//!
+//! Backward, from `dh` and `dc`:
+//!
+//! ```text
+//! da_o = dh * tanh(c) * o * (1 - o)
+//! dc  += dh * o * (1 - tanh(c)^2) + p_o * da_o
+//! da_g = dc * i  * (1 - g^2)
+//! da_i = dc * g  * i * (1 - i)
+//! da_f = dc * c' * f * (1 - f)
+//! dc'  = dc * f + p_i * da_i + p_f * da_f
+//! ```
 
 use super::CellSpec;
 use super::block::{Block, after, before, variant};

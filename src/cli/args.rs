@@ -308,7 +308,7 @@ pub struct ExperimentArgs {
     #[arg(value_name = "TEXT")]
     pub texts: Vec<PathBuf>,
     /// The recurrent cell; `odyssey` and `gradient-flow` try every one unless it is given [default: that of the experiment]
-    #[arg(long, value_parser = cells())]
+    #[arg(long, value_parser = cells().try_map(|name| charlstm::cells::find(&name).map(|cell| cell.spec.name.to_owned())))]
     pub cell: Option<String>,
     /// Units of each layer [default: as the experiment needs]
     #[arg(long, value_name = "N")]
@@ -365,7 +365,9 @@ fn experiments() -> PossibleValuesParser {
 
 fn cells() -> PossibleValuesParser {
     let value = |cell: &charlstm::cells::Entry| {
-        PossibleValue::new(cell.spec.name).aliases(cell.spec.aliases).help(cell.spec.summary)
+        let spec = cell.spec;
+        let also = spec.aliases.iter().map(|name| format!("; also called {name}")).collect::<String>();
+        PossibleValue::new(spec.name).aliases(spec.aliases).help(format!("{}{also}", spec.summary))
     };
     PossibleValuesParser::new(charlstm::cells::CELLS.iter().map(value))
 }
