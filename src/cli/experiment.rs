@@ -1,41 +1,51 @@
 //! `charlstm experiment`: what the papers claim, run again.
 
 use std::ops::Range;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use charlstm::cells;
 use charlstm::data::TextConfig;
 use charlstm::error::{Error, Result};
 use charlstm::experiments::{
-    self, Compare, EXPERIMENTS, Experiment, Figure, Finding, Kind, Setup, Study, Task, Trial, Variant,
+    self, Chart, Compare, Experiment, Figure, Finding, Kind, Notes, Setup, Study, Task, Trial, Variant,
 };
 use charlstm::model::Init;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::args::ExperimentArgs;
 use super::terminal::Terminal;
-use super::{files, plot};
+use super::{experiment_list, files, plot};
 
 pub fn run(args: &ExperimentArgs, terminal: &Terminal) -> Result<ExitCode> {
     if args.name == "list" {
-        return list(args, terminal).map(|()| ExitCode::SUCCESS);
+        must_mean_something(&args.name, &[], args, terminal)?;
+        return experiment_list::list(args.json, terminal).map(|()| ExitCode::SUCCESS);
     }
     let experiment = experiments::find(&args.name)?;
-    must_mean_something(experiment, args)?;
+    must_mean_something(experiment.name, &experiment.choices(), args, terminal)?;
+    must_be_moderate(args)?;
+    let chart = chart_path(experiment, args);
+    [&args.write, &chart].into_iter().flatten().try_for_each(|path| files::must_be_writable(path))?;
     let passed = match experiment.kind {
         Kind::Task { setup, task } => {
-            let variant = Variant { cell: args.cell.clone(), q: args.q, noise: args.noise, size: args.size };
-            learn(experiment, task(&variant)?.as_ref(), &chosen(setup(&variant), args)?, args, terminal)?
+            let asked = Variant { cell: args.cell.clone(), q: args.q, noise: args.noise, size: args.size };
+            let variant = experiment.settled(&asked);
+            let setup = chosen(setup(&variant), args)?;
+            learn(experiment, &variant, task(&variant)?.as_ref(), &setup, args, terminal)?
         }
-        Kind::Study(study) => compare(experiment, study, args, terminal)?.unwrap_or(true),
+        Kind::Study(study) => compare(experiment, study, chart.as_deref(), args, terminal)?.unwrap_or(true),
     };
     Ok(if passed { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
-/// Refuses a choice that the experiment does not take.
-fn must_mean_something(experiment: &Experiment, args: &ExperimentArgs) -> Result<()> {
+/// Refuses a choice that is none of those that are taken.
+fn must_mean_something(name: &str, taken: &[&str], args: &ExperimentArgs, terminal: &Terminal) -> Result<()> {
     let given = [
         ("TEXT", !args.texts.is_empty()),
+        ("--cell", args.cell.is_some()),
+        ("--steps", args.steps.is_some()),
+        ("--seed", args.seed != 1),
         ("--seeds", args.seeds != 1),
         ("--hidden", args.hidden.is_some()),
         ("--parameters", args.parameters.is_some()),
@@ -49,15 +59,37 @@ fn must_mean_something(experiment: &Experiment, args: &ExperimentArgs) -> Result
         ("--write", args.write.is_some()),
         ("--svg", args.svg.is_some()),
     ];
-    match given.iter().find(|(choice, given)| *given && !experiment.takes(choice)) {
-        Some((choice, _)) => Err(Error::Usage(format!("{} takes no {choice}; leave it out", experiment.name))),
-        None => Ok(()),
+    let Some((choice, _)) = given.iter().find(|(choice, given)| *given && !taken.contains(choice)) else {
+        return Ok(());
+    };
+    // `-q 5` is --quiet and a text of the name 5.
+    let number = args.texts.first().and_then(|text| text.to_str()?.parse::<usize>().ok());
+    let hint = match number.filter(|_| *choice == "TEXT" && taken.contains(&"--q") && terminal.is_quiet()) {
+        Some(q) => format!("; -q is --quiet: if {q} distractors are meant, write --q {q}"),
+        None => String::new(),
+    };
+    Err(Error::Usage(format!("{name} takes no {choice}; leave it out{hint}")))
+}
+
+/// Refuses numbers of hundreds of digits in the way they are typed.
+fn must_be_moderate(args: &ExperimentArgs) -> Result<()> {
+    let given = [("--lr", "above 0 and at most", args.lr), ("--weight-decay", "0 to", args.weight_decay)];
+    match given.into_iter().find(|(.., number)| number.is_some_and(|x| x.is_finite() && x.abs() > 1e6)) {
+        Some((name, range, Some(x))) => Err(Error::Usage(format!("{name} must be {range} 1000000, not {x:?}"))),
+        _ => Ok(()),
     }
+}
+
+/// Where the chart goes, of an experiment that draws one. A program that reads JSON gets no file that it has not asked for.
+fn chart_path(experiment: &Experiment, args: &ExperimentArgs) -> Option<PathBuf> {
+    let own = || (experiment.takes("--svg") && !args.json).then(|| format!("{}.svg", experiment.name).into());
+    args.svg.clone().or_else(own)
 }
 
 /// Trains on the task with every seed, or only writes its text.
 fn learn(
     experiment: &Experiment,
+    variant: &Variant,
     task: &dyn Task,
     setup: &Setup,
     args: &ExperimentArgs,
@@ -83,21 +115,28 @@ fn learn(
         })?;
         trials.push(trial);
     }
-    report(experiment, setup, &trials, args.json, terminal)?;
+    if args.json {
+        terminal.json(&facts_of_trials(experiment, variant, setup, &trials)?)?;
+    } else {
+        report(experiment, setup, &trials, terminal)?;
+    }
     Ok(trials.iter().all(|trial| trial.passed))
 }
 
 fn seeds(args: &ExperimentArgs) -> Result<Range<u64>> {
-    let end = args.seed.checked_add(args.seeds);
-    let end =
-        end.ok_or_else(|| Error::Usage(format!("--seed {} and --seeds {} go beyond all seeds", args.seed, args.seeds)));
-    Ok(args.seed..end?)
+    let most = u64::MAX - args.seeds;
+    if args.seed > most {
+        let runs = if args.seeds > 1 { format!(" with --seeds {}", args.seeds) } else { String::new() };
+        return Err(Error::Usage(format!("--seed must be at most {most}{runs}, not {}", args.seed)));
+    }
+    Ok(args.seed..args.seed + args.seeds)
 }
 
 /// Compares nets, prints the table and draws the chart.
 fn compare(
     experiment: &Experiment,
     study: Compare,
+    chart: Option<&Path>,
     args: &ExperimentArgs,
     terminal: &Terminal,
 ) -> Result<Option<bool>> {
@@ -110,18 +149,11 @@ fn compare(
         scheme: args.init,
         parameters: args.parameters,
         seeds: seeds(args)?,
+        notes: Notes::default(),
     };
     let finding = study(&asked, &mut |line| terminal.say(line))?;
     if args.json {
-        let row = |row: &Vec<Figure>| {
-            let named = finding.columns.iter().zip(row).map(|(column, figure)| ((*column).to_owned(), json!(figure)));
-            named.collect::<serde_json::Map<_, _>>()
-        };
-        terminal.json(&json!({
-            "experiment": experiment.name, "criterion": experiment.criterion, "published": experiment.published,
-            "passed": finding.passed, "measured": finding.measured,
-            "table": finding.rows.iter().map(row).collect::<Vec<_>>(),
-        }))?;
+        terminal.json(&facts_of_study(experiment, &asked.notes, &finding))?;
     } else {
         let head = format!("passes when  {}\npublished    {}\n\n", experiment.criterion, experiment.published);
         let passed = match finding.passed {
@@ -132,13 +164,49 @@ fn compare(
         let text = format!("{head}{}\n{passed}: {}\n", table(&finding), finding.measured);
         terminal.out(text.as_bytes())?;
     }
-    // A program that reads JSON gets no file that it has not asked for.
-    let own_name = || Some(format!("{}.svg", experiment.name).into()).filter(|_| !args.json);
-    if let (Some(chart), Some(path)) = (&finding.chart, args.svg.clone().or_else(own_name)) {
-        files::write(&path, plot::draw(chart)?.as_bytes())?;
+    if let (Some(chart), Some(path)) = (&finding.chart, chart) {
+        files::write(path, plot::draw(chart)?.as_bytes())?;
         terminal.say(&format!("drawn in {}", path.display()));
     }
     Ok(finding.passed)
+}
+
+/// What a study found, with every curve in full.
+fn facts_of_study(experiment: &Experiment, notes: &Notes, finding: &Finding) -> Value {
+    let row = |row: &Vec<Figure>| {
+        let named = finding.columns.iter().zip(row).map(|(column, figure)| ((*column).to_owned(), json!(figure)));
+        named.collect::<Map<_, _>>()
+    };
+    let curves = |chart: &Chart| {
+        let curve = |(name, points): &(String, Vec<(f64, f64)>)| {
+            let (x, y): (Vec<f64>, Vec<f64>) = points.iter().copied().unzip();
+            json!({"curve": name, &chart.x: x, &chart.y: y})
+        };
+        chart.curves.iter().map(curve).collect::<Vec<_>>()
+    };
+    json!({
+        "experiment": experiment.name, "criterion": experiment.criterion, "published": experiment.published,
+        "setup": notes, "passed": finding.passed, "measured": finding.measured,
+        "table": finding.rows.iter().map(row).collect::<Vec<_>>(), "curves": finding.chart.as_ref().map(curves),
+    })
+}
+
+/// What trials found; of the setup only what the cell has, and what else was chosen of the task.
+fn facts_of_trials(experiment: &Experiment, variant: &Variant, setup: &Setup, trials: &[Trial]) -> Result<Value> {
+    let solved = trials.iter().filter(|trial| trial.passed).count();
+    let mut settings = json!(setup);
+    if cells::find(&setup.cell)?.spec.forget_gate.is_none() {
+        settings["forget_bias"] = Value::Null;
+    }
+    for (name, value) in [("q", json!(variant.q)), ("noise", json!(variant.noise)), ("size", json!(variant.size))] {
+        if experiment.takes(&format!("--{name}")) {
+            settings[name] = value;
+        }
+    }
+    Ok(json!({
+        "experiment": experiment.name, "criterion": experiment.criterion, "published": experiment.published,
+        "setup": settings, "passed": solved == trials.len(), "solved": solved, "trials": trials,
+    }))
 }
 
 /// The columns under their names, the first to the left, numbers to the right.
@@ -172,29 +240,8 @@ fn chosen(setup: Setup, args: &ExperimentArgs) -> Result<Setup> {
     })
 }
 
-fn list(args: &ExperimentArgs, terminal: &Terminal) -> Result<()> {
-    if args.json {
-        let facts = EXPERIMENTS
-            .iter()
-            .map(|e| json!({"name": e.name, "summary": e.summary, "criterion": e.criterion, "published": e.published, "also": e.also}));
-        return terminal.json(&facts.collect());
-    }
-    let line = |e: &Experiment| {
-        let also = if e.also.is_empty() { String::new() } else { format!("{:16} takes {}\n", "", e.also.join(", ")) };
-        format!("{:16} {}\n{:16} passes: {}\n{also}", e.name, e.summary, "", e.criterion)
-    };
-    terminal.out(EXPERIMENTS.iter().map(line).collect::<String>().as_bytes())
-}
-
-fn report(experiment: &Experiment, setup: &Setup, trials: &[Trial], as_json: bool, terminal: &Terminal) -> Result<()> {
+fn report(experiment: &Experiment, setup: &Setup, trials: &[Trial], terminal: &Terminal) -> Result<()> {
     let solved = trials.iter().filter(|trial| trial.passed).count();
-    if as_json {
-        let facts = json!({
-            "experiment": experiment.name, "criterion": experiment.criterion, "published": experiment.published,
-            "setup": setup, "solved": solved, "trials": trials,
-        });
-        return terminal.json(&facts);
-    }
     let mut text = format!(
         "passes when  {}\npublished    {}\n\n{:>6}  {:7} {:>8} {:>9} {:>6} {:>8}  measured\n",
         experiment.criterion, experiment.published, "seed", "passed", "steps", "strings", "tests", "seconds"

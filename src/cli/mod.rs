@@ -6,6 +6,7 @@ mod cells;
 mod compare;
 mod eval;
 mod experiment;
+mod experiment_list;
 mod files;
 mod heat;
 mod info;

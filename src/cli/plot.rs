@@ -3,7 +3,8 @@
 use charlstm::error::{Error, Result};
 use charlstm::experiments::Chart;
 use charlstm::train::Record;
-use plotters::coord::ranged1d::{AsRangedCoord, ValueFormatter};
+use plotters::coord::Shift;
+use plotters::element::DashedPathElement;
 use plotters::prelude::*;
 
 const SIZE: (u32, u32) = (900, 480);
@@ -12,6 +13,32 @@ const MANY: (usize, (u32, u32)) = (8, (1100, 640));
 
 /// Points of a curve at most; more could not be told apart.
 const MOST_POINTS: usize = 1000;
+
+/// Colours that can be told apart on white, the first for the first curve.
+const COLORS: [RGBColor; 16] = [
+    RGBColor(31, 119, 180),
+    RGBColor(230, 120, 10),
+    RGBColor(44, 150, 44),
+    RGBColor(205, 30, 40),
+    RGBColor(130, 80, 190),
+    RGBColor(120, 70, 50),
+    RGBColor(225, 100, 190),
+    RGBColor(20, 20, 20),
+    RGBColor(160, 165, 30),
+    RGBColor(20, 180, 200),
+    RGBColor(20, 20, 140),
+    RGBColor(150, 150, 150),
+    RGBColor(110, 0, 60),
+    RGBColor(240, 180, 30),
+    RGBColor(0, 90, 70),
+    RGBColor(245, 150, 150),
+];
+
+/// Pixels of a dash and of what is between two.
+const DASH: (u32, u32) = (6, 4);
+
+/// Pixels of the legend: of a stroke, from line to line, and of a letter.
+const LEGEND: (i32, i32, u32) = (20, 22, 8);
 
 /// The losses so far, as points (step, nats per character).
 #[derive(Clone, Debug, Default)]
@@ -52,28 +79,37 @@ fn thinned(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     points.iter().step_by(step).chain(points.last()).copied().collect()
 }
 
+/// A curve as it is drawn. Curves whose names have the same words before a colon are a group: they share a colour, and all but the
+/// first are dashed.
+struct Drawn {
+    group: String,
+    kind: Option<String>,
+    color: RGBColor,
+    dashed: bool,
+    points: Vec<(f64, f64)>,
+}
+
+/// The curves with their logarithms where an axis is logarithmic; a point that has none is left out.
+fn drawn(chart: &Chart) -> Vec<Drawn> {
+    let scaled = |log: bool, x: f64| if log { x.log10() } else { x };
+    let mut curves: Vec<Drawn> = Vec::new();
+    for (name, points) in &chart.curves {
+        let points = points.iter().map(|(x, y)| (scaled(chart.log_x, *x), scaled(chart.log_y, *y)));
+        let points = thinned(&points.filter(|(x, y)| x.is_finite() && y.is_finite()).collect::<Vec<_>>());
+        let (group, kind) = name.split_once(": ").map_or((name.as_str(), None), |(group, kind)| (group, Some(kind)));
+        let of_group = curves.iter().find(|curve| curve.group == group).map(|curve| curve.color);
+        let groups = curves.iter().filter(|curve| !curve.dashed).count();
+        let color = of_group.unwrap_or(COLORS[groups % COLORS.len()]);
+        let (group, kind) = (group.to_owned(), kind.map(str::to_owned));
+        curves.push(Drawn { group, kind, color, dashed: of_group.is_some(), points });
+    }
+    curves
+}
+
 /// The chart as the text of an SVG.
 pub fn draw(chart: &Chart) -> Result<String> {
     let mut svg = String::new();
-    let shown = |(x, y): &(f64, f64)| {
-        x.is_finite() && y.is_finite() && (!chart.log_x || *x > 0.0) && (!chart.log_y || *y > 0.0)
-    };
-    let curve = |(name, points): &(String, Vec<_>)| {
-        (name.clone(), thinned(&points.iter().filter(|point| shown(point)).copied().collect::<Vec<_>>()))
-    };
-    let curves: Vec<_> = chart.curves.iter().map(curve).collect();
-    let points = || curves.iter().flat_map(|(_, points)| points);
-    let (x, y) = (range(points().map(|point| point.0)), range(points().map(|point| point.1)));
-    let drawn = match (chart.log_x, chart.log_y) {
-        (false, false) => {
-            let margin = ((y.1 - y.0) * 0.05).max(0.05);
-            paint(&mut svg, chart, &curves, x.0..x.1, (y.0 - margin)..(y.1 + margin))
-        }
-        (false, true) => paint(&mut svg, chart, &curves, x.0..x.1, (y.0..y.1).log_scale()),
-        (true, false) => paint(&mut svg, chart, &curves, (x.0..x.1).log_scale(), y.0..y.1),
-        (true, true) => paint(&mut svg, chart, &curves, (x.0..x.1).log_scale(), (y.0..y.1).log_scale()),
-    };
-    drawn.map_err(|e| Error::Internal(format!("the plot: {e}")))?;
+    paint(&mut svg, chart, &drawn(chart)).map_err(|e| Error::Internal(format!("the plot: {e}")))?;
     Ok(svg)
 }
 
@@ -87,29 +123,26 @@ fn range(numbers: impl Iterator<Item = f64>) -> (f64, f64) {
     }
 }
 
-fn paint<X, Y>(
-    svg: &mut String,
-    chart: &Chart,
-    curves: &[(String, Vec<(f64, f64)>)],
-    x: X,
-    y: Y,
-) -> std::result::Result<(), Box<dyn std::error::Error>>
-where
-    X: AsRangedCoord<Value = f64>,
-    Y: AsRangedCoord<Value = f64>,
-    X::CoordDescType: Ranged<ValueType = f64> + ValueFormatter<f64>,
-    Y::CoordDescType: Ranged<ValueType = f64> + ValueFormatter<f64>,
-{
+type Painted = std::result::Result<(), Box<dyn std::error::Error>>;
+
+fn paint(svg: &mut String, chart: &Chart, curves: &[Drawn]) -> Painted {
     let size = if curves.len() < MANY.0 { SIZE } else { MANY.1 };
     let root = SVGBackend::with_string(svg, size).into_drawing_area();
     root.fill(&WHITE)?;
-    let mut drawing = ChartBuilder::on(&root)
+    let entries = entries(curves);
+    let longest = entries.iter().map(|(name, ..)| name.chars().count()).max().unwrap_or(0) as u32;
+    let (left, right) = root.split_horizontally(size.0 - (longest + 1) * LEGEND.2 - LEGEND.0 as u32);
+    paint_legend(&right, &entries)?;
+    let points = || curves.iter().flat_map(|curve| &curve.points);
+    let (x, y) = (range(points().map(|point| point.0)), range(points().map(|point| point.1)));
+    let margin = if chart.log_y { 0.0 } else { ((y.1 - y.0) * 0.05).max(0.05) };
+    let mut drawing = ChartBuilder::on(&left)
         .caption(&chart.title, ("sans-serif", 20))
         .margin(12)
         .x_label_area_size(36)
         .y_label_area_size(56)
-        .build_cartesian_2d(x, y)?;
-    let label = |log: bool, number: f64| if log { format!("{number:.0e}") } else { plain(number) };
+        .build_cartesian_2d(x.0..x.1, (y.0 - margin)..(y.1 + margin))?;
+    let label = |log: bool, number: f64| if log { power(number) } else { plain(number) };
     drawing
         .configure_mesh()
         .light_line_style(WHITE)
@@ -118,22 +151,48 @@ where
         .x_label_formatter(&|number| label(chart.log_x, *number))
         .y_label_formatter(&|number| label(chart.log_y, *number))
         .draw()?;
-    for (i, (name, points)) in curves.iter().enumerate() {
-        // From blue on, far apart on the circle of hues, two shades by turns.
-        let color = HSLColor((0.6 + i as f64 * 0.381_966) % 1.0, 0.75, if i % 2 == 0 { 0.42 } else { 0.55 });
-        drawing
-            .draw_series(LineSeries::new(points.iter().copied(), color.stroke_width(2)))?
-            .label(name)
-            .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], color.stroke_width(2)));
+    for Drawn { color, dashed, points, .. } in curves {
+        let points = points.iter().copied();
+        if *dashed {
+            drawing.draw_series(DashedLineSeries::new(points, DASH.0, DASH.1, color.stroke_width(2)))?;
+        } else {
+            drawing.draw_series(LineSeries::new(points, color.stroke_width(2)))?;
+        }
     }
-    drawing
-        .configure_series_labels()
-        .position(SeriesLabelPosition::UpperRight)
-        .background_style(WHITE.mix(0.8))
-        .border_style(BLACK.mix(0.3))
-        .draw()?;
     root.present()?;
     Ok(())
+}
+
+/// The lines of the legend, with colour and whether they are dashed: every group, then what whole and dashed curves are.
+fn entries(curves: &[Drawn]) -> Vec<(&str, RGBColor, bool)> {
+    let mut entries: Vec<_> =
+        curves.iter().filter(|curve| !curve.dashed).map(|curve| (curve.group.as_str(), curve.color, false)).collect();
+    for dashed in [false, true] {
+        let kind = curves.iter().find(|curve| curve.dashed == dashed).and_then(|curve| curve.kind.as_deref());
+        entries.extend(kind.map(|kind| (kind, BLACK, dashed)));
+    }
+    entries
+}
+
+/// Beside the plot, so that it hides nothing.
+fn paint_legend(area: &DrawingArea<SVGBackend<'_>, Shift>, entries: &[(&str, RGBColor, bool)]) -> Painted {
+    for (i, (name, color, dashed)) in entries.iter().enumerate() {
+        let y = LEGEND.1 * (i as i32 + 2);
+        let line = [(0, y), (LEGEND.0, y)];
+        if *dashed {
+            area.draw(&DashedPathElement::new(line.into_iter(), DASH.0, DASH.1, color.stroke_width(2)))?;
+        } else {
+            area.draw(&PathElement::new(line, color.stroke_width(2)))?;
+        }
+        area.draw(&Text::new(*name, (LEGEND.0 + 6, y - 6), ("sans-serif", 13)))?;
+    }
+    Ok(())
+}
+
+/// A number of a logarithmic axis, by its logarithm.
+fn power(log: f64) -> String {
+    let whole = log.round();
+    if (log - whole).abs() < 1e-9 { format!("1e{whole:.0}") } else { format!("{:.1e}", 10f64.powf(log)) }
 }
 
 /// A number of an axis: steps whole, losses with two decimals.
@@ -143,6 +202,8 @@ fn plain(number: f64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use charlstm::cells::CELLS;
+
     use super::*;
 
     #[test]
@@ -164,5 +225,25 @@ mod tests {
             let svg = draw(&Chart { log_x, log_y, curves, ..Chart::default() }).unwrap();
             assert!(svg.contains("curve 11") && !svg.contains("NaN"), "{svg}");
         }
+    }
+
+    #[test]
+    fn groups_share_a_colour_and_labels_go_all_the_way() {
+        let points = |end: f64| (1..=100).map(|k| (f64::from(k), 10f64.powf(end * f64::from(k) / 100.0))).collect();
+        let curves = CELLS.iter().flat_map(|cell| {
+            let name = cell.spec.name;
+            [(format!("{name}: dL/dh"), points(-30.0)), (format!("{name}: dL/dc"), points(-2.0))]
+        });
+        let chart = Chart { log_y: true, curves: curves.collect(), ..Chart::default() };
+        let drawn = drawn(&chart);
+        for (i, pair) in drawn.chunks(2).enumerate() {
+            assert!(pair[0].color == pair[1].color && !pair[0].dashed && pair[1].dashed, "{}", pair[0].group);
+            assert!(drawn[..2 * i].iter().all(|other| other.color != pair[0].color), "{}", pair[0].group);
+        }
+        let legend: Vec<_> = entries(&drawn).iter().map(|(name, ..)| *name).collect();
+        assert_eq!((legend.len(), &legend[CELLS.len()..]), (CELLS.len() + 2, &["dL/dh", "dL/dc"][..]));
+        let svg = draw(&chart).unwrap();
+        let labels = [-30, -25, -20, -15, -10, -5].map(|n| format!("1e{n}"));
+        assert!(labels.iter().all(|label| svg.contains(label)), "{svg}");
     }
 }

@@ -3,6 +3,7 @@
 
 use rand::RngExt;
 use rayon::prelude::*;
+use serde_json::json;
 
 use super::{Experiment, Figure, Finding, Kind, Rng, Sample, Study, Subject, rng};
 use crate::data::{Encoding, Vocab};
@@ -39,7 +40,11 @@ fn run(study: &Study, tell: &mut dyn FnMut(&str)) -> Result<Finding> {
         return Err(Error::Usage("--steps must be at least 1: it is the number of tries".into()));
     }
     let (mut rows, mut solved) = (Vec::new(), 0);
+    for (choice, value) in [("cell", json!(shape.cell)), ("hidden", json!(shape.hidden)), ("steps", json!(most))] {
+        study.notes.add(choice, value);
+    }
     for seed in study.seeds.clone() {
+        study.notes.add("seed", json!(seed));
         let found = first_right(&empty, &vocab, seed, most);
         solved += usize::from(found.is_some());
         let tries = found.map_or(Figure::None, |index| Figure::Count(index + 1));

@@ -15,7 +15,8 @@ pub const LAG: Experiment = Experiment {
     kind: Kind::Task { setup, task: |variant| Ok(Box::new(Lag::new(variant)?)) },
 };
 
-const Q: usize = 100;
+/// Distractors by default.
+pub(super) const Q: usize = 100;
 const MOST: usize = 10_000;
 /// Up to this many distractors a few units suffice.
 const FEW: usize = 300;

@@ -29,7 +29,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 pub use finding::{Chart, Figure, Finding};
 pub use sample::{Sample, Training};
-pub use study::Study;
+pub use study::{Notes, Study};
 pub use subject::Subject;
 pub use trial::{Report, Setup, Trial, training, trial};
 
@@ -121,14 +121,31 @@ pub struct Experiment {
     pub kind: Kind,
 }
 
-/// What can be chosen for every task.
-const OF_TASKS: [&str; 7] = ["--seeds", "--hidden", "--lr", "--init", "--forget-bias", "--weight-decay", "--write"];
+/// What can be chosen for every experiment, by the names on the command line.
+pub const OF_ALL: [&str; 3] = ["--cell", "--steps", "--seed"];
+/// What can be chosen for every task beside.
+pub const OF_TASKS: [&str; 7] = ["--seeds", "--hidden", "--lr", "--init", "--forget-bias", "--weight-decay", "--write"];
 
 impl Experiment {
-    /// Whether that can be chosen; cell, steps and a seed always can.
+    /// All that can be chosen.
+    pub fn choices(&self) -> Vec<&'static str> {
+        let of_kind: &[_] = if matches!(self.kind, Kind::Task { .. }) { &OF_TASKS } else { &[] };
+        [&OF_ALL, of_kind, self.also].concat()
+    }
+
+    /// Whether that can be chosen.
     pub fn takes(&self, choice: &str) -> bool {
-        let of_kind = matches!(self.kind, Kind::Task { .. }) && OF_TASKS.contains(&choice);
-        of_kind || self.also.contains(&choice)
+        self.choices().contains(&choice)
+    }
+
+    /// What is asked of a task, with the experiment's own figure where it takes one and none is given.
+    pub fn settled(&self, asked: &Variant) -> Variant {
+        let size = match self.name {
+            "arithmetic" => Some(3),
+            "parity" => Some(16),
+            _ => None,
+        };
+        Variant { q: asked.q.or(self.takes("--q").then_some(lag::Q)), size: asked.size.or(size), ..asked.clone() }
     }
 }
 
@@ -212,6 +229,19 @@ mod tests {
                     assert!(sample.chars.len() <= setup.seq_len, "{}: {}", experiment.name, sample.chars.len());
                 }
             }
+        }
+    }
+
+    #[test]
+    fn what_is_settled_is_what_is_there_by_default() {
+        for experiment in EXPERIMENTS {
+            let Kind::Task { setup, task } = experiment.kind else { continue };
+            let (open, settled) = (Variant::default(), experiment.settled(&Variant::default()));
+            assert_eq!(settled.size.is_some(), experiment.takes("--size"), "{}", experiment.name);
+            assert_eq!(settled.q.is_some(), experiment.takes("--q"), "{}", experiment.name);
+            assert_eq!(setup(&open), setup(&settled), "{}", experiment.name);
+            let strings = |variant| task(variant).unwrap().draws(&mut rng("settled", 1), 200);
+            assert_eq!(strings(&open), strings(&settled), "{}", experiment.name);
         }
     }
 

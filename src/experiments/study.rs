@@ -1,7 +1,12 @@
 //! What a study is asked, and the runs that it is made of.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::Instant;
+
+use serde::Serialize;
+use serde_json::{Value, json};
 
 use crate::cells::{self, CELLS, Entry};
 use crate::data::{TextConfig, Texts};
@@ -12,6 +17,9 @@ use crate::train::{TrainConfig, Trainer};
 
 /// Elements of a character's embedding.
 const EMBED: usize = 64;
+/// Streams side by side, and characters that gradients flow back over.
+const BATCH: usize = 32;
+const SEQ_LEN: usize = 64;
 
 /// A loss of so many times that of even guessing is taken for divergence.
 const FAR_WORSE: f64 = 4.0;
@@ -35,6 +43,24 @@ pub struct Study {
     pub parameters: Option<u64>,
     /// The seeds.
     pub seeds: Range<u64>,
+    /// What its nets were, once it has run.
+    pub notes: Notes,
+}
+
+/// What the nets of a study were and what they read: of each choice every value that any of them had, in the order of the runs.
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(transparent)]
+pub struct Notes(RefCell<BTreeMap<&'static str, Vec<Value>>>);
+
+impl Notes {
+    /// Adds a value, unless it is there.
+    pub(super) fn add(&self, choice: &'static str, value: Value) {
+        let mut notes = self.0.borrow_mut();
+        let values = notes.entry(choice).or_default();
+        if !values.contains(&value) {
+            values.push(value);
+        }
+    }
 }
 
 /// How a run of a study ended.
@@ -52,8 +78,8 @@ impl Study {
     /// What the runs of a study share: small batches, no regularisation, nothing saved.
     pub(super) fn training(&self, steps: u64, lr: f64, seed: u64) -> TrainConfig {
         TrainConfig {
-            batch: 32,
-            seq_len: 64,
+            batch: BATCH,
+            seq_len: SEQ_LEN,
             steps: Some(self.steps.unwrap_or(steps)),
             lr: self.lr.unwrap_or(lr),
             dropout: 0.0,
@@ -77,13 +103,45 @@ impl Study {
         }
     }
 
-    /// Opens the texts.
+    /// Opens the texts, which must be long enough for one step.
     pub(super) fn texts(&self) -> Result<Texts> {
-        Texts::open(&self.text)
+        self.texts_with(BATCH * SEQ_LEN + 1)
+    }
+
+    /// Opens the texts, which must have as many characters to train on.
+    pub(super) fn texts_with(&self, least: usize) -> Result<Texts> {
+        let texts = Texts::open(&self.text)?;
+        let (corpus, part) = texts.training();
+        if part.len() < least {
+            let share = if self.text.val_file.is_some() { 1.0 } else { 1.0 - self.text.val_frac };
+            let whole = (least as f64 / share).ceil();
+            let problem = format!(
+                "{} characters to train on, but the experiment needs {least}; give it a text of {whole} or more, of which it holds \
+                 some out",
+                part.len()
+            );
+            return Err(Error::corpus(corpus.name(), problem));
+        }
+        let name = [corpus.name().to_path_buf()];
+        let names = if self.text.texts.is_empty() { &name[..] } else { &self.text.texts };
+        names.iter().for_each(|name| self.notes.add("text", json!(name.to_string_lossy())));
+        Ok(texts)
+    }
+
+    /// Notes what a net is and how it is trained.
+    pub(super) fn note(&self, shape: &ModelConfig, init: Init, config: &TrainConfig) {
+        let net = [("cell", json!(shape.cell)), ("hidden", json!(shape.hidden)), ("init", json!(init.scheme))];
+        let run = [("steps", json!(config.steps)), ("seed", json!(config.seed))];
+        net.into_iter().chain(run).for_each(|(choice, value)| self.notes.add(choice, value));
+        if config.steps != Some(0) {
+            let pace = [("lr", json!(config.lr)), ("batch", json!(config.batch)), ("seq_len", json!(config.seq_len))];
+            pace.into_iter().for_each(|(choice, value)| self.notes.add(choice, value));
+        }
     }
 
     /// Trains a net to its end; `None` where training diverges: its loss is no number, or far worse than that of knowing nothing.
     pub(super) fn run(&self, shape: &ModelConfig, init: Init, config: TrainConfig) -> Result<Option<Run>> {
+        self.note(shape, init, &config);
         let begun = Instant::now();
         let mut trainer = Trainer::with_init(self.texts()?, shape, init, config)?;
         let worst = FAR_WORSE * (trainer.texts().vocab().len() as f64).ln();

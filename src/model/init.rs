@@ -63,7 +63,7 @@ impl Init {
     pub fn validate(&self, cell: &Entry) -> Result<()> {
         match self.forget_bias {
             Some(bias) if !(-1e3..=1e3).contains(&bias) => {
-                Err(Error::Usage(format!("--forget-bias must be -1000 to 1000, not {bias}")))
+                Err(Error::Usage(format!("--forget-bias must be -1000 to 1000, not {bias:?}")))
             }
             Some(_) if cell.spec.forget_gate.is_none() => Err(Error::Usage(format!(
                 "the cell \"{}\" has no forget gate of its own; leave out --forget-bias",
