@@ -43,6 +43,9 @@
 
 pub mod cells;
 pub mod checkpoint;
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub mod cli;
 pub mod data;
 pub mod error;
 pub mod experiments;
@@ -54,3 +57,7 @@ pub mod params;
 pub mod sample;
 pub mod score;
 pub mod train;
+
+// The command line names the library as any other user of it does.
+#[cfg(feature = "cli")]
+extern crate self as charlstm;

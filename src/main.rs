@@ -1,7 +1,5 @@
 //! The command line of charlstm.
 
-mod cli;
-
 fn main() -> std::process::ExitCode {
-    cli::main()
+    charlstm::cli::main()
 }

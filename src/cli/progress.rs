@@ -192,7 +192,6 @@ impl Observer for Reporter<'_> {
             Event::Saved(path) => self.saved(trainer, path),
             Event::Elsewhere(path) => self.elsewhere(path),
             Event::NotSaved(e) => self.warn(&format!("{e}. Training goes on, and the next save tries again")),
-            _ => {}
         }
     }
 
