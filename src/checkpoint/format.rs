@@ -140,8 +140,11 @@ pub(super) fn table(bytes: &[u8], len: u64) -> Result<Vec<Place>, String> {
     let mut next = header as u64;
     let mut cut = None;
     for entry in bytes[16..end].chunks_exact(ENTRY) {
-        let name = entry[..NAME].split(|b| *b == 0).next().unwrap_or_default();
-        let name = std::str::from_utf8(name).map_err(|_| "the header is damaged")?.to_owned();
+        let Some(name) = name(&entry[..NAME]).filter(|name| sections.iter().all(|other: &Place| other.name != *name))
+        else {
+            return Err("the header is damaged".into());
+        };
+        let name = name.to_owned();
         let field = |i: usize| u64::from_le_bytes(*entry[NAME + i * 8..].first_chunk().unwrap_or(&[0; 8]));
         let (offset, length, checksum) = (field(0), field(1), field(2));
         let padded = length.checked_next_multiple_of(ALIGN as u64);
@@ -163,6 +166,12 @@ pub(super) fn table(bytes: &[u8], len: u64) -> Result<Vec<Place>, String> {
         return Err(format!("{} bytes follow the last section", len - next));
     }
     Ok(sections)
+}
+
+/// A section's name: plain characters, then zeros.
+fn name(padded: &[u8]) -> Option<&str> {
+    let name = std::str::from_utf8(padded).ok()?.trim_end_matches('\0');
+    name.bytes().all(|byte| byte.is_ascii_graphic()).then_some(name)
 }
 
 /// Whether the first file of a zip archive is the pickle that PyTorch puts there: its name follows 30 bytes about it.

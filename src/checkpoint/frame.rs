@@ -62,6 +62,11 @@ impl Frame {
         &self.path
     }
 
+    /// The names of its sections, in order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.sections.iter().map(|place| &*place.name)
+    }
+
     /// Whether there is a section of that name.
     pub fn has(&self, name: &str) -> bool {
         self.sections.iter().any(|place| place.name == name)
@@ -144,9 +149,9 @@ impl Frame {
         let padding = &mut [0; ALIGN][..place.padding];
         let mut checksum = Xxh3::new();
         let mut source = self.source.borrow_mut();
-        let read = || {
+        let mut read = || {
             source.seek(SeekFrom::Start(place.range.start))?;
-            for piece in bytes.chunks_mut(PIECE).chain([padding]) {
+            for piece in bytes.chunks_mut(PIECE).chain([&mut *padding]) {
                 source.read_exact(piece)?;
                 checksum.update(piece);
             }
@@ -156,7 +161,8 @@ impl Frame {
             io::ErrorKind::UnexpectedEof => self.error(format!("truncated within section \"{name}\"")),
             _ => Error::input(&self.path, e),
         })?;
-        if checksum.digest() == place.checksum {
+        // A section ends as it is written: with zeros.
+        if checksum.digest() == place.checksum && padding.iter().all(|b| *b == 0) {
             Ok(())
         } else {
             Err(self.error(format!("section \"{name}\" is damaged (checksum)")))
@@ -173,6 +179,10 @@ mod tests {
 
     fn sample() -> Vec<u8> {
         frame(&[("one", vec![1; 100].into()), ("empty", vec![].into()), ("numbers", floats(&[1.5, -2.0, 0.25]))])
+    }
+
+    fn number(bytes: &[u8], at: usize) -> usize {
+        u64::from_le_bytes(*bytes[at..].first_chunk().unwrap()) as usize
     }
 
     /// What is wrong with a checkpoint of which every section is asked for.
@@ -221,6 +231,36 @@ mod tests {
         let mut many = sample();
         many[12..16].copy_from_slice(&u32::MAX.to_le_bytes());
         assert!(problem(many).contains("header"));
+    }
+
+    #[test]
+    fn nothing_is_read_that_would_be_written_otherwise() {
+        let sealed = |change: fn(&mut [u8])| {
+            let mut bytes = sample();
+            change(&mut bytes);
+            let end = 16 + 3 * ENTRY;
+            for section in 0..3 {
+                let entry = 16 + section * ENTRY + NAME;
+                let (start, len) = (number(&bytes, entry), number(&bytes, entry + 8));
+                let checksum = xxh3_64(&bytes[start..start + len.next_multiple_of(ALIGN)]);
+                bytes[entry + 16..entry + 24].copy_from_slice(&checksum.to_le_bytes());
+            }
+            let checksum = xxh3_64(&bytes[..end]);
+            bytes[end..end + 8].copy_from_slice(&checksum.to_le_bytes());
+            bytes
+        };
+        Frame::parse(Path::new("x.ckpt"), sealed(|_| ())).unwrap().verify().unwrap();
+        let header = [
+            // Two of one name, a name that goes on behind a zero, one that would break a message in two.
+            (|bytes| bytes.copy_within(16..16 + NAME, 16 + ENTRY)) as fn(&mut [u8]),
+            |bytes| bytes[16 + 9] = b'x',
+            |bytes| bytes[16 + 1] = b'\n',
+        ];
+        for change in header {
+            assert!(problem(sealed(change)).contains("the header is damaged"));
+        }
+        let padding = sealed(|bytes| *bytes.last_mut().unwrap() = 1);
+        assert!(problem(padding).contains("section \"numbers\" is damaged"));
     }
 
     #[test]
