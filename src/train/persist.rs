@@ -90,6 +90,12 @@ impl Progress {
     pub fn read(frame: &Frame) -> Result<Self> {
         frame.value(PROGRESS)
     }
+
+    /// Whether it can be counted on from: no run comes near that many steps.
+    fn is_sound(&self) -> bool {
+        let Progress { step, epoch, position, updates, skipped, skipped_in_a_row, since_best, .. } = *self;
+        [step, epoch, position, updates, skipped, skipped_in_a_row, since_best].iter().all(|count| *count < 1 << 60)
+    }
 }
 
 impl Trainer {
@@ -148,6 +154,9 @@ impl Trainer {
         }
         let (model, vocab) = model::read(frame)?;
         let (saved, mut progress) = (Saved::read(frame)?, Progress::read(frame)?);
+        if !progress.is_sound() {
+            return Err(frame.error("its progress is beyond all bounds"));
+        }
         saved.train.validate().map_err(|e| frame.error(e.to_string()))?;
         same_shape(frame, &saved.train, &config)?;
         let remedy = "bring it back, or go on with --allow-corpus-change";
@@ -256,4 +265,110 @@ pub fn state_hash(frame: &Frame) -> Result<u128> {
         hasher.update(&frame.section(name)?);
     }
     Ok(hasher.digest128())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cells::CELLS;
+    use crate::checkpoint::RunFolder;
+    use crate::data::{Corpus, Encoding};
+    use crate::model::{ModelConfig, Scheme};
+    use crate::optim::{Method, Schedule};
+    use proptest::collection::vec;
+    use proptest::option;
+    use proptest::prelude::*;
+    use proptest::sample::select;
+
+    fn texts(bytes: bool) -> Texts {
+        let text = "a b\u{e9}c \u{1f600}d".repeat(12).into_bytes();
+        let encoding = if bytes { Encoding::Bytes } else { Encoding::Utf8 };
+        Texts::new(Corpus::from_text("text", text, encoding).unwrap(), None, 0.1).unwrap()
+    }
+
+    prop_compose! {
+        fn shapes()(
+            cell in select(CELLS), layers in 1usize..4, hidden in 1usize..9, embed in 0usize..7,
+            scheme in select(&[Scheme::Orthogonal, Scheme::Uniform, Scheme::Xavier]), forget_bias in option::of(-9f64..9.0),
+        ) -> (ModelConfig, Init) {
+            let forget_bias = forget_bias.filter(|_| cell.spec.forget_gate.is_some());
+            (ModelConfig { cell: cell.spec.name.into(), layers, hidden, embed, vocab: 0 }, Init { scheme, forget_bias })
+        }
+    }
+
+    prop_compose! {
+        fn configs()(
+            (batch, seq_len, threads) in (1usize..5, 1usize..9, option::of(1usize..3)),
+            (epochs, steps) in (1u64..1 << 40, option::of(1u64..1 << 50)),
+            optimizer in select(&[Method::Adamw, Method::Sgd, Method::Rmsprop]),
+            schedule in select(&[Schedule::Cosine, Schedule::Linear, Schedule::Constant]),
+            (lr, weight_decay, clip, dropout) in (1e-9f64..1.0, 0f64..1e6, 0f64..f64::MAX, 0f64..0.95),
+            (warmup, log_every, seed): (u64, u64, u64), (eval_every, save_every) in any::<(Option<u64>, Option<u64>)>(),
+            patience in option::of(1u64..1 << 40),
+        ) -> TrainConfig {
+            let patience = patience.filter(|_| eval_every != Some(0));
+            TrainConfig {
+                batch, seq_len, epochs, steps, optimizer, lr, schedule, warmup, weight_decay, clip, dropout, eval_every,
+                save_every, log_every, patience, seed, threads,
+            }
+        }
+    }
+
+    prop_compose! {
+        fn places()(names in vec("\\PC{1,9}", 0..4), bytes: bool, val_frac: f64, val_file in option::of("\\PC{1,9}")) -> TextConfig {
+            let encoding = if bytes { Encoding::Bytes } else { Encoding::Utf8 };
+            let texts = names.into_iter().map(Into::into).collect();
+            TextConfig { texts, encoding, val_frac, val_file: val_file.map(Into::into) }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn any_run_comes_back_from_its_folder(
+            (shape, init) in shapes(), config in configs(), places in places(), elapsed_s: f64, bytes: bool, stepped: bool,
+        ) {
+            let mut trainer = Trainer::with_init(texts(bytes), &shape, init, config.clone()).unwrap();
+            if stepped {
+                trainer.step().unwrap();
+            }
+            let folder = tempfile::tempdir().unwrap();
+            let run = RunFolder::new(folder.path());
+            run.save(&run.latest(), &trainer.sections(&places, elapsed_s).unwrap()).unwrap();
+
+            let frame = Frame::read(&run.latest()).unwrap();
+            let identity = trainer.texts().identity();
+            prop_assert_eq!(Saved::read(&frame).unwrap(), Saved { train: config.clone(), texts: places.clone(), identity, elapsed_s });
+            prop_assert_eq!(model::shape(&frame).unwrap(), trainer.model().config().clone());
+            let again = Trainer::resume(&frame, texts(bytes), config.clone(), false).unwrap();
+            prop_assert_eq!((again.config(), again.init, again.progress()), (&config, init, trainer.progress()));
+            let sections = again.sections(&places, elapsed_s).unwrap();
+            prop_assert!(format::frame(&sections) == std::fs::read(run.latest()).unwrap());
+        }
+    }
+
+    #[test]
+    fn progress_that_cannot_be_counted_on_from_is_refused() {
+        let config = TrainConfig { batch: 2, seq_len: 4, threads: Some(1), ..TrainConfig::default() };
+        let shape = ModelConfig { layers: 1, hidden: 3, embed: 0, ..ModelConfig::default() };
+        let trainer = Trainer::new(texts(false), &shape, config.clone()).unwrap();
+        let resumed = |change: fn(&mut Progress)| {
+            let mut progress = trainer.progress().clone();
+            change(&mut progress);
+            let mut sections = trainer.sections(&TextConfig::default(), 0.0).unwrap();
+            sections.iter_mut().find(|(name, _)| *name == PROGRESS).unwrap().1 = format::value(&progress).unwrap();
+            let frame = Frame::parse("x.ckpt".as_ref(), format::frame(&sections)).unwrap();
+            Trainer::resume(&frame, texts(false), config.clone(), true).map(drop)
+        };
+        resumed(|progress| progress.updates = 7).unwrap();
+        for change in [
+            (|progress| progress.updates = u64::MAX) as fn(&mut Progress),
+            |progress| progress.step = u64::MAX,
+            |progress| progress.epoch = 1 << 60,
+            |progress| progress.position = u64::MAX,
+        ] {
+            let message = resumed(change).unwrap_err().to_string();
+            assert!(message.contains("progress is beyond all bounds"), "{message}");
+        }
+    }
 }
