@@ -126,8 +126,16 @@ impl Metrics {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
             other => other.map_err(|e| Error::io(path, e))?,
         };
-        let lines = BufReader::new(file).split(b'\n').collect::<Result<Vec<_>, _>>().map_err(|e| Error::io(path, e))?;
-        Ok(lines.iter().filter_map(|line| serde_json::from_slice(line).ok()).collect())
+        Self::parse(BufReader::new(file)).map_err(|e| Error::io(path, e))
+    }
+
+    /// The records of lines, as [`read`](Self::read) finds them in a file.
+    ///
+    /// # Errors
+    /// What the reader says.
+    pub fn parse(lines: impl BufRead) -> std::io::Result<Vec<Record>> {
+        let record = |line: Vec<u8>| serde_json::from_slice(&line).ok();
+        lines.split(b'\n').filter_map(|line| line.map(record).transpose()).collect()
     }
 }
 
@@ -140,6 +148,36 @@ fn push_line(to: &mut Vec<u8>, record: &Record) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    fn any_record() -> impl Strategy<Value = Record> {
+        let train = any::<(u64, f64, Option<f64>, f64, Option<f64>, f64, f64)>().prop_map(
+            |(step, epoch, loss, lr, grad_norm, chars_per_s, elapsed_s)| {
+                Record::Train(TrainRecord { step, epoch, loss, lr, grad_norm, chars_per_s, elapsed_s })
+            },
+        );
+        let eval = any::<(u64, f64, Option<f64>, Option<f64>, bool, f64)>().prop_map(
+            |(step, epoch, loss, bpc, best, elapsed_s)| {
+                Record::Eval(EvalRecord { step, epoch, loss, bpc, best, elapsed_s })
+            },
+        );
+        prop_oneof![train, eval]
+    }
+
+    proptest! {
+        #[test]
+        fn records_come_back_to_the_bit_and_a_cut_costs_the_last_at_most(
+            records in proptest::collection::vec(any_record(), 0..9), cut in any::<prop::sample::Index>(),
+        ) {
+            let mut lines = Vec::new();
+            records.iter().for_each(|record| push_line(&mut lines, record).unwrap());
+            prop_assert_eq!(&Metrics::parse(&lines[..]).unwrap(), &records);
+            let cut = &lines[..cut.index(lines.len() + 1)];
+            let whole = cut.iter().filter(|byte| **byte == b'\n').count();
+            let found = Metrics::parse(cut).unwrap();
+            prop_assert!(found.len() - whole < 2 && found[..] == records[..found.len()]);
+        }
+    }
 
     fn record(step: u64) -> Record {
         Record::Eval(EvalRecord { step, epoch: 0.5, loss: Some(1.5), bpc: None, best: true, elapsed_s: 1.0 })
