@@ -11,6 +11,9 @@ const SIZE: (u32, u32) = (900, 480);
 /// The size of a chart with that many curves and more.
 const MANY: (usize, (u32, u32)) = (8, (1100, 640));
 
+/// Numbers beyond are not drawn: they are of a run that diverged, or of a file that is none of ours.
+const MOST: f64 = 1e30;
+
 /// Points of a curve at most; more could not be told apart.
 const MOST_POINTS: usize = 1000;
 
@@ -94,7 +97,8 @@ fn drawn(chart: &Chart) -> Vec<Drawn> {
     let scaled = |log: bool, x: f64| if log { x.log10() } else { x };
     let mut curves: Vec<Drawn> = Vec::new();
     for (name, points) in &chart.curves {
-        let points = points.iter().map(|(x, y)| (scaled(chart.log_x, *x), scaled(chart.log_y, *y)));
+        let points = points.iter().filter(|(x, y)| x.abs() <= MOST && y.abs() <= MOST);
+        let points = points.map(|(x, y)| (scaled(chart.log_x, *x), scaled(chart.log_y, *y)));
         let points = thinned(&points.filter(|(x, y)| x.is_finite() && y.is_finite()).collect::<Vec<_>>());
         let (group, kind) = name.split_once(": ").map_or((name.as_str(), None), |(group, kind)| (group, Some(kind)));
         let of_group = curves.iter().find(|curve| curve.group == group).map(|curve| curve.color);
@@ -113,13 +117,16 @@ pub fn draw(chart: &Chart) -> Result<String> {
     Ok(svg)
 }
 
-/// The least and the greatest of some numbers, apart from each other.
+/// The least and the greatest of some numbers, so far apart that there is room for the marks of an axis between them.
 fn range(numbers: impl Iterator<Item = f64>) -> (f64, f64) {
     let (low, high) = numbers.fold((f64::MAX, f64::MIN), |(low, high), x| (low.min(x), high.max(x)));
-    match low.total_cmp(&high) {
-        std::cmp::Ordering::Less => (low, high),
-        std::cmp::Ordering::Equal => (low, low + low.abs().max(1.0)),
-        std::cmp::Ordering::Greater => (0.0, 1.0),
+    let size = low.abs().max(high.abs());
+    if low > high {
+        (0.0, 1.0)
+    } else if high - low > size * 1e-9 {
+        (low, high)
+    } else {
+        (low, low + size.max(1.0))
     }
 }
 
@@ -214,6 +221,21 @@ mod tests {
             let svg = draw(&chart).unwrap();
             assert!(svg.starts_with("<svg") && svg.contains("held out") && !svg.contains("<title>"), "{svg}");
             assert!(svg.len() < 100_000, "{} points make {} bytes", n, svg.len());
+        }
+    }
+
+    #[test]
+    fn numbers_of_any_size_are_drawn_or_left_out() {
+        let hardly = 1.0 + f64::EPSILON;
+        for points in [
+            vec![(1.0, -f64::MAX), (2.0, f64::MAX)],
+            vec![(1.0, 1e300), (2.0, 1e300 * hardly)],
+            vec![(1.0, 1e25), (2.0, 1e25 * hardly)],
+            vec![(u64::MAX as f64, 1.0), (u64::MAX as f64 * hardly, 5e-324)],
+            vec![(1.0, 1e-300), (2.0, 2e-300)],
+        ] {
+            let svg = draw(&Curves { training: points, held_out: vec![] }.chart("")).unwrap();
+            assert!(svg.len() < 100_000 && !svg.contains("NaN") && !svg.contains("inf"), "{svg}");
         }
     }
 
