@@ -76,8 +76,10 @@ impl Text {
     fn line(&mut self) -> std::io::Result<Vec<u8>> {
         let mut line = Vec::new();
         self.reader.by_ref().take(LONGEST).read_until(b'\n', &mut line)?;
-        // No character of UTF-8 is cut in two.
-        while line.len() as u64 >= LONGEST && self.reader.fill_buf()?.first().is_some_and(|byte| byte & 0xc0 == 0x80) {
+        // No character of UTF-8 is cut in two; three bytes at most continue one.
+        while (LONGEST..LONGEST + 3).contains(&(line.len() as u64))
+            && self.reader.fill_buf()?.first().is_some_and(|byte| byte & 0xc0 == 0x80)
+        {
             let mut rest = [0];
             self.reader.read_exact(&mut rest)?;
             line.extend(rest);
@@ -255,4 +257,46 @@ fn with_text(text: &str, facts: Value) -> Value {
         object.extend(facts);
     }
     object
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A text that comes a few bytes at a time, as from a pipe.
+    struct Drops(std::io::Cursor<Vec<u8>>, usize);
+
+    impl Read for Drops {
+        fn read(&mut self, to: &mut [u8]) -> std::io::Result<usize> {
+            let len = self.1.min(to.len());
+            self.0.read(&mut to[..len])
+        }
+    }
+
+    fn lines(text: &[u8], drop: usize) -> Vec<Vec<u8>> {
+        let drops: Box<dyn Read> = Box::new(Drops(std::io::Cursor::new(text.to_vec()), drop));
+        let mut text = Text { name: "text".into(), reader: BufReader::with_capacity(AHEAD, drops) };
+        let lines = std::iter::from_fn(|| Some(text.lines(AT_ONCE).unwrap()).filter(|lines| !lines.is_empty()));
+        lines.flatten().collect()
+    }
+
+    #[test]
+    fn a_long_line_is_cut_between_characters_however_it_comes() {
+        for before in 0..4 {
+            let text = "a".repeat(before) + &"\u{1f600}".repeat(LONGEST as usize / 4 + 9) + "\nend\n";
+            for drop in [4097, AHEAD] {
+                let lines = lines(text.as_bytes(), drop);
+                assert_eq!(lines.len(), 3);
+                assert!(lines.iter().all(|line| std::str::from_utf8(line).is_ok()));
+                assert!(lines.concat() == text.as_bytes());
+            }
+        }
+    }
+
+    #[test]
+    fn what_continues_a_character_without_end_is_no_line_without_end() {
+        let text = vec![0x80; 3 * LONGEST as usize];
+        let lines = lines(&text, AHEAD);
+        assert!(lines.iter().all(|line| line.len() as u64 <= LONGEST + 3) && lines.concat() == text);
+    }
 }
