@@ -68,16 +68,23 @@ impl Terminal {
 
     /// Says what a user should know even when quiet.
     pub fn warn(&self, line: &str) {
-        self.write(&format!("{} {line}", "warning:".yellow().bold()));
+        self.write(&format!("{} {}", "warning:".yellow().bold(), in_one_line(line)));
     }
 
+    /// Tells an error in one line, whatever a file or an argument has brought into it.
     pub fn error(&self, line: &str) {
-        self.write(&format!("{} {line}", "error:".red().bold()));
+        self.write(&format!("{} {}", "error:".red().bold(), in_one_line(line)));
     }
 
     fn write(&self, line: &str) {
         let _ = writeln!(AutoStream::new(io::stderr(), self.color), "{line}");
     }
+}
+
+/// A text with its line ends and what else would steer a terminal as escapes.
+fn in_one_line(text: &str) -> String {
+    let shown = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    text.chars().map(shown).collect()
 }
 
 /// A path as it can be pasted into a shell.
@@ -94,6 +101,11 @@ pub fn quoted(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_error_is_one_line_whatever_a_name_holds() {
+        assert_eq!(in_one_line("caf\u{e9}: no \"a\nb\u{1b}[2J\""), "caf\u{e9}: no \"a\\nb\\u{1b}[2J\"");
+    }
 
     #[test]
     fn paths_can_be_pasted_into_a_shell() {
