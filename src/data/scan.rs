@@ -40,7 +40,12 @@ const MOST: usize = 1 << 12;
 
 pub(super) fn scan(parts: &[&[u8]], encoding: Encoding) -> Result<Scan, NotUtf8> {
     let total: usize = parts.iter().map(|part| part.len()).sum();
-    let mut pieces = cut(parts, encoding, LEAST.max(total / MOST));
+    scan_by(parts, encoding, LEAST.max(total / MOST))
+}
+
+/// The same by pieces of about `size` bytes.
+fn scan_by(parts: &[&[u8]], encoding: Encoding, size: usize) -> Result<Scan, NotUtf8> {
+    let mut pieces = cut(parts, encoding, size);
     let look_at = |piece: &Piece| look(&parts[piece.part][piece.byte..][..piece.len], *piece, encoding);
     // In order: of several errors the first is told.
     let found =
@@ -195,6 +200,38 @@ mod tests {
                 let before: usize = texts[..piece.part].iter().map(|text| text.chars().count()).sum();
                 let within = texts[piece.part][..piece.byte].chars().count();
                 prop_assert_eq!(piece.chars_before, before + within);
+            }
+        }
+    }
+
+    /// Characters of every length, and now and then what is none.
+    fn almost_utf8() -> impl Strategy<Value = Vec<u8>> {
+        let char = any::<char>().prop_map(|c| c.to_string().into_bytes());
+        let broken =
+            prop_oneof![Just(0x80u8), Just(0xc3), Just(0xe2), Just(0xf0), any::<u8>()].prop_map(|byte| vec![byte]);
+        let some = |weight| proptest::collection::vec(prop_oneof![30 => char.clone(), weight => broken.clone()], 0..40);
+        prop_oneof![some(1), some(10)].prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn any_cut_decodes_as_the_standard_library_and_finds_the_same_error(bytes in almost_utf8(), size in 1usize..20) {
+            match (scan_by(&[&bytes], Encoding::Utf8, size), std::str::from_utf8(&bytes)) {
+                (Ok(found), Ok(text)) => {
+                    let mut decoded = Vec::new();
+                    for piece in &found.pieces {
+                        prop_assert_eq!(piece.chars_before, decoded.len());
+                        let (bytes, mut at) = (&bytes[piece.byte..][..piece.len], 0);
+                        while let Some((symbol, next)) = utf8::decode(bytes, at) {
+                            decoded.push(symbol);
+                            at = next;
+                        }
+                    }
+                    prop_assert_eq!(found.chars, decoded.len());
+                    prop_assert_eq!(decoded, text.chars().map(u32::from).collect::<Vec<_>>());
+                }
+                (Err(error), Err(wanted)) => prop_assert_eq!(error, NotUtf8 { part: 0, byte: wanted.valid_up_to() }),
+                (found, wanted) => prop_assert!(false, "{found:?}, not {wanted:?}"),
             }
         }
     }
