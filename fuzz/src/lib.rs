@@ -1,0 +1,32 @@
+//! What holds of anything that is read, a module for each fuzz target. `fuzz_targets/` gives it to libFuzzer; `tests/seeds.rs` replays
+//! `seeds/` through it as an ordinary test.
+
+pub mod checkpoint;
+pub mod config;
+pub mod metrics;
+pub mod pattern;
+pub mod sections;
+pub mod text;
+
+use charlstm::error::{Error, Result};
+
+/// What takes in any bytes, and panics where something does not hold of them.
+pub type Check = fn(&[u8]);
+
+/// The targets by name.
+pub const TARGETS: [(&str, Check); 6] = [
+    ("checkpoint", checkpoint::check),
+    ("config", config::check),
+    ("metrics", metrics::check),
+    ("pattern", pattern::check),
+    ("sections", sections::check),
+    ("text", text::check),
+];
+
+/// What went well. What did not is told, and is not our own fault.
+fn told<T>(result: Result<T>) -> Option<T> {
+    if let Err(e) = &result {
+        assert!(!matches!(e, Error::Internal(_)) && !e.to_string().is_empty(), "{e:?}");
+    }
+    result.ok()
+}

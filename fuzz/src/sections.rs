@@ -1,0 +1,112 @@
+//! The sections of a checkpoint, in a frame that is sound: their values, the model, and a run that goes on from them.
+//!
+//! The bytes are sections one after another: which one, its length in two bytes (little-endian), its own bytes.
+
+use std::path::Path;
+
+use charlstm::checkpoint::format::{self, Section};
+use charlstm::checkpoint::{Frame, model};
+use charlstm::cli::settings::Settings;
+use charlstm::data::{Corpus, Texts, Vocab};
+use charlstm::kernels::Precision;
+use charlstm::model::{CharLm, Ready};
+use charlstm::sample::{Generator, Shaping};
+use charlstm::score::Tracer;
+use charlstm::train::{Beginning, Progress, Saved, TrainConfig, Trainer, read_init, state_hash};
+
+use super::{config, told};
+
+/// Every name that a section has.
+pub const NAMES: [&str; 11] = [
+    "model",
+    "weights",
+    "progress",
+    "run",
+    "init",
+    "beginning",
+    "replayed",
+    "brake",
+    "moments.0",
+    "moments.1",
+    "state",
+];
+/// Weights of a model that is tried out at most.
+const MOST_WEIGHTS: usize = 1 << 14;
+/// Characters of the text that a run goes on with.
+const CHARS: usize = 100;
+
+pub fn check(mut bytes: &[u8]) {
+    let mut sections: Vec<Section<'_>> = Vec::new();
+    while let Some((&[which, low, high], rest)) = bytes.split_first_chunk() {
+        let (section, rest) = rest.split_at(rest.len().min(u16::from_le_bytes([low, high]).into()));
+        let name = NAMES[usize::from(which) % NAMES.len()];
+        if sections.iter().all(|(other, _)| *other != name) {
+            sections.push((name, section.into()));
+        }
+        bytes = rest;
+    }
+    read_everything(&parse(&sections));
+}
+
+fn parse(sections: &[Section<'_>]) -> Frame {
+    Frame::parse(Path::new("x.ckpt"), format::frame(sections)).expect("the frame is sound")
+}
+
+/// Reads what a command may read of a checkpoint, and does with it what a command may do.
+pub fn read_everything(frame: &Frame) {
+    told(Progress::read(frame));
+    told(Beginning::read(frame));
+    told(read_init(frame));
+    told(state_hash(frame));
+    told(model::weights_hash(frame));
+    if let Some(settings) = told(Settings::of_run(frame)) {
+        config::comes_back(&settings);
+    }
+    let Some((model, vocab)) = told(model::read(frame)) else { return };
+    let (same, same_vocab) =
+        model::read(&parse(&model::sections(&model, &vocab).expect("it was read"))).expect("it was written");
+    assert!(same.weights == model.weights && same.config() == model.config() && same_vocab == vocab);
+    if model.layout().len() <= MOST_WEIGHTS {
+        predicts(&model, &vocab);
+        goes_on(frame, &vocab);
+    }
+}
+
+/// A model that is sound gives numbers, whatever it reads.
+fn predicts(model: &CharLm<f32>, vocab: &Vocab) {
+    let text: Vec<u32> = (vocab.symbols().iter().cycle().take(9).copied()).chain([0, 0xfffd, 10]).collect();
+    for precision in [Precision::F32, Precision::Int8] {
+        let ready = Ready::new(model, precision);
+        let carried = Tracer::carried(&ready, vocab, 3).read(&text);
+        let apart = Tracer::apart(&ready, vocab, 3).lines(&[text.clone(), text[..2].to_vec()]);
+        for surprise in carried.iter().chain(apart.iter().flatten()) {
+            assert!(surprise.nats.is_none_or(f64::is_finite), "{surprise:?}");
+            let Some(prediction) = &surprise.prediction else { continue };
+            assert!(prediction.entropy.is_finite() && prediction.top.iter().all(|(_, share)| share.is_finite()));
+        }
+    }
+    let written: Vec<u32> = Generator::new(model, vocab, &[], Shaping::default(), 1).take(3).collect();
+    assert!(written.iter().all(|id| (*id as usize) < vocab.len()));
+}
+
+/// A run that can be resumed makes steps, unless they diverge, and is saved and resumed as it then is.
+fn goes_on(frame: &Frame, vocab: &Vocab) {
+    let Some(saved) = told(Saved::read(frame)) else { return };
+    let config = TrainConfig { threads: Some(1), ..saved.train };
+    let resume = |frame: &Frame| {
+        let text = vocab.decode((0..vocab.len() as u32).cycle().take(CHARS));
+        let corpus = Corpus::from_text("text", text, vocab.encoding())?;
+        Trainer::resume(frame, Texts::new(corpus, None, 0.1)?, config.clone(), true)
+    };
+    let Some(mut trainer) = told(resume(frame)) else { return };
+    for _ in 0..2 {
+        if told(trainer.step()).is_none() {
+            return;
+        }
+    }
+    let Some(sections) = told(trainer.sections(&saved.texts, saved.elapsed_s)) else { return };
+    let written = parse(&sections);
+    let again = resume(&written).expect("it was saved");
+    let rewritten = parse(&again.sections(&saved.texts, saved.elapsed_s).expect("it was saved before"));
+    assert_eq!(state_hash(&written).expect("whole"), state_hash(&rewritten).expect("whole"));
+}
