@@ -73,7 +73,7 @@ fn of_bytes(text: &[u8]) {
     let Some(corpus) = told(corpus(text, Encoding::Bytes)) else { return };
     assert!(decoded(&corpus, 0) == text.iter().map(|byte| u32::from(*byte)).collect::<Vec<_>>());
     let mut set = LineSet::default();
-    set.add(&corpus);
+    set.add(&corpus).unwrap();
     let lines: Vec<&[u8]> = corpus.lines().collect();
     assert!(lines.iter().all(|line| set.contains(line)));
     assert_eq!(lines.join(&b"\n"[..]), text.strip_suffix(b"\n").unwrap_or(text));

@@ -187,7 +187,7 @@ fn paint_legend(area: &DrawingArea<SVGBackend<'_>, Shift>, entries: &[(&str, RGB
         let y = LEGEND.1 * (i as i32 + 2);
         let line = [(0, y), (LEGEND.0, y)];
         if *dashed {
-            area.draw(&DashedPathElement::new(line.into_iter(), DASH.0, DASH.1, color.stroke_width(2)))?;
+            area.draw(&DashedPathElement::new(line, DASH.0, DASH.1, color.stroke_width(2)))?;
         } else {
             area.draw(&PathElement::new(line, color.stroke_width(2)))?;
         }

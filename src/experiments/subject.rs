@@ -20,24 +20,25 @@ pub struct Subject<'m> {
 
 /// Where probabilities come from.
 enum Source<'m> {
-    Model(&'m CharLm<f32>, Prepared<f32>),
-    /// An answer to every question, for the tests of judges: the probabilities of the characters that are named.
+    Model(&'m CharLm<f32>, Box<Prepared<f32>>),
+    /// For the tests of judges.
     #[cfg(test)]
-    Answers(&'m (dyn Fn(&Sample, usize) -> Vec<(char, f32)> + Sync)),
+    Answers(&'m Answers<'m>),
 }
+
+/// An answer to every question: the probabilities of some characters at a place of a string.
+#[cfg(test)]
+pub(super) type Answers<'a> = dyn Fn(&Sample, usize) -> Vec<(char, f32)> + Sync + 'a;
 
 impl<'m> Subject<'m> {
     /// A model and its characters.
     pub fn new(model: &'m CharLm<f32>, vocab: &'m Vocab) -> Self {
-        Subject { vocab, source: Source::Model(model, Prepared::whole(model)) }
+        Subject { vocab, source: Source::Model(model, Box::new(Prepared::whole(model))) }
     }
 
     /// One that gives the probabilities of `answers` for the character at a place of a string.
     #[cfg(test)]
-    pub(super) fn of_answers(
-        answers: &'m (dyn Fn(&Sample, usize) -> Vec<(char, f32)> + Sync),
-        vocab: &'m Vocab,
-    ) -> Self {
+    pub(super) fn of_answers(answers: &'m Answers<'m>, vocab: &'m Vocab) -> Self {
         Subject { vocab, source: Source::Answers(answers) }
     }
 
