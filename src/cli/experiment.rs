@@ -24,7 +24,6 @@ pub fn run(args: &ExperimentArgs, terminal: &Terminal) -> Result<ExitCode> {
     }
     let experiment = experiments::find(&args.name)?;
     must_mean_something(experiment.name, &experiment.choices(), args, terminal)?;
-    must_be_moderate(args)?;
     let chart = chart_path(experiment, args);
     [&args.write, &chart].into_iter().flatten().try_for_each(|path| files::must_be_writable(path))?;
     let passed = match experiment.kind {
@@ -69,15 +68,6 @@ fn must_mean_something(name: &str, taken: &[&str], args: &ExperimentArgs, termin
         None => String::new(),
     };
     Err(Error::Usage(format!("{name} takes no {choice}; leave it out{hint}")))
-}
-
-/// Refuses numbers of hundreds of digits in the way they are typed.
-fn must_be_moderate(args: &ExperimentArgs) -> Result<()> {
-    let given = [("--lr", "above 0 and at most", args.lr), ("--weight-decay", "0 to", args.weight_decay)];
-    match given.into_iter().find(|(.., number)| number.is_some_and(|x| x.is_finite() && x.abs() > 1e6)) {
-        Some((name, range, Some(x))) => Err(Error::Usage(format!("{name} must be {range} 1000000, not {x:?}"))),
-        _ => Ok(()),
-    }
 }
 
 /// Where the chart goes, of an experiment that draws one. A program that reads JSON gets no file that it has not asked for.

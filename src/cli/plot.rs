@@ -142,13 +142,15 @@ fn paint(svg: &mut String, chart: &Chart, curves: &[Drawn]) -> Painted {
     paint_legend(&right, &entries)?;
     let points = || curves.iter().flat_map(|curve| &curve.points);
     let (x, y) = (range(points().map(|point| point.0)), range(points().map(|point| point.1)));
-    let margin = if chart.log_y { 0.0 } else { ((y.1 - y.0) * 0.05).max(0.05) };
+    let margin = ((y.1 - y.0) * 0.05).max(0.05);
+    // From one power of ten to another, so that both ends have a label.
+    let y = if chart.log_y { y.0.floor()..y.1.ceil() } else { (y.0 - margin)..(y.1 + margin) };
     let mut drawing = ChartBuilder::on(&left)
         .caption(&chart.title, ("sans-serif", 20))
         .margin(12)
         .x_label_area_size(36)
         .y_label_area_size(56)
-        .build_cartesian_2d(x.0..x.1, (y.0 - margin)..(y.1 + margin))?;
+        .build_cartesian_2d(x.0..x.1, y)?;
     let label = |log: bool, number: f64| if log { power(number) } else { plain(number) };
     drawing
         .configure_mesh()
@@ -254,7 +256,7 @@ mod tests {
         let points = |end: f64| (1..=100).map(|k| (f64::from(k), 10f64.powf(end * f64::from(k) / 100.0))).collect();
         let curves = CELLS.iter().flat_map(|cell| {
             let name = cell.spec.name;
-            [(format!("{name}: dL/dh"), points(-30.0)), (format!("{name}: dL/dc"), points(-2.0))]
+            [(format!("{name}: dL/dh"), points(-29.3)), (format!("{name}: dL/dc"), points(-2.0))]
         });
         let chart = Chart { log_y: true, curves: curves.collect(), ..Chart::default() };
         let drawn = drawn(&chart);

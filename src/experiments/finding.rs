@@ -55,7 +55,7 @@ pub struct Chart {
     pub log_x: bool,
     /// Whether the vertical axis is logarithmic.
     pub log_y: bool,
-    /// Every curve: its name and its points.
+    /// Every curve: its name and its points. Names with the same words before a colon share a colour; all but the first are dashed.
     pub curves: Vec<(String, Vec<(f64, f64)>)>,
 }
 

@@ -91,7 +91,7 @@ impl TrainConfig {
             if allowed && value.is_finite() {
                 Ok(())
             } else {
-                Err(Error::Usage(format!("--{name} must be {range}, not {value}")))
+                Err(Error::Usage(format!("--{name} must be {range}, not {value:?}")))
             }
         };
         real("lr", self.lr, self.lr > 0.0 && self.lr <= 1e6, "above 0 and at most 1000000")?;
