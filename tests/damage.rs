@@ -127,8 +127,8 @@ fn hostile_lengths_are_refused_without_memory() {
         ("gap", with_number(1, 0, second + 64), misplaced),
         ("uncovered", [&whole[..], &[0; 64]].concat(), "64 bytes follow the last section"),
         ("vocab", with_shape(ModelConfig { vocab: 1 << 60, ..shape.clone() }), "vocabulary is not sound"),
-        ("product", with_shape(ModelConfig { hidden: 1 << 40, embed: 1 << 40, ..shape.clone() }), "parameters"),
-        ("layers", with_shape(ModelConfig { layers: usize::MAX, ..shape.clone() }), "layers"),
+        ("product", with_shape(ModelConfig { hidden: 1 << 40, embed: 1 << 40, ..shape.clone() }), "--hidden must be"),
+        ("layers", with_shape(ModelConfig { layers: usize::MAX, ..shape.clone() }), "--layers must be"),
         ("parameters", with_shape(ModelConfig { hidden: 1 << 13, layers: 9, ..shape }), expected),
         ("symbols", claim, "section \"model\" cannot be read"),
     ];

@@ -313,12 +313,13 @@ mod tests {
     }
 
     prop_compose! {
-        /// Any choices that a file can make.
+        /// Any choices that a file can make, but for a share to hold out beside a text that is held out: it is not kept.
         fn choices()(
             training in of_training(), texts in vec(path(), 0..4), bytes: bool, val_frac: Option<f64>, val_file in option::of(path()),
             replay in option::of(path()), replay_frac: Option<f64>, eval_every: Option<u64>, save_every: Option<u64>,
             log_every: Option<u64>, patience: Option<u64>,
         ) -> Choices {
+            let val_frac = val_frac.filter(|_| val_file.is_none());
             Choices { texts, bytes, val_frac, val_file, replay, replay_frac, eval_every, save_every, log_every, patience, ..training }
         }
     }

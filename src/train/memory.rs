@@ -29,7 +29,8 @@ fn needed(shape: &ModelConfig, config: &TrainConfig) -> Result<f64> {
 pub(super) fn must_hold(shape: &ModelConfig, config: &TrainConfig) -> Result<()> {
     let needed = needed(shape, config)?;
     let mib = |bytes: f64| (bytes / f64::from(1 << 20)).ceil();
-    match free() {
+    let threads = config.threads.unwrap_or_else(rayon::current_num_threads);
+    match free(threads) {
         Some(free) if needed > free => Err(Error::Usage(format!(
             "training this needs {} MiB of memory, and {} are free; choose a smaller --hidden, --batch or --seq-len",
             mib(needed),
@@ -39,23 +40,24 @@ pub(super) fn must_hold(shape: &ModelConfig, config: &TrainConfig) -> Result<()>
     }
 }
 
-/// Bytes that this process can still take: what the machine has, or what its limit (`ulimit -v`) leaves. `None` where that cannot be
-/// known.
-fn free() -> Option<f64> {
+/// Bytes that this process, with so many threads to come, can still take: what the machine has, or what its limit (`ulimit -v`)
+/// leaves. `None` where that cannot be known.
+fn free(threads: usize) -> Option<f64> {
     let machine = kib("/proc/meminfo", "MemAvailable:");
     #[cfg(unix)]
     let limit = rustix::process::getrlimit(rustix::process::Resource::As).current;
     #[cfg(not(unix))]
     let limit: Option<u64> = None;
     let taken = kib("/proc/self/status", "VmSize:").unwrap_or(0.0);
-    let allowed = limit.map(|limit| (limit as f64 - taken - OVERHEAD).max(0.0));
+    let overhead = OVERHEAD * (threads + 1) as f64;
+    let allowed = limit.map(|limit| (limit as f64 - taken - overhead).max(0.0));
     match (machine, allowed) {
         (Some(machine), Some(allowed)) => Some(machine.min(allowed)),
         (machine, allowed) => machine.or(allowed),
     }
 }
 
-/// Bytes of addresses that threads and the allocator take beside what they give.
+/// Bytes of addresses that the allocator of a thread takes beside what it gives.
 const OVERHEAD: f64 = (64u32 << 20) as f64;
 
 /// A figure in KiB of a file that the system supplies, as bytes.
@@ -84,7 +86,7 @@ mod tests {
 
     #[test]
     fn a_run_that_no_machine_can_hold_is_refused_with_both_figures() {
-        if free().is_none() {
+        if free(1).is_none() {
             eprintln!("SKIPPED: this system does not say how much memory is free");
             return;
         }
