@@ -1,5 +1,5 @@
-//! What holds of anything that is read, a module for each fuzz target. `fuzz_targets/` gives it to libFuzzer; `tests/seeds.rs` replays
-//! `seeds/` through it as an ordinary test.
+//! What holds of anything that is read, a module for each fuzz target. `fuzz_targets/` gives it to libFuzzer; `tests/seeds.rs`
+//! replays `seeds/` through it as an ordinary test.
 
 pub mod checkpoint;
 pub mod config;

@@ -1,6 +1,7 @@
 //! A regular expression for lines, against an engine that works in another way.
 //!
-//! The first byte is the least length (of eight) and whether characters are bytes, the second the greatest; the rest is the expression.
+//! The first byte is the least length (of eight) and whether characters are bytes, the second the greatest; the rest is the
+//! expression.
 
 use std::ops::RangeInclusive;
 

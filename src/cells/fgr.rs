@@ -1,7 +1,7 @@
-//! Full gate recurrence: the [`vanilla`](super::vanilla) cell whose gates also see all gates of the step before (Greff et al.
-//! 2015; so it was in Hochreiter & Schmidhuber 1997). The gates are part of the state, `(h, i, f, o, c)`, and `w_hh` has rows for
-//! the first four of them; those from a gate to `g` do not exist and stay zero. So there are nine matrices `r` more, `r_fi` from `f`
-//! to `i` and so on:
+//! Full gate recurrence: the [`vanilla`](super::vanilla) cell whose gates also see all gates of the step before (Greff et al. 2015;
+//! so it was in Hochreiter & Schmidhuber 1997). The gates are part of the state, `(h, i, f, o, c)`, and `w_hh` has rows for the
+//! first four of them; those from a gate to `g` do not exist and stay zero. So there are nine matrices `r` more, `r_fi` from `f` to
+//! `i` and so on:
 //!
 //! ```text
 //! a_i = x w_i + h' r_i + i' r_ii + f' r_fi + o' r_oi + b_i

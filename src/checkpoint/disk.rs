@@ -49,8 +49,8 @@ pub fn temporary(path: &Path) -> PathBuf {
     name.into()
 }
 
-/// Replaces a file by `pieces`, one after another: written beside it, synced, renamed over it, the folder synced. Where that fails, what was written
-/// beside it is removed and the old file stands.
+/// Replaces a file by `pieces`, one after another: written beside it, synced, renamed over it, the folder synced. Where that fails,
+/// what was written beside it is removed and the old file stands.
 ///
 /// # Errors
 /// What the disk says.

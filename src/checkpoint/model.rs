@@ -40,7 +40,8 @@ pub fn shape(frame: &Frame) -> Result<ModelConfig> {
 /// The model of a checkpoint.
 ///
 /// # Errors
-/// [`Error::Checkpoint`](crate::error::Error::Checkpoint) where its sections are missing, do not fit each other, or hold numbers that are not finite.
+/// [`Error::Checkpoint`](crate::error::Error::Checkpoint) where its sections are missing, do not fit each other, or hold numbers
+/// that are not finite.
 pub fn read(frame: &Frame) -> Result<(CharLm<f32>, Vocab)> {
     let Shape { config, vocab } = frame.value(SHAPE)?;
     if !vocab.is_sound() || vocab.len() != config.vocab {

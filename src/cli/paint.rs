@@ -66,8 +66,8 @@ impl Palette {
     }
 }
 
-/// Characters (code points or bytes), each on the colour of its value. Lines end where they do; other control characters are written
-/// out.
+/// Characters (code points or bytes), each on the colour of its value. Lines end where they do; other control characters are
+/// written out.
 pub fn colored(vocab: &Vocab, values: impl Iterator<Item = (u32, f32)>, palette: Palette) -> String {
     let mut text = String::new();
     for (symbol, value) in values {

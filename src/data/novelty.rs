@@ -12,8 +12,9 @@ use crate::error::{Error, Result};
 /// Bytes between two places up to which the line ends are counted.
 const BLOCK: usize = 4096;
 
-/// A corpus in which copied text is looked for, exactly. Takes five bytes for each of the corpus, and seconds for texts of megabytes;
-/// only where corpus and text both repeat the same few characters for many thousands does the time grow with that length.
+/// A corpus in which copied text is looked for, exactly. Takes five bytes for each of the corpus, and seconds for texts of
+/// megabytes; only where corpus and text both repeat the same few characters for many thousands does the time grow with that
+/// length.
 #[derive(Debug)]
 pub struct Novelty {
     suffixes: Suffixes,

@@ -1,4 +1,5 @@
-//! Strings of the embedded Reber grammar (Hochreiter & Schmidhuber 1997, experiment 1), and the same without end (Gers et al. 1999).
+//! Strings of the embedded Reber grammar (Hochreiter & Schmidhuber 1997, experiment 1), and the same without end (Gers et al.
+//! 1999).
 
 use rand::RngExt;
 

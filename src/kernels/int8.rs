@@ -121,8 +121,8 @@ impl Int8 {
         );
         #[cfg(target_arch = "x86_64")]
         if self.vnni && self.lanes == WIDEST {
-            // SAFETY: `vnni` says that the machine has the instructions; the lengths were compared above, and `row` has whole groups
-            // of `FACTORS`, since a panel of activations has.
+            // SAFETY: `vnni` says that the machine has the instructions; the lengths were compared above, and `row` has whole
+            // groups of `FACTORS`, since a panel of activations has.
             unsafe { vnni(sums, row, panel) };
             return;
         }

@@ -12,8 +12,8 @@ const RETURNED: u32 = u32::MAX - 1;
 const MOST_WORK: usize = 1 << 25;
 
 /// The lines that may be written: those that match a regular expression as a whole, of some lengths, and of the characters of a
-/// vocabulary, the line end aside. Where the vocabulary has a carriage return, a line may end with it and the line feed; it does not
-/// belong to the line.
+/// vocabulary, the line end aside. Where the vocabulary has a carriage return, a line may end with it and the line feed; it does
+/// not belong to the line.
 ///
 /// It steers: a character is allowed where the line can still come to a match within the lengths, so that none is ever thrown
 /// away. That is another distribution than the model's own over matching lines, which throwing away gives: the model does not know,

@@ -17,8 +17,8 @@ pub struct Interval {
 }
 
 /// The mean of `a - b`, nats of two models for each character of the same text, with its 95 % percentile interval by the bootstrap
-/// (Efron & Tibshirani 1993). A text is drawn anew `rounds` times from blocks of `block` characters in a row, from any place, so that
-/// what neighbours have in common stays (Künsch 1989). The same seed gives the same interval.
+/// (Efron & Tibshirani 1993). A text is drawn anew `rounds` times from blocks of `block` characters in a row, from any place, so
+/// that what neighbours have in common stays (Künsch 1989). The same seed gives the same interval.
 ///
 /// # Errors
 /// [`Error::Usage`] where the two have not the same length, where there are not two blocks of characters, and for a block or

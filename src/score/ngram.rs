@@ -9,7 +9,8 @@ use crate::error::{Error, Result};
 /// Characters that can be counted: places are 32-bit numbers.
 const MOST: usize = u32::MAX as usize;
 
-/// An interpolated n-gram model of characters with Witten-Bell smoothing (Witten & Bell 1991; method C of Bell, Cleary & Witten 1990).
+/// An interpolated n-gram model of characters with Witten-Bell smoothing (Witten & Bell 1991; method C of Bell, Cleary & Witten
+/// 1990).
 ///
 /// With `c(h, w)` for how often `w` came after the context `h`, `c(h)` for how often anything did, `T(h)` for how many different
 /// characters did, and `h'` for `h` without its first character:
@@ -21,8 +22,8 @@ const MOST: usize = u32::MAX as usize;
 /// The empty context falls back to the uniform distribution over the vocabulary; one that was never seen, or only at the end, to
 /// `P(w | h')` as it is.
 ///
-/// All orders up to the highest share one trie of exact counts: 12 bytes for each different n-gram of each order, 8 for those of the
-/// highest. At order 7 and for a million characters of English that is 9 bytes a character; up to 20 more while it is built.
+/// All orders up to the highest share one trie of exact counts: 12 bytes for each different n-gram of each order, 8 for those of
+/// the highest. At order 7 and for a million characters of English that is 9 bytes a character; up to 20 more while it is built.
 #[derive(Clone, Debug)]
 pub struct NGram {
     vocab: usize,

@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 /// Find what a text copies from a corpus: is it new, or learned by heart?
 ///
-/// For each line of the text that is not blank, and at the end for all of them: its characters, the longest span that is copied from
-/// the corpus (in characters), the share of its characters that lie in copied spans of more than 20, and the file and the line of the
-/// corpus where the longest span begins (one of the places, if there are several).
+/// For each line of the text that is not blank, and at the end for all of them: its characters, the longest span that is copied
+/// from the corpus (in characters), the share of its characters that lie in copied spans of more than 20, and the file and the line
+/// of the corpus where the longest span begins (one of the places, if there are several).
 ///
-/// Copied means that the same characters stand in the corpus in the same order: capitals, blanks and punctuation count, and nothing is
-/// left out between. Any text shares short spans with any other of its language; what matters is how long they are. A span ends
+/// Copied means that the same characters stand in the corpus in the same order: capitals, blanks and punctuation count, and nothing
+/// is left out between. Any text shares short spans with any other of its language; what matters is how long they are. A span ends
 /// with its line, or with its paragraph. The search is exact. It takes about 5 bytes of memory for each byte of the corpus, which
 /// must be below 2 GiB.
 #[derive(Debug, clap::Args)]

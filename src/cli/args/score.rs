@@ -8,10 +8,10 @@ use super::Weights;
 
 /// Say how surprising every character, word or line of a text is.
 ///
-/// One line for each, separated by tabs: the text, its characters that were scored, bits, nats, the mean rank of the characters that
-/// came among all (1: the most likely one), the mean entropy of the predictions in bits, and how many characters the model does not
-/// know. The first character of a text is not scored where the state is carried, since nothing predicts it. A character that the
-/// model has never seen costs 24 bits, and the choice of one among all such; the model passes over it.
+/// One line for each, separated by tabs: the text, its characters that were scored, bits, nats, the mean rank of the characters
+/// that came among all (1: the most likely one), the mean entropy of the predictions in bits, and how many characters the model
+/// does not know. The first character of a text is not scored where the state is carried, since nothing predicts it. A character
+/// that the model has never seen costs 24 bits, and the choice of one among all such; the model passes over it.
 #[derive(Debug, clap::Args)]
 pub struct ScoreArgs {
     /// A run's name, its folder, or a checkpoint file [default: the newest run]; and the text, a file or - for standard input
@@ -20,7 +20,8 @@ pub struct ScoreArgs {
     /// What is scored as one. A word is one with the space behind it: that space counts as part of the word before it
     #[arg(long, value_name = "UNIT", default_value = "line")]
     pub unit: Unit,
-    /// Where the state begins at zero: at the beginning of the text only, or of every line, many of which are then read side by side
+    /// Where the state begins at zero: at the beginning of the text only, or of every line, many of which are then read side by
+    /// side
     #[arg(long, value_name = "HOW", default_value = "carry")]
     pub state: State,
     /// Only what has at least this many bits per character
