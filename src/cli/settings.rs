@@ -244,10 +244,14 @@ pub fn parse_choices(path: &Path, text: &str) -> Result<Choices> {
         let line = e.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
         Error::Usage(format!("{}, line {line}: {}", path.display(), e.message().replace('\n', " ")))
     })?;
-    if choices.epochs.is_some() && choices.steps.is_some() {
-        return Err(Error::Usage(format!("{}: it has both epochs and steps; leave one out", path.display())));
+    let both = [
+        ("epochs and steps", choices.epochs.is_some() && choices.steps.is_some()),
+        ("val-frac and val-file", choices.val_frac.is_some() && choices.val_file.is_some()),
+    ];
+    match both.into_iter().find(|(_, has_both)| *has_both) {
+        Some((both, _)) => Err(Error::Usage(format!("{}: it has both {both}; leave one out", path.display()))),
+        None => Ok(choices),
     }
-    Ok(choices)
 }
 
 /// Choices as the text of a file.
@@ -313,7 +317,7 @@ mod tests {
     }
 
     prop_compose! {
-        /// Any choices that a file can make, but for a share to hold out beside a text that is held out: it is not kept.
+        /// Any choices that a file can make.
         fn choices()(
             training in of_training(), texts in vec(path(), 0..4), bytes: bool, val_frac: Option<f64>, val_file in option::of(path()),
             replay in option::of(path()), replay_frac: Option<f64>, eval_every: Option<u64>, save_every: Option<u64>,
@@ -350,6 +354,17 @@ mod tests {
         std::fs::write(&path, "layers = 2\nhiden = 5\n").unwrap();
         let message = read_choices(&path).unwrap_err().to_string();
         assert!(message.contains("line 2") && message.contains("hiden"), "{message}");
+    }
+
+    #[test]
+    fn what_excludes_each_other_on_the_command_line_does_so_in_a_file() {
+        for (text, both) in [
+            ("epochs = 1\nsteps = 2", "epochs and steps"),
+            ("val-frac = 0.1\nval-file = \"v\"", "val-frac and val-file"),
+        ] {
+            let message = parse_choices(Path::new("c.toml"), text).unwrap_err().to_string();
+            assert!(message.contains("c.toml") && message.contains(both), "{message}");
+        }
     }
 
     #[test]
