@@ -49,16 +49,31 @@ impl<'r> Explorer<'r> {
         Ok(Explorer { regex, dfa, cache })
     }
 
-    /// The table of transitions `(states, V)`, the first state being the start, and which states accept.
-    pub fn explore(mut self, vocab: &Vocab, open: impl Fn(u32) -> bool) -> Result<(Vec<u32>, Vec<bool>)> {
+    /// The table of transitions `(states, V)`, the first state being the start, and which states accept; as far as lines of `longest`
+    /// characters lead.
+    pub fn explore(
+        mut self,
+        vocab: &Vocab,
+        longest: usize,
+        open: impl Fn(u32) -> bool,
+    ) -> Result<(Vec<u32>, Vec<bool>)> {
         let input = Input::new(b"").anchored(Anchored::Yes);
         let regex = self.regex;
         let start = self.dfa.start_state_forward(&mut self.cache, &input).map_err(|_| too_large(regex))?;
         let (mut states, mut known) = (vec![start], HashMap::from([(start, 0)]));
         let (mut next, mut accepting) = (Vec::new(), Vec::new());
         let mut bytes = Vec::new();
+        // States are found in the order of the fewest characters that lead to them: how many, and behind the last with as many.
+        let (mut written, mut last) = (0, states.len());
         while let Some(&state) = states.get(accepting.len()) {
+            if accepting.len() == last {
+                (written, last) = (written + 1, states.len());
+            }
             accepting.push(self.step(state, None)?.is_match());
+            if written == longest {
+                next.resize(next.len() + vocab.len(), NOWHERE);
+                continue;
+            }
             for id in 0..vocab.len() as u32 {
                 bytes.clear();
                 vocab.decode_into(id, &mut bytes);

@@ -50,7 +50,7 @@ impl Pattern {
         let line_end = vocab.id(u32::from('\n')).filter(|id| !ban.contains(id)).ok_or_else(none)?;
         let carriage_return = vocab.id(u32::from('\r')).filter(|id| !ban.contains(id));
         let open = |id: u32| id != line_end && Some(id) != carriage_return && !ban.contains(&id);
-        let (next, accepting) = Explorer::new(regex, vocab)?.explore(vocab, open)?;
+        let (next, accepting) = Explorer::new(regex, vocab)?.explore(vocab, *lengths.end(), open)?;
         let words = lengths.end() / 64 + 1;
         if accepting.len().saturating_mul(*lengths.end()) > MOST_WORK {
             return Err(too_large(regex));
@@ -221,9 +221,19 @@ mod tests {
 
     #[test]
     fn agrees_with_a_regex_engine_on_every_short_line() {
-        for regex in
-            ["a|ab", "(ab)*", "[^a]{2,3}", "a.?\u{e9}+", "\\w*", "(?i)A+B?", "|aa", "a*$", "^b.*", "[ab\u{1f600}]{2}"]
-        {
+        for regex in [
+            "a|ab",
+            "a(aa|b)a?",
+            "(ab)*",
+            "[^a]{2,3}",
+            "a.?\u{e9}+",
+            "\\w*",
+            "(?i)A+B?",
+            "|aa",
+            "a*$",
+            "^b.*",
+            "[ab\u{1f600}]{2}",
+        ] {
             for lengths in [0..=5, 2..=3] {
                 let (pattern, vocab) = pattern(regex, lengths.clone());
                 let engine = regex_automata::meta::Regex::new(&format!("^(?:{regex})$")).unwrap();
@@ -281,6 +291,9 @@ mod tests {
         assert!(message("(a|b)*a(a|b){22}", 0..=99).contains("too many states"));
         assert!(message("(ab?){1,4000}", 0..=100_000).contains("too many states"));
         assert!(!message("a{99999}{999}", 0..=99).contains('\n'), "more than memory holds");
+        // What only longer lines have takes no time and no states.
+        assert!(message("(a|b)*a(a|b){22}|a{999999}", 0..=9).contains("no line"));
+        assert!(Pattern::new("(a|b)*a(a|b){22}|ba", &vocab, &[], 0..=9).unwrap().is_match(&[2, 1]));
         let endless = Vocab::new(Encoding::Utf8, [97, 98]);
         assert!(Pattern::new("a", &endless, &[], 0..=9).unwrap_err().to_string().contains("no line end"));
     }
