@@ -17,7 +17,7 @@ use charlstm::train::{Beginning, Progress, Saved, TrainConfig, Trainer, read_ini
 use super::{config, told};
 
 /// Every name that a section has.
-pub const NAMES: [&str; 11] = [
+pub const NAMES: [&str; 12] = [
     "model",
     "weights",
     "progress",
@@ -29,6 +29,7 @@ pub const NAMES: [&str; 11] = [
     "moments.0",
     "moments.1",
     "state",
+    "owed",
 ];
 /// Weights of a model that is tried out at most.
 const MOST_WEIGHTS: usize = 1 << 14;
