@@ -11,7 +11,7 @@ use charlstm::train::{Beginning, Progress, Saved, state_hash};
 use serde_json::{Value, json};
 
 use super::args::InfoArgs;
-use super::terminal::Terminal;
+use super::terminal::{Terminal, in_one_line};
 
 pub fn run(args: &InfoArgs, terminal: &Terminal) -> Result<()> {
     // The whole state is in latest.ckpt; what to sample from may be best.ckpt.
@@ -81,5 +81,5 @@ fn lines(facts: &Value) -> String {
         other => other.to_string(),
     };
     let facts = facts.as_object().into_iter().flatten();
-    facts.map(|(name, fact)| format!("{:<14} {}\n", name.replace('_', " "), value(fact))).collect()
+    facts.map(|(name, fact)| format!("{:<14} {}\n", name.replace('_', " "), in_one_line(&value(fact)))).collect()
 }

@@ -57,7 +57,7 @@ pub fn run(
     let mut play = Play { generator, vocab, text, turns, length, interrupted, terminal };
     terminal.say("Type a beginning; /help says what else there is, Ctrl-D ends.");
     if !prompt.is_empty() {
-        terminal.out(&vocab.decode(prompt.iter().copied()))?;
+        terminal.out_text(&vocab.decode(prompt.iter().copied()))?;
         play.turn(&[], length)?;
     }
     loop {
@@ -122,7 +122,7 @@ impl Play<'_, '_> {
         self.turns.push((self.generator.snapshot(), self.text.len()));
         self.generator.read(typed);
         self.text.extend(typed);
-        self.terminal.out(&self.vocab.decode(typed.iter().copied()))?;
+        self.terminal.out_text(&self.vocab.decode(typed.iter().copied()))?;
         self.interrupted.store(false, Ordering::Relaxed);
         let mut written = 0;
         let mut bytes = Vec::new();
@@ -131,7 +131,7 @@ impl Play<'_, '_> {
             self.text.push(id);
             bytes.clear();
             self.vocab.decode_into(id, &mut bytes);
-            self.terminal.out(&bytes)?;
+            self.terminal.out_text(&bytes)?;
             written += 1;
         }
         self.interrupted.store(false, Ordering::Relaxed);
@@ -145,6 +145,6 @@ impl Play<'_, '_> {
         self.generator.restore(&before);
         self.text.truncate(length);
         let line = self.text.iter().rposition(|id| self.vocab.symbol(*id) == u32::from('\n')).map_or(0, |at| at + 1);
-        self.terminal.out(&[&self.vocab.decode(self.text[line..].iter().copied())[..], b"\n"].concat())
+        self.terminal.out_text(&[&self.vocab.decode(self.text[line..].iter().copied())[..], b"\n"].concat())
     }
 }

@@ -59,7 +59,8 @@ pub fn run(args: &SampleArgs, source: &Source<'_>, prompt: &[u32], terminal: &Te
             return Ok(false);
         }
         let shown = text(vocab, &line.ids[echoed..]);
-        terminal.out(&if choices.jsonl { as_json(&shown, line, in_corpus) } else { [&shown[..], b"\n"].concat() })?;
+        let written = if choices.jsonl { as_json(&shown, line, in_corpus) } else { [&shown[..], b"\n"].concat() };
+        terminal.out_text(&written)?;
         Ok(true)
     })?;
     Ok(conclude(&tally, &wanted, choices, terminal))

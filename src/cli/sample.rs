@@ -126,7 +126,7 @@ fn write(
     let stops = stops(&args.stop, vocab, terminal);
     let ready = Ready::new(model, args.precision.into());
     if args.samples == 1 {
-        terminal.out(&echo)?;
+        terminal.out_text(&echo)?;
         let text = Generator::with(ready, vocab, prompt, shaping.clone(), seed).take(length);
         return show(text, vocab, &stops, terminal);
     }
@@ -138,7 +138,7 @@ fn write(
             let mut written = echo.clone();
             text.ids.iter().for_each(|id| vocab.decode_into(*id, &mut written));
             end_line(&mut written);
-            terminal.out(&written)?;
+            terminal.out_text(&written)?;
         }
     }
     Ok(())
@@ -162,7 +162,7 @@ fn show(text: impl Iterator<Item = u32>, vocab: &Vocab, stops: &[Vec<u32>], term
     for id in text {
         bytes.clear();
         vocab.decode_into(id, &mut bytes);
-        terminal.out(&bytes)?;
+        terminal.out_text(&bytes)?;
         ids.push(id);
         if stops.iter().any(|stop| ids.ends_with(stop)) {
             break;

@@ -1,7 +1,9 @@
-//! Where text goes: what was asked for to stdout, everything else to stderr.
+//! Where text goes: what was asked for to stdout, everything else to stderr. What a file, an argument or a model has brought into it
+//! does not steer the terminal.
 
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
+use std::str::Utf8Chunk;
 
 use anstream::{AutoStream, ColorChoice};
 use charlstm::error::{Error, Result};
@@ -47,22 +49,37 @@ impl Terminal {
         out.write_all(bytes).and_then(|()| out.flush()).map_err(|e| Error::io("standard output", e))
     }
 
+    /// Writes what a model has written: on a terminal without what would steer it, elsewhere as it is.
+    pub fn out_text(&self, bytes: &[u8]) -> Result<()> {
+        if io::stdout().is_terminal() { self.out(&harmless(bytes)) } else { self.out(bytes) }
+    }
+
     /// Writes facts as JSON.
     pub fn json(&self, facts: &serde_json::Value) -> Result<()> {
         self.out(format!("{facts:#}\n").as_bytes())
     }
 
-    /// Says something, unless told to be quiet. A stderr that is closed is no reason to stop.
+    /// Says something in one line, unless told to be quiet. A stderr that is closed is no reason to stop.
     pub fn say(&self, line: &str) {
         if !self.quiet {
-            self.write(line);
+            self.write(&in_one_line(line));
+        }
+    }
+
+    /// Says something of a model's own on lines of its own, unless told to be quiet.
+    pub fn say_text(&self, text: &[u8]) {
+        if !self.quiet {
+            let text = String::from_utf8_lossy(text);
+            let text = String::from_utf8_lossy(&harmless(text.as_bytes())).into_owned();
+            let indented: String = text.trim().lines().map(|line| format!("    {line}\n")).collect();
+            self.write(&format!("\n{indented}"));
         }
     }
 
     /// Says something that only those want to know who ask for more.
     pub fn detail(&self, line: &str) {
         if self.verbose {
-            self.write(line);
+            self.write(&in_one_line(line));
         }
     }
 
@@ -81,8 +98,16 @@ impl Terminal {
     }
 }
 
+/// A text in which every control character but line ends, carriage returns and tabs is U+FFFD. What is not UTF-8, such as a single byte of a model of
+/// bytes, stays, so that characters come together again.
+fn harmless(text: &[u8]) -> Vec<u8> {
+    let steers = |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t');
+    let chunk = |chunk: Utf8Chunk<'_>| [chunk.valid().replace(steers, "\u{fffd}").as_bytes(), chunk.invalid()].concat();
+    text.utf8_chunks().flat_map(chunk).collect()
+}
+
 /// A text with its line ends and what else would steer a terminal as escapes.
-fn in_one_line(text: &str) -> String {
+pub fn in_one_line(text: &str) -> String {
     let shown = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
     text.chars().map(shown).collect()
 }
@@ -105,6 +130,13 @@ mod tests {
     #[test]
     fn an_error_is_one_line_whatever_a_name_holds() {
         assert_eq!(in_one_line("caf\u{e9}: no \"a\nb\u{1b}[2J\""), "caf\u{e9}: no \"a\\nb\\u{1b}[2J\"");
+    }
+
+    #[test]
+    fn what_a_model_writes_does_not_steer_a_terminal() {
+        assert_eq!(harmless("a\tb\n\u{e9}".as_bytes()), "a\tb\n\u{e9}".as_bytes());
+        let shown = "\u{fffd}]0;x\u{fffd}\u{fffd}2J\r";
+        assert_eq!(harmless(b"\x1b]0;x\x07\xc2\x9b2J\r\xc3"), [shown.as_bytes(), b"\xc3"].concat());
     }
 
     #[test]
