@@ -1,4 +1,4 @@
-//! What a run leaves behind, how it is stopped, resumed, replaced and made again.
+//! What a run leaves behind, how it is resumed, replaced and made again.
 
 // Without this feature there is no program to run.
 #![cfg(feature = "cli")]
@@ -6,27 +6,13 @@
 
 mod cli;
 
-use std::process::Stdio;
-
-use cli::{ENDLESS, Place, Ran, Running, TINY, noise, prose};
+use cli::{Place, Ran, TINY, noise, number_after, prose, steps_of};
 use serde_json::Value;
 
 const ESCAPE: char = '\u{1b}';
 
 fn keys(record: &Value) -> Vec<&str> {
     record.as_object().unwrap().keys().map(String::as_str).collect()
-}
-
-/// The steps of the records of one kind.
-fn steps_of(metrics: &[Value], kind: &str) -> Vec<u64> {
-    let of_kind = metrics.iter().filter(|record| record["kind"] == kind);
-    of_kind.map(|record| record["step"].as_u64().unwrap()).collect()
-}
-
-/// The number after `before` in what a run said.
-fn number_after(said: &str, before: &str) -> usize {
-    let rest = said.split_once(before).unwrap_or_else(|| panic!("{before:?} is not in {said}")).1;
-    rest.split(|c: char| !c.is_ascii_digit()).next().unwrap().parse().unwrap()
 }
 
 #[test]
@@ -229,76 +215,6 @@ fn colours_come_when_they_are_wanted() {
     assert!(!coloured("train absent.txt --color never", &["CLICOLOR_FORCE"]));
 }
 
-/// A run that a signal stops is saved, ends with `code`, and the command that it prints goes on with it.
-fn a_signal_stops(signal: &str, code: i32) {
-    let place = Place::with_text();
-    let running = place.start_training("long", ENDLESS);
-    assert_eq!(place.fact("long", "step"), 0, "a run stands from its beginning on, and nothing more is due");
-    assert_eq!(running.end_by(signal), Some(code));
-    let said = place.read("stderr.txt");
-    let (saved, resume) = said.trim_end().rsplit_once(". Go on with: charlstm ").unwrap_or_else(|| panic!("{said}"));
-    assert!(!resume.contains('\n') && resume.ends_with("--resume checkpoints/long"), "{resume}");
-    let step = place.fact("long", "step").as_u64().unwrap();
-    assert!(saved.ends_with(&format!("Saved at step {step}")) && step >= 50, "{step}: {said}");
-    assert_eq!(steps_of(&place.metrics("long"), "train").last(), Some(&step));
-    place.run(&format!("{resume} --stop-at {}", step + 5)).succeeds();
-    assert_eq!(place.fact("long", "step"), step + 5);
-    place.train(&format!("text.txt --name whole {ENDLESS} --stop-at {}", step + 5));
-    assert_eq!(place.fact("long", "state_hash"), place.fact("whole", "state_hash"));
-}
-
-#[test]
-fn an_interrupt_saves_and_ends() {
-    a_signal_stops("INT", 130);
-}
-
-#[test]
-fn a_request_to_terminate_saves_and_ends() {
-    a_signal_stops("TERM", 143);
-}
-
-#[test]
-fn a_terminal_that_goes_away_saves_and_ends() {
-    a_signal_stops("HUP", 129);
-}
-
-#[test]
-fn under_nohup_a_terminal_that_goes_away_changes_nothing() {
-    let place = Place::with_text();
-    let program = place.command(&format!("train text.txt --name long {TINY} {ENDLESS}"));
-    let mut command = std::process::Command::new("nohup");
-    command.arg(program.get_program()).args(program.get_args()).current_dir(place.path("")).stdin(Stdio::null());
-    let running = Running(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
-    let records = || std::fs::read(place.path("checkpoints/long/metrics.jsonl")).map_or(0, |text| text.len());
-    cli::wait_until("the first record", || records() > 0);
-    running.send("HUP");
-    let before = records();
-    cli::wait_until("more records", || records() > before + 300);
-    assert_eq!(running.end_by("TERM"), Some(143));
-}
-
-#[test]
-fn a_checkpoint_that_is_asked_for_is_saved_and_the_run_goes_on() {
-    let place = Place::with_text();
-    let running = place.start_training("long", ENDLESS);
-    assert_eq!(place.fact("long", "step"), 0);
-    running.send("USR1");
-    cli::wait_until("what was saved", || place.read("stderr.txt").contains("Saved at step"));
-    let said = place.read("stderr.txt");
-    let step = number_after(&said, "Saved at step ");
-    assert!(said.contains(&format!("Saved at step {step}: checkpoints/long/latest.ckpt\n")), "{said}");
-    assert_eq!(place.fact("long", "step"), step);
-    assert_eq!(said.matches("Saved").count(), 1);
-    let lines = || place.bytes("checkpoints/long/metrics.jsonl").iter().filter(|byte| **byte == b'\n').count();
-    let before = lines();
-    cli::wait_until("more records", || lines() > before + 2);
-    assert_eq!(running.end_by("KILL"), None);
-    let stop = step + 5;
-    place.run(&format!("train --resume long --stop-at {stop}")).succeeds();
-    place.train(&format!("text.txt --name whole {ENDLESS} --stop-at {stop}"));
-    assert_eq!(place.fact("long", "state_hash"), place.fact("whole", "state_hash"));
-}
-
 #[test]
 fn a_killed_run_goes_on_from_its_last_checkpoint() {
     let place = Place::with_text();
@@ -374,13 +290,31 @@ fn steps_that_are_skipped_halve_the_learning_rate_and_that_is_told() {
     let Ran { code, err, .. } = place.run(&train);
     assert_eq!(code, Some(70), "{err}");
     assert_eq!((err.matches("not finite; skipped").count(), err.matches("5 steps in a row").count()), (4, 1), "{err}");
-    assert!(err.trim_end().ends_with("The last good checkpoint is checkpoints/wild/latest.ckpt"), "{err}");
+    assert!(err.trim_end().ends_with("The last good checkpoint is checkpoints/wild/latest.ckpt (step 0)"), "{err}");
     assert!(place.json("eval wild")["loss"].is_number(), "it is whole");
     for share in ["0.5", "0.25"] {
         assert!(
             err.contains(&format!("within 100: the learning rate is halved, to {share} of what was chosen\n")),
             "{err}"
         );
+    }
+}
+
+#[test]
+fn what_a_name_holds_does_not_steer_a_terminal() {
+    let place = Place::empty();
+    let name = "a\u{1b}[2J\nerror: forged.txt";
+    place.write(name, prose(900));
+    let run = |args: &[&str]| {
+        let mut command = place.command("");
+        command.args(args);
+        Ran::of(command).succeeds()
+    };
+    let tiny: Vec<&str> = TINY.split_whitespace().collect();
+    let train = ["train", name, "--name", "run", "--steps", "2"];
+    for said in [run(&[&train[..], &tiny].concat()).1, run(&["info", "run"]).0] {
+        assert!(said.contains("a\\u{1b}[2J\\nerror: forged.txt"), "{said}");
+        assert!(!said.contains(ESCAPE) && !said.lines().any(|line| line.starts_with("error:")), "{said}");
     }
 }
 

@@ -127,6 +127,23 @@ fn the_largest_file_that_is_allowed_is_told_as_a_full_disk_is() {
 }
 
 #[test]
+fn records_that_cannot_be_written_do_not_cost_the_checkpoint() {
+    let place = Place::with_text();
+    let settings = format!("train text.txt {TINY} --steps 5000 --log-every 1 --save-every 0 --eval-every 0 -q --name");
+    // More than a checkpoint has, and fewer than the records of all steps.
+    let ran = Ran::of(place.command_after("ulimit -f 100", &format!("{settings} run")));
+    let figure = |before: &str| cli::number_after(&ran.err, before);
+    assert!(figure("it needs ") > figure("bytes, and "), "{}", ran.err);
+    ran.fails(74, &["checkpoints/run/metrics.jsonl: File too large"]);
+    let step = place.fact("run", "step").as_u64().unwrap();
+    assert!(step > 200, "the steps up to {step} alone are saved");
+    place.run(&format!("train --resume run --stop-at {} -q", step + 5)).succeeds();
+    place.run(&format!("{settings} whole --stop-at {}", step + 5)).succeeds();
+    assert_eq!(place.fact("run", "state_hash"), place.fact("whole", "state_hash"));
+    assert_eq!(place.metrics("run").len() + 1, place.metrics("whole").len(), "the one that could not be written");
+}
+
+#[test]
 fn a_folder_that_cannot_be_written_is_told_before_training() {
     let place = Place::with_text();
     let train = format!("train text.txt --out shut/run {TINY} --steps 5");

@@ -2,12 +2,15 @@
 
 #![allow(clippy::unwrap_used)]
 
-use charlstm::checkpoint::{Frame, format};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use charlstm::checkpoint::model::weights_hash;
+use charlstm::checkpoint::{Frame, RunFolder, format};
 use charlstm::data::{Corpus, Encoding, Marks, TextConfig, Texts};
 use charlstm::error::Error;
 use charlstm::model::ModelConfig;
 use charlstm::optim::Method;
-use charlstm::train::{Saved, TrainConfig, Trainer, state_hash};
+use charlstm::train::{Event, Keep, Metrics, Observer, Outcome, Record, Saved, TrainConfig, Trainer, fit, state_hash};
 
 /// An epoch has 9 steps, the last of them short, and some streams run out before others.
 const TEXT_LEN: usize = 4 * 8 * 10 - 15;
@@ -222,4 +225,61 @@ fn a_window_in_which_nothing_counts_carries_the_state_on_and_teaches_nothing() {
         assert_eq!((report.skipped, report.chars, report.loss), (false, 0, 0.0));
     }
     assert_eq!((trainer.model().weights == weights, trainer.progress().updates), (true, 0));
+}
+
+/// Asks for the end when it is asked for the `left`th time, and from then on.
+struct Impatient {
+    left: AtomicUsize,
+}
+
+impl Observer for Impatient {
+    fn on_event(&mut self, _: &Trainer, _: Event<'_>) {}
+
+    fn should_stop(&self) -> bool {
+        let less = |left: usize| Some(left.saturating_sub(1));
+        self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).is_ok_and(|left| left <= 1)
+    }
+}
+
+#[test]
+fn a_run_may_be_stopped_at_any_moment_also_within_an_evaluation() {
+    let config = TrainConfig { steps: Some(6), eval_every: Some(3), threads: Some(1), patience: Some(1), ..config() };
+    let place = tempfile::tempdir().unwrap();
+    let texts = TextConfig::default();
+    let go_on = |trainer: &mut Trainer, folder: &RunFolder, left: usize| {
+        let keep = Keep { folder, texts: &texts, elapsed_s: 0.0, keep_going: false };
+        fit(trainer, Some(keep), None, &mut Impatient { left: left.into() }).unwrap()
+    };
+    let ends = |folder: &RunFolder| {
+        let (latest, best) = (Frame::read(&folder.latest()).unwrap(), Frame::read(&folder.best()).unwrap());
+        let records = Metrics::read(&folder.metrics()).unwrap().into_iter().filter_map(|record| match record {
+            Record::Eval(record) => Some((record.step, record.loss, record.best)),
+            Record::Train(_) => None,
+        });
+        (state_hash(&latest).unwrap(), weights_hash(&best).unwrap(), records.collect::<Vec<_>>())
+    };
+    let folder = |name: &str| {
+        let folder = RunFolder::new(place.path().join(name));
+        std::fs::create_dir_all(folder.path()).unwrap();
+        folder
+    };
+    let whole = folder("whole");
+    assert_eq!(go_on(&mut begin(&config), &whole, usize::MAX), Outcome::Finished);
+    let (mut stops, mut owed) = (0, 0);
+    for moment in 1.. {
+        let run = folder(&moment.to_string());
+        let mut trainer = begin(&config);
+        if go_on(&mut trainer, &run, moment) != Outcome::Stopped {
+            break;
+        }
+        stops += 1;
+        owed += usize::from(trainer.owes_evaluation());
+        let mut again =
+            Trainer::resume(&Frame::read(&run.latest()).unwrap(), text(false), config.clone(), false).unwrap();
+        assert_eq!(again.owes_evaluation(), trainer.owes_evaluation());
+        assert_eq!(hash(&again), hash(&trainer));
+        assert_ne!(go_on(&mut again, &run, usize::MAX), Outcome::Stopped);
+        assert_eq!(ends(&run), ends(&whole), "stopped when it was asked for the time {moment}");
+    }
+    assert!(stops > 7 && owed > 1, "{stops}, {owed}");
 }

@@ -26,6 +26,8 @@ pub struct Reporter<'a> {
     signals: Signals,
     /// Whether the next checkpoint is one that a signal asked for.
     asked: bool,
+    /// The step of the latest checkpoint.
+    saved: u64,
     bar: Option<ProgressBar>,
     begun: Instant,
     first_step: u64,
@@ -53,6 +55,7 @@ impl<'a> Reporter<'a> {
             folder,
             signals,
             asked: false,
+            saved: first_step,
             bar,
             begun: Instant::now(),
             first_step,
@@ -64,12 +67,13 @@ impl<'a> Reporter<'a> {
         }
     }
 
-    /// Takes the live line away and draws the last plot.
-    pub fn finish(&self) {
+    /// Takes the live line away and draws the last plot; the step of the latest checkpoint.
+    pub fn finish(&self) -> u64 {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
         self.plot();
+        self.saved
     }
 
     fn warn(&self, line: &str) {
@@ -148,18 +152,20 @@ impl<'a> Reporter<'a> {
             let text = trainer.install(|| {
                 vocab.decode(Generator::new(trainer.model(), vocab, &[], Shaping::default(), seed).take(SAMPLE))
             });
-            // Control characters of a model that has yet to learn must not reach the terminal.
-            let shown =
-                |c: char| if c.is_control() && !matches!(c, '\n' | '\t') { char::REPLACEMENT_CHARACTER } else { c };
-            let text: String = String::from_utf8_lossy(&text).chars().map(shown).collect();
-            let indented: String = text.trim().lines().map(|line| format!("    {line}\n")).collect();
-            self.say(&format!("\n{indented}"));
+            match &self.bar {
+                Some(bar) => bar.suspend(|| self.terminal.say_text(&text)),
+                None => self.terminal.say_text(&text),
+            }
         }
         self.plot();
     }
 
-    /// Says where a checkpoint is that a signal asked for.
+    /// Takes note of a checkpoint, and says where it is if a signal asked for it.
     fn saved(&mut self, trainer: &Trainer, path: &Path) {
+        if path != self.folder.latest() {
+            return;
+        }
+        self.saved = trainer.progress().step;
         if std::mem::take(&mut self.asked) {
             self.say(&format!("Saved at step {}: {}", trainer.progress().step, path.display()));
         }
@@ -195,7 +201,7 @@ impl Observer for Reporter<'_> {
         }
     }
 
-    fn should_stop(&mut self) -> bool {
+    fn should_stop(&self) -> bool {
         self.signals.received().is_some()
     }
 

@@ -10,7 +10,7 @@ use charlstm::error::{Error, Result};
 use charlstm::kernels::isa;
 use charlstm::train::{Keep, Outcome, Saved, Trainer, fit};
 
-use super::args::TrainArgs;
+use super::args::{Choices, TrainArgs};
 use super::progress::Reporter;
 use super::settings::{Settings, read_choices, write_choices};
 use super::signals::Signals;
@@ -27,26 +27,29 @@ struct Ready {
 }
 
 pub fn run(args: TrainArgs, terminal: &Terminal) -> Result<ExitCode> {
+    let signals = Signals::listen()?;
     let ready = match &args.resume {
         Some(given) => resume(&args, given.as_deref(), terminal)?,
         None => Some(begin(&args, terminal)?),
     };
     let Some(Ready { folder, _lock, mut trainer, texts, elapsed_s }) = ready else { return Ok(ExitCode::SUCCESS) };
     introduce(&trainer, &folder, terminal);
-    let signals = Signals::listen()?;
+    signals.hold();
     let mut reporter = Reporter::new(terminal, &trainer, &folder, signals.clone());
     let keep = Keep { folder: &folder, texts: &texts, elapsed_s, keep_going: args.keep_going };
     let outcome = fit(&mut trainer, Some(keep), args.stop_at, &mut reporter);
-    reporter.finish();
-    let outcome = outcome.map_err(|e| with_last_checkpoint(e, &trainer, &folder))?;
-    if matches!(outcome, Outcome::Finished | Outcome::OutOfPatience) {
+    signals.release();
+    let saved = reporter.finish();
+    if outcome.as_ref().is_err_and(Error::is_unwritten) {
+        terminal.say(&format!("The latest checkpoint of the run is that of step {saved}"));
+    }
+    let outcome = outcome.map_err(|e| with_last_checkpoint(e, saved, &folder))?;
+    let stopped = signals.received();
+    if matches!(outcome, Outcome::Finished | Outcome::OutOfPatience) && stopped.is_none() {
         tune::conclude(&trainer, &folder, terminal)?;
     }
     conclude(&trainer, &folder, outcome, terminal);
-    Ok(match (outcome, signals.received()) {
-        (Outcome::Stopped, Some(code)) => ExitCode::from(code),
-        _ => ExitCode::SUCCESS,
-    })
+    Ok(stopped.map_or(ExitCode::SUCCESS, ExitCode::from))
 }
 
 /// A new run.
@@ -78,12 +81,14 @@ fn begin(args: &TrainArgs, terminal: &Terminal) -> Result<Ready> {
 
 /// The settings of a new run, and the run that it begins with, if any: its model is not to be chosen.
 fn settle(args: &TrainArgs) -> Result<(Settings, Option<Old>)> {
-    let settings = chosen(Settings::default(), args)?;
+    let file = of_file(args)?;
+    let chosen = |settings: Settings| settings.choose(&file)?.choose(&args.choices);
+    let settings = chosen(Settings::default())?;
     let (built_in, old) = (settings.texts.texts.is_empty(), settings.init_from.as_deref().map(Old::find).transpose()?);
     let base = if built_in { Settings::for_built_in() } else { Settings::default() };
-    let Some(old) = old else { return Ok((chosen(base, args)?, None)) };
+    let Some(old) = old else { return Ok((chosen(base)?, None)) };
     let base = base.with_model_of(&old.frame)?;
-    let settings = chosen(base.clone(), args)?;
+    let settings = chosen(base.clone())?;
     settings.must_fit_model(&base, &old.run)?;
     Ok((Settings { init_from: Some(old.run.clone()), ..settings }, Some(old)))
 }
@@ -113,14 +118,17 @@ fn resume(args: &TrainArgs, given: Option<&Path>, terminal: &Terminal) -> Result
     let frame = Frame::read(&path)?;
     let saved = Saved::read(&frame)?;
     let before = Settings::of_run(&frame)?;
-    let settings = Settings { init_from: before.init_from.clone(), ..chosen(before.clone(), args)? };
+    let settings = Settings {
+        init_from: before.init_from.clone(),
+        ..before.clone().choose(&of_file(args)?)?.choose(&args.choices)?
+    };
     settings.must_fit(&before, &path)?;
     let texts = open(&settings, terminal)?;
     let other_text = texts.must_be(&Sources::read(&frame)?, "").is_err();
     let trainer = Trainer::resume(&frame, texts, settings.train.clone(), args.allow_corpus_change)?;
     let (step, total) = (trainer.progress().step, trainer.total_steps());
     let before = saved.train.total_steps(trainer.steps_per_epoch());
-    if step >= total {
+    if step >= total && !trainer.owes_evaluation() {
         let more = format!("for more: charlstm train --resume {} --steps N", quoted(folder.path()));
         terminal.say(&format!("All {total} steps are made already (the run is at step {step}); {more}"));
         return Ok(None);
@@ -169,12 +177,9 @@ fn to_resume(given: Option<&Path>, own: Option<RunFolder>) -> Result<RunFolder> 
     Err(Error::Missing(format!("{}: {what}", at.display())))
 }
 
-fn chosen(settings: Settings, args: &TrainArgs) -> Result<Settings> {
-    let settings = match &args.config {
-        Some(path) => settings.choose(&read_choices(path)?)?,
-        None => settings,
-    };
-    settings.choose(&args.choices)
+/// What the configuration file chooses. It is read once: it may be a pipe.
+fn of_file(args: &TrainArgs) -> Result<Choices> {
+    args.config.as_deref().map_or_else(|| Ok(Choices::default()), read_choices)
 }
 
 /// The folder that `--out` or `--name` gives.
@@ -236,8 +241,9 @@ fn introduce(trainer: &Trainer, folder: &RunFolder, terminal: &Terminal) {
     ));
     let share = trainer.brake().share();
     if share < 1.0 {
-        terminal
-            .say(&format!("Learning rate: {share} of what was chosen, since steps were skipped; --lr chooses it anew"));
+        terminal.say(&format!(
+            "Learning rate: {share} of what was chosen, since steps were skipped; another --lr chooses it anew"
+        ));
     }
     tune::introduce(trainer, terminal);
     terminal.say(&format!("Run: {}", folder.path().display()));
@@ -266,15 +272,16 @@ fn conclude(trainer: &Trainer, folder: &RunFolder, outcome: Outcome, terminal: &
     }
 }
 
-/// A run that ends with an error says what is left of it.
-fn with_last_checkpoint(error: Error, trainer: &Trainer, folder: &RunFolder) -> Error {
+/// A run that ends with an error says what is left of it: `saved` is the step of its latest checkpoint.
+fn with_last_checkpoint(error: Error, saved: u64, folder: &RunFolder) -> Error {
+    let at = quoted(folder.path());
     match error {
-        Error::Diverged(problem) if folder.has_run() => {
-            Error::Diverged(format!("{problem}. The last good checkpoint is {}", folder.latest().display()))
+        Error::Diverged(problem) => {
+            let good = format!("The last good checkpoint is {} (step {saved})", folder.latest().display());
+            Error::Diverged(format!("{problem}. {good}"))
         }
         Error::Changed { path, problem } => {
-            let (step, at) = (trainer.progress().step, quoted(folder.path()));
-            let saved = format!("{problem}. Saved at step {step}; bring the text back and go on with");
+            let saved = format!("{problem}. Saved at step {saved}; bring the text back and go on with");
             let problem = format!("{saved}: charlstm train --resume {at} (or as it is now: --allow-corpus-change)");
             Error::Changed { path, problem }
         }

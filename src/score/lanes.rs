@@ -41,14 +41,16 @@ pub(super) struct Lane {
     pub end: usize,
 }
 
-/// Scores lanes, `most` of them side by side, on the threads at hand. Lanes come in the order of the text.
+/// Scores lanes, `most` of them side by side, on the threads at hand. Lanes come in the order of the text. `None` where `stop`, which
+/// is asked before every window, said so.
 pub(super) fn score(
     ready: &Ready<'_>,
     corpus: &Corpus,
     vocab: &Vocab,
     mut lanes: impl Iterator<Item = Lane>,
     most: usize,
-) -> Result<Loss> {
+    stop: &dyn Fn() -> bool,
+) -> Result<Option<Loss>> {
     let Ready { model, prepared } = ready;
     let shard = |(first, streams)| Shard::new(model, first, streams, STEPS, Purpose::Inference);
     let mut shards: Vec<Shard<f32>> = cut(model, most, rayon::current_num_threads()).map(shard).collect();
@@ -65,10 +67,13 @@ pub(super) fn score(
             readers.push((lane, Reader::new(corpus, cursor, lane.from, lane.end)));
         }
         let Some(longest) = readers.iter().map(|(lane, _)| lane.end - lane.from).max() else {
-            return corpus.must_be_whole().map(|()| loss);
+            return corpus.must_be_whole().map(|()| Some(loss));
         };
         shards.iter_mut().for_each(|shard| shard.state.fill(0.0));
         for start in (0..longest).step_by(STEPS) {
+            if stop() {
+                return Ok(None);
+            }
             window.clear(STEPS.min(longest - start), most);
             for (stream, (lane, reader)) in readers.iter_mut().enumerate() {
                 fill(&mut window, stream, lane, reader, corpus, vocab)?;

@@ -50,7 +50,7 @@ const MOST_STREAMS: usize = 64;
 pub fn carried(ready: &Ready<'_>, corpus: &Corpus, vocab: &Vocab, part: Range<usize>) -> Result<Loss> {
     check(corpus, &part)?;
     let lane = Lane { from: part.start, scored: part.start, end: part.end - 1 };
-    lanes::score(ready, corpus, vocab, std::iter::once(lane), 1)
+    lanes::score(ready, corpus, vocab, std::iter::once(lane), 1, &never).map(Option::unwrap_or_default)
 }
 
 /// The loss over windows of `window` predictions, each from a zero state; every character but the first is scored.
@@ -65,7 +65,8 @@ pub fn windows(ready: &Ready<'_>, corpus: &Corpus, vocab: &Vocab, part: Range<us
     let end = part.end - 1;
     let lane = |from: usize| Lane { from, scored: from, end: end.min(from.saturating_add(window)) };
     let count = (end - part.start).div_ceil(window);
-    lanes::score(ready, corpus, vocab, (part.start..end).step_by(window).map(lane), count.min(MOST_STREAMS))
+    let lanes = (part.start..end).step_by(window).map(lane);
+    lanes::score(ready, corpus, vocab, lanes, count.min(MOST_STREAMS), &never).map(Option::unwrap_or_default)
 }
 
 /// The loss over held-out text as training reports it: parallel streams, each warmed on [`WARM_UP`] characters before its part,
@@ -74,6 +75,20 @@ pub fn windows(ready: &Ready<'_>, corpus: &Corpus, vocab: &Vocab, part: Range<us
 /// # Errors
 /// As [`carried`].
 pub fn held_out(model: &CharLm<f32>, corpus: &Corpus, vocab: &Vocab, part: Range<usize>) -> Result<Loss> {
+    held_out_unless(&never, model, corpus, vocab, part).map(Option::unwrap_or_default)
+}
+
+/// As [`held_out`]; `None` where it was broken off, since `stop` said so, which is asked all the while.
+///
+/// # Errors
+/// As [`carried`].
+pub fn held_out_unless(
+    stop: &dyn Fn() -> bool,
+    model: &CharLm<f32>,
+    corpus: &Corpus,
+    vocab: &Vocab,
+    part: Range<usize>,
+) -> Result<Option<Loss>> {
     check(corpus, &part)?;
     let predictions = (part.len() - 1).min(MOST_HELD_OUT);
     let streams = (predictions / LEAST_STREAM).clamp(1, MOST_STREAMS);
@@ -82,7 +97,12 @@ pub fn held_out(model: &CharLm<f32>, corpus: &Corpus, vocab: &Vocab, part: Range
         let from = part.start + scored.saturating_sub(WARM_UP);
         Lane { from, scored: part.start + scored, end: part.start + end }
     };
-    lanes::score(&Ready::new(model, Precision::F32), corpus, vocab, (0..streams).map(lane), streams)
+    lanes::score(&Ready::new(model, Precision::F32), corpus, vocab, (0..streams).map(lane), streams, stop)
+}
+
+/// What is not to be broken off.
+fn never() -> bool {
+    false
 }
 
 fn check(corpus: &Corpus, part: &Range<usize>) -> Result<()> {

@@ -40,7 +40,7 @@ pub struct Keep<'a> {
 ///
 /// # Errors
 /// What stepping, scoring and saving can fail with. Nothing that was saved before is lost; where a text was changed meanwhile
-/// ([`Error::Changed`]), what was learned up to then is saved.
+/// ([`Error::Changed`]), or something could not be written, what was learned up to then is saved if that can be.
 pub fn fit(
     trainer: &mut Trainer,
     keep: Option<Keep<'_>>,
@@ -52,13 +52,14 @@ pub fn fit(
     let (elsewhere, unsaved_best) = (Vec::new(), None);
     let mut run = Run { trainer, keep, metrics, observer, begun, interval, elsewhere, unsaved_best };
     let outcome = match run.steps(stop_at) {
-        Err(e) if !matches!(e, Error::Changed { .. }) => return Err(e),
+        Err(e) if !matches!(e, Error::Changed { .. }) && !e.is_unwritten() => return Err(e),
         outcome => outcome,
     };
-    run.record()?;
-    run.save()?;
-    run.metrics.as_mut().map_or(Ok(()), Metrics::flush)?;
-    outcome
+    // The checkpoint comes first: what only the records need must not cost it.
+    let saved = run.save();
+    let recorded = run.record().and_then(|()| run.metrics.as_mut().map_or(Ok(()), Metrics::flush));
+    let outcome = outcome?;
+    saved.and(recorded).map(|()| outcome)
 }
 
 struct Run<'a> {
@@ -90,6 +91,9 @@ impl Run<'_> {
         let (total, epoch) = (self.trainer.total_steps(), self.trainer.steps_per_epoch());
         let config = self.trainer.config().clone();
         let due = |every: Option<u64>, step: u64| step.checked_rem(every.unwrap_or(epoch)) == Some(0);
+        if self.trainer.owes_evaluation() && !self.evaluate()? {
+            return Ok(Outcome::Stopped);
+        }
         while self.trainer.progress().step < total {
             let step = self.trainer.progress().step;
             if stop_at.is_some_and(|at| step >= at) {
@@ -113,8 +117,9 @@ impl Run<'_> {
             if due(Some(config.log_every), step) {
                 self.record()?;
             }
-            if due(config.eval_every, step) || (step == total && config.eval_every != Some(0)) {
-                self.evaluate()?;
+            let to_evaluate = due(config.eval_every, step) || (step == total && config.eval_every != Some(0));
+            if to_evaluate && !self.evaluate()? {
+                return Ok(Outcome::Stopped);
             }
             if step < total && due(config.save_every, step) {
                 let saved = self.save();
@@ -168,8 +173,13 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn evaluate(&mut self) -> Result<()> {
-        let Some(loss) = self.trainer.held_out()? else { return Ok(()) };
+    /// Scores the held-out text, if there is one; `false` where that was broken off.
+    fn evaluate(&mut self) -> Result<bool> {
+        let observer = &*self.observer;
+        let Some(loss) = self.trainer.held_out_unless(&|| observer.should_stop())? else {
+            self.trainer.owes_evaluation = self.trainer.texts().held_out().is_some();
+            return Ok(!self.trainer.owes_evaluation);
+        };
         let best = self.trainer.judge(loss.nats());
         let finite = |x: f64| Some(x).filter(|x| x.is_finite());
         let record = EvalRecord {
@@ -180,18 +190,22 @@ impl Run<'_> {
             best,
             elapsed_s: self.elapsed(),
         };
-        if let Some(keep) = self.keep.filter(|_| best) {
-            let sections = self.trainer.weights_sections(keep.texts, self.elapsed())?;
-            let saved = keep.folder.save(&keep.folder.best(), &sections);
-            self.unsaved_best = (saved.is_err() && keep.keep_going).then(|| format::frame(&sections));
-            match saved {
-                Ok(()) => self.observer.on_event(self.trainer, Event::Saved(&keep.folder.best())),
-                failed => self.go_on_if_unwritten(failed)?,
-            }
-        }
-        self.push(Record::Eval(record.clone()))?;
+        let saved = if best { self.save_best() } else { Ok(()) };
+        let pushed = self.push(Record::Eval(record.clone()));
+        saved.and(pushed)?;
         self.observer.on_event(self.trainer, Event::Evaluated(&record));
-        Ok(())
+        Ok(true)
+    }
+
+    fn save_best(&mut self) -> Result<()> {
+        let Some(keep) = self.keep else { return Ok(()) };
+        let sections = self.trainer.weights_sections(keep.texts, self.elapsed())?;
+        let saved = keep.folder.save(&keep.folder.best(), &sections);
+        self.unsaved_best = saved.is_err().then(|| format::frame(&sections));
+        if saved.is_ok() {
+            self.observer.on_event(self.trainer, Event::Saved(&keep.folder.best()));
+        }
+        self.go_on_if_unwritten(saved)
     }
 
     fn save(&mut self) -> Result<()> {

@@ -110,7 +110,9 @@ impl Metrics {
         if let Err(e) = self.file.write_all(&self.pending) {
             // Half a line would spoil the next one. The first error is the one to tell.
             let _ = self.file.set_len(self.len);
-            return Err(run::unwritten(&self.path, pending, e));
+            // A limit is one of the whole file, a disk's room is for what is new.
+            let before = if e.kind() == std::io::ErrorKind::FileTooLarge { self.len } else { 0 };
+            return Err(run::unwritten(&self.path, before + pending, e));
         }
         self.len += pending;
         self.pending.clear();

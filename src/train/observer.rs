@@ -25,12 +25,12 @@ pub enum Event<'a> {
 }
 
 /// Is told what happens, and may ask for the end.
-pub trait Observer {
+pub trait Observer: Sync {
     /// Called for every event, between steps.
     fn on_event(&mut self, trainer: &Trainer, event: Event<'_>);
 
-    /// Asked before every step: whether to save and stop.
-    fn should_stop(&mut self) -> bool {
+    /// Asked before every step and all through an evaluation, which is then broken off and owed: whether to save and stop.
+    fn should_stop(&self) -> bool {
         false
     }
 

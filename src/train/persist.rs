@@ -9,6 +9,7 @@
 //! | `beginning` | [`Beginning`] in bincode, of a fine-tuned run only | no |
 //! | `replayed` | [`Replayed`](crate::data::Replayed) in bincode, where old text is replayed | no |
 //! | `brake` | [`Brake`] in bincode, once a step was skipped | yes |
+//! | `owed` | nothing; it is there where an evaluation was broken off | yes |
 //! | `moments.0`, `moments.1` | the optimizer's arenas | yes |
 //! | `state` | the carried states `(B, layers * states * H)` | yes |
 
@@ -35,6 +36,7 @@ const INIT: &str = "init";
 const BEGINNING: &str = "beginning";
 const REPLAYED: &str = "replayed";
 const BRAKE: &str = "brake";
+const OWED: &str = "owed";
 const MOMENTS: [&str; 2] = ["moments.0", "moments.1"];
 const STATE: &str = "state";
 
@@ -137,6 +139,9 @@ impl Trainer {
         if self.brake != Brake::default() {
             sections.push((BRAKE, format::value(&self.brake)?));
         }
+        if self.owes_evaluation {
+            sections.push((OWED, Vec::new().into()));
+        }
         let states: Vec<f32> = self.step.states().flatten().copied().collect();
         sections.push((STATE, format::floats(&states).into_owned().into()));
         Ok(sections)
@@ -180,6 +185,7 @@ impl Trainer {
         let mut trainer = Trainer::with(texts, model, moments, config, progress)?;
         (trainer.init, trainer.beginning) = (read_init(frame)?, Beginning::read(frame)?);
         trainer.brake = brake.unwrap_or_default();
+        trainer.owes_evaluation = frame.has(OWED);
         if trainer.progress.position > trainer.streams.len() as u64 {
             return Err(frame.error("its position is beyond the end of the text"));
         }
@@ -260,7 +266,7 @@ pub fn state_hash(frame: &Frame) -> Result<u128> {
         Saved::read(frame)?.train;
     let mut hasher = Xxh3::new();
     hasher.update(&format::value(&(seed, lr, schedule, warmup, weight_decay, clip, dropout, patience))?);
-    let others = MOMENTS.into_iter().chain([BRAKE]).filter(|name| frame.has(name));
+    let others = MOMENTS.into_iter().chain([BRAKE, OWED]).filter(|name| frame.has(name));
     for name in ["weights", PROGRESS, STATE].into_iter().chain(others) {
         hasher.update(&frame.section(name)?);
     }

@@ -74,6 +74,7 @@ pub struct Trainer {
     pub(super) streams: Streams,
     pub(super) progress: Progress,
     pub(super) brake: Brake,
+    pub(super) owes_evaluation: bool,
     window: Window,
     pool: ThreadPool,
 }
@@ -128,7 +129,22 @@ impl Trainer {
         let pool = pool.map_err(|e| Error::Usage(format!("{threads} threads cannot be started: {e}")))?;
         let step = pool.install(|| Step::new(&model, config.batch, config.seq_len));
         let (init, beginning, window, brake) = (Init::default(), None, Window::default(), Brake::default());
-        Ok(Trainer { config, init, beginning, texts, model, moments, step, streams, progress, brake, window, pool })
+        let owes_evaluation = false;
+        Ok(Trainer {
+            config,
+            init,
+            beginning,
+            texts,
+            model,
+            moments,
+            step,
+            streams,
+            progress,
+            brake,
+            owes_evaluation,
+            window,
+            pool,
+        })
     }
 
     /// How it trains.
@@ -252,12 +268,26 @@ impl Trainer {
     /// # Errors
     /// [`Error::Changed`] where a file was cut short underneath.
     pub fn held_out(&self) -> Result<Option<Loss>> {
+        self.held_out_unless(&|| false)
+    }
+
+    /// As [`held_out`](Self::held_out); `None` also where it was broken off, since `stop` said so, which is asked all the while.
+    ///
+    /// # Errors
+    /// As [`held_out`](Self::held_out).
+    pub fn held_out_unless(&self, stop: &(dyn Fn() -> bool + Sync)) -> Result<Option<Loss>> {
         let Some((corpus, part)) = self.texts.held_out() else { return Ok(None) };
-        self.pool.install(|| score::held_out(&self.model, corpus, self.texts.vocab(), part)).map(Some)
+        self.pool.install(|| score::held_out_unless(&stop, &self.model, corpus, self.texts.vocab(), part))
+    }
+
+    /// Whether an evaluation at this step was due and is still to come: a run goes on with it.
+    pub fn owes_evaluation(&self) -> bool {
+        self.owes_evaluation
     }
 
     /// Takes note of a held-out loss; returns whether it is the lowest so far.
     pub fn judge(&mut self, loss: f64) -> bool {
+        self.owes_evaluation = false;
         let progress = &mut self.progress;
         progress.held_out = Some(loss);
         let better = loss.is_finite() && progress.best.is_none_or(|(best, _)| loss < best);

@@ -1,7 +1,7 @@
 //! What the tests of the command line share: a folder for each test, texts, and runs so small that they take no time.
 
 // Every test file compiles this module for itself and uses its own part of it.
-#![allow(dead_code)]
+#![allow(dead_code, clippy::panic)]
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -229,6 +229,11 @@ impl Running {
         assert!(sent.success());
     }
 
+    /// Whether it has yet to end.
+    pub fn goes_on(&mut self) -> bool {
+        self.0.try_wait().unwrap().is_none()
+    }
+
     /// Sends a signal; the exit code that follows, if it was not the signal that ended it.
     pub fn end_by(self, signal: &str) -> Option<i32> {
         self.send(signal);
@@ -279,6 +284,18 @@ pub fn prose(chars: usize) -> String {
 pub fn noise(alphabet: &str, chars: usize) -> String {
     let alphabet: Vec<char> = alphabet.chars().collect();
     numbers(7).take(chars).map(|n| alphabet[n % alphabet.len()]).collect()
+}
+
+/// The steps of the records of one kind.
+pub fn steps_of(metrics: &[Value], kind: &str) -> Vec<u64> {
+    let of_kind = metrics.iter().filter(|record| record["kind"] == kind);
+    of_kind.map(|record| record["step"].as_u64().unwrap()).collect()
+}
+
+/// The number after `before` in what a run said.
+pub fn number_after(said: &str, before: &str) -> usize {
+    let rest = said.split_once(before).unwrap_or_else(|| panic!("{before:?} is not in {said}")).1;
+    rest.split(|c: char| !c.is_ascii_digit()).next().unwrap().parse().unwrap()
 }
 
 /// The path as the program prints it.
