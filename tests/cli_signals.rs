@@ -118,7 +118,7 @@ fn a_second_signal_ends_a_run_at_once() {
 #[test]
 fn an_evaluation_is_broken_off_and_made_up_for() {
     let place = Place::with_text();
-    place.write("held.txt", prose(900_000));
+    place.write("held.txt", prose(300_000));
     let settings = "--val-file held.txt --save-every 0 --log-every 1";
     let mut broken_off = 0;
     for (name, steps) in [("last", "--steps 3 --eval-every 3"), ("first", "--steps 9 --eval-every 3 --patience 2")] {
