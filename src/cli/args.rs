@@ -125,7 +125,7 @@ pub struct TrainArgs {
     /// Train on where a checkpoint cannot be written, as on a full disk: the next save tries again
     #[arg(long, help_heading = "Run")]
     pub keep_going: bool,
-    /// Take choices from a file such as a run's config.toml; flags win over it
+    /// Take choices from a file such as a run's config.toml; flags win over it, and its paths begin in the current folder
     #[arg(long, value_name = "FILE", help_heading = "Run")]
     pub config: Option<PathBuf>,
     /// Resume although the text is another than before; the epoch at hand begins anew
@@ -205,8 +205,8 @@ pub struct Choices {
     pub threads: Option<usize>,
 
     /// Read bytes in place of UTF-8 characters
-    #[arg(long, help_heading = "Text")]
-    pub bytes: bool,
+    #[arg(long, num_args = 0, default_missing_value = "true", help_heading = "Text")]
+    pub bytes: Option<bool>,
     /// The share of the text, from its end, that is held out [default: 0.1]
     #[arg(long, allow_negative_numbers = true, value_name = "X", help_heading = "Text")]
     pub val_frac: Option<f64>,

@@ -1,5 +1,6 @@
 //! From choices to settings: defaults, then the run that is resumed, then a configuration file, then flags.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use charlstm::cells;
@@ -105,9 +106,7 @@ impl Settings {
         if !c.texts.is_empty() {
             self.texts.texts = c.texts.iter().map(|path| whole(path)).collect::<Result<_>>()?;
         }
-        if c.bytes {
-            self.texts.encoding = Encoding::Bytes;
-        }
+        set(&mut self.texts.encoding, &c.bytes.map(|bytes| if bytes { Encoding::Bytes } else { Encoding::Utf8 }));
         if let Some(share) = c.val_frac {
             (self.texts.val_frac, self.texts.val_file) = (share, None);
         }
@@ -147,7 +146,7 @@ impl Settings {
             dropout: Some(train.dropout),
             seed: Some(train.seed),
             threads: train.threads,
-            bytes: texts.encoding == Encoding::Bytes,
+            bytes: Some(texts.encoding == Encoding::Bytes),
             val_frac: Some(texts.val_frac).filter(|_| texts.val_file.is_none()),
             val_file: texts.val_file.clone(),
             replay: self.replay.clone(),
@@ -235,7 +234,13 @@ fn refuse_others<const N: usize>(path: &Path, run: [(&str, String); N], wanted: 
 
 /// Reads choices from a file.
 pub fn read_choices(path: &Path) -> Result<Choices> {
-    parse_choices(path, &std::fs::read_to_string(path).map_err(|e| Error::input(path, e))?)
+    match std::fs::read_to_string(path) {
+        Ok(text) => parse_choices(path, &text),
+        Err(e) if e.kind() == ErrorKind::InvalidData => {
+            Err(Error::Usage(format!("{}: it is not UTF-8, so it is no configuration", path.display())))
+        }
+        Err(e) => Err(Error::input(path, e)),
+    }
 }
 
 /// Choices of the text of a file; `path` is for messages.
@@ -319,7 +324,7 @@ mod tests {
     prop_compose! {
         /// Any choices that a file can make.
         fn choices()(
-            training in of_training(), texts in vec(path(), 0..4), bytes: bool, val_frac: Option<f64>, val_file in option::of(path()),
+            training in of_training(), texts in vec(path(), 0..4), bytes: Option<bool>, val_frac: Option<f64>, val_file in option::of(path()),
             replay in option::of(path()), replay_frac: Option<f64>, eval_every: Option<u64>, save_every: Option<u64>,
             log_every: Option<u64>, patience: Option<u64>,
         ) -> Choices {
