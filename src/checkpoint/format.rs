@@ -113,8 +113,9 @@ pub(super) fn longest_header() -> usize {
     header_len(MOST_SECTIONS)
 }
 
-/// The sections of a file of `len` bytes that begins with `bytes`, the whole header if there is one, after every check of it.
-pub(super) fn table(bytes: &[u8], len: u64) -> Result<Vec<Place>, String> {
+/// The version and the sections of a file of `len` bytes that begins with `bytes`, the whole header if there is one, after every
+/// check of it.
+pub(super) fn table(bytes: &[u8], len: u64) -> Result<(u32, Vec<Place>), String> {
     let number = |at: usize| -> Option<u64> { Some(u64::from_le_bytes(*bytes.get(at..)?.first_chunk()?)) };
     let short = |needed: usize| format!("truncated at {len} of at least {needed} bytes, within the header");
     if !bytes.starts_with(MAGIC) {
@@ -165,7 +166,7 @@ pub(super) fn table(bytes: &[u8], len: u64) -> Result<Vec<Place>, String> {
     if next != len {
         return Err(format!("{} bytes follow the last section", len - next));
     }
-    Ok(sections)
+    Ok((version, sections))
 }
 
 /// A section's name: plain characters, then zeros.

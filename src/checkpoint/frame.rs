@@ -26,6 +26,7 @@ impl<T: Read + Seek + Debug> Source for T {}
 pub struct Frame {
     path: PathBuf,
     source: RefCell<Box<dyn Source>>,
+    version: u32,
     sections: Vec<Place>,
 }
 
@@ -53,13 +54,18 @@ impl Frame {
             source.seek(SeekFrom::End(0))
         };
         let len = read().map_err(|e| Error::input(path, e))?;
-        let sections = format::table(&head, len).map_err(|problem| Error::checkpoint(path, problem))?;
-        Ok(Frame { path: path.into(), source: RefCell::new(source), sections })
+        let (version, sections) = format::table(&head, len).map_err(|problem| Error::checkpoint(path, problem))?;
+        Ok(Frame { path: path.into(), source: RefCell::new(source), version, sections })
     }
 
     /// The file it came from.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The version of the format that it is written in.
+    pub fn version(&self) -> u32 {
+        self.version
     }
 
     /// The names of its sections, in order.
@@ -197,6 +203,7 @@ mod tests {
         let frame = Frame::parse(Path::new("x.ckpt"), sample()).unwrap();
         assert_eq!(frame.section("one").unwrap(), [1; 100]);
         assert_eq!(frame.section("empty").unwrap(), [0; 0]);
+        assert_eq!(frame.version(), format::VERSION);
         let mut numbers = [0.0; 3];
         frame.floats("numbers", &mut numbers).unwrap();
         assert_eq!(numbers, [1.5, -2.0, 0.25]);
