@@ -79,11 +79,11 @@ pub enum Error {
         source: std::io::Error,
     },
     /// Another process is training in the same run.
-    #[error("{}: another process (pid {pid}) is training here; wait for it, or choose another --name", path.display())]
+    #[error("{}: another process (pid {}) is training here; wait for it, or choose another --name", path.display(), known(pid))]
     Busy {
         /// The run's folder.
         path: PathBuf,
-        /// The process that holds it, as it wrote itself down.
+        /// The process that holds it, as it wrote itself down; empty where it did not yet.
         pid: String,
     },
     /// Training cannot go on: its losses or weights are no longer finite.
@@ -101,6 +101,10 @@ fn unreadable(source: &std::io::Error) -> String {
         std::io::ErrorKind::PermissionDenied => "it may not be read; check its permissions".into(),
         _ => format!("it cannot be read: {source}"),
     }
+}
+
+fn known(pid: &str) -> &str {
+    if pid.is_empty() { "unknown" } else { pid }
 }
 
 fn free_room(free: Option<u64>) -> String {

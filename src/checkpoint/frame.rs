@@ -3,13 +3,13 @@
 
 use std::cell::RefCell;
 use std::fmt::Debug;
-use std::fs::File;
 use std::io::{self, Cursor, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 use xxhash_rust::xxh3::Xxh3;
 
+use super::disk;
 use super::format::{self, ALIGN, Place};
 use crate::error::{Error, Result};
 
@@ -36,7 +36,7 @@ impl Frame {
     /// # Errors
     /// [`Error::Input`] where it cannot be read, [`Error::Checkpoint`] where it is damaged or something else.
     pub fn read(path: &Path) -> Result<Self> {
-        Self::open(path, Box::new(File::open(path).map_err(|e| Error::input(path, e))?))
+        Self::open(path, Box::new(disk::open(path).map_err(|e| Error::input(path, e))?))
     }
 
     /// Takes in the bytes of a checkpoint; `path` is for messages.

@@ -1,9 +1,10 @@
 //! Files that a command reads and writes beside its run.
 
 use std::fs;
-use std::io::{Read, stdin};
+use std::io::{ErrorKind, Read, stdin};
 use std::path::Path;
 
+use charlstm::checkpoint::disk::{self, RealDisk};
 use charlstm::checkpoint::run;
 use charlstm::error::{Error, Result};
 
@@ -42,9 +43,19 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     must_be_writable(path)?;
     match fs::metadata(path) {
         Ok(there) if !there.is_file() => fs::write(path, bytes).map_err(|e| Error::io(path, e)),
-        Ok(_) => run::replace(&path.canonicalize().map_err(|e| Error::io(path, e))?, bytes),
-        Err(_) => run::replace(path, bytes),
+        Ok(_) => replace(&path.canonicalize().map_err(|e| Error::io(path, e))?, bytes),
+        Err(_) => replace(path, bytes),
     }
+}
+
+/// Replaces a file atomically, under a name until then that nobody has: files beside it are not ours, and another command may be
+/// writing the same one.
+fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
+    let name = |n| disk::folder_of(path).join(format!(".charlstm.{}.{n}.tmp", std::process::id()));
+    let taken = |written: &std::io::Result<()>| matches!(written, Err(e) if e.kind() == ErrorKind::AlreadyExists);
+    let mut tries = (0..100).map(|n| disk::replace(&RealDisk, path, &name(n), &[bytes], &[]));
+    let written = tries.find(|written| !taken(written)).unwrap_or_else(|| Err(ErrorKind::AlreadyExists.into()));
+    written.map_err(|e| run::unwritten(path, bytes.len() as u64, e))
 }
 
 #[cfg(test)]
@@ -63,6 +74,22 @@ mod tests {
         assert_eq!(fs::read(&target).unwrap(), b"new");
         write(Path::new("/dev/null"), b"nothing").unwrap();
         assert!(!fs::metadata("/dev/null").unwrap().is_file());
+    }
+
+    #[test]
+    fn what_stands_beside_a_file_is_nobodys_temporary_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let page = folder.path().join("page.html");
+        let taken = format!(".charlstm.{}.0.tmp", std::process::id());
+        for name in ["page.html.tmp", &taken] {
+            fs::write(folder.path().join(name), "mine").unwrap();
+        }
+        write(&page, b"new").unwrap();
+        assert_eq!(fs::read(&page).unwrap(), b"new");
+        for name in ["page.html.tmp", &taken] {
+            assert_eq!(fs::read(folder.path().join(name)).unwrap(), b"mine");
+        }
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3);
     }
 
     #[test]

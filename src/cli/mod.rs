@@ -15,6 +15,7 @@ mod inspect_page;
 mod interactive;
 mod lines;
 mod novelty;
+mod own;
 mod page;
 mod paint;
 pub mod plot;

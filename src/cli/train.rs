@@ -3,14 +3,16 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use charlstm::checkpoint::disk::{self, Disk, RealDisk};
 use charlstm::checkpoint::run::{self, Found, RUNS, RunLock};
-use charlstm::checkpoint::{Frame, RunFolder, disk};
+use charlstm::checkpoint::{Frame, RunFolder};
 use charlstm::data::{Sources, TextConfig, Texts};
 use charlstm::error::{Error, Result};
 use charlstm::kernels::isa;
 use charlstm::train::{Keep, Outcome, Saved, Trainer, fit};
 
 use super::args::{Choices, TrainArgs};
+use super::own::must_be_a_runs;
 use super::progress::Reporter;
 use super::settings::{Settings, read_choices, write_choices};
 use super::signals::Signals;
@@ -56,13 +58,20 @@ pub fn run(args: TrainArgs, terminal: &Terminal) -> Result<ExitCode> {
 fn begin(args: &TrainArgs, terminal: &Terminal) -> Result<Ready> {
     let (settings, old) = settle(args)?;
     settings.train.validate()?;
-    let folder = match own_folder(args)? {
+    let mut folder = match own_folder(args)? {
         Some(folder) => folder,
         None => RunFolder::new(Path::new(RUNS).join(settings.name())),
     };
     // Everything that can be wrong is found before the folder is touched; another process may still come first.
     if let Some(old) = &old {
         old.must_stay(&folder)?;
+    }
+    if folder.has_run() {
+        must_be_a_runs(&folder)?;
+        if !args.overwrite {
+            // That another process trains in it is the better answer.
+            folder.lock()?;
+        }
     }
     is_free(&folder, args)?;
     let (texts, train) = (open(&settings, terminal)?, settings.train.clone());
@@ -73,7 +82,7 @@ fn begin(args: &TrainArgs, terminal: &Terminal) -> Result<Ready> {
     let lock = folder.lock()?;
     is_free(&folder, args)?;
     // A run that is replaced goes only once the new one stands.
-    folder.save(&folder.latest(), &trainer.sections(&settings.texts, 0.0)?)?;
+    folder.save_without_best(&trainer.sections(&settings.texts, 0.0)?)?;
     run::replace(&folder.config(), write_choices(&settings.to_choices())?.as_bytes())?;
     clear(&folder)?;
     Ok(Ready { folder, _lock: lock, trainer, texts: settings.texts, elapsed_s: 0.0 })
@@ -96,8 +105,6 @@ fn settle(args: &TrainArgs) -> Result<(Settings, Option<Old>)> {
 /// Refuses a folder that holds a run, unless that is to be replaced.
 fn is_free(folder: &RunFolder, args: &TrainArgs) -> Result<()> {
     if folder.has_run() && !args.overwrite {
-        // That another process trains in it is the better answer.
-        folder.lock()?;
         let problem =
             "there is a run in it; go on with it by --resume, replace it by --overwrite, or choose another --name";
         return Err(Error::cannot_create(folder.path(), problem));
@@ -112,8 +119,9 @@ fn is_free(folder: &RunFolder, args: &TrainArgs) -> Result<()> {
 
 /// A run that goes on; `None` where all its steps are made.
 fn resume(args: &TrainArgs, given: Option<&Path>, terminal: &Terminal) -> Result<Option<Ready>> {
-    let folder = to_resume(given, own_folder(args)?)?;
+    let mut folder = to_resume(given, own_folder(args)?)?;
     let path = folder.latest();
+    must_be_a_runs(&folder)?;
     let lock = folder.lock()?;
     let frame = Frame::read(&path)?;
     let saved = Saved::read(&frame)?;
@@ -142,6 +150,10 @@ fn resume(args: &TrainArgs, given: Option<&Path>, terminal: &Terminal) -> Result
         ));
     }
     terminal.say(&format!("Going on from step {step} of {total}"));
+    if trainer.progress().best.is_none() && folder.best().exists() {
+        // It would be taken for this run's best one.
+        folder.save_without_best(&trainer.sections(&settings.texts, saved.elapsed_s)?)?;
+    }
     run::replace(&folder.config(), write_choices(&settings.to_choices())?.as_bytes())?;
     Ok(Some(Ready { folder, _lock: lock, trainer, texts: settings.texts, elapsed_s: saved.elapsed_s }))
 }
@@ -209,13 +221,8 @@ fn open(settings: &Settings, terminal: &Terminal) -> Result<Texts> {
 
 /// Removes what a run that is replaced has left.
 fn clear(folder: &RunFolder) -> Result<()> {
-    for path in [folder.best(), folder.metrics(), folder.plot()] {
-        match std::fs::remove_file(&path) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(Error::io(path, e)),
-            _ => {}
-        }
-    }
-    Ok(())
+    let remove = |path: PathBuf| RealDisk.remove(&path).map_err(|e| Error::io(folder.path(), e));
+    [folder.metrics(), folder.plot()].into_iter().try_for_each(remove)
 }
 
 fn introduce(trainer: &Trainer, folder: &RunFolder, terminal: &Terminal) {

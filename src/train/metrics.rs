@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::checkpoint::run;
+use crate::checkpoint::{disk, run};
 use crate::error::{Error, Result};
 
 /// The training loss over the steps since the record before.
@@ -122,11 +122,11 @@ impl Metrics {
     /// The records of a file; a line that is none, such as one that a crash cut, is passed over. No file: no records.
     ///
     /// # Errors
-    /// [`Error::Io`].
+    /// [`Error::Input`] where it cannot be opened or is no regular file, [`Error::Io`] where reading fails.
     pub fn read(path: &Path) -> Result<Vec<Record>> {
-        let file = match File::open(path) {
+        let file = match disk::open(path) {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            other => other.map_err(|e| Error::io(path, e))?,
+            other => other.map_err(|e| Error::input(path, e))?,
         };
         Self::parse(BufReader::new(file)).map_err(|e| Error::io(path, e))
     }
