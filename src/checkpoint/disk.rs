@@ -149,7 +149,7 @@ mod tests {
     struct CrashingDisk {
         state: RefCell<State>,
         crash: usize,
-        /// Whether renames reach the disk by themselves, before what they name.
+        /// Whether new names reach the disk by themselves, before what they name and before others are gone.
         eager_names: bool,
     }
 
@@ -171,7 +171,8 @@ mod tests {
             state.operations += 1;
             let result = f(&mut state);
             if self.eager_names {
-                state.names_on_disk = state.names.clone();
+                let names = state.names.clone();
+                state.names_on_disk.extend(names);
             }
             Ok(result)
         }
