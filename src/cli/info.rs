@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
+use charlstm::checkpoint::Frame;
 use charlstm::checkpoint::model::{self, weights_hash};
 use charlstm::checkpoint::run::{self, RUNS};
-use charlstm::checkpoint::{Frame, format};
 use charlstm::data::{BUILT_IN_NAME, Encoding, Sources};
 use charlstm::error::Result;
 use charlstm::train::{Beginning, Progress, Saved, state_hash};
@@ -34,7 +34,7 @@ fn facts(frame: &Frame) -> Result<Value> {
     let text: Vec<String> = if saved.texts.texts.is_empty() { vec![BUILT_IN_NAME.into()] } else { text.collect() };
     Ok(json!({
         "checkpoint": frame.path().display().to_string(),
-        "format": format::VERSION,
+        "format": frame.version(),
         "holds": if whole { "everything" } else { "weights only" },
         "cell": shape.cell,
         "layers": shape.layers,
