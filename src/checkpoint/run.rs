@@ -139,6 +139,15 @@ impl RunFolder {
         self.put(path, sections, &[])
     }
 
+    /// Saves a checkpoint whose bytes are at hand.
+    ///
+    /// # Errors
+    /// As [`save`](Self::save).
+    pub fn save_bytes(&self, path: &Path, bytes: &[u8]) -> Result<()> {
+        self.must_be_held()?;
+        replace(path, bytes)
+    }
+
     /// Saves the latest checkpoint of a run that has no best one. One that is there is another run's, or of another text, and
     /// goes: a crash leaves both old ones, the old latest alone, or the new one.
     ///
@@ -337,6 +346,7 @@ mod tests {
         let _too = other.lock().unwrap();
         other.save(&other.latest(), &[("other", vec![1].into())]).unwrap();
         assert!(matches!(run.save(&run.latest(), &[]), Err(Error::Busy { .. })));
+        assert!(matches!(run.save_bytes(&run.latest(), b"mine"), Err(Error::Busy { .. })));
         assert!(Frame::read(&run.latest()).unwrap().has("other"));
     }
 

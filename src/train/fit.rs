@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::metrics::{EvalRecord, Metrics, Record, TrainRecord};
 use super::observer::{Event, Observer};
 use super::trainer::Trainer;
-use crate::checkpoint::{RunFolder, format, run};
+use crate::checkpoint::{RunFolder, format};
 use crate::data::TextConfig;
 use crate::error::{Error, Result};
 
@@ -212,7 +212,7 @@ impl Run<'_> {
         let Some(keep) = self.keep else { return Ok(()) };
         // It comes first: the latest checkpoint must not tell of a best one that is not there.
         if let Some(best) = &self.unsaved_best {
-            run::replace(&keep.folder.best(), best)?;
+            keep.folder.save_bytes(&keep.folder.best(), best)?;
             self.unsaved_best = None;
             self.observer.on_event(self.trainer, Event::Saved(&keep.folder.best()));
         }
