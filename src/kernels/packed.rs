@@ -45,8 +45,10 @@ impl<R: Real> Packed<R> {
     pub fn for_isa(isa: Isa, input: Axis, output: Axis) -> Self {
         let isa = if isa.is_available() { isa } else { Isa::Portable };
         let lanes = R::lanes(isa);
-        let values = Aligned::zeros(input.panels(lanes) * lanes * output.panels(lanes) * lanes);
-        Packed { values, int8: None, input, output, isa, lanes }
+        let elements = |axis: Axis| axis.width.div_ceil(lanes).checked_mul(axis.parts)?.checked_mul(lanes);
+        let len = elements(input).zip(elements(output)).and_then(|(input, output)| input.checked_mul(output));
+        assert!(len.is_some(), "packed weights of {input:?} x {output:?}");
+        Packed { values: Aligned::zeros(len.unwrap_or(0)), int8: None, input, output, isa, lanes }
     }
 
     /// Whether it has no element.
@@ -107,11 +109,11 @@ impl<R: Real> Packed<R> {
         assert!(panels.end <= self.panels(), "panels {panels:?} of {}", self.panels());
         assert!(x.lanes == self.lanes && x.panels == self.input.panels(self.lanes), "the input of a packed product");
         x.check();
-        let of_step = panels.len() * x.rows * self.lanes;
+        let of_step = panels.len().checked_mul(x.rows).and_then(|rows| rows.checked_mul(self.lanes));
         let last = x.steps.saturating_sub(1).checked_mul(step_stride);
-        let end = last.and_then(|last| last.checked_add(of_step));
+        let end = last.zip(of_step).and_then(|(last, of_step)| last.checked_add(of_step));
         assert!(
-            of_step == 0 || x.steps == 0 || end.is_some_and(|end| end <= y.len()),
+            of_step == Some(0) || x.steps == 0 || end.is_some_and(|end| end <= y.len()),
             "the output of a packed product"
         );
         start.check(x.steps * x.rows, self.panels(), self.lanes);
@@ -312,6 +314,13 @@ mod tests {
         let packed = Packed::<f32>::new(Axis::plain(8), Axis::plain(8));
         let (x, mut y) = (Blocked::new(Axis::plain(8), 4, 1), vec![0.0; 1000]);
         packed.multiply(0..packed.panels(), &mut y, usize::MAX / 3 + 1, x.all(0..4), Start::Zero);
+    }
+
+    #[test]
+    #[should_panic(expected = "packed weights of")]
+    fn a_size_beyond_all_numbers_is_refused() {
+        let wide = Axis { parts: 1 << 16, width: 1 << 16 };
+        Packed::<f32>::new(wide, wide);
     }
 
     #[test]

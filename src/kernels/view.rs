@@ -57,7 +57,8 @@ impl<'a, R> Mat<'a, R> {
 
     /// Columns `first..first + cols` of a matrix that is not transposed.
     pub fn columns(self, first: usize, cols: usize) -> Self {
-        assert!(self.col_stride == 1 && first + cols <= self.cols, "columns {first}.. of {}", self.cols);
+        let within = first.checked_add(cols).is_some_and(|end| end <= self.cols);
+        assert!(self.col_stride == 1 && within, "columns {first}.. of {}", self.cols);
         let first = if self.rows == 0 { 0 } else { first };
         Mat { data: &self.data[first..], cols, ..self }
     }
@@ -149,6 +150,12 @@ mod tests {
     #[should_panic(expected = "does not fit")]
     fn a_size_that_overflows_is_refused() {
         MatMut::strided(&mut [0.0f32; 5], usize::MAX, 2, usize::MAX);
+    }
+
+    #[test]
+    #[should_panic(expected = "columns 5.. of 6")]
+    fn columns_beyond_all_numbers_are_refused() {
+        let _ = Mat::new(&[0.0f32; 12], 2, 6).columns(5, usize::MAX - 4);
     }
 
     #[test]
