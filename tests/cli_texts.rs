@@ -16,14 +16,27 @@ const SHORT: usize = 2000;
 
 /// A run that trains on such a text, its first 50 steps made.
 fn training(text: &str) -> (Place, Running) {
+    training_with(text, ENDLESS)
+}
+
+fn training_with(text: &str, args: &str) -> (Place, Running) {
     let place = Place::empty();
     place.write("text.txt", text);
-    let running = place.start_training("run", ENDLESS);
+    let running = place.start_training("run", args);
     (place, running)
 }
 
+/// Cuts a file short.
+fn cut(place: &Place, name: &str, len: usize) {
+    File::options().write(true).open(place.path(name)).unwrap().set_len(len as u64).unwrap();
+}
+
 /// What the run says that ends by itself, in its last line: it is saved, and goes on once the text is as it was.
-fn ends_saved((place, running): (Place, Running), text: &str, parts: &[&str]) {
+fn ends_saved(run: (Place, Running), text: &str, parts: &[&str]) {
+    ends_saved_with(run, text, ENDLESS, parts);
+}
+
+fn ends_saved_with((place, running): (Place, Running), text: &str, args: &str, parts: &[&str]) {
     assert_eq!(running.end(), Some(74), "{}", place.read("stderr.txt"));
     let said = place.read("stderr.txt");
     let last = said.lines().last().unwrap();
@@ -38,7 +51,7 @@ fn ends_saved((place, running): (Place, Running), text: &str, parts: &[&str]) {
     place.write("text.txt", text);
     place.run(&format!("train --resume run --stop-at {}", step + 2)).succeeds();
     assert_eq!(place.fact("run", "step"), step + 2);
-    place.train(&format!("text.txt --name whole {ENDLESS} --stop-at {}", step + 2));
+    place.train(&format!("text.txt --name whole {args} --stop-at {}", step + 2));
     assert_eq!(place.fact("run", "state_hash"), place.fact("whole", "state_hash"), "no step was made on another text");
 }
 
@@ -57,9 +70,8 @@ fn a_text_that_is_cut_short_ends_the_run_and_what_was_learned_is_saved() {
     let with_nul = letters.replacen("the ", "\0", 1);
     for (text, how) in [(&letters, "2000000 bytes when it was opened and has 4096 now"), (&with_nul, "cut short")] {
         let (place, running) = training(text);
-        let file = File::options().write(true).open(place.path("text.txt")).unwrap();
         // The next page of the second of two streams is gone, and what is mapped cannot be read there.
-        file.set_len(4096).unwrap();
+        cut(&place, "text.txt", 4096);
         ends_saved((place, running), text, &[how]);
     }
 }
@@ -67,10 +79,49 @@ fn a_text_that_is_cut_short_ends_the_run_and_what_was_learned_is_saved() {
 #[test]
 fn a_text_that_loses_its_last_bytes_is_noticed_by_its_end() {
     let (place, running) = training(&prose(SHORT));
-    let text = File::options().write(true).open(place.path("text.txt")).unwrap();
     // Within a page, where zeros are read and no signal comes, and of the part that is held out.
-    text.set_len(SHORT as u64 - 10).unwrap();
-    ends_saved((place, running), &prose(SHORT), &["2000 bytes", "1990 now"]);
+    cut(&place, "text.txt", SHORT - 10);
+    ends_saved((place, running), &prose(SHORT), &["cut short", "2000 bytes", "1990 now"]);
+}
+
+#[test]
+fn no_step_is_made_on_the_zeros_within_the_last_page() {
+    let with_nul = prose(SHORT).replacen("the ", "\0", 1);
+    for args in ["--val-frac 0", "--val-frac 0 --bytes"] {
+        let args = format!("{ENDLESS} {args}");
+        let (place, running) = training_with(&with_nul, &args);
+        cut(&place, "text.txt", 100);
+        ends_saved_with((place, running), &with_nul, &args, &["cut short"]);
+    }
+}
+
+#[test]
+fn texts_beside_the_first_are_watched_too() {
+    let held_out = "--layers 1 --hidden 16 --val-file other.txt --eval-every 5";
+    for args in [held_out, "--init-from old --replay other.txt --eval-every 0"] {
+        let place = Place::empty();
+        let text = prose(SHORT).replacen("the ", "\0", 1);
+        place.write("text.txt", &text);
+        place.write("other.txt", &text);
+        place.train("text.txt --name old --steps 2");
+        let args = format!("train text.txt --name run --batch 2 --seq-len 8 --threads 1 --steps 1000000000 {args}");
+        let stderr = File::create(place.path("stderr.txt")).unwrap();
+        let running = Running(place.command(&args).stderr(stderr).spawn().unwrap());
+        cli::wait_until("the first record", || {
+            place.path("checkpoints/run/metrics.jsonl").metadata().is_ok_and(|file| file.len() > 0)
+        });
+        cut(&place, "other.txt", 1000);
+        assert_eq!(running.end(), Some(74), "{}", place.read("stderr.txt"));
+        let said = place.read("stderr.txt");
+        let last = said.lines().last().unwrap();
+        assert!(last.contains("other.txt: it was cut short") && last.contains("Saved at step"), "{said}");
+    }
+}
+
+#[test]
+fn a_bus_error_that_is_sent_ends_the_run_as_it_would_any_program() {
+    let (_place, running) = training(&prose(SHORT));
+    assert_eq!(running.end_by("BUS"), None, "a signal ended it");
 }
 
 #[test]

@@ -1,17 +1,15 @@
 //! Files one after another as one text, memory-mapped.
 
 use std::borrow::Cow;
-use std::fs::File;
-use std::io::Read;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::Encoding;
 use super::files;
-use super::map::{Map, Now};
+use super::part::{Bytes, KEPT_OPEN, Part};
 use super::scan::{self, NotUtf8, Piece};
 use super::utf8;
 use crate::error::{Error, Result};
@@ -38,62 +36,6 @@ pub struct Corpus {
     notes: Vec<String>,
 }
 
-#[derive(Clone, Debug)]
-struct Part {
-    name: PathBuf,
-    text: Arc<Bytes>,
-    /// Bytes of it that belong to the corpus, from its beginning.
-    len: usize,
-}
-
-#[derive(Debug)]
-enum Bytes {
-    Mapped(Map),
-    Memory(Cow<'static, [u8]>),
-}
-
-impl Bytes {
-    fn whole(&self) -> &[u8] {
-        match self {
-            Bytes::Mapped(map) => map,
-            Bytes::Memory(bytes) => bytes,
-        }
-    }
-}
-
-impl Part {
-    fn new(name: &Path, text: Bytes) -> Self {
-        Part { name: name.into(), len: text.whole().len(), text: Arc::new(text) }
-    }
-
-    fn bytes(&self) -> &[u8] {
-        &self.text.whole()[..self.len]
-    }
-
-    fn must_be_whole(&self) -> Result<()> {
-        match &*self.text {
-            Bytes::Mapped(map) if map.is_cut() => Err(self.changed("it was cut short while it was read")),
-            _ => Ok(()),
-        }
-    }
-
-    /// Refuses a file of another length. Whether it is still there by its name.
-    fn must_be_as_long(&self) -> Result<bool> {
-        let Bytes::Mapped(map) = &*self.text else { return Ok(true) };
-        match map.now(self.name.metadata()) {
-            Now::AsLong => Ok(true),
-            Now::Elsewhere => Ok(false),
-            Now::OtherLength(now) => {
-                Err(self.changed(&format!("it had {} bytes when it was opened and has {now} now", map.len())))
-            }
-        }
-    }
-
-    fn changed(&self, problem: &str) -> Error {
-        Error::Changed { path: self.name.clone(), problem: problem.into() }
-    }
-}
-
 impl Corpus {
     /// Opens files and folders as one text.
     ///
@@ -102,7 +44,8 @@ impl Corpus {
     pub fn open(paths: &[PathBuf], encoding: Encoding) -> Result<Self> {
         let mut notes = Vec::new();
         let files = files::list(paths, encoding, &mut notes)?;
-        let parts = files.into_iter().map(|path| map(&path)).collect::<Result<Vec<_>>>()?;
+        let keep = files.len() <= KEPT_OPEN;
+        let parts = files.into_iter().map(|path| Part::open(&path, keep)).collect::<Result<Vec<_>>>()?;
         Self::from_parts(parts, encoding, notes)
     }
 
@@ -179,12 +122,17 @@ impl Corpus {
     }
 
     /// Refuses a text of which something was gone when it was read, so that zeros were read in its place. To be asked after
-    /// reading; costs next to nothing.
+    /// reading; asks the system once a file.
     ///
     /// # Errors
     /// [`Error::Changed`] naming the file.
     pub fn must_be_whole(&self) -> Result<()> {
-        self.parts.iter().try_for_each(Part::must_be_whole)
+        self.must_be_whole_in(0..self.parts.len())
+    }
+
+    /// As [`must_be_whole`](Self::must_be_whole), of some of the files.
+    pub(super) fn must_be_whole_in(&self, files: Range<usize>) -> Result<()> {
+        self.parts.iter().take(files.end).skip(files.start).try_for_each(Part::must_be_whole)
     }
 
     /// Refuses a text that was cut short, has grown or was rewritten since it was opened; reads all of it. Returns the files that
@@ -202,7 +150,11 @@ impl Corpus {
         let bytes: Vec<&[u8]> = self.parts.iter().map(Part::bytes).collect();
         let same = hash(&bytes) == self.identity.hash;
         self.must_be_whole()?;
-        if same { Ok(elsewhere) } else { Err(self.parts[0].changed("it was rewritten while it was in use")) }
+        match self.parts.len() {
+            _ if same => Ok(elsewhere),
+            1 => Err(self.parts[0].changed("it was rewritten while it was in use")),
+            n => Err(self.parts[0].changed(&format!("one of {n} files, of which this is the first, was rewritten"))),
+        }
     }
 
     /// What a user should know about the text: one line each.
@@ -261,25 +213,6 @@ impl Corpus {
     }
 }
 
-fn map(path: &Path) -> Result<Part> {
-    // Asked before it is opened: opening a pipe waits for its other end.
-    let kind = std::fs::metadata(path).map_err(|e| Error::input(path, e))?;
-    if !kind.is_file() {
-        return Err(Error::corpus(path, "not a regular file, so it cannot be memory-mapped; copy it to a file first"));
-    }
-    let file = File::open(path).map_err(|e| Error::input(path, e))?;
-    let text = if kind.len() == 0 {
-        // Of what the system makes up as it is read (`/proc`) no length is known.
-        if (&file).read(&mut [0]).is_ok_and(|bytes| bytes > 0) {
-            return Err(Error::corpus(path, "its length is not known before it is read; copy it to a file first"));
-        }
-        Bytes::Memory(Cow::Borrowed(&[]))
-    } else {
-        Bytes::Mapped(Map::new(&file).map_err(|e| Error::input(path, e))?)
-    };
-    Ok(Part::new(path, text))
-}
-
 fn hash(parts: &[&[u8]]) -> u128 {
     let mut hasher = Xxh3::new();
     parts.iter().for_each(|part| hasher.update(part));
@@ -294,6 +227,11 @@ pub struct Cursor {
 }
 
 impl Cursor {
+    /// The number of the file that it stands in.
+    pub(super) fn file(&self) -> usize {
+        self.part
+    }
+
     /// The next character's code point (or byte); `None` at the end. What is no longer UTF-8, because the file was changed, gives
     /// values that no vocabulary has.
     #[inline]
@@ -368,6 +306,18 @@ mod tests {
         let read: String = std::iter::from_fn(|| cursor.next(&corpus)).filter_map(char::from_u32).collect();
         assert_eq!((read.as_str(), corpus.chars()), ("\u{e9}a\u{e9}\u{fc}ber", 7));
         assert_eq!(corpus.identity(), text("\u{e9}a\u{e9}\u{fc}ber").identity());
+    }
+
+    #[test]
+    fn of_several_files_that_one_was_rewritten_is_said_of_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = ["a.txt", "b.txt"].map(|name| folder.path().join(name));
+        files.iter().for_each(|file| std::fs::write(file, "text").unwrap());
+        let corpus = Corpus::open(&files, Encoding::Utf8).unwrap();
+        assert_eq!(corpus.must_be_unchanged().unwrap().len(), 0);
+        std::fs::write(&files[1], "test").unwrap();
+        let message = corpus.must_be_unchanged().unwrap_err().to_string();
+        assert!(message.ends_with("one of 2 files, of which this is the first, was rewritten"), "{message}");
     }
 
     #[test]

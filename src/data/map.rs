@@ -1,11 +1,13 @@
 //! A file mapped into memory, which may be cut short while it is read: the only unsafe code outside of the kernels.
 //!
 //! To read what is mapped but no longer in the file raises SIGBUS, which ends a process. Here it puts zeros in the place of what
-//! is gone and is noted, so that whoever reads can tell ([`Map::is_cut`]) and end in good order.
+//! is gone and is noted. Within the last page there are zeros without a signal, so the file is asked for its length too; whoever
+//! reads can tell ([`Map::gone`]) and end in good order.
 
 use std::fs::{File, Metadata};
 use std::io;
 use std::ops::Deref;
+use std::path::Path;
 
 use memmap2::Mmap;
 
@@ -15,7 +17,18 @@ pub(super) struct Map {
     map: Mmap,
     #[cfg(unix)]
     guard: &'static guard::Guard,
-    file: Metadata,
+    found: Metadata,
+    /// The file itself, whatever becomes of its name; none of many, since only so many may be open.
+    file: Option<File>,
+}
+
+/// Why zeros may have been read in the place of what was there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Gone {
+    /// The file is shorter than it was: its bytes now.
+    CutShort(u64),
+    /// The file is as long, but a part of it could not be read.
+    Unreadable,
 }
 
 /// What has become of a file by its name.
@@ -31,22 +44,41 @@ pub(super) enum Now {
 
 impl Map {
     /// Maps all of a file, which must not be empty.
-    pub fn new(file: &File) -> io::Result<Self> {
+    pub fn new(file: File) -> io::Result<Self> {
         // SAFETY: the map is read-only, and its bytes are read as plain numbers: nothing relies on them being UTF-8, or the same
         // when they are read again, so that a file that changes underneath gives other characters and no more than that.
-        let map = unsafe { Mmap::map(file) }?;
+        let map = unsafe { Mmap::map(&file) }?;
         Ok(Map {
             #[cfg(unix)]
             guard: guard::Guard::new(&map),
             map,
-            file: file.metadata()?,
+            found: file.metadata()?,
+            file: Some(file),
         })
     }
 
-    /// Whether something was read that is no longer in the file, and zeros were given for it.
-    pub fn is_cut(&self) -> bool {
+    /// Closes the file, which is known by its name from here on.
+    pub fn close(&mut self) {
+        self.file = None;
+    }
+
+    /// Whether something may have been read that is no longer there, and zeros in its place; the file has this name.
+    pub fn gone(&self, name: &Path) -> Option<Gone> {
+        let found = match &self.file {
+            Some(file) => file.metadata(),
+            None => name.metadata(),
+        };
+        match self.now(found) {
+            Now::OtherLength(now) if now < self.map.len() as u64 => Some(Gone::CutShort(now)),
+            _ if self.was_filled() => Some(Gone::Unreadable),
+            _ => None,
+        }
+    }
+
+    /// Whether zeros were put in the place of something.
+    fn was_filled(&self) -> bool {
         #[cfg(unix)]
-        return self.guard.is_cut();
+        return self.guard.was_filled();
         // Elsewhere a file that is mapped cannot be cut short.
         #[cfg(not(unix))]
         false
@@ -55,7 +87,7 @@ impl Map {
     /// What has become of the file, whose metadata are asked for anew.
     pub fn now(&self, found: io::Result<Metadata>) -> Now {
         match found {
-            Ok(found) if !same_file(&found, &self.file) => Now::Elsewhere,
+            Ok(found) if !same_file(&found, &self.found) => Now::Elsewhere,
             Ok(found) if found.len() != self.map.len() as u64 => Now::OtherLength(found.len()),
             Ok(_) => Now::AsLong,
             Err(_) => Now::Elsewhere,
@@ -104,7 +136,7 @@ mod guard {
         end: usize,
         page: usize,
         alive: AtomicBool,
-        cut: AtomicBool,
+        filled: AtomicBool,
         next: *mut Guard,
     }
 
@@ -130,7 +162,7 @@ mod guard {
                 end: start + map.len().next_multiple_of(page),
                 page,
                 alive: AtomicBool::new(true),
-                cut: AtomicBool::new(false),
+                filled: AtomicBool::new(false),
                 next: ptr::null_mut(),
             };
             let guard: *mut Guard = Box::leak(Box::new(guard));
@@ -144,8 +176,8 @@ mod guard {
             unsafe { &*guard }
         }
 
-        pub fn is_cut(&self) -> bool {
-            self.cut.load(Ordering::Acquire)
+        pub fn was_filled(&self) -> bool {
+            self.filled.load(Ordering::Acquire)
         }
 
         /// To be called before the map goes.
@@ -160,7 +192,7 @@ mod guard {
             }
             let from = address - (address - self.start) % self.page;
             // First, so that whoever reads a zero can tell.
-            self.cut.store(true, Ordering::Release);
+            self.filled.store(true, Ordering::Release);
             let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED;
             // SAFETY: these pages are of the map, which lives as long as somebody reads it, and readable before and after. What
             // was there cannot be read any more, and nobody relies on what is.
@@ -176,7 +208,7 @@ mod guard {
         ours.sa_sigaction = handler as usize;
         ours.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
         // SAFETY: both are whole; the handler has the signature that SA_SIGINFO asks for, and does what a handler may: atomic
-        // loads and stores, mmap, sigaction. `BEFORE` is set before the handler can run.
+        // loads and stores, mmap, sigaction, raise. `BEFORE` is set before the handler can run.
         unsafe {
             libc::sigaction(libc::SIGBUS, ptr::null(), &raw mut before);
             let _ = BEFORE.set(before);
@@ -186,7 +218,11 @@ mod guard {
 
     extern "C" fn on_bus_error(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
         // SAFETY: the system hands over a whole siginfo.
-        let address = unsafe { (*info).si_addr() } as usize;
+        let (code, address) = unsafe { ((*info).si_code, (*info).si_addr() as usize) };
+        // What a process sends is no fault, and has no address.
+        if code <= 0 {
+            return pass_on_sent(signal, info, context);
+        }
         // SAFETY: guards are never freed, and whole before they are in the list.
         let mut guard = unsafe { NEWEST.load(Ordering::Acquire).as_ref() };
         while let Some(here) = guard {
@@ -213,29 +249,73 @@ mod guard {
             unsafe { libc::sigaction(signal, before, ptr::null_mut()) };
         }
     }
+
+    /// The same for a signal that a process sent, which does not come again by itself.
+    fn pass_on_sent(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
+        if BEFORE.get().is_some_and(|before| before.sa_sigaction == libc::SIG_IGN) {
+            return;
+        }
+        pass_on(signal, info, context);
+        // SAFETY: all zeros is a value of it, which the system replaces; a handler may raise a signal.
+        unsafe {
+            let mut now: libc::sigaction = std::mem::zeroed();
+            if libc::sigaction(signal, ptr::null(), &raw mut now) == 0 && now.sa_sigaction == libc::SIG_DFL {
+                libc::raise(signal);
+            }
+        }
+    }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use super::*;
 
     const PAGE: usize = 1 << 16;
 
+    fn text(len: usize) -> tempfile::NamedTempFile {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(&file, vec![7; len]).unwrap();
+        file
+    }
+
+    fn map(file: &tempfile::NamedTempFile) -> Map {
+        Map::new(file.reopen().unwrap()).unwrap()
+    }
+
     #[test]
     fn what_is_cut_off_is_read_as_zeros_and_noted() {
-        let path = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(&path, vec![7; 8 * PAGE]).unwrap();
-        let [cut, other] = [(); 2].map(|()| Map::new(path.as_file()).unwrap());
+        let file = text(8 * PAGE);
+        let [cut, other] = [(); 2].map(|()| map(&file));
         let sum = |map: &Map| map.iter().map(|byte| u64::from(*byte)).sum::<u64>();
-        assert_eq!((sum(&cut), cut.is_cut()), (7 * 8 * PAGE as u64, false));
-        path.as_file().set_len(3 * PAGE as u64).unwrap();
-        assert_eq!((sum(&cut), cut.is_cut(), other.is_cut()), (7 * 3 * PAGE as u64, true, false));
-        assert_eq!(cut.now(path.path().metadata()), Now::OtherLength(3 * PAGE as u64));
+        assert_eq!((sum(&cut), cut.gone(file.path())), (7 * 8 * PAGE as u64, None));
+        file.as_file().set_len(3 * PAGE as u64).unwrap();
+        assert_eq!((sum(&cut), cut.was_filled(), other.was_filled()), (7 * 3 * PAGE as u64, true, false));
+        assert_eq!(cut.gone(file.path()), Some(Gone::CutShort(3 * PAGE as u64)));
+        assert_eq!(cut.now(file.path().metadata()), Now::OtherLength(3 * PAGE as u64));
         // Another map in its place is watched as this one was, from any thread.
         drop(cut);
         std::thread::scope(|scope| {
-            scope.spawn(|| assert_eq!((other[8 * PAGE - 1], other.is_cut()), (0, true)));
+            scope.spawn(|| assert_eq!((other[8 * PAGE - 1], other.was_filled()), (0, true)));
         });
+        // What was not there when it was read is not there for being put back.
+        file.as_file().set_len(8 * PAGE as u64).unwrap();
+        assert_eq!(other.gone(file.path()), Some(Gone::Unreadable));
+    }
+
+    #[test]
+    fn a_cut_within_the_last_page_is_noted_whatever_becomes_of_the_name() {
+        let (file, elsewhere) = (text(1000), Path::new("/nowhere"));
+        let (open, mut closed) = (map(&file), map(&file));
+        closed.close();
+        assert_eq!((open.gone(elsewhere), closed.gone(file.path())), (None, None));
+        file.as_file().set_len(999).unwrap();
+        assert_eq!((open[999], open.was_filled()), (0, false), "zeros without a signal");
+        assert_eq!(
+            (open.gone(elsewhere), closed.gone(file.path())),
+            (Some(Gone::CutShort(999)), Some(Gone::CutShort(999)))
+        );
+        assert_eq!(closed.gone(elsewhere), None, "nobody knows");
     }
 
     #[test]
@@ -243,7 +323,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("text");
         std::fs::write(&path, "text").unwrap();
-        let map = Map::new(&File::open(&path).unwrap()).unwrap();
+        let map = Map::new(File::open(&path).unwrap()).unwrap();
         assert_eq!(map.now(path.metadata()), Now::AsLong);
         std::fs::write(folder.path().join("new"), "text").unwrap();
         std::fs::rename(folder.path().join("new"), &path).unwrap();

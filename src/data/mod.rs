@@ -14,6 +14,7 @@ mod lines;
 mod map;
 mod marks;
 mod novelty;
+mod part;
 mod passages;
 mod reader;
 mod replay;

@@ -26,6 +26,11 @@ impl Reader {
         self.at
     }
 
+    /// The number of the file that was read last.
+    pub(super) fn file(&self) -> usize {
+        self.cursor.file()
+    }
+
     /// The ids of the character that is read and of the one that comes next; `None` behind the end.
     ///
     /// # Errors

@@ -17,6 +17,8 @@ use crate::error::Result;
 pub struct Streams {
     part: Range<usize>,
     readers: Vec<Reader>,
+    /// The number of the file that each reader stood in before the last window.
+    files: Vec<usize>,
     /// Characters that every stream has given.
     position: usize,
 }
@@ -30,7 +32,8 @@ impl Streams {
             let at = part.start + end.min(start.saturating_add(position));
             Reader::new(corpus, corpus.cursor(at), at, part.start + end)
         };
-        Streams { readers: (0..batch).map(reader).collect(), part, position }
+        let readers: Vec<Reader> = (0..batch).map(reader).collect();
+        Streams { files: readers.iter().map(Reader::file).collect(), readers, part, position }
     }
 
     /// Marks the last `steps` characters that were read: weights, which are left 0 beyond a stream's end, and resets.
@@ -96,8 +99,20 @@ impl Streams {
                 };
             }
         }
-        corpus.must_be_whole()?;
+        self.must_be_whole(corpus)?;
         self.position += steps;
+        Ok(())
+    }
+
+    /// Refuses a file that was read in this window and is not whole. Each is asked once: a stream's files do not come before
+    /// those of the stream before it.
+    fn must_be_whole(&mut self, corpus: &Corpus) -> Result<()> {
+        let mut asked = 0;
+        for (reader, from) in self.readers.iter().zip(&mut self.files) {
+            let now = reader.file();
+            corpus.must_be_whole_in((*from).max(asked)..now + 1)?;
+            (asked, *from) = (now + 1, now);
+        }
         Ok(())
     }
 }
@@ -140,6 +155,30 @@ mod tests {
             let pairs: Vec<(u32, u32)> = by_stream.concat();
             let all: Vec<(u32, u32)> = wanted.windows(2).map(|pair| (pair[0], pair[1])).collect();
             prop_assert_eq!(pairs, all);
+        }
+    }
+
+    /// Elsewhere than on Unix a file that is mapped cannot be cut.
+    #[cfg(unix)]
+    #[test]
+    fn every_file_of_a_window_must_be_whole_and_no_other() {
+        use std::fs::File;
+        // Two streams over four files of 15: the second begins at the last character of the second file.
+        let folder = tempfile::tempdir().unwrap();
+        let paths = ["0", "1", "2", "3"].map(|name| folder.path().join(name));
+        let vocab = Vocab::new(Encoding::Bytes, [0, 7]);
+        for (cut, windows) in [(0, 0), (1, 0), (2, 0), (3, 1)] {
+            paths.iter().for_each(|path| std::fs::write(path, [7; 15]).unwrap());
+            let corpus = Corpus::open(&paths, Encoding::Bytes).unwrap();
+            let mut streams = Streams::new(&corpus, 0..60, 2, 0);
+            let mut read = || {
+                let (mut inputs, mut targets, mut weights) = ([0; 20], [0; 20], [0.0; 20]);
+                streams.read(&corpus, &vocab, 10, &mut inputs, &mut targets, &mut weights)
+            };
+            File::options().write(true).open(&paths[cut]).unwrap().set_len(14).unwrap();
+            (0..windows).for_each(|_| read().unwrap());
+            let message = read().unwrap_err().to_string();
+            assert!(message.starts_with(&*paths[cut].to_string_lossy()), "{message}");
         }
     }
 

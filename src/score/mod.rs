@@ -171,3 +171,20 @@ pub(crate) mod tests {
         assert!(windows(&ready, &corpus, &vocab, 0..50, 0).is_err());
     }
 }
+    /// Elsewhere than on Unix a file that is mapped cannot be cut.
+    #[cfg(unix)]
+    #[test]
+    fn zeros_in_the_place_of_what_was_cut_off_are_not_scored() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(&file, [7; 300]).unwrap();
+        let corpus = Corpus::open(&[file.path().into()], Encoding::Bytes).unwrap();
+        let vocab = Vocab::new(Encoding::Bytes, [0, 7]);
+        let config = ModelConfig { cell: "lstm".into(), layers: 1, hidden: 4, embed: 0, vocab: 2 };
+        let model = CharLm::init(&config, 1).unwrap();
+        let ready = Ready::new(&model, Precision::F32);
+        let score = || (carried(&ready, &corpus, &vocab, 0..300), held_out(&model, &corpus, &vocab, 0..300));
+        assert!(matches!(score(), (Ok(_), Ok(_))));
+        file.as_file().set_len(290).unwrap();
+        assert!(matches!(score(), (Err(Error::Changed { .. }), Err(Error::Changed { .. }))));
+    }
+
