@@ -167,29 +167,62 @@ fn a_run_that_memory_cannot_hold_is_refused_with_both_figures() {
     for (kib, hidden) in [(400_000, 4096), (1_000_000, 8192), (200_000, 2048)] {
         let ran =
             Ran::of(place.command_after(&format!("ulimit -v {kib}"), &format!("{small} large --hidden {hidden}")));
-        ran.fails(2, &["MiB of memory", "are free", "--hidden"]);
+        ran.fails(2, &["training this needs", "MiB of memory", "that are allowed", "are free", "smaller net"]);
         assert!(!place.has("checkpoints/large"), "something was begun");
     }
     place.run(&format!("{small} large --hidden 1000000")).fails(2, &["parameters"]);
     assert!(!place.has("checkpoints/large"), "something was begun");
 }
 
+/// Runs a command within so many MiB of addresses, on two threads whatever the machine has: it must do its work or be refused, and
+/// returns whether it did.
+fn is_done_within(place: &Place, mib: usize, args: &str) -> bool {
+    let mut command = place.command_after(&format!("ulimit -v {}", mib * 1024), args);
+    command.env("RAYON_NUM_THREADS", "2");
+    let ran = Ran::of(command);
+    match ran.code {
+        Some(0) => true,
+        Some(2) => {
+            let figures: Vec<f64> = ran.err.split(' ').filter_map(|word| word.parse().ok()).collect();
+            let [needed, allowed, free] = figures[..] else { panic!("{mib} MiB, {args}: {}", ran.err) };
+            assert!(needed > free && free < allowed && allowed == mib as f64, "{mib} MiB, {args}: {}", ran.err);
+            false
+        }
+        other => panic!("{mib} MiB, {args}: {other:?} {}", ran.err),
+    }
+}
+
 #[test]
 fn whatever_memory_there_is_a_run_is_whole_or_refused() {
     let place = Place::with_text();
-    let (mut refused, mut done) = (0, 0);
-    for mib in (80..1000).step_by(40) {
-        let args =
-            format!("train text.txt {TINY} --hidden 1024 --layers 1 --steps 1 --eval-every 0 -q --overwrite --name at");
-        let args = args.replace("--layers 1 --hidden 16 ", "");
-        let ran = Ran::of(place.command_after(&format!("ulimit -v {}", mib * 1024), &args));
-        match ran.code {
-            Some(0) => done += 1,
-            Some(2) => refused += 1,
-            other => panic!("{mib} MiB: {other:?} {}", ran.err),
-        }
+    let small = "train text.txt --batch 2 --seq-len 8 --threads 2 --steps 1 -q --overwrite --name at";
+    let run = |mib: usize, net: &str| {
+        let done = is_done_within(&place, mib, &format!("{small} {net}"));
         assert!(!place.has("checkpoints/at/latest.ckpt.tmp"), "{mib} MiB");
+        done
+    };
+    for mib in (100..600).step_by(20) {
+        let tiny = run(mib, "--layers 1 --hidden 8");
+        assert!(tiny || mib < 250, "a run that needs next to nothing is refused at {mib} MiB");
     }
-    println!("{refused} refused, {done} done");
-    assert!(refused > 0 && done > 0);
+    let large: Vec<bool> = (100..900).step_by(40).map(|mib| run(mib, "--layers 1 --hidden 1024")).collect();
+    assert!(!large[0] && large[large.len() - 1], "{large:?}");
+}
+
+#[test]
+fn whatever_memory_there_is_a_model_runs_or_is_refused() {
+    let place = Place::with_text();
+    let large = "--layers 2 --hidden 900 --batch 2 --seq-len 8 --steps 1 --eval-every 0 -q --name run";
+    place.run(&format!("train text.txt {large}")).succeeds();
+    for args in [
+        "sample --length 9 --seed 1",
+        "sample --length 9 --samples 40 --precision int8",
+        "eval run",
+        "score run text.txt",
+        "inspect run --chars 9",
+        "compare run run --block 9",
+    ] {
+        let done: Vec<bool> = (100..421).step_by(80).map(|mib| is_done_within(&place, mib, args)).collect();
+        assert!(!done[0] && done[done.len() - 1], "{args}: {done:?}");
+    }
 }

@@ -3,12 +3,12 @@
 use std::ops::Range;
 use std::path::Path;
 
+use charlstm::checkpoint::Frame;
 use charlstm::checkpoint::run::{self, RUNS};
-use charlstm::checkpoint::{Frame, model};
 use charlstm::data::{Corpus, Sources, Texts, Vocab};
 use charlstm::error::{Error, Result};
 use charlstm::kernels::Precision;
-use charlstm::model::{CharLm, Ready};
+use charlstm::model::{CharLm, Ready, memory};
 use charlstm::score::{Interval, NGram, Tracer, paired};
 use serde_json::json;
 
@@ -56,7 +56,7 @@ pub fn run(args: &CompareArgs, terminal: &Terminal) -> Result<()> {
     if symbols.len() < 3 {
         return Err(Error::Usage("the text to score has less than three characters; name another --text".into()));
     }
-    let [of_a, of_b] = [&a, &b].map(|side| bits(side, &symbols));
+    let (of_a, of_b) = (bits(&a, &symbols)?, bits(&b, &symbols)?);
     let mut rows = vec![row(&a, &symbols, &of_a), row(&b, &symbols, &of_b)];
     match own {
         Ok(texts) if args.orders > 0 => rows.extend(counted(args.orders as usize, &texts, &a.vocab, &symbols, &of_a)?),
@@ -73,7 +73,7 @@ pub fn run(args: &CompareArgs, terminal: &Terminal) -> Result<()> {
 
 fn open(given: &Path) -> Result<Side> {
     let frame = Frame::read(&run::find(Some(given), Path::new(RUNS))?.model())?;
-    let (model, vocab) = model::read(&frame)?;
+    let (model, vocab) = super::model_to_run(&frame, super::ONE_TEXT)?;
     Ok(Side { name: given.display().to_string(), frame, model, vocab })
 }
 
@@ -98,12 +98,14 @@ fn read(text: &Corpus, part: Range<usize>) -> Result<Vec<u32>> {
 }
 
 /// The bits of every character; NaN where nothing predicts it.
-fn bits(side: &Side, symbols: &[u32]) -> Vec<f32> {
+fn bits(side: &Side, symbols: &[u32]) -> Result<Vec<f32>> {
+    // The other one has its memory too now.
+    memory::must_hold(side.model.config(), super::ONE_TEXT, true)?;
     let ready = Ready::new(&side.model, Precision::F32);
     let mut tracer = Tracer::carried(&ready, &side.vocab, 0);
     let bits = |nats: Option<f64>| nats.map_or(f32::NAN, |nats| (nats / std::f64::consts::LN_2) as f32);
     let pieces = symbols.chunks(AT_ONCE);
-    pieces.flat_map(|piece| tracer.read(piece).into_iter().map(|surprise| bits(surprise.nats))).collect()
+    Ok(pieces.flat_map(|piece| tracer.read(piece).into_iter().map(|surprise| bits(surprise.nats))).collect())
 }
 
 fn row(side: &Side, symbols: &[u32], bits: &[f32]) -> Row {

@@ -3,8 +3,8 @@
 use std::ops::Range;
 use std::path::Path;
 
+use charlstm::checkpoint::Frame;
 use charlstm::checkpoint::run::{self, RUNS};
-use charlstm::checkpoint::{Frame, model};
 use charlstm::data::{Corpus, Sources, Texts};
 use charlstm::error::{Error, Result};
 use charlstm::model::Ready;
@@ -17,7 +17,8 @@ use super::terminal::Terminal;
 pub fn run(args: &EvalArgs, terminal: &Terminal) -> Result<()> {
     super::use_threads()?;
     let frame = Frame::read(&run::find(args.run.as_deref(), Path::new(RUNS))?.model())?;
-    let (model, vocab) = model::read(&frame)?;
+    let positions = if args.window.is_some() { score::positions_at_once(usize::MAX) } else { super::ONE_TEXT };
+    let (model, vocab) = super::model_to_run(&frame, positions)?;
     let ready = Ready::new(&model, args.precision.into());
     let score = |corpus: &Corpus, part: Range<usize>| match args.window {
         Some(window) => score::windows(&ready, corpus, &vocab, part, window),

@@ -4,8 +4,8 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use charlstm::cells::CellSpec;
+use charlstm::checkpoint::Frame;
 use charlstm::checkpoint::run::{self, RUNS};
-use charlstm::checkpoint::{Frame, model};
 use charlstm::data::{Corpus, Vocab};
 use charlstm::error::{Error, Result};
 use charlstm::kernels::Precision;
@@ -63,7 +63,7 @@ pub fn run(args: &InspectArgs, terminal: &Terminal) -> Result<()> {
     super::use_threads()?;
     let path = run::find(args.run.as_deref(), Path::new(RUNS))?.model();
     let frame = Frame::read(&path)?;
-    let (model, vocab) = model::read(&frame)?;
+    let (model, vocab) = super::model_to_run(&frame, super::ONE_TEXT)?;
     let (shape, spec) = (model.config(), model.cell().spec);
     let choice = Choice::new(args, shape, spec)?;
     let quantities = if args.html.is_some() { Quantity::all(spec).len() } else { 1 };

@@ -30,13 +30,18 @@ mod tune;
 
 use std::process::ExitCode;
 
-use charlstm::checkpoint::run;
+use charlstm::checkpoint::{Frame, model, run};
+use charlstm::data::Vocab;
 use charlstm::error::{Error, Result};
 use charlstm::kernels::isa;
+use charlstm::model::{CharLm, memory};
 use clap::{CommandFactory, Parser};
 
 use args::{Args, Command};
 use terminal::{Terminal, quoted};
+
+/// Characters of one text that a model reads at once, at most.
+const ONE_TEXT: usize = 128;
 
 /// Runs the command line.
 pub fn main() -> ExitCode {
@@ -94,7 +99,19 @@ fn in_its_place(error: &Error) -> String {
 /// Starts a thread for each core, this one among them: a step that is divided among threads begins and ends here.
 fn use_threads() -> Result<()> {
     let started = rayon::ThreadPoolBuilder::new().use_current_thread().build_global();
-    started.map_err(|e| Error::Usage(format!("threads cannot be started: {e}")))
+    started.map_err(|e| Error::Usage(format!("threads cannot be started: {e}")))?;
+    memory::begin_on_every_thread();
+    Ok(())
+}
+
+/// The model of a checkpoint, where there is room to run it, `positions` characters at once.
+fn model_to_run(frame: &Frame, positions: usize) -> Result<(CharLm<f32>, Vocab)> {
+    let shape = model::shape(frame)?;
+    // A shape that the file does not hold is refused as it is read.
+    if shape.sizes().is_ok_and(|sizes| frame.len("weights").is_ok_and(|held| held as f64 == sizes.weights)) {
+        memory::must_hold(&shape, positions, false)?;
+    }
+    model::read(frame)
 }
 
 /// Whether the reader of our output went away, as `head` does.

@@ -5,8 +5,8 @@ use std::hash::{BuildHasher, Hasher};
 use std::path::Path;
 use std::process::ExitCode;
 
+use charlstm::checkpoint::Frame;
 use charlstm::checkpoint::run::{self, RUNS};
-use charlstm::checkpoint::{Frame, model};
 use charlstm::data::Vocab;
 use charlstm::error::{Error, Result};
 use charlstm::model::{CharLm, Ready};
@@ -26,7 +26,7 @@ pub fn run(args: &SampleArgs, terminal: &Terminal) -> Result<ExitCode> {
     super::use_threads()?;
     let path = run::find(args.run.as_deref(), Path::new(RUNS))?.model();
     let frame = Frame::read(&path)?;
-    let (model, vocab) = model::read(&frame)?;
+    let (model, vocab) = super::model_to_run(&frame, positions(args))?;
     let shapings = shapings(args, &vocab)?;
     let prompt = prompt(args, &vocab, terminal)?;
     let seed = args.seed.unwrap_or_else(any_seed);
@@ -48,6 +48,12 @@ pub fn run(args: &SampleArgs, terminal: &Terminal) -> Result<ExitCode> {
         write(args, &model, &vocab, &prompt, shaping, seed, terminal)?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Characters that are read or written at once, at most.
+fn positions(args: &SampleArgs) -> usize {
+    let texts = args.line.lines.unwrap_or(args.samples).min(AT_ONCE as u64) as usize;
+    super::ONE_TEXT + 2 * texts
 }
 
 /// Refuses what is wrong by itself, before anything is read.

@@ -4,12 +4,12 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read, stdin};
 use std::path::{Path, PathBuf};
 
-use charlstm::checkpoint::model;
+use charlstm::checkpoint::Frame;
 use charlstm::checkpoint::run::{self, RUNS};
 use charlstm::data::Vocab;
 use charlstm::error::{Error, Result};
 use charlstm::model::Ready;
-use charlstm::score::{Sum, Surprise, Tracer, Unit};
+use charlstm::score::{Sum, Surprise, Tracer, Unit, positions_at_once};
 use serde_json::{Value, json};
 
 use super::args::{self, ScoreArgs, State};
@@ -40,7 +40,12 @@ pub fn run(args: &ScoreArgs, terminal: &Terminal) -> Result<()> {
         files => (None, &files[0]),
     };
     let text = Text::open(file)?;
-    let (model, vocab) = model::load(&run::find(given, Path::new(RUNS))?.model())?;
+    let frame = Frame::read(&run::find(given, Path::new(RUNS))?.model())?;
+    let positions = match args.state {
+        State::Carry => super::ONE_TEXT,
+        State::Reset => 2 * positions_at_once(usize::MAX),
+    };
+    let (model, vocab) = super::model_to_run(&frame, positions)?;
     let ready = Ready::new(&model, args.precision.into());
     let top = if args.html.is_some() { TOP } else { 0 };
     let tracer = match args.state {

@@ -53,7 +53,7 @@ impl<R: Real> CharLm<R> {
         let cell = config.validate()?;
         let (layout, spans) = lay_out(config, cell);
         let weights = try_zeroed_vec(layout.len()).map_err(|()| {
-            Error::Usage(format!("{} parameters do not fit into memory; choose a smaller --hidden", layout.len()))
+            Error::Usage(format!("{} parameters do not fit into memory; choose a smaller net", layout.len()))
         })?;
         Ok(CharLm { config: config.clone(), cell, layout: Arc::new(layout), spans: Arc::new(spans), weights })
     }

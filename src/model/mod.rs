@@ -8,6 +8,7 @@
 //! - [`Ready`]: a model that stays as it is, for scoring and generation
 //! - [`Shard`]: some streams run forward and back, with their carried state
 //! - [`cut()`]: a batch as shards for some threads
+//! - [`memory`]: whether there is room for one
 //! - [`gradients`]: the weight gradients of all shards, in tiles
 
 mod char_lm;
@@ -16,6 +17,7 @@ mod cut;
 pub mod gradients;
 mod graft;
 mod init;
+pub mod memory;
 mod prepared;
 mod shard;
 mod window;

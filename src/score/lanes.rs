@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::model::{Purpose, Ready, Shard, Window, cut};
 
 /// Characters of a window: the state is carried from one to the next.
-const STEPS: usize = 32;
+pub(super) const STEPS: usize = 32;
 
 /// A loss over some characters.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

@@ -91,7 +91,7 @@ pub fn held_out_unless(
 ) -> Result<Option<Loss>> {
     check(corpus, &part)?;
     let predictions = (part.len() - 1).min(MOST_HELD_OUT);
-    let streams = (predictions / LEAST_STREAM).clamp(1, MOST_STREAMS);
+    let streams = streams(predictions);
     let lane = |i: usize| {
         let (scored, end) = (i * predictions / streams, (i + 1) * predictions / streams);
         let from = part.start + scored.saturating_sub(WARM_UP);
@@ -103,6 +103,16 @@ pub fn held_out_unless(
 /// What is not to be broken off.
 fn never() -> bool {
     false
+}
+
+/// Streams that [`held_out`] reads side by side.
+fn streams(predictions: usize) -> usize {
+    (predictions / LEAST_STREAM).clamp(1, MOST_STREAMS)
+}
+
+/// Positions that [`held_out`] has activations for, of so many characters.
+pub fn positions_at_once(chars: usize) -> usize {
+    streams(chars.min(MOST_HELD_OUT)) * (lanes::STEPS + 1)
 }
 
 fn check(corpus: &Corpus, part: &Range<usize>) -> Result<()> {
@@ -163,14 +173,6 @@ pub(crate) mod tests {
         assert!((exact.nats() - streams.nats()).abs() < 1e-5, "{} {}", exact.nats(), streams.nats());
     }
 
-    #[test]
-    fn too_short_a_text_is_refused() {
-        let (model, corpus, vocab) = sample(50);
-        let ready = Ready::new(&model, Precision::F32);
-        assert!(carried(&ready, &corpus, &vocab, 7..8).is_err());
-        assert!(windows(&ready, &corpus, &vocab, 0..50, 0).is_err());
-    }
-}
     /// Elsewhere than on Unix a file that is mapped cannot be cut.
     #[cfg(unix)]
     #[test]
@@ -188,3 +190,11 @@ pub(crate) mod tests {
         assert!(matches!(score(), (Err(Error::Changed { .. }), Err(Error::Changed { .. }))));
     }
 
+    #[test]
+    fn too_short_a_text_is_refused() {
+        let (model, corpus, vocab) = sample(50);
+        let ready = Ready::new(&model, Precision::F32);
+        assert!(carried(&ready, &corpus, &vocab, 7..8).is_err());
+        assert!(windows(&ready, &corpus, &vocab, 0..50, 0).is_err());
+    }
+}

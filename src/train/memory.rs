@@ -1,77 +1,75 @@
-//! What a run needs of the machine's memory, reckoned before any of it is taken: an allocation that fails would end the process.
+//! What a run needs of the machine's memory, reckoned before any of it is taken.
+
+use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::config::TrainConfig;
+use crate::data::Texts;
 use crate::error::{Error, Result};
-use crate::model::ModelConfig;
+use crate::model::{ModelConfig, memory};
+use crate::score;
 
-/// Bytes that training takes: weights, gradients and moments; packed weights; the activations of a window.
+/// What else is to be known of a run.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Given {
+    /// Its weights are made.
+    pub weights: bool,
+    /// States are reset within windows.
+    pub resets: bool,
+    /// Characters that are held out, where there are any.
+    pub held_out: Option<usize>,
+}
+
+impl Given {
+    pub fn of(texts: &Texts, weights: bool) -> Self {
+        let held_out = texts.held_out().map(|(_, part)| part.len());
+        Given { weights, resets: texts.marks().is_some(), held_out }
+    }
+}
+
+/// Bytes that training takes: weights, gradients and moments; packed weights; the activations of a window. And, while the
+/// held-out text is scored, those of scoring, or a copy of the weights that is to be written.
 ///
 /// # Errors
 /// [`Error::Usage`] where a shape is out of range.
-fn needed(shape: &ModelConfig, config: &TrainConfig) -> Result<f64> {
-    let (spec, all) = (shape.validate()?.spec, shape.parameters()? as f64);
-    let [layers, hidden, embed, vocab] = [shape.layers, shape.hidden, shape.embed, shape.vocab].map(|n| n as f64);
+fn needed(shape: &ModelConfig, config: &TrainConfig, given: Given) -> Result<f64> {
+    let sizes = shape.sizes()?;
     let positions = config.batch as f64 * config.seq_len as f64;
-    let gates = spec.gates.len() as f64 * hidden;
-    // The embedding and what the first layer makes of it are not packed: their product is a table of the window's characters.
-    let packed = 2.0 * (all - embed * vocab - embed * gates).max(0.0);
-    let table = 2.0 * positions.min(vocab) * gates;
-    let dropped = if config.dropout > 0.0 { hidden } else { 0.0 };
-    let window = positions * (layers * (gates + spec.states as f64 * hidden + dropped) + vocab);
-    let arenas = 2.0 + config.optimizer.moments() as f64;
-    Ok(4.0 * (arenas * all + packed + table + window))
+    // The states before the first step stand there too.
+    let before = config.batch as f64 * sizes.states;
+    let dropped = if config.dropout > 0.0 { 4.0 * (shape.layers * shape.hidden) as f64 } else { 0.0 };
+    let previous = if given.resets { sizes.states } else { 0.0 };
+    let window = positions * (sizes.position + dropped + previous) + before;
+    // What the first layer makes of the characters, and its gradient.
+    let table = 2.0 * positions.min(shape.vocab as f64) * sizes.character;
+    let arenas = 2.0 + config.optimizer.moments() as f64 - f64::from(u8::from(given.weights));
+    let scoring = match given.held_out {
+        Some(chars) if config.eval_every != Some(0) => {
+            sizes.running(shape.vocab, score::positions_at_once(chars)).max(sizes.weights)
+        }
+        _ => 0.0,
+    };
+    Ok(arenas * sizes.weights + 2.0 * sizes.packed + table + window + scoring)
 }
 
-/// Refuses a run that the memory cannot hold.
+/// Starts the threads of a run, and refuses one that the memory cannot hold; in this order, so that nothing need be guessed of what
+/// threads take.
 ///
 /// # Errors
-/// [`Error::Usage`] with what it needs and what there is.
-pub(super) fn must_hold(shape: &ModelConfig, config: &TrainConfig) -> Result<()> {
-    let needed = needed(shape, config)?;
-    let mib = |bytes: f64| (bytes / f64::from(1 << 20)).ceil();
-    let threads = config.threads.unwrap_or_else(rayon::current_num_threads);
-    match free(threads) {
-        Some(free) if needed > free => Err(Error::Usage(format!(
-            "training this needs {} MiB of memory, and {} are free; choose a smaller --hidden, --batch or --seq-len",
-            mib(needed),
-            mib(free)
-        ))),
-        _ => Ok(()),
-    }
-}
-
-/// Bytes that this process, with so many threads to come, can still take: what the machine has, or what its limit (`ulimit -v`)
-/// leaves. `None` where that cannot be known.
-fn free(threads: usize) -> Option<f64> {
-    let machine = kib("/proc/meminfo", "MemAvailable:");
-    #[cfg(unix)]
-    let limit = rustix::process::getrlimit(rustix::process::Resource::As).current;
-    #[cfg(not(unix))]
-    let limit: Option<u64> = None;
-    let taken = kib("/proc/self/status", "VmSize:").unwrap_or(0.0);
-    let overhead = OVERHEAD * (threads + 1) as f64;
-    let allowed = limit.map(|limit| (limit as f64 - taken - overhead).max(0.0));
-    match (machine, allowed) {
-        (Some(machine), Some(allowed)) => Some(machine.min(allowed)),
-        (machine, allowed) => machine.or(allowed),
-    }
-}
-
-/// Bytes of addresses that the allocator of a thread takes beside what it gives.
-const OVERHEAD: f64 = (64u32 << 20) as f64;
-
-/// A figure in KiB of a file that the system supplies, as bytes.
-fn kib(path: &str, name: &str) -> Option<f64> {
-    let text = std::fs::read_to_string(path).ok()?;
-    let figure = text.lines().find_map(|line| line.strip_prefix(name))?;
-    figure.trim().strip_suffix(" kB")?.parse::<f64>().ok().map(|kib| kib * 1024.0)
+/// [`Error::Usage`] with what it needs and what there is, or where the threads cannot be started.
+pub(super) fn threads(shape: &ModelConfig, config: &TrainConfig, given: Given) -> Result<ThreadPool> {
+    let needed = needed(shape, config, given)?;
+    let pool = ThreadPoolBuilder::new().num_threads(config.threads.unwrap_or(0)).build();
+    let pool = pool.map_err(|e| Error::Usage(format!("threads cannot be started: {e}")))?;
+    pool.install(memory::begin_on_every_thread);
+    memory::must_be_free("training this", needed, "choose a smaller net, fewer streams or shorter windows")
+        .map(|()| pool)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// What the whole program was measured to take, in MiB, for windows of 64 x 100 characters.
+    /// What the whole program was measured to take, in MiB, for windows of 64 x 100 characters without evaluations.
     #[test]
     fn what_is_needed_is_near_what_was_measured() {
         for (cell, hidden, measured) in
@@ -79,20 +77,18 @@ mod tests {
         {
             let shape = ModelConfig { cell: cell.into(), layers: 2, hidden, embed: hidden, vocab: 65 };
             let config = TrainConfig { batch: 64, seq_len: 100, dropout: 0.0, ..TrainConfig::default() };
-            let ratio = needed(&shape, &config).unwrap() / f64::from(1 << 20) / measured;
+            let ratio = needed(&shape, &config, Given::default()).unwrap() / f64::from(1 << 20) / measured;
             assert!((0.75..1.1).contains(&ratio), "{cell} of {hidden}: {ratio} of what was measured");
         }
     }
 
     #[test]
     fn a_run_that_no_machine_can_hold_is_refused_with_both_figures() {
-        if free(1).is_none() {
-            eprintln!("SKIPPED: this system does not say how much memory is free");
-            return;
-        }
         let shape = ModelConfig { hidden: 1 << 14, embed: 1 << 14, vocab: 65, ..ModelConfig::default() };
-        let config = TrainConfig { batch: 1 << 20, ..TrainConfig::default() };
-        let message = must_hold(&shape, &config).unwrap_err().to_string();
-        assert!(message.contains("MiB of memory, and"), "{message}");
+        let config = TrainConfig { batch: 1 << 20, threads: Some(1), ..TrainConfig::default() };
+        match threads(&shape, &config, Given::default()) {
+            Ok(_) => eprintln!("SKIPPED: this system does not say how much memory is free"),
+            Err(e) => assert!(e.to_string().contains("MiB of memory, and"), "{e}"),
+        }
     }
 }

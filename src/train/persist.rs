@@ -20,7 +20,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::brake::Brake;
 use super::config::TrainConfig;
-use super::memory;
+use super::memory::{self, Given};
 use super::trainer::{Progress, Trainer};
 use super::tune::Beginning;
 use crate::checkpoint::format::Section;
@@ -175,14 +175,15 @@ impl Trainer {
             // Losses on another text do not compare.
             progress = Progress { position: 0, held_out: None, best: None, since_best: 0, ..progress };
         }
-        memory::must_hold(model.config(), &config)?;
+        config.validate()?;
+        let pool = memory::threads(model.config(), &config, Given::of(&texts, true))?;
         let weights = Some(model.layout().len());
         let moments = MOMENTS.into_iter().take(config.optimizer.moments());
         let moments = moments.map(|name| read_finite(frame, name, weights)).collect::<Result<_>>()?;
         let states = read_finite(frame, STATE, model.state_len().checked_mul(config.batch))?;
         // A learning rate that is chosen anew is taken as it is.
         let brake = if config.lr == saved.train.lr { optional(frame, BRAKE)? } else { None };
-        let mut trainer = Trainer::with(texts, model, moments, config, progress)?;
+        let mut trainer = Trainer::with(texts, model, moments, config, progress, pool)?;
         (trainer.init, trainer.beginning) = (read_init(frame)?, Beginning::read(frame)?);
         trainer.brake = brake.unwrap_or_default();
         trainer.owes_evaluation = frame.has(OWED);

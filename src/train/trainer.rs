@@ -1,11 +1,11 @@
 //! The whole state of a run.
 
-use rayon::{ThreadPool, ThreadPoolBuilder};
+use rayon::ThreadPool;
 use serde::{Deserialize, Serialize};
 
 use super::brake::Brake;
 use super::config::TrainConfig;
-use super::memory;
+use super::memory::{self, Given};
 use super::step::Step;
 use super::tune::Beginning;
 use crate::data::{Streams, Texts};
@@ -96,9 +96,10 @@ impl Trainer {
         let mut shape = ModelConfig { vocab: texts.vocab().len(), ..shape.clone() };
         shape.cell = shape.validate()?.spec.name.into();
         check(&texts, &config)?;
-        memory::must_hold(&shape, &config)?;
+        let pool = memory::threads(&shape, &config, Given::of(&texts, false))?;
         let model = CharLm::with_init(&shape, init, config.seed)?;
-        Self::with_model(texts, model, init, config)
+        let moments = vec![vec![0.0; model.layout().len()]; config.optimizer.moments()];
+        Ok(Trainer { init, ..Self::with(texts, model, moments, config, Progress::default(), pool)? })
     }
 
     /// A run at its beginning with the weights of a model, whose characters are those of the texts; `init` says how they once began.
@@ -110,8 +111,10 @@ impl Trainer {
         if known != needed {
             return Err(Error::Usage(format!("a model of {known} characters for texts of {needed}")));
         }
+        check(&texts, &config)?;
+        let pool = memory::threads(model.config(), &config, Given::of(&texts, true))?;
         let moments = vec![vec![0.0; model.layout().len()]; config.optimizer.moments()];
-        Ok(Trainer { init, ..Self::with(texts, model, moments, config, Progress::default())? })
+        Ok(Trainer { init, ..Self::with(texts, model, moments, config, Progress::default(), pool)? })
     }
 
     pub(super) fn with(
@@ -120,13 +123,11 @@ impl Trainer {
         moments: Vec<Vec<f32>>,
         config: TrainConfig,
         progress: Progress,
+        pool: ThreadPool,
     ) -> Result<Self> {
         check(&texts, &config)?;
         let (corpus, part) = texts.training();
         let streams = Streams::new(corpus, part, config.batch, progress.position as usize);
-        let threads = config.threads.unwrap_or(0);
-        let pool = ThreadPoolBuilder::new().num_threads(threads).build();
-        let pool = pool.map_err(|e| Error::Usage(format!("{threads} threads cannot be started: {e}")))?;
         let step = pool.install(|| Step::new(&model, config.batch, config.seq_len));
         let (init, beginning, window, brake) = (Init::default(), None, Window::default(), Brake::default());
         let owes_evaluation = false;

@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::config::TrainConfig;
-use super::memory;
 use super::persist::read_init;
 use super::trainer::{Trainer, check};
 use crate::checkpoint::{Frame, model};
@@ -62,7 +61,6 @@ impl Trainer {
         let new: Vec<u32> = texts.vocab().symbols().iter().copied().filter(|s| vocab.id(*s).is_none()).collect();
         texts.adopt(&Vocab::new(vocab.encoding(), vocab.symbols().iter().chain(&new).copied()))?;
         let model = model.graft(&origins(&model, &vocab, &texts, &new), init, config.seed)?;
-        memory::must_hold(model.config(), &config)?;
         let mut trainer = Trainer::with_model(texts, model, init, config)?;
         let before = trainer.measure(&sources, &trainer.model);
         trainer.beginning = Some(Beginning { run, sources, new, before });

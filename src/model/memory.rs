@@ -1,0 +1,149 @@
+//! What a model needs of the machine's memory, reckoned before any of it is taken: an allocation that fails ends the process.
+
+use super::ModelConfig;
+use crate::error::{Error, Result};
+
+/// Bytes of the parts of a model of some shape.
+#[derive(Clone, Copy, Debug)]
+pub struct Sizes {
+    /// The weights.
+    pub weights: f64,
+    /// The weights of products, packed for one direction.
+    pub packed: f64,
+    /// What the first layer makes of a character.
+    pub character: f64,
+    /// The states of all layers at one position.
+    pub states: f64,
+    /// The activations of all layers at one position, logits and states among them.
+    pub position: f64,
+}
+
+/// Elements of the widest panel: rows are filled up to a multiple of it.
+const PANEL: usize = 32;
+/// Bytes that the program takes beside.
+const BESIDE: f64 = (4u32 << 20) as f64;
+const FLOAT: f64 = size_of::<f32>() as f64;
+const MIB: f64 = (1u32 << 20) as f64;
+
+impl ModelConfig {
+    /// What the parts of such a model take.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where the shape is out of range.
+    pub fn sizes(&self) -> Result<Sizes> {
+        let spec = self.validate()?.spec;
+        let panels = |n: usize| n.next_multiple_of(PANEL) as f64;
+        let (layers, hidden, vocab) = (self.layers as f64, panels(self.hidden), panels(self.vocab));
+        let [gates, states, fed_back, recurrent, input] =
+            [spec.gates.len(), spec.states, spec.fed_back, spec.recurrent.len(), spec.input.len()]
+                .map(|parts| parts as f64 * hidden);
+        let packed = layers * fed_back * recurrent + (layers - 1.0) * hidden * input + hidden * vocab;
+        Ok(Sizes {
+            weights: FLOAT * self.parameters()? as f64,
+            packed: FLOAT * packed,
+            character: FLOAT * (2.0 * gates + self.embed as f64),
+            states: FLOAT * layers * states,
+            position: FLOAT * (layers * (gates + states) + vocab),
+        })
+    }
+}
+
+impl Sizes {
+    /// Bytes of a model that only runs, for that many positions at once.
+    pub fn running(&self, vocab: usize, positions: usize) -> f64 {
+        self.packed + self.character * vocab as f64 + self.position * positions as f64
+    }
+}
+
+/// Refuses to run a model that the memory cannot hold, `positions` characters at once; `there` says whether its weights are.
+///
+/// # Errors
+/// [`Error::Usage`] with what it needs and what there is.
+pub fn must_hold(shape: &ModelConfig, positions: usize, there: bool) -> Result<()> {
+    let sizes = shape.sizes()?;
+    let weights = if there { 0.0 } else { sizes.weights };
+    must_be_free(
+        "this model",
+        weights + sizes.running(shape.vocab, positions),
+        "close other programs, or lift the limit",
+    )
+}
+
+/// Refuses what needs more bytes than can be had.
+///
+/// # Errors
+/// [`Error::Usage`] with what it needs and what there is, `remedy` at its end.
+pub fn must_be_free(what: &str, needed: f64, remedy: &str) -> Result<()> {
+    let needed = needed + BESIDE;
+    let mib = |bytes: f64| (bytes / MIB).ceil();
+    let refused = |of: String, free: f64| {
+        let (needed, free) = (mib(needed), (free / MIB).floor());
+        Err(Error::Usage(format!("{what} needs {needed} MiB of memory, and {of}{free} are free; {remedy}")))
+    };
+    match (kib("/proc/meminfo", "MemAvailable:"), limit()) {
+        (_, Some((allowed, free))) if needed > free => {
+            refused(format!("of the {} MiB that are allowed (ulimit -v) ", mib(allowed)), free)
+        }
+        (Some(free), _) if needed > free => refused(String::new(), free),
+        _ => Ok(()),
+    }
+}
+
+/// The bytes of addresses that this process may take, and those of them that are left; `None` where there is no limit.
+fn limit() -> Option<(f64, f64)> {
+    #[cfg(unix)]
+    let allowed = rustix::process::getrlimit(rustix::process::Resource::As).current? as f64;
+    #[cfg(not(unix))]
+    let allowed = None?;
+    let taken = kib("/proc/self/status", "VmSize:")?;
+    Some((allowed, (allowed - taken).max(0.0)))
+}
+
+/// A figure in KiB of a file that the system supplies, as bytes.
+fn kib(path: &str, name: &str) -> Option<f64> {
+    let text = std::fs::read_to_string(path).ok()?;
+    let figure = text.lines().find_map(|line| line.strip_prefix(name))?;
+    figure.trim().strip_suffix(" kB")?.parse::<f64>().ok().map(|kib| kib * 1024.0)
+}
+
+/// Takes a little on every thread of the pool at hand. What a thread's allocator sets aside with its first allocation (64 MiB of
+/// addresses and more) is taken then, and can be seen.
+pub fn begin_on_every_thread() {
+    rayon::broadcast(|_| drop(std::hint::black_box(Box::new(0u8))));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cells::CELLS;
+    use crate::kernels::Precision;
+    use crate::model::{CharLm, Ready};
+
+    #[test]
+    fn what_is_packed_is_what_was_reckoned() {
+        for cell in CELLS {
+            let shape = ModelConfig { cell: cell.spec.name.into(), layers: 3, hidden: 64, embed: 32, vocab: 32 };
+            let (model, sizes) = (CharLm::zeros(&shape).unwrap(), shape.sizes().unwrap());
+            let (ready, layers) = (Ready::new(&model, Precision::F32), 0..shape.layers);
+            let of_layer = |layer| ready.prepared.w_hh(layer).bytes() + ready.prepared.w_ih(layer).bytes();
+            let packed = layers.map(of_layer).sum::<usize>() + ready.prepared.head_w().bytes();
+            assert_eq!(sizes.packed, packed as f64, "{}", cell.spec.name);
+            assert_eq!(sizes.weights, 4.0 * model.weights.len() as f64);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_had_is_refused_with_both_figures() {
+        if limit().is_none() && kib("/proc/meminfo", "MemAvailable:").is_none() {
+            eprintln!("SKIPPED: this system does not say how much memory is free");
+            return;
+        }
+        must_be_free("a byte", 1.0, "").unwrap();
+        let message = must_be_free("all", 1e18, "take less").unwrap_err().to_string();
+        assert!(message.starts_with("all needs 953674316411 MiB of memory, and "), "{message}");
+        assert!(message.ends_with(" are free; take less"), "{message}");
+        let shape =
+            ModelConfig { hidden: 1 << 14, embed: 1 << 14, vocab: 1 << 20, layers: 2, ..ModelConfig::default() };
+        assert!(matches!(must_hold(&shape, 1 << 20, true), Err(Error::Usage(_))));
+    }
+}
