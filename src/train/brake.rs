@@ -121,7 +121,15 @@ mod tests {
         let saved = checkpoint(&whole);
         let anew = TrainConfig { lr: 0.002, ..config() };
         let mut anew = Trainer::resume(&saved, texts(), anew, false).unwrap();
-        assert_eq!(good_steps(&mut anew, 1), 0.002, "a rate that is chosen anew is taken as it is");
+        assert_eq!(good_steps(&mut anew, 1), 0.002, "another rate is taken as it is");
+        // Four in a row were skipped: at another rate it takes five more to end the run, at the same one.
+        let mut bad = begin();
+        (0..4).for_each(|_| assert!(bad_step(&mut bad).unwrap().skipped));
+        for (lr, more) in [(0.01, 1), (0.002, 5)] {
+            let mut again = Trainer::resume(&checkpoint(&bad), texts(), TrainConfig { lr, ..config() }, false).unwrap();
+            (1..more).for_each(|_| assert!(bad_step(&mut again).unwrap().skipped));
+            assert!(matches!(bad_step(&mut again), Err(Error::Diverged(_))), "{lr}");
+        }
     }
 
     #[test]

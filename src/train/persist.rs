@@ -96,7 +96,10 @@ impl Progress {
     /// Whether it can be counted on from: no run comes near that many steps.
     fn is_sound(&self) -> bool {
         let Progress { step, epoch, position, updates, skipped, skipped_in_a_row, since_best, .. } = *self;
-        [step, epoch, position, updates, skipped, skipped_in_a_row, since_best].iter().all(|count| *count < 1 << 60)
+        let best = self.best.is_none_or(|(loss, step)| loss.is_finite() && step < 1 << 60);
+        best && [step, epoch, position, updates, skipped, skipped_in_a_row, since_best]
+            .iter()
+            .all(|count| *count < 1 << 60)
     }
 }
 
@@ -143,6 +146,9 @@ impl Trainer {
             sections.push((OWED, Vec::new().into()));
         }
         let states: Vec<f32> = self.step.states().flatten().copied().collect();
+        if !all_finite(&states) {
+            return Err(diverged(STATE));
+        }
         sections.push((STATE, format::floats(&states).into_owned().into()));
         Ok(sections)
     }
@@ -159,7 +165,7 @@ impl Trainer {
         }
         let (model, vocab) = model::read(frame)?;
         let (saved, mut progress) = (Saved::read(frame)?, Progress::read(frame)?);
-        if !progress.is_sound() {
+        if !progress.is_sound() || !saved.elapsed_s.is_finite() {
             return Err(frame.error("its progress is beyond all bounds"));
         }
         saved.train.validate().map_err(|e| frame.error(e.to_string()))?;
@@ -181,8 +187,12 @@ impl Trainer {
         let moments = MOMENTS.into_iter().take(config.optimizer.moments());
         let moments = moments.map(|name| read_finite(frame, name, weights)).collect::<Result<_>>()?;
         let states = read_finite(frame, STATE, model.state_len().checked_mul(config.batch))?;
-        // A learning rate that is chosen anew is taken as it is.
-        let brake = if config.lr == saved.train.lr { optional(frame, BRAKE)? } else { None };
+        // Another learning rate is taken as it is, and the steps that the old one skipped are no longer counted.
+        let same_rate = config.lr == saved.train.lr;
+        let brake = if same_rate { optional(frame, BRAKE)? } else { None };
+        if !same_rate {
+            progress.skipped_in_a_row = 0;
+        }
         let mut trainer = Trainer::with(texts, model, moments, config, progress, pool)?;
         (trainer.init, trainer.beginning) = (read_init(frame)?, Beginning::read(frame)?);
         trainer.brake = brake.unwrap_or_default();
@@ -359,23 +369,37 @@ mod tests {
         let config = TrainConfig { batch: 2, seq_len: 4, threads: Some(1), ..TrainConfig::default() };
         let shape = ModelConfig { layers: 1, hidden: 3, embed: 0, ..ModelConfig::default() };
         let trainer = Trainer::new(texts(false), &shape, config.clone()).unwrap();
-        let resumed = |change: fn(&mut Progress)| {
+        let resumed_after = |change: fn(&mut Progress), elapsed_s: f64| {
             let mut progress = trainer.progress().clone();
             change(&mut progress);
-            let mut sections = trainer.sections(&TextConfig::default(), 0.0).unwrap();
+            let mut sections = trainer.sections(&TextConfig::default(), elapsed_s).unwrap();
             sections.iter_mut().find(|(name, _)| *name == PROGRESS).unwrap().1 = format::value(&progress).unwrap();
             let frame = Frame::parse("x.ckpt".as_ref(), format::frame(&sections)).unwrap();
             Trainer::resume(&frame, texts(false), config.clone(), true).map(drop)
         };
+        let resumed = |change: fn(&mut Progress)| resumed_after(change, 0.0);
         resumed(|progress| progress.updates = 7).unwrap();
+        assert!(resumed_after(|_| (), f64::NAN).unwrap_err().to_string().contains("beyond all bounds"));
         for change in [
             (|progress| progress.updates = u64::MAX) as fn(&mut Progress),
             |progress| progress.step = u64::MAX,
             |progress| progress.epoch = 1 << 60,
             |progress| progress.position = u64::MAX,
+            |progress| progress.best = Some((f64::NAN, 1)),
+            |progress| progress.best = Some((1.0, u64::MAX)),
         ] {
             let message = resumed(change).unwrap_err().to_string();
             assert!(message.contains("progress is beyond all bounds"), "{message}");
         }
+    }
+
+    #[test]
+    fn a_state_that_is_not_finite_is_not_saved() {
+        let config = TrainConfig { batch: 2, seq_len: 4, threads: Some(1), ..TrainConfig::default() };
+        let shape = ModelConfig { layers: 1, hidden: 3, embed: 0, ..ModelConfig::default() };
+        let mut trainer = Trainer::new(texts(false), &shape, config).unwrap();
+        trainer.step.states_mut().for_each(|state| state[0] = f32::INFINITY);
+        let refused = trainer.sections(&TextConfig::default(), 0.0).unwrap_err().to_string();
+        assert!(refused.contains("state is beyond all bounds"), "{refused}");
     }
 }
