@@ -16,7 +16,6 @@
 use bytemuck::allocation::try_zeroed_vec;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use xxhash_rust::xxh3::Xxh3;
 
 use super::brake::Brake;
 use super::config::TrainConfig;
@@ -30,15 +29,15 @@ use crate::error::{Error, Result};
 use crate::kernels::vector;
 use crate::model::Init;
 
-const PROGRESS: &str = "progress";
+pub(super) const PROGRESS: &str = "progress";
 const RUN: &str = "run";
 const INIT: &str = "init";
 const BEGINNING: &str = "beginning";
 const REPLAYED: &str = "replayed";
-const BRAKE: &str = "brake";
-const OWED: &str = "owed";
-const MOMENTS: [&str; 2] = ["moments.0", "moments.1"];
-const STATE: &str = "state";
+pub(super) const BRAKE: &str = "brake";
+pub(super) const OWED: &str = "owed";
+pub(super) const MOMENTS: [&str; 2] = ["moments.0", "moments.1"];
+pub(super) const STATE: &str = "state";
 
 /// How a run was set up, and its clock.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -265,23 +264,6 @@ fn same_shape(frame: &Frame, saved: &TrainConfig, wanted: &TrainConfig) -> Resul
             wanted.to_lowercase()
         ))),
     }
-}
-
-/// XXH3 (128 bits) of the whole training state: weights, moments, carried states, progress, and what decides the next steps.
-/// Paths, threads, clocks and totals are left out, so that two runs that will go on alike have the same hash.
-///
-/// # Errors
-/// [`Error::Checkpoint`] where the checkpoint holds weights only.
-pub fn state_hash(frame: &Frame) -> Result<u128> {
-    let TrainConfig { seed, lr, schedule, warmup, weight_decay, clip, dropout, patience, .. } =
-        Saved::read(frame)?.train;
-    let mut hasher = Xxh3::new();
-    hasher.update(&format::value(&(seed, lr, schedule, warmup, weight_decay, clip, dropout, patience))?);
-    let others = MOMENTS.into_iter().chain([BRAKE, OWED]).filter(|name| frame.has(name));
-    for name in ["weights", PROGRESS, STATE].into_iter().chain(others) {
-        hasher.update(&frame.section(name)?);
-    }
-    Ok(hasher.digest128())
 }
 
 #[cfg(test)]
