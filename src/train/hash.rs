@@ -11,7 +11,7 @@ use crate::error::Result;
 /// Paths, threads, clocks and totals are left out, so that two runs that will go on alike have the same hash.
 ///
 /// # Errors
-/// [`Error::Checkpoint`] where the checkpoint holds weights only.
+/// [`Error::Checkpoint`](crate::error::Error::Checkpoint) where the checkpoint holds weights only.
 pub fn state_hash(frame: &Frame) -> Result<u128> {
     let TrainConfig { seed, lr, schedule, warmup, weight_decay, clip, dropout, patience, .. } =
         Saved::read(frame)?.train;
