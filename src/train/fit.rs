@@ -55,9 +55,10 @@ pub fn fit(
         Err(e) if !matches!(e, Error::Changed { .. }) && !e.is_unwritten() => return Err(e),
         outcome => outcome,
     };
-    // The checkpoint comes first: what only the records need must not cost it.
+    // What is missing from the records must not cost the checkpoint, whose clock goes on from theirs.
+    let record = run.gathered();
     let saved = run.save();
-    let recorded = run.record().and_then(|()| run.metrics.as_mut().map_or(Ok(()), Metrics::flush));
+    let recorded = run.record(record).and_then(|()| run.metrics.as_mut().map_or(Ok(()), Metrics::flush));
     let outcome = outcome?;
     saved.and(recorded).map(|()| outcome)
 }
@@ -115,7 +116,8 @@ impl Run<'_> {
                 self.watch_texts()?;
             }
             if due(Some(config.log_every), step) {
-                self.record()?;
+                let record = self.gathered();
+                self.record(record)?;
             }
             let to_evaluate = due(config.eval_every, step) || (step == total && config.eval_every != Some(0));
             if to_evaluate && !self.evaluate()? {
@@ -154,12 +156,13 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn record(&mut self) -> Result<()> {
+    /// What the steps since the last record come to; `None` where there are none, or no records are wanted.
+    fn gathered(&mut self) -> Option<TrainRecord> {
         let Interval { loss, losses, chars, time, lr, grad_norm } = std::mem::take(&mut self.interval);
         if chars == 0 || self.trainer.config().log_every == 0 {
-            return Ok(());
+            return None;
         }
-        let record = TrainRecord {
+        Some(TrainRecord {
             step: self.trainer.progress().step,
             epoch: self.trainer.epochs(),
             loss: (losses > 0).then(|| loss / f64::from(losses)),
@@ -167,7 +170,11 @@ impl Run<'_> {
             grad_norm: Some(grad_norm).filter(|norm| norm.is_finite()),
             chars_per_s: chars as f64 / time.as_secs_f64().max(1e-9),
             elapsed_s: self.elapsed(),
-        };
+        })
+    }
+
+    fn record(&mut self, record: Option<TrainRecord>) -> Result<()> {
+        let Some(record) = record else { return Ok(()) };
         self.push(Record::Train(record.clone()))?;
         self.observer.on_event(self.trainer, Event::Record(&record));
         Ok(())
