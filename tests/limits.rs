@@ -182,6 +182,7 @@ fn is_done_within(place: &Place, mib: usize, args: &str) -> bool {
     let ran = Ran::of(command);
     match ran.code {
         Some(0) => true,
+        Some(2) if ran.err.starts_with("error: threads cannot be started") => false,
         Some(2) => {
             let figures: Vec<f64> = ran.err.split(' ').filter_map(|word| word.parse().ok()).collect();
             let [needed, allowed, free] = figures[..] else { panic!("{mib} MiB, {args}: {}", ran.err) };
@@ -203,7 +204,8 @@ fn whatever_memory_there_is_a_run_is_whole_or_refused() {
     };
     for mib in (100..600).step_by(20) {
         let tiny = run(mib, "--layers 1 --hidden 8");
-        assert!(tiny || mib < 250, "a run that needs next to nothing is refused at {mib} MiB");
+        // The program takes 150, and the allocator sets aside 64 for each of three threads where it can.
+        assert!(tiny || mib < 360, "a run that needs next to nothing is refused at {mib} MiB");
     }
     let large: Vec<bool> = (100..900).step_by(40).map(|mib| run(mib, "--layers 1 --hidden 1024")).collect();
     assert!(!large[0] && large[large.len() - 1], "{large:?}");

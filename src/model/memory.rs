@@ -22,6 +22,8 @@ pub struct Sizes {
 const PANEL: usize = 32;
 /// Bytes that the program takes beside.
 const BESIDE: f64 = (4u32 << 20) as f64;
+/// Bytes that a thread takes for products, once and for all of them: faer's buffer of 4 MiB and what lies about it.
+pub const THREAD: f64 = (5u32 << 20) as f64;
 const FLOAT: f64 = size_of::<f32>() as f64;
 const MIB: f64 = (1u32 << 20) as f64;
 
@@ -64,7 +66,7 @@ pub fn must_hold(shape: &ModelConfig, positions: usize, there: bool) -> Result<(
     let weights = if there { 0.0 } else { sizes.weights };
     must_be_free(
         "this model",
-        weights + sizes.running(shape.vocab, positions),
+        weights + sizes.running(shape.vocab, positions) + THREAD * rayon::current_num_threads() as f64,
         "close other programs, or lift the limit",
     )
 }

@@ -61,6 +61,7 @@ pub(super) fn threads(shape: &ModelConfig, config: &TrainConfig, given: Given) -
     let pool = ThreadPoolBuilder::new().num_threads(config.threads.unwrap_or(0)).build();
     let pool = pool.map_err(|e| Error::Usage(format!("threads cannot be started: {e}")))?;
     pool.install(memory::begin_on_every_thread);
+    let needed = needed + memory::THREAD * pool.current_num_threads() as f64;
     memory::must_be_free("training this", needed, "choose a smaller net, fewer streams or shorter windows")
         .map(|()| pool)
 }
