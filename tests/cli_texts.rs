@@ -117,6 +117,12 @@ fn texts_beside_the_first_are_watched_too() {
         // Where what is replayed was read before, by the end of the epoch.
         let parts = ["other.txt: it ", "and has 1000 now", "Saved at step"];
         assert!(parts.iter().all(|part| last.contains(part)), "{said}");
+        // An evaluation that could not be made is made once the text is back.
+        place.write("other.txt", &text);
+        let stop = place.fact("run", "step").as_u64().unwrap() + 7;
+        place.run(&format!("train --resume run --stop-at {stop}")).succeeds();
+        place.run(&format!("{} --stop-at {stop}", args.replace("--name run", "--name whole"))).succeeds();
+        place.are_the_same("run", "whole");
     }
 }
 

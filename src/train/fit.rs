@@ -112,6 +112,9 @@ impl Run<'_> {
             }
             self.step()?;
             let step = step + 1;
+            // Whatever comes between, the evaluation will be made up for.
+            let to_evaluate = due(config.eval_every, step) || (step == total && config.eval_every != Some(0));
+            self.trainer.owes_evaluation = to_evaluate && self.trainer.texts().held_out().is_some();
             if step == total || step.is_multiple_of(epoch) {
                 self.watch_texts()?;
             }
@@ -119,8 +122,7 @@ impl Run<'_> {
                 let record = self.gathered();
                 self.record(record)?;
             }
-            let to_evaluate = due(config.eval_every, step) || (step == total && config.eval_every != Some(0));
-            if to_evaluate && !self.evaluate()? {
+            if self.trainer.owes_evaluation() && !self.evaluate()? {
                 return Ok(Outcome::Stopped);
             }
             if step < total && due(config.save_every, step) {
@@ -180,13 +182,10 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Scores the held-out text, if there is one; `false` where that was broken off.
+    /// Scores the held-out text; `false` where that was broken off.
     fn evaluate(&mut self) -> Result<bool> {
         let observer = &*self.observer;
-        let Some(loss) = self.trainer.held_out_unless(&|| observer.should_stop())? else {
-            self.trainer.owes_evaluation = self.trainer.texts().held_out().is_some();
-            return Ok(!self.trainer.owes_evaluation);
-        };
+        let Some(loss) = self.trainer.held_out_unless(&|| observer.should_stop())? else { return Ok(false) };
         let best = self.trainer.judge(loss.nats());
         let finite = |x: f64| Some(x).filter(|x| x.is_finite());
         let record = EvalRecord {

@@ -9,7 +9,7 @@
 //! | `beginning` | [`Beginning`] in bincode, of a fine-tuned run only | no |
 //! | `replayed` | [`Replayed`](crate::data::Replayed) in bincode, where old text is replayed | no |
 //! | `brake` | [`Brake`] in bincode, once a step was skipped | yes |
-//! | `owed` | nothing; it is there where an evaluation was broken off | yes |
+//! | `owed` | nothing; it is there where an evaluation was due and is still to come | yes |
 //! | `moments.0`, `moments.1` | the optimizer's arenas | yes |
 //! | `state` | the carried states `(B, layers * states * H)` | yes |
 
@@ -195,7 +195,7 @@ impl Trainer {
         let mut trainer = Trainer::with(texts, model, moments, config, progress, pool)?;
         (trainer.init, trainer.beginning) = (read_init(frame)?, Beginning::read(frame)?);
         trainer.brake = brake.unwrap_or_default();
-        trainer.owes_evaluation = frame.has(OWED);
+        trainer.owes_evaluation = frame.has(OWED) && trainer.texts.held_out().is_some();
         if trainer.progress.position > trainer.streams.len() as u64 {
             return Err(frame.error("its position is beyond the end of the text"));
         }
