@@ -12,11 +12,19 @@ use std::time::Duration;
 
 use cli::{ENDLESS, Place, Running, TINY, number_after, prose, steps_of, wait_until};
 
+const SIGHUP: u32 = 1;
+const SIGUSR1: u32 = 10;
+
+/// Whether a process has a signal in one of its masks, such as `SigIgn`.
+fn has(pid: &str, mask: &str, signal: u32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let bits = status.lines().find_map(|line| line.strip_prefix(mask)?.strip_prefix(':')).unwrap();
+    u64::from_str_radix(bits.trim(), 16).unwrap() >> (signal - 1) & 1 == 1
+}
+
 /// Whether this process, and so what it starts, ignores SIGHUP, as under `nohup`; says so.
 fn hang_ups_are_ignored() -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap();
-    let ignored = u64::from_str_radix(ignored.trim(), 16).unwrap() & 1 == 1;
+    let ignored = has("self", "SigIgn", SIGHUP);
     if ignored {
         eprintln!("SKIPPED: SIGHUP is ignored here");
     }
@@ -164,13 +172,7 @@ fn a_checkpoint_may_be_asked_for_before_the_first_step() {
     let mut command = place.command(&format!("train text.txt --name run {TINY} --config config.toml {ENDLESS}"));
     let stderr = File::create(place.path("stderr.txt")).unwrap();
     let running = Running(command.stderr(stderr).spawn().unwrap());
-    let status = format!("/proc/{}/status", running.pid());
-    let listens = || {
-        let status = std::fs::read_to_string(&status).unwrap();
-        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
-        u64::from_str_radix(caught.trim(), 16).unwrap() >> 9 & 1 == 1
-    };
-    wait_until("it listens", listens);
+    wait_until("it listens", || has(&running.pid(), "SigCgt", SIGUSR1));
     running.send("USR1");
     place.write("config.toml", "seed = 5\n");
     wait_until("what was saved", || place.read("stderr.txt").contains("Saved at step 0: checkpoints/run/latest.ckpt"));

@@ -13,6 +13,7 @@ use signal_hook::consts::SIGINT;
 use signal_hook::flag;
 
 use super::files;
+use super::signals::cannot;
 use super::terminal::Terminal;
 
 /// New characters of a turn where nothing else is asked for.
@@ -46,11 +47,10 @@ pub fn run(
     length: Option<u64>,
     terminal: &Terminal,
 ) -> Result<()> {
-    let failed = |e: std::io::Error| Error::Internal(format!("signals cannot be caught: {e}"));
     let interrupted = Arc::new(AtomicBool::new(false));
     // The second Ctrl-C without a turn between ends the process; the first ends a turn.
-    flag::register_conditional_shutdown(SIGINT, 130, Arc::clone(&interrupted)).map_err(failed)?;
-    flag::register(SIGINT, Arc::clone(&interrupted)).map_err(failed)?;
+    flag::register_conditional_shutdown(SIGINT, 130, Arc::clone(&interrupted)).map_err(cannot)?;
+    flag::register(SIGINT, Arc::clone(&interrupted)).map_err(cannot)?;
     let mut editor = DefaultEditor::new().map_err(|e| Error::Internal(format!("lines cannot be read: {e}")))?;
     let length = length.unwrap_or(TURN);
     let (text, turns) = (prompt.to_vec(), Vec::new());

@@ -76,18 +76,20 @@ impl<'a> Reporter<'a> {
         self.saved
     }
 
-    fn warn(&self, line: &str) {
+    /// Writes something where the live line is, which comes back below it.
+    fn above(&self, write: impl FnOnce(&Terminal)) {
         match &self.bar {
-            Some(bar) => bar.suspend(|| self.terminal.warn(line)),
-            None => self.terminal.warn(line),
+            Some(bar) => bar.suspend(|| write(self.terminal)),
+            None => write(self.terminal),
         }
     }
 
+    fn warn(&self, line: &str) {
+        self.above(|terminal| terminal.warn(line));
+    }
+
     fn say(&self, line: &str) {
-        match &self.bar {
-            Some(bar) => bar.suspend(|| self.terminal.say(line)),
-            None => self.terminal.say(line),
-        }
+        self.above(|terminal| terminal.say(line));
     }
 
     fn step(&mut self, trainer: &Trainer, report: &StepReport) {
@@ -152,10 +154,7 @@ impl<'a> Reporter<'a> {
             let text = trainer.install(|| {
                 vocab.decode(Generator::new(trainer.model(), vocab, &[], Shaping::default(), seed).take(SAMPLE))
             });
-            match &self.bar {
-                Some(bar) => bar.suspend(|| self.terminal.say_text(&text)),
-                None => self.terminal.say_text(&text),
-            }
+            self.above(|terminal| terminal.say_text(&text));
         }
         self.plot();
     }

@@ -80,7 +80,8 @@ pub fn let_writes_fail() -> Result<()> {
     flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false))).map(drop).map_err(cannot)
 }
 
-fn cannot(e: std::io::Error) -> Error {
+/// The error where a signal cannot be listened to.
+pub fn cannot(e: std::io::Error) -> Error {
     Error::Internal(format!("signals cannot be caught: {e}"))
 }
 

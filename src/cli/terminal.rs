@@ -16,6 +16,8 @@ pub struct Terminal {
     color: ColorChoice,
     quiet: bool,
     verbose: bool,
+    /// Whether what was asked for is shown as it comes.
+    shows: bool,
 }
 
 impl Terminal {
@@ -25,7 +27,7 @@ impl Terminal {
             When::Always => ColorChoice::Always,
             When::Never => ColorChoice::Never,
         };
-        Terminal { color, quiet: common.quiet, verbose: common.verbose }
+        Terminal { color, quiet: common.quiet, verbose: common.verbose, shows: io::stdout().is_terminal() }
     }
 
     /// Whether a live line makes sense.
@@ -51,7 +53,7 @@ impl Terminal {
 
     /// Writes what a model has written: on a terminal without what would steer it, elsewhere as it is.
     pub fn out_text(&self, bytes: &[u8]) -> Result<()> {
-        if io::stdout().is_terminal() { self.out(&harmless(bytes)) } else { self.out(bytes) }
+        if self.shows { self.out(&harmless(bytes)) } else { self.out(bytes) }
     }
 
     /// Writes facts as JSON.
@@ -69,9 +71,9 @@ impl Terminal {
     /// Says something of a model's own on lines of its own, unless told to be quiet.
     pub fn say_text(&self, text: &[u8]) {
         if !self.quiet {
-            let text = String::from_utf8_lossy(text);
-            let text = String::from_utf8_lossy(&harmless(text.as_bytes())).into_owned();
-            let indented: String = text.trim().lines().map(|line| format!("    {line}\n")).collect();
+            let text = harmless(text);
+            let indented: String =
+                String::from_utf8_lossy(&text).trim().lines().map(|line| format!("    {line}\n")).collect();
             self.write(&format!("\n{indented}"));
         }
     }

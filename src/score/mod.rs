@@ -163,6 +163,14 @@ pub(crate) mod tests {
         assert!((got.nats() - carried(&ready, &corpus, &vocab, 0..333).unwrap().nats()).abs() > 1e-4);
     }
 
+    /// A text of sevens that is mapped, and its file.
+    pub fn mapped(len: usize) -> (tempfile::NamedTempFile, Corpus) {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(&file, vec![7; len]).unwrap();
+        let corpus = Corpus::open(&[file.path().into()], Encoding::Bytes).unwrap();
+        (file, corpus)
+    }
+
     #[test]
     fn warmed_streams_come_close_to_the_carried_loss() {
         let (model, corpus, vocab) = sample(30_000);
@@ -177,9 +185,7 @@ pub(crate) mod tests {
     #[cfg(unix)]
     #[test]
     fn zeros_in_the_place_of_what_was_cut_off_are_not_scored() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(&file, [7; 300]).unwrap();
-        let corpus = Corpus::open(&[file.path().into()], Encoding::Bytes).unwrap();
+        let (file, corpus) = mapped(300);
         let vocab = Vocab::new(Encoding::Bytes, [0, 7]);
         let config = ModelConfig { cell: "lstm".into(), layers: 1, hidden: 4, embed: 0, vocab: 2 };
         let model = CharLm::init(&config, 1).unwrap();

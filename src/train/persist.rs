@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use super::brake::Brake;
 use super::config::TrainConfig;
 use super::memory::{self, Given};
-use super::trainer::{Progress, Trainer};
+use super::trainer::{Progress, Trainer, check};
 use super::tune::Beginning;
 use crate::checkpoint::format::Section;
 use crate::checkpoint::{Frame, format, model};
@@ -192,7 +192,8 @@ impl Trainer {
         if !same_rate {
             progress.skipped_in_a_row = 0;
         }
-        let mut trainer = Trainer::with(texts, model, moments, config, progress, pool)?;
+        check(&texts, &config)?;
+        let mut trainer = Trainer::with(texts, model, moments, config, progress, pool);
         (trainer.init, trainer.beginning) = (read_init(frame)?, Beginning::read(frame)?);
         trainer.brake = brake.unwrap_or_default();
         trainer.owes_evaluation = frame.has(OWED) && trainer.texts.held_out().is_some();

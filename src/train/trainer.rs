@@ -98,8 +98,7 @@ impl Trainer {
         check(&texts, &config)?;
         let pool = memory::threads(&shape, &config, Given::of(&texts, false))?;
         let model = CharLm::with_init(&shape, init, config.seed)?;
-        let moments = vec![vec![0.0; model.layout().len()]; config.optimizer.moments()];
-        Ok(Trainer { init, ..Self::with(texts, model, moments, config, Progress::default(), pool)? })
+        Ok(Self::beginning_with(texts, model, init, config, pool))
     }
 
     /// A run at its beginning with the weights of a model, whose characters are those of the texts; `init` says how they once began.
@@ -113,10 +112,15 @@ impl Trainer {
         }
         check(&texts, &config)?;
         let pool = memory::threads(model.config(), &config, Given::of(&texts, true))?;
-        let moments = vec![vec![0.0; model.layout().len()]; config.optimizer.moments()];
-        Ok(Trainer { init, ..Self::with(texts, model, moments, config, Progress::default(), pool)? })
+        Ok(Self::beginning_with(texts, model, init, config, pool))
     }
 
+    fn beginning_with(texts: Texts, model: CharLm<f32>, init: Init, config: TrainConfig, pool: ThreadPool) -> Self {
+        let moments = vec![vec![0.0; model.layout().len()]; config.optimizer.moments()];
+        Trainer { init, ..Self::with(texts, model, moments, config, Progress::default(), pool) }
+    }
+
+    /// A run anywhere on its way, with texts and a configuration that were [checked](check).
     pub(super) fn with(
         texts: Texts,
         model: CharLm<f32>,
@@ -124,14 +128,13 @@ impl Trainer {
         config: TrainConfig,
         progress: Progress,
         pool: ThreadPool,
-    ) -> Result<Self> {
-        check(&texts, &config)?;
+    ) -> Self {
         let (corpus, part) = texts.training();
         let streams = Streams::new(corpus, part, config.batch, progress.position as usize);
         let step = pool.install(|| Step::new(&model, config.batch, config.seq_len));
         let (init, beginning, window, brake) = (Init::default(), None, Window::default(), Brake::default());
         let owes_evaluation = false;
-        Ok(Trainer {
+        Trainer {
             config,
             init,
             beginning,
@@ -145,7 +148,7 @@ impl Trainer {
             owes_evaluation,
             window,
             pool,
-        })
+        }
     }
 
     /// How it trains.
