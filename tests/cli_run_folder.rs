@@ -84,7 +84,7 @@ fn a_run_that_is_killed_while_it_is_replaced_is_the_old_or_the_new_one() {
     };
     let args = format!("train text.txt --name run {TINY} --seed 2 --steps 3 --eval-every 0 --overwrite");
     let (mut kills, mut found) = (0, [0, 0]);
-    for call in ["unlink", "rename", "fsync", "ftruncate"] {
+    for call in ["?unlink,?unlinkat", "?rename,?renameat,?renameat2", "fsync", "ftruncate"] {
         for n in 1..60 {
             let place = Place::with_run();
             let inject = format!("inject={call}:signal=KILL:when={n}");

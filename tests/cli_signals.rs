@@ -112,8 +112,8 @@ fn what_follows_a_signal_at_once_is_the_same_wish() {
         }
         let place = Place::with_text();
         let running = place.start_training("long", ENDLESS);
-        let twice = format!("kill -{signal} {0}; kill -{signal} {0}; sleep 0.05; kill -{signal} {0}", running.pid());
-        Command::new("sh").args(["-c", &twice]).stderr(Stdio::null()).status().unwrap();
+        let thrice = format!("kill -{signal} {0}; kill -{signal} {0}; kill -{signal} {0}", running.pid());
+        Command::new("sh").args(["-c", &thrice]).stderr(Stdio::null()).status().unwrap();
         assert_eq!(running.end(), Some(code));
         let step = place.fact("long", "step").as_u64().unwrap();
         assert!(step > 0 && place.read("stderr.txt").contains(&format!("Saved at step {step}")), "{step}");
@@ -132,9 +132,10 @@ fn a_second_signal_ends_a_run_at_once() {
     wait_until("the first step", || place.has("checkpoints/slow/metrics.jsonl"));
     sleep(Duration::from_millis(200));
     running.send("INT");
-    sleep(Duration::from_millis(1000));
+    // As fast as a key may be pressed.
+    sleep(Duration::from_millis(200));
     assert!(running.goes_on(), "the first one is to wait for the step");
-    assert_eq!(running.end_by("TERM"), Some(143));
+    assert_eq!(running.end_by("INT"), Some(130));
     assert!(!place.read("stderr.txt").contains("Saved"), "it ended by itself");
     assert_eq!(place.fact("slow", "step"), 0);
 }
@@ -148,7 +149,9 @@ fn an_evaluation_is_broken_off_and_made_up_for() {
     for (name, steps) in [("last", "--steps 3 --eval-every 3"), ("first", "--steps 9 --eval-every 3 --patience 2")] {
         let running = place.start_training(name, &format!("{settings} {steps}"));
         wait_until("the evaluation", || place.bytes(&format!("checkpoints/{name}/metrics.jsonl")).len() > 400);
-        assert_eq!(running.end_by("INT"), Some(130));
+        let code = running.end_by("INT");
+        // The last evaluation may have been done before the signal came.
+        assert!(code == Some(130) || (code == Some(0) && name == "last"), "{code:?}");
         let metrics = place.metrics(name);
         assert_eq!(place.fact(name, "step"), *steps_of(&metrics, "train").last().unwrap());
         broken_off += usize::from(steps_of(&metrics, "train").len() == 3 && steps_of(&metrics, "eval").is_empty());

@@ -43,7 +43,7 @@ fn ends_saved_with((place, running): (Place, Running), text: &str, args: &str, p
     assert!(last.starts_with("error: ") && !said.contains("panicked"), "{said}");
     let step = place.fact("run", "step").as_u64().unwrap();
     assert!(step >= 50, "{step}: {said}");
-    let saved = format!("Saved at step {step}");
+    let saved = format!("saved at step {step}");
     for part in [&saved, "text.txt: ", "charlstm train --resume checkpoints/run"].iter().chain(parts) {
         assert!(last.contains(part), "{part:?} is not in {last}");
     }
@@ -115,7 +115,7 @@ fn texts_beside_the_first_are_watched_too() {
         let said = place.read("stderr.txt");
         let last = said.lines().last().unwrap();
         // Where what is replayed was read before, by the end of the epoch.
-        let parts = ["other.txt: it ", "and has 1000 now", "Saved at step"];
+        let parts = ["other.txt: it ", "and has 1000 now", "saved at step"];
         assert!(parts.iter().all(|part| last.contains(part)), "{said}");
         // An evaluation that could not be made is made once the text is back.
         place.write("other.txt", &text);

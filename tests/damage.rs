@@ -190,7 +190,9 @@ fn the_checkpoint_that_is_whole_is_offered_for_one_that_is_not() {
     let (whole_latest, whole_best) = (place.bytes(latest), place.bytes(best));
     place.write(latest, &whole_latest[..5000]);
     let cut = format!("truncated at 5000 of {} bytes", whole_latest.len());
-    place.run("train --resume run --steps 30").fails(65, &[latest, &cut, &format!("{best} is whole"), "--init-from"]);
+    let offered = format!("{best} is whole: begin with its weights by: charlstm train --init-from {best}");
+    place.run("train --resume run --steps 30").fails(65, &[latest, &cut, &offered]);
+    place.run(&format!("sample {latest}")).fails(65, &[&format!("{best} is whole: name it instead, or begin")]);
     place.run(&format!("train text.txt --name next --init-from {best} --steps 2 --batch 2 --seq-len 8")).succeeds();
     // Where neither is, none is offered.
     place.write(best, &whole_best[..5000]);

@@ -36,7 +36,7 @@ fn whatever_call_fails_nothing_is_said_to_be_saved_and_the_run_is_whole() {
     whole.run(args).succeeds();
     let state = whole.fact("run", "state_hash");
     let files = ["checkpoints/run", "checkpoints/run/latest.ckpt.tmp", "checkpoints/run/best.ckpt.tmp"];
-    for call in ["write", "fsync", "rename"] {
+    for call in ["write", "fsync", "?rename,?renameat,?renameat2"] {
         let (mut faults, mut ended) = (0, false);
         for n in 1..60 {
             let place = Place::with_run();

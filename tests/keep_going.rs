@@ -52,10 +52,10 @@ fn train(folder: &RunFolder, file: &Path, times: usize, keep_going: bool) -> Res
     let config = TrainConfig { batch: 4, seq_len: 8, steps: Some(9), threads: Some(1), ..TrainConfig::default() };
     // Between an evaluation and the next save there are more steps: the best weights are gone by then.
     let config = TrainConfig { eval_every: Some(5), save_every: Some(2), ..config };
-    std::fs::create_dir_all(folder.path()).unwrap();
+    let held = folder.lock().unwrap();
     let mut way = InTheWay::of(file, times);
     let mut trainer = Trainer::new(texts, &shape, config)?;
-    let keep = Keep { folder, texts: &TextConfig::default(), elapsed_s: 0.0, keep_going };
+    let keep = Keep { folder: &held, texts: &TextConfig::default(), elapsed_s: 0.0, keep_going };
     fit(&mut trainer, Some(keep), None, &mut way)?;
     Ok(way)
 }

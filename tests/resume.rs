@@ -247,7 +247,7 @@ fn a_run_may_be_stopped_at_any_moment_also_within_an_evaluation() {
     let place = tempfile::tempdir().unwrap();
     let texts = TextConfig::default();
     let go_on = |trainer: &mut Trainer, folder: &RunFolder, left: usize| {
-        let keep = Keep { folder, texts: &texts, elapsed_s: 0.0, keep_going: false };
+        let keep = Keep { folder: &folder.lock().unwrap(), texts: &texts, elapsed_s: 0.0, keep_going: false };
         fit(trainer, Some(keep), None, &mut Impatient { left: left.into() }).unwrap()
     };
     let ends = |folder: &RunFolder| {
@@ -258,11 +258,7 @@ fn a_run_may_be_stopped_at_any_moment_also_within_an_evaluation() {
         });
         (state_hash(&latest).unwrap(), weights_hash(&best).unwrap(), records.collect::<Vec<_>>())
     };
-    let folder = |name: &str| {
-        let folder = RunFolder::new(place.path().join(name));
-        std::fs::create_dir_all(folder.path()).unwrap();
-        folder
-    };
+    let folder = |name: &str| RunFolder::new(place.path().join(name));
     let whole = folder("whole");
     assert_eq!(go_on(&mut begin(&config), &whole, usize::MAX), Outcome::Finished);
     let (mut stops, mut owed) = (0, 0);

@@ -6,6 +6,8 @@ use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use crate::error::Error;
+
 /// The file operations that saving needs. The tests have one of their own, which crashes.
 pub trait Disk {
     /// A file that is being written.
@@ -36,12 +38,16 @@ impl Disk for RealDisk {
         let mut options = File::options();
         options.write(true).create_new(true);
         let Some(there) = std::fs::metadata(like).ok().filter(Metadata::is_file) else { return options.open(path) };
+        // Whoever may not read the old file must not read the first byte of the new one either.
         #[cfg(unix)]
         options.mode(there.permissions().mode() & 0o777);
         let file = options.open(path)?;
-        // Whoever may not read the old file must not read the first byte of the new one either.
-        let private = file.set_permissions(there.permissions());
-        private.inspect_err(|_| drop(std::fs::remove_file(path)))?;
+        // There are disks without permissions, which refuse to change any.
+        let as_before = file.metadata().and_then(|new| match new.permissions() == there.permissions() {
+            true => Ok(()),
+            false => file.set_permissions(there.permissions()),
+        });
+        as_before.inspect_err(|_| drop(std::fs::remove_file(path)))?;
         Ok(file)
     }
     fn write(&self, file: &mut File, pieces: &[&[u8]]) -> io::Result<()> {
@@ -76,7 +82,8 @@ pub fn temporary(path: &Path) -> PathBuf {
 }
 
 /// Replaces a file by `pieces`, one after another: written under the name `beside`, which nothing has, synced, renamed, the folder
-/// synced. Where that fails, what was written is removed and the old file stands. Those of `without`, which belong to the old file
+/// synced. Where that fails, what was written is removed and the old file stands; where only the folder could not be synced, the new
+/// one does. Those of `without`, which belong to the old file
 /// alone, are removed once the new one is whole, and before it has its name.
 ///
 /// # Errors
@@ -130,6 +137,16 @@ pub fn free(folder: &Path) -> Option<u64> {
     {
         let _ = folder;
         None
+    }
+}
+
+/// The error for a file of which `needed` bytes could not be written.
+pub fn unwritten(path: &Path, needed: u64, source: io::Error) -> Error {
+    match source.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
+            Error::NoRoom { path: path.into(), needed, free: free(folder_of(path)), source }
+        }
+        _ => Error::io(path, source),
     }
 }
 

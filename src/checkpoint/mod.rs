@@ -3,14 +3,17 @@
 //! - [`format`](mod@format): the frame around named sections, with checksums, as it is written
 //! - [`Frame`]: a checkpoint that is read, section by section
 //! - [`disk`]: the few file operations that saving needs, and the order that makes it atomic
-//! - [`run`]: a run's folder and its lock
+//! - [`run`]: a run's folder, and how a run is found
+//! - [`HeldRun`]: a run that this process trains in
 //! - [`model`]: the sections of a model; the trainer supplies its own
 
 pub mod disk;
 pub mod format;
 mod frame;
+mod held;
 pub mod model;
 pub mod run;
 
 pub use frame::Frame;
+pub use held::HeldRun;
 pub use run::RunFolder;

@@ -5,7 +5,6 @@ use std::io::{ErrorKind, Read, stdin};
 use std::path::Path;
 
 use charlstm::checkpoint::disk::{self, RealDisk};
-use charlstm::checkpoint::run;
 use charlstm::error::{Error, Result};
 
 /// What standard input is called.
@@ -28,11 +27,10 @@ pub fn read(path: &Path) -> Result<(&Path, Vec<u8>)> {
 
 /// Refuses a place where no file can be written, before there is anything to write.
 pub fn must_be_writable(path: &Path) -> Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     if path.is_dir() {
         return Err(Error::cannot_create(path, "a folder; name a file"));
     }
-    if !folder.is_dir() {
+    if !disk::folder_of(path).is_dir() {
         return Err(Error::cannot_create(path, "its folder is not there; make it first"));
     }
     Ok(())
@@ -55,7 +53,7 @@ fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     let taken = |written: &std::io::Result<()>| matches!(written, Err(e) if e.kind() == ErrorKind::AlreadyExists);
     let mut tries = (0..100).map(|n| disk::replace(&RealDisk, path, &name(n), &[bytes], &[]));
     let written = tries.find(|written| !taken(written)).unwrap_or_else(|| Err(ErrorKind::AlreadyExists.into()));
-    written.map_err(|e| run::unwritten(path, bytes.len() as u64, e))
+    written.map_err(|e| disk::unwritten(path, bytes.len() as u64, e))
 }
 
 #[cfg(test)]

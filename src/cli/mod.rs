@@ -53,12 +53,12 @@ pub fn main() -> ExitCode {
             return ExitCode::from(if e.use_stderr() { 2 } else { 0 });
         }
     };
-    let terminal = Terminal::new(&args.common);
+    let (terminal, trains) = (Terminal::new(&args.common), matches!(args.command, Command::Train(_)));
     match obey(args.command, &terminal) {
         Ok(code) => code,
         Err(e) if is_closed_pipe(&e) => ExitCode::SUCCESS,
         Err(e) => {
-            terminal.error(&format!("{e}{}", in_its_place(&e)));
+            terminal.error(&format!("{e}{}", in_its_place(&e, trains)));
             ExitCode::from(e.exit_code())
         }
     }
@@ -87,12 +87,13 @@ fn obey(command: Command, terminal: &Terminal) -> Result<ExitCode> {
     }
 }
 
-/// What to use in place of a checkpoint that is damaged, where there is anything.
-fn in_its_place(error: &Error) -> String {
+/// What to use in place of a checkpoint that is damaged, where there is anything: no run goes on from its best checkpoint.
+fn in_its_place(error: &Error, trains: bool) -> String {
     let Error::Checkpoint { path, .. } = error else { return String::new() };
     run::whole_beside(path).map_or(String::new(), |whole| {
-        let at = quoted(&whole);
-        format!("; {at} is whole: name it instead, or begin with its weights by: charlstm train --init-from {at}")
+        let (at, to_resume) = (quoted(&whole), trains && path.file_name() == Some("latest.ckpt".as_ref()));
+        let instead = if to_resume { "" } else { "name it instead, or " };
+        format!("; {at} is whole: {instead}begin with its weights by: charlstm train --init-from {at}")
     })
 }
 
@@ -108,8 +109,9 @@ fn use_threads() -> Result<()> {
 fn model_to_run(frame: &Frame, positions: usize) -> Result<(CharLm<f32>, Vocab)> {
     let shape = model::shape(frame)?;
     // A shape that the file does not hold is refused as it is read.
-    if shape.sizes().is_ok_and(|sizes| frame.len("weights").is_ok_and(|held| held as f64 == sizes.weights)) {
-        memory::must_hold(&shape, positions, false)?;
+    let weights = shape.sizes().map(|sizes| sizes.weights).ok();
+    if let Some(weights) = weights.filter(|weights| frame.len("weights").is_ok_and(|held| held as f64 == *weights)) {
+        memory::must_hold(&shape, positions, weights)?;
     }
     model::read(frame)
 }

@@ -8,24 +8,18 @@ use charlstm::train::Metrics;
 
 use super::settings::read_choices;
 
-/// Refuses a folder in which no run was ever trained, if it has files that a run would replace and never wrote: a checkpoint may
-/// have been put beside somebody's own.
+/// Refuses a folder that has a file which a run would replace and no run wrote: a checkpoint may have been put beside somebody's
+/// own, or a run is to begin there. A lock with a process in it, or what only a run writes beside a checkpoint, shows that all is one's.
 pub fn must_be_a_runs(folder: &RunFolder) -> Result<()> {
-    let (config, metrics) = (folder.config(), folder.metrics());
-    let is_config = || config.is_file() && read_choices(&config).is_ok();
-    let is_empty = || fs::metadata(&metrics).is_ok_and(|file| file.is_file() && file.len() == 0);
-    let has_records = || Metrics::read(&metrics).is_ok_and(|records| !records.is_empty());
-    let foreign = if folder.has_lock() {
-        None
-    } else if config.exists() && !is_config() {
-        Some(config)
-    } else if metrics.exists() && !is_empty() && !has_records() {
-        Some(metrics)
-    } else {
-        None
-    };
-    foreign.map_or(Ok(()), |path| {
-        let problem = "it is not a run's, and a run here would replace it; put the checkpoint into a folder of its own";
-        Err(Error::cannot_create(path, problem))
-    })
+    if folder.has_lock() {
+        return Ok(());
+    }
+    let (config, metrics, plot, has_run) = (folder.config(), folder.metrics(), folder.plot(), folder.has_run());
+    let is_config = has_run && config.is_file() && read_choices(&config).is_ok();
+    let is_empty = has_run && fs::metadata(&metrics).is_ok_and(|file| file.is_file() && file.len() == 0);
+    let has_records = has_run && Metrics::read(&metrics).is_ok_and(|records| !records.is_empty());
+    let files = [(config, is_config), (metrics, is_empty || has_records), (plot, is_config || has_records)];
+    let Some((foreign, _)) = files.into_iter().find(|(path, is_ours)| !is_ours && path.exists()) else { return Ok(()) };
+    let remedy = if has_run { "put the checkpoint into a folder of its own" } else { "choose another folder" };
+    Err(Error::cannot_create(foreign, format!("it is not a run's, and a run here would replace it; {remedy}")))
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use charlstm::checkpoint::RunFolder;
+use charlstm::checkpoint::HeldRun;
 use charlstm::sample::{Generator, Shaping};
 use charlstm::train::{EvalRecord, Event, Metrics, Observer, STEPS_BETWEEN_SKIPS, StepReport, TrainRecord, Trainer};
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
@@ -22,7 +22,7 @@ const FAR_WORSE: f64 = 2.0;
 /// The terminal's observer.
 pub struct Reporter<'a> {
     terminal: &'a Terminal,
-    folder: &'a RunFolder,
+    folder: &'a HeldRun,
     signals: Signals,
     /// Whether the next checkpoint is one that a signal asked for.
     asked: bool,
@@ -40,7 +40,7 @@ pub struct Reporter<'a> {
 }
 
 impl<'a> Reporter<'a> {
-    pub fn new(terminal: &'a Terminal, trainer: &Trainer, folder: &'a RunFolder, signals: Signals) -> Self {
+    pub fn new(terminal: &'a Terminal, trainer: &Trainer, folder: &'a HeldRun, signals: Signals) -> Self {
         let first_step = trainer.progress().step;
         let bar = terminal.is_live().then(|| {
             let bar = ProgressBar::new(trainer.total_steps());
@@ -99,7 +99,7 @@ impl<'a> Reporter<'a> {
             self.say(&format!("step {step}: the loss or the gradient is not finite; skipped ({skipped} so far)"));
             if report.halved {
                 let why = format!("two steps were skipped within {STEPS_BETWEEN_SKIPS}");
-                self.say(&format!("{why}: the learning rate is halved, to {share} of what was chosen"));
+                self.warn(&format!("{why}: the learning rate is halved, to {share} of what was chosen"));
             }
             return;
         }
@@ -181,7 +181,7 @@ impl<'a> Reporter<'a> {
     /// Draws the plot anew. That it cannot be drawn is said, and no reason to stop.
     fn plot(&self) {
         let drawn = plot::draw(&self.curves.chart(&self.folder.name()))
-            .and_then(|svg| charlstm::checkpoint::run::replace(&self.folder.plot(), svg.as_bytes()));
+            .and_then(|svg| self.folder.replace(&self.folder.plot(), svg.as_bytes()));
         if let Err(e) = drawn {
             self.say(&format!("loss.svg was not drawn: {e}"));
         }

@@ -243,11 +243,18 @@ pub fn read_choices(path: &Path) -> Result<Choices> {
     }
 }
 
+/// What a count is to be.
+const WHOLE: &str = "expected a whole number, 0 or more";
+
 /// Choices of the text of a file; `path` is for messages.
 pub fn parse_choices(path: &Path, text: &str) -> Result<Choices> {
     let choices: Choices = toml::from_str(text).map_err(|e| {
         let line = e.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
-        Error::Usage(format!("{}, line {line}: {}", path.display(), e.message().replace('\n', " ")))
+        let words =
+            [("\n", " "), ("expected u64", WHOLE), ("expected usize", WHOLE), ("expected f64", "expected a number")];
+        let message =
+            words.into_iter().fold(e.message().to_owned(), |message, (word, plain)| message.replace(word, plain));
+        Error::Usage(format!("{}, line {line}: {message}", path.display()))
     })?;
     let both = [
         ("epochs and steps", choices.epochs.is_some() && choices.steps.is_some()),

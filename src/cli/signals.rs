@@ -13,6 +13,8 @@ use signal_hook::{flag, low_level};
 /// What comes so soon after the first signal is the same wish told again: a shell and the system both tell a process that its
 /// terminal is gone, and `timeout` tells the process and then its group.
 const ECHO: Duration = Duration::from_millis(500);
+/// The same for Ctrl-C, which nobody presses twice within it.
+const ECHO_OF_A_KEY: Duration = Duration::from_millis(100);
 
 /// Which signals have come.
 #[derive(Clone, Debug, Default)]
@@ -42,7 +44,8 @@ impl Signals {
     fn obey(&self, mut incoming: Incoming) {
         let mut first: Option<Instant> = None;
         for signal in incoming.forever() {
-            let ends = first.map_or_else(|| !self.held.load(Ordering::SeqCst), |first| first.elapsed() >= ECHO);
+            let echo = if signal == SIGINT { ECHO_OF_A_KEY } else { ECHO };
+            let ends = first.map_or_else(|| !self.held.load(Ordering::SeqCst), |first| first.elapsed() >= echo);
             if ends {
                 low_level::exit(exit_code(signal as usize));
             }

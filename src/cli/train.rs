@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use charlstm::checkpoint::disk::{self, Disk, RealDisk};
-use charlstm::checkpoint::run::{self, Found, RUNS, RunLock};
-use charlstm::checkpoint::{Frame, RunFolder};
+use charlstm::checkpoint::run::{self, Found, RUNS};
+use charlstm::checkpoint::{Frame, HeldRun, RunFolder};
 use charlstm::data::{Sources, TextConfig, Texts};
 use charlstm::error::{Error, Result};
 use charlstm::kernels::isa;
@@ -21,8 +21,7 @@ use super::tune::{self, Old};
 
 /// A run about to train.
 struct Ready {
-    folder: RunFolder,
-    _lock: RunLock,
+    folder: HeldRun,
     trainer: Trainer,
     texts: TextConfig,
     elapsed_s: f64,
@@ -34,7 +33,7 @@ pub fn run(args: TrainArgs, terminal: &Terminal) -> Result<ExitCode> {
         Some(given) => resume(&args, given.as_deref(), terminal)?,
         None => Some(begin(&args, terminal)?),
     };
-    let Some(Ready { folder, _lock, mut trainer, texts, elapsed_s }) = ready else { return Ok(ExitCode::SUCCESS) };
+    let Some(Ready { folder, mut trainer, texts, elapsed_s }) = ready else { return Ok(ExitCode::SUCCESS) };
     introduce(&trainer, &folder, terminal);
     signals.hold();
     let mut reporter = Reporter::new(terminal, &trainer, &folder, signals.clone());
@@ -58,7 +57,7 @@ pub fn run(args: TrainArgs, terminal: &Terminal) -> Result<ExitCode> {
 fn begin(args: &TrainArgs, terminal: &Terminal) -> Result<Ready> {
     let (settings, old) = settle(args)?;
     settings.train.validate()?;
-    let mut folder = match own_folder(args)? {
+    let folder = match own_folder(args)? {
         Some(folder) => folder,
         None => RunFolder::new(Path::new(RUNS).join(settings.name())),
     };
@@ -66,12 +65,10 @@ fn begin(args: &TrainArgs, terminal: &Terminal) -> Result<Ready> {
     if let Some(old) = &old {
         old.must_stay(&folder)?;
     }
-    if folder.has_run() {
-        must_be_a_runs(&folder)?;
-        if !args.overwrite {
-            // That another process trains in it is the better answer.
-            folder.lock()?;
-        }
+    must_be_a_runs(&folder)?;
+    if folder.has_run() && !args.overwrite {
+        // That another process trains in it is the better answer.
+        folder.lock()?;
     }
     is_free(&folder, args)?;
     let (texts, train) = (open(&settings, terminal)?, settings.train.clone());
@@ -79,13 +76,13 @@ fn begin(args: &TrainArgs, terminal: &Terminal) -> Result<Ready> {
         Some(old) => Trainer::tune(&old.frame, old.run.clone(), texts, train)?,
         None => Trainer::with_init(texts, &settings.shape(), settings.init, train)?,
     };
-    let lock = folder.lock()?;
+    let folder = folder.lock()?;
     is_free(&folder, args)?;
     // A run that is replaced goes only once the new one stands.
     folder.save_without_best(&trainer.sections(&settings.texts, 0.0)?)?;
-    run::replace(&folder.config(), write_choices(&settings.to_choices())?.as_bytes())?;
+    folder.replace(&folder.config(), write_choices(&settings.to_choices())?.as_bytes())?;
     clear(&folder)?;
-    Ok(Ready { folder, _lock: lock, trainer, texts: settings.texts, elapsed_s: 0.0 })
+    Ok(Ready { folder, trainer, texts: settings.texts, elapsed_s: 0.0 })
 }
 
 /// The settings of a new run, and the run that it begins with, if any: its model is not to be chosen.
@@ -109,20 +106,15 @@ fn is_free(folder: &RunFolder, args: &TrainArgs) -> Result<()> {
             "there is a run in it; go on with it by --resume, replace it by --overwrite, or choose another --name";
         return Err(Error::cannot_create(folder.path(), problem));
     }
-    match folder.in_the_way() {
-        Some(path) => {
-            Err(Error::cannot_create(path, "it is not a run's, and a run here would replace it; choose another folder"))
-        }
-        None => Ok(()),
-    }
+    Ok(())
 }
 
 /// A run that goes on; `None` where all its steps are made.
 fn resume(args: &TrainArgs, given: Option<&Path>, terminal: &Terminal) -> Result<Option<Ready>> {
-    let mut folder = to_resume(given, own_folder(args)?)?;
+    let folder = to_resume(given, own_folder(args)?)?;
     let path = folder.latest();
     must_be_a_runs(&folder)?;
-    let lock = folder.lock()?;
+    let folder = folder.lock()?;
     let frame = Frame::read(&path)?;
     let saved = Saved::read(&frame)?;
     let before = Settings::of_run(&frame)?;
@@ -135,7 +127,7 @@ fn resume(args: &TrainArgs, given: Option<&Path>, terminal: &Terminal) -> Result
     let other_text = texts.must_be(&Sources::read(&frame)?, "").is_err();
     let trainer = Trainer::resume(&frame, texts, settings.train.clone(), args.allow_corpus_change)?;
     let (step, total) = (trainer.progress().step, trainer.total_steps());
-    let before = saved.train.total_steps(trainer.steps_per_epoch());
+    let total_before = saved.train.total_steps(trainer.steps_per_epoch());
     if step >= total && !trainer.owes_evaluation() {
         let more = format!("for more: charlstm train --resume {} --steps N", quoted(folder.path()));
         terminal.say(&format!("All {total} steps are made already (the run is at step {step}); {more}"));
@@ -144,9 +136,9 @@ fn resume(args: &TrainArgs, given: Option<&Path>, terminal: &Terminal) -> Result
     if other_text {
         terminal.warn("the text is another than before: the epoch at hand begins anew, and the best loss is forgotten");
     }
-    if before != total {
+    if total_before != total {
         terminal.say(&format!(
-            "The run has {total} steps now instead of {before}; its learning rate follows the new length"
+            "The run has {total} steps now instead of {total_before}; its learning rate follows the new length"
         ));
     }
     terminal.say(&format!("Going on from step {step} of {total}"));
@@ -154,8 +146,8 @@ fn resume(args: &TrainArgs, given: Option<&Path>, terminal: &Terminal) -> Result
         // It would be taken for this run's best one.
         folder.save_without_best(&trainer.sections(&settings.texts, saved.elapsed_s)?)?;
     }
-    run::replace(&folder.config(), write_choices(&settings.to_choices())?.as_bytes())?;
-    Ok(Some(Ready { folder, _lock: lock, trainer, texts: settings.texts, elapsed_s: saved.elapsed_s }))
+    folder.replace(&folder.config(), write_choices(&settings.to_choices())?.as_bytes())?;
+    Ok(Some(Ready { folder, trainer, texts: settings.texts, elapsed_s: saved.elapsed_s }))
 }
 
 /// The run to go on with: the one that `--resume` names, or else that of `--out` or `--name`, or else the newest.
@@ -288,7 +280,7 @@ fn with_last_checkpoint(error: Error, saved: u64, folder: &RunFolder) -> Error {
             Error::Diverged(format!("{problem}. {good}"))
         }
         Error::Changed { path, problem } => {
-            let saved = format!("{problem}. Saved at step {saved}; bring the text back and go on with");
+            let saved = format!("{problem}. The run is saved at step {saved}; bring the text back and go on with");
             let problem = format!("{saved}: charlstm train --resume {at} (or as it is now: --allow-corpus-change)");
             Error::Changed { path, problem }
         }

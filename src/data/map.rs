@@ -48,11 +48,13 @@ impl Map {
         // SAFETY: the map is read-only, and its bytes are read as plain numbers: nothing relies on them being UTF-8, or the same
         // when they are read again, so that a file that changes underneath gives other characters and no more than that.
         let map = unsafe { Mmap::map(&file) }?;
+        let found = file.metadata()?;
         Ok(Map {
+            // Nothing can fail from here on: a guard must end before its map does.
             #[cfg(unix)]
             guard: guard::Guard::new(&map),
             map,
-            found: file.metadata()?,
+            found,
             file: Some(file),
         })
     }
@@ -109,14 +111,15 @@ impl Drop for Map {
     }
 }
 
+/// Whether two are of one file; where a system does not tell, they are.
 #[cfg(unix)]
-fn same_file(a: &Metadata, b: &Metadata) -> bool {
+pub(crate) fn same_file(a: &Metadata, b: &Metadata) -> bool {
     use std::os::unix::fs::MetadataExt;
     (a.dev(), a.ino()) == (b.dev(), b.ino())
 }
 
 #[cfg(not(unix))]
-fn same_file(_: &Metadata, _: &Metadata) -> bool {
+pub(crate) fn same_file(_: &Metadata, _: &Metadata) -> bool {
     true
 }
 
@@ -219,8 +222,8 @@ mod guard {
     extern "C" fn on_bus_error(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
         // SAFETY: the system hands over a whole siginfo.
         let (code, address) = unsafe { ((*info).si_code, (*info).si_addr() as usize) };
-        // What a process sends is no fault, and has no address.
-        if code <= 0 {
+        // What is sent is no fault, and has no address. The faults are BUS_ADRALN to BUS_OBJERR, and Linux's two of failed memory.
+        if !(1..=5).contains(&code) {
             return pass_on_sent(signal, info, context);
         }
         // SAFETY: guards are never freed, and whole before they are in the list.

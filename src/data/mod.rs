@@ -29,6 +29,7 @@ mod vocab;
 pub use corpus::{Corpus, Cursor, Identity};
 pub use counts::counts;
 pub use lines::LineSet;
+pub(crate) use map::same_file;
 pub use marks::Marks;
 pub use novelty::{Copied, Novelty, Span};
 pub use passages::{Passage, lines, paragraphs};

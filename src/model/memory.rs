@@ -57,13 +57,13 @@ impl Sizes {
     }
 }
 
-/// Refuses to run a model that the memory cannot hold, `positions` characters at once; `there` says whether its weights are.
+/// Refuses to run a model that the memory cannot hold, `positions` characters at once; of its weights so many bytes are still to be
+/// read.
 ///
 /// # Errors
 /// [`Error::Usage`] with what it needs and what there is.
-pub fn must_hold(shape: &ModelConfig, positions: usize, there: bool) -> Result<()> {
+pub fn must_hold(shape: &ModelConfig, positions: usize, weights: f64) -> Result<()> {
     let sizes = shape.sizes()?;
-    let weights = if there { 0.0 } else { sizes.weights };
     must_be_free(
         "this model",
         weights + sizes.running(shape.vocab, positions) + THREAD * rayon::current_num_threads() as f64,
@@ -146,6 +146,6 @@ mod tests {
         assert!(message.ends_with(" are free; take less"), "{message}");
         let shape =
             ModelConfig { hidden: 1 << 14, embed: 1 << 14, vocab: 1 << 20, layers: 2, ..ModelConfig::default() };
-        assert!(matches!(must_hold(&shape, 1 << 20, true), Err(Error::Usage(_))));
+        assert!(matches!(must_hold(&shape, 1 << 20, 0.0), Err(Error::Usage(_))));
     }
 }

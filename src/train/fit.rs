@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::metrics::{EvalRecord, Metrics, Record, TrainRecord};
 use super::observer::{Event, Observer};
 use super::trainer::Trainer;
-use crate::checkpoint::{RunFolder, format};
+use crate::checkpoint::{HeldRun, format};
 use crate::data::TextConfig;
 use crate::error::{Error, Result};
 
@@ -26,8 +26,8 @@ pub enum Outcome {
 /// Where a run is kept.
 #[derive(Clone, Copy, Debug)]
 pub struct Keep<'a> {
-    /// Its folder, which the caller holds.
-    pub folder: &'a RunFolder,
+    /// Its folder.
+    pub folder: &'a HeldRun,
     /// Where its texts are, for resuming.
     pub texts: &'a TextConfig,
     /// Seconds it has trained before.
@@ -47,7 +47,7 @@ pub fn fit(
     stop_at: Option<u64>,
     observer: &mut dyn Observer,
 ) -> Result<Outcome> {
-    let metrics = keep.map(|keep| Metrics::open(&keep.folder.metrics(), trainer.progress().step)).transpose()?;
+    let metrics = keep.map(|keep| Metrics::open(keep.folder, trainer.progress().step)).transpose()?;
     let (begun, interval) = (Instant::now(), Interval::default());
     let (elsewhere, unsaved_best) = (Vec::new(), None);
     let mut run = Run { trainer, keep, metrics, observer, begun, interval, elsewhere, unsaved_best };
@@ -58,9 +58,13 @@ pub fn fit(
     // What is missing from the records must not cost the checkpoint, whose clock goes on from theirs.
     let record = run.gathered();
     let saved = run.save();
-    let recorded = run.record(record).and_then(|()| run.metrics.as_mut().map_or(Ok(()), Metrics::flush));
-    let outcome = outcome?;
-    saved.and(recorded).map(|()| outcome)
+    let recorded = run.record(record).and(run.flush());
+    match (outcome, saved.and(recorded)) {
+        (Err(Error::Changed { path, problem }), Err(e)) => {
+            Err(Error::Changed { path, problem: format!("{problem}; and not all since could be saved: {e}") })
+        }
+        (outcome, written) => outcome.and_then(|outcome| written.map(|()| outcome)),
+    }
 }
 
 struct Run<'a> {
@@ -107,8 +111,7 @@ impl Run<'_> {
                 return Ok(Outcome::Stopped);
             }
             if self.observer.should_save() {
-                let saved = self.save();
-                self.go_on_if_unwritten(saved)?;
+                self.save_on_the_way()?;
             }
             self.step()?;
             let step = step + 1;
@@ -120,14 +123,14 @@ impl Run<'_> {
             }
             if due(Some(config.log_every), step) {
                 let record = self.gathered();
-                self.record(record)?;
+                let recorded = self.record(record);
+                self.go_on_if_unwritten(recorded)?;
             }
             if self.trainer.owes_evaluation() && !self.evaluate()? {
                 return Ok(Outcome::Stopped);
             }
             if step < total && due(config.save_every, step) {
-                let saved = self.save();
-                self.go_on_if_unwritten(saved)?;
+                self.save_on_the_way()?;
             }
         }
         Ok(Outcome::Finished)
@@ -177,9 +180,9 @@ impl Run<'_> {
 
     fn record(&mut self, record: Option<TrainRecord>) -> Result<()> {
         let Some(record) = record else { return Ok(()) };
-        self.push(Record::Train(record.clone()))?;
+        let pushed = self.push(Record::Train(record.clone()));
         self.observer.on_event(self.trainer, Event::Record(&record));
-        Ok(())
+        pushed
     }
 
     /// Scores the held-out text; `false` where that was broken off.
@@ -198,7 +201,8 @@ impl Run<'_> {
         };
         let saved = if best { self.save_best() } else { Ok(()) };
         let pushed = self.push(Record::Eval(record.clone()));
-        saved.and(pushed)?;
+        let written = saved.and(pushed);
+        self.go_on_if_unwritten(written)?;
         self.observer.on_event(self.trainer, Event::Evaluated(&record));
         Ok(true)
     }
@@ -211,14 +215,20 @@ impl Run<'_> {
         if saved.is_ok() {
             self.observer.on_event(self.trainer, Event::Saved(&keep.folder.best()));
         }
-        self.go_on_if_unwritten(saved)
+        saved
+    }
+
+    /// Saves, and tries again to write the records that wait.
+    fn save_on_the_way(&mut self) -> Result<()> {
+        let written = self.save().and(self.flush());
+        self.go_on_if_unwritten(written)
     }
 
     fn save(&mut self) -> Result<()> {
         let Some(keep) = self.keep else { return Ok(()) };
         // It comes first: the latest checkpoint must not tell of a best one that is not there.
         if let Some(best) = &self.unsaved_best {
-            keep.folder.save_bytes(&keep.folder.best(), best)?;
+            keep.folder.replace(&keep.folder.best(), best)?;
             self.unsaved_best = None;
             self.observer.on_event(self.trainer, Event::Saved(&keep.folder.best()));
         }
@@ -229,8 +239,11 @@ impl Run<'_> {
     }
 
     fn push(&mut self, record: Record) -> Result<()> {
-        let pushed = self.metrics.as_mut().map_or(Ok(()), |metrics| metrics.push(&record));
-        self.go_on_if_unwritten(pushed)
+        self.metrics.as_mut().map_or(Ok(()), |metrics| metrics.push(&record))
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        self.metrics.as_mut().map_or(Ok(()), Metrics::flush)
     }
 
     /// Where something could not be written and the run is to go on, the observer is told, and all is well.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::checkpoint::{disk, run};
+use crate::checkpoint::{HeldRun, disk};
 use crate::error::{Error, Result};
 
 /// The training loss over the steps since the record before.
@@ -79,26 +79,27 @@ impl Metrics {
     /// Opens the file and drops what is in it beyond `step`: all of it for a run at its beginning.
     ///
     /// # Errors
-    /// As [`run::replace`].
-    pub fn open(path: &Path, step: u64) -> Result<Self> {
-        let mut kept = Vec::new();
+    /// As [`HeldRun::replace`].
+    pub fn open(run: &HeldRun, step: u64) -> Result<Self> {
+        let (path, mut kept) = (run.metrics(), Vec::new());
         if step > 0 {
-            for record in Self::read(path)?.iter().filter(|record| record.step() <= step) {
+            for record in Self::read(&path)?.iter().filter(|record| record.step() <= step) {
                 push_line(&mut kept, record)?;
             }
         }
-        run::replace(path, &kept)?;
-        let file = File::options().append(true).open(path).map_err(|e| Error::io(path, e))?;
-        Ok(Metrics { path: path.into(), file, len: kept.len() as u64, pending: Vec::new() })
+        run.replace(&path, &kept)?;
+        let file = File::options().append(true).open(&path).map_err(|e| Error::io(&path, e))?;
+        Ok(Metrics { path, file, len: kept.len() as u64, pending: Vec::new() })
     }
 
-    /// Adds a record. One that cannot be written is kept, and written with the next.
+    /// Adds a record. One that cannot be written is kept, and so is what follows it, until [`flush`](Self::flush) succeeds.
     ///
     /// # Errors
     /// [`Error::NoRoom`] where the disk is full, else [`Error::Io`].
     pub fn push(&mut self, record: &Record) -> Result<()> {
+        let waits = !self.pending.is_empty();
         push_line(&mut self.pending, record)?;
-        self.flush()
+        if waits { Ok(()) } else { self.flush() }
     }
 
     /// Writes the records that could not be written before.
@@ -112,7 +113,7 @@ impl Metrics {
             let _ = self.file.set_len(self.len);
             // A limit is one of the whole file, a disk's room is for what is new.
             let before = if e.kind() == std::io::ErrorKind::FileTooLarge { self.len } else { 0 };
-            return Err(run::unwritten(&self.path, before + pending, e));
+            return Err(disk::unwritten(&self.path, before + pending, e));
         }
         self.len += pending;
         self.pending.clear();
@@ -150,6 +151,7 @@ fn push_line(to: &mut Vec<u8>, record: &Record) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::checkpoint::RunFolder;
     use proptest::prelude::*;
 
     fn any_record() -> impl Strategy<Value = Record> {
@@ -188,15 +190,15 @@ mod tests {
     #[test]
     fn records_beyond_the_checkpoint_and_half_a_line_are_dropped() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("metrics.jsonl");
-        let mut metrics = Metrics::open(&path, 0).unwrap();
+        let run = RunFolder::new(folder.path()).lock().unwrap();
+        let mut metrics = Metrics::open(&run, 0).unwrap();
         (1..=5).for_each(|step| metrics.push(&record(step)).unwrap());
         metrics.file.write_all(b"{\"kind\":\"ev").unwrap();
-        let mut metrics = Metrics::open(&path, 3).unwrap();
+        let mut metrics = Metrics::open(&run, 3).unwrap();
         metrics.push(&record(4)).unwrap();
-        assert_eq!(Metrics::read(&path).unwrap(), (1..=4).map(record).collect::<Vec<_>>());
-        Metrics::open(&path, 0).unwrap();
-        assert_eq!(Metrics::read(&path).unwrap(), []);
+        assert_eq!(Metrics::read(&run.metrics()).unwrap(), (1..=4).map(record).collect::<Vec<_>>());
+        Metrics::open(&run, 0).unwrap();
+        assert_eq!(Metrics::read(&run.metrics()).unwrap(), []);
     }
 
     #[test]

@@ -333,7 +333,7 @@ mod tests {
                 trainer.step().unwrap();
             }
             let folder = tempfile::tempdir().unwrap();
-            let run = RunFolder::new(folder.path());
+            let run = RunFolder::new(folder.path()).lock().unwrap();
             run.save(&run.latest(), &trainer.sections(&places, elapsed_s).unwrap()).unwrap();
 
             let frame = Frame::read(&run.latest()).unwrap();

@@ -16,7 +16,7 @@ use crate::optim::{Update, clip_scale, learning_rate};
 use crate::score::{self, Loss};
 
 /// Steps without a finite loss and gradient, one after another, that end a run.
-pub const MOST_SKIPPED_IN_A_ROW: u64 = 5;
+const MOST_SKIPPED_IN_A_ROW: u64 = 5;
 
 /// How far a run has come. A checkpoint holds it and `state_hash` covers it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

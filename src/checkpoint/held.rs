@@ -1,0 +1,201 @@
+//! A run that this process trains in: its lock, and the files that only its holder replaces.
+
+use std::fs::{File, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::ops::Deref;
+#[cfg(unix)]
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use super::RunFolder;
+use super::disk::{self, Disk, RealDisk};
+use super::format::{self, Section};
+use crate::data::same_file;
+use crate::error::{Error, Result};
+
+/// The file that a process holds while it trains; with the number of a process in it, it marks the folder of a run.
+const LOCK: &str = ".lock";
+/// More bytes than the number of a process has.
+const LONGEST_NOTE: u64 = 32;
+
+/// A run's folder that this process holds. That ends with the process, however that ends.
+#[derive(Debug)]
+pub struct HeldRun {
+    folder: RunFolder,
+    /// The lock, which is held as long as it is open.
+    lock: File,
+}
+
+impl Deref for HeldRun {
+    type Target = RunFolder;
+    fn deref(&self) -> &RunFolder {
+        &self.folder
+    }
+}
+
+impl RunFolder {
+    fn lock_file(&self) -> PathBuf {
+        self.path().join(LOCK)
+    }
+
+    /// Whether a process ever trained in it, or does so now. A file of that name that no run has made does not count.
+    pub fn has_lock(&self) -> bool {
+        let path = self.lock_file();
+        is_regular(&path) && File::open(path).is_ok_and(|file| holder(&file).is_some_and(|pid| !pid.is_empty()))
+    }
+
+    /// Makes the folder and takes hold of it, and removes what a crash left half-written.
+    ///
+    /// # Errors
+    /// [`Error::CannotCreate`] where the folder cannot be made or written, or has something else in the place of the lock,
+    /// [`Error::Busy`] where another process trains in it.
+    pub fn lock(&self) -> Result<HeldRun> {
+        let cannot =
+            |e| Error::cannot_create(self.path(), format!("a run cannot be kept here: {e}; choose another folder"));
+        disk::make_folder(self.path()).map_err(cannot)?;
+        let path = self.lock_file();
+        let foreign = || {
+            let problem = "it is not the lock of a run, and a run here would replace it; choose another folder";
+            Error::cannot_create(&path, problem)
+        };
+        if path.symlink_metadata().is_ok() && !is_regular(&path) {
+            return Err(foreign());
+        }
+        let mut options = File::options();
+        options.read(true).write(true).create(true).truncate(false);
+        #[cfg(unix)]
+        options.custom_flags(libc::O_NOFOLLOW);
+        let mut lock = options.open(&path).map_err(cannot)?;
+        // A crash may have left it empty.
+        let Some(pid) = holder(&lock) else { return Err(foreign()) };
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(Error::Busy { path: self.path().into(), pid }),
+            Err(TryLockError::Error(e)) => return Err(Error::io(&path, e)),
+        }
+        let note = lock.set_len(0).and_then(|()| lock.rewind()).and_then(|()| writeln!(lock, "{}", std::process::id()));
+        note.map_err(|e| Error::io(&path, e))?;
+        for left in [self.latest(), self.best(), self.config(), self.metrics(), self.plot()] {
+            RealDisk.remove(&disk::temporary(&left)).map_err(|e| Error::io(self.path(), e))?;
+        }
+        Ok(HeldRun { folder: self.clone(), lock })
+    }
+}
+
+impl HeldRun {
+    /// Saves a checkpoint atomically.
+    ///
+    /// # Errors
+    /// As [`replace`](Self::replace).
+    pub fn save(&self, path: &Path, sections: &[Section<'_>]) -> Result<()> {
+        self.put(path, &format::pieces(&format::header(sections), sections), &[])
+    }
+
+    /// Saves the latest checkpoint of a run that has no best one. One that is there is another run's, or of another text, and
+    /// goes: a crash leaves both old ones, the old latest alone, or the new one.
+    ///
+    /// # Errors
+    /// As [`replace`](Self::replace).
+    pub fn save_without_best(&self, sections: &[Section<'_>]) -> Result<()> {
+        self.put(&self.latest(), &format::pieces(&format::header(sections), sections), &[self.best()])
+    }
+
+    /// Replaces a file of the run atomically.
+    ///
+    /// # Errors
+    /// [`Error::NoRoom`] where the disk is full, else [`Error::Io`]: what stands there is the file before or, where only its name
+    /// could not be synced, the new one. [`Error::Busy`] where the lock was taken away and another process trains here.
+    pub fn replace(&self, path: &Path, bytes: &[u8]) -> Result<()> {
+        self.put(path, &[bytes], &[])
+    }
+
+    fn put(&self, path: &Path, pieces: &[&[u8]], without: &[PathBuf]) -> Result<()> {
+        self.must_be_held()?;
+        let (needed, beside) = (pieces.iter().map(|piece| piece.len() as u64).sum(), disk::temporary(path));
+        // In a run nobody else has a file of that name.
+        let replaced = RealDisk.remove(&beside).and_then(|()| disk::replace(&RealDisk, path, &beside, pieces, without));
+        replaced.map_err(|e| disk::unwritten(path, needed, e))
+    }
+
+    /// Makes sure that the lock is still the one that was taken: another process takes a new one where it was deleted. While there
+    /// is none nobody else is here.
+    fn must_be_held(&self) -> Result<()> {
+        let path = self.lock_file();
+        let (Ok(ours), Ok(now)) = (self.lock.metadata(), path.symlink_metadata()) else { return Ok(()) };
+        if same_file(&ours, &now) {
+            return Ok(());
+        }
+        let pid = File::open(&path).ok().and_then(|file| holder(&file)).unwrap_or_default();
+        Err(Error::Busy { path: self.path().into(), pid })
+    }
+}
+
+/// Whether a regular file stands there, and no link to one.
+fn is_regular(path: &Path) -> bool {
+    path.symlink_metadata().is_ok_and(|file| file.is_file())
+}
+
+/// The process that a lock names, if it names one; `None` where a file is no lock. Of a longer one no more is read.
+fn holder(file: &File) -> Option<String> {
+    let mut note = Vec::new();
+    // Where a lock keeps others from reading, it is one.
+    let _ = file.take(LONGEST_NOTE).read_to_end(&mut note);
+    let pid = note.trim_ascii_end();
+    let is_lock = note.len() < LONGEST_NOTE as usize && pid.iter().all(u8::is_ascii_digit);
+    is_lock.then(|| String::from_utf8_lossy(pid).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_holder_is_told_who_holds_the_run() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = RunFolder::new(folder.path().join("a/b"));
+        let held = run.lock().unwrap();
+        match run.lock() {
+            Err(Error::Busy { pid, .. }) => assert_eq!(pid, std::process::id().to_string()),
+            other => panic!("{other:?}"),
+        }
+        drop(held);
+        std::fs::write(disk::temporary(&run.latest()), "half").unwrap();
+        run.lock().unwrap();
+        assert!(!disk::temporary(&run.latest()).exists(), "leftovers are cleaned away");
+    }
+
+    #[test]
+    fn a_lock_names_a_process_or_was_left_empty_by_a_crash() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = RunFolder::new(folder.path());
+        assert!(!run.has_lock());
+        for (note, may_be_taken, marks_a_run) in [
+            ("", true, false),
+            ("123", true, true),
+            ("123\n", true, true),
+            ("mine", false, false),
+            ("12 34\n", false, false),
+            (&"1".repeat(LONGEST_NOTE as usize), false, false),
+        ] {
+            std::fs::write(run.lock_file(), note).unwrap();
+            assert_eq!(run.has_lock(), marks_a_run, "{note:?}");
+            assert_eq!(run.lock().is_ok(), may_be_taken, "{note:?}");
+            assert!(may_be_taken || std::fs::read(run.lock_file()).unwrap() == note.as_bytes());
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_run_whose_lock_was_replaced_is_left_to_the_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = RunFolder::new(folder.path()).lock().unwrap();
+        std::fs::remove_file(run.lock_file()).unwrap();
+        run.save(&run.latest(), &[]).unwrap();
+        let other = RunFolder::new(folder.path()).lock().unwrap();
+        other.save(&other.latest(), &[("other", vec![1].into())]).unwrap();
+        assert!(matches!(run.save(&run.latest(), &[]), Err(Error::Busy { .. })));
+        assert!(matches!(run.save_without_best(&[]), Err(Error::Busy { .. })));
+        assert!(matches!(run.replace(&run.latest(), b"mine"), Err(Error::Busy { .. })));
+        assert!(super::super::Frame::read(&run.latest()).unwrap().has("other"));
+    }
+}
