@@ -252,3 +252,54 @@ fn a_folder_in_the_way_of_a_file_is_named_with_what_to_do() {
     place.write("checkpoints/run/latest.ckpt.tmp/file", "");
     place.run("train --resume run --steps 22").fails(74, &["run/latest.ckpt.tmp", "remove it"]);
 }
+
+#[test]
+fn files_beside_an_empty_lock_or_a_copied_checkpoint_are_somebodys_own() {
+    let place = Place::with_run();
+    place.write("mine/.lock", "");
+    place.write("mine/config.toml", "port = 80");
+    place.run(&format!("train text.txt --out mine {TINY}")).fails(73, &["mine/config.toml", "not a run's"]);
+    copied_beside(&place, "loss.svg", "<svg/>");
+    place.run("train --resume dl/latest.ckpt --steps 22").fails(73, &["dl/loss.svg", "not a run's"]);
+    assert_eq!((place.read("mine/config.toml"), place.read("dl/loss.svg")), ("port = 80".into(), "<svg/>".into()));
+}
+
+#[test]
+fn what_may_not_be_looked_at_does_not_pass_for_nothing() {
+    let place = Place::with_run();
+    for name in ["latest.ckpt", "best.ckpt"] {
+        let file = place.path(&format!("checkpoints/run/{name}"));
+        std::fs::remove_file(&file).unwrap();
+        symlink(name, &file).unwrap();
+    }
+    place
+        .run(&format!("train text.txt --name run {TINY}"))
+        .fails(66, &["checkpoints/run/latest.ckpt", "cannot be read"]);
+    place.run("train --resume run").fails(66, &["checkpoints/run/latest.ckpt", "cannot be read"]);
+}
+
+#[test]
+fn a_folder_that_is_deleted_while_the_run_goes_on_is_made_again() {
+    let place = Place::with_text();
+    let running = place.start_training("run", ENDLESS);
+    std::fs::remove_dir_all(place.path("checkpoints")).unwrap();
+    assert_eq!(running.end_by("INT"), Some(130), "{}", place.read("stderr.txt"));
+    let step = place.fact("run", "step").as_u64().unwrap();
+    assert!(step >= 50, "{step}");
+    place.run(&format!("train --resume run --stop-at {}", step + 1)).succeeds();
+}
+
+#[test]
+fn what_a_resumed_run_was_asked_for_outlives_a_kill() {
+    let place = Place::with_run();
+    let metrics = place.path("checkpoints/run/metrics.jsonl");
+    let before = metrics.metadata().unwrap().len();
+    let command =
+        place.command("train --resume run --steps 1000000000 --lr 0.5 --save-every 0 --eval-every 0 -q").spawn();
+    let running = Running(command.unwrap());
+    wait_until("more records", || metrics.metadata().is_ok_and(|file| file.len() > before));
+    assert_eq!(running.end_by("KILL"), None);
+    let (_, said) = place.run("train --resume run --stop-at 30").succeeds();
+    assert!(said.contains("Going on from step 20 of 1000000000"), "{said}");
+    assert_eq!(place.fact("run", "step"), 30);
+}

@@ -181,3 +181,49 @@ fn a_text_that_is_deleted_or_replaced_is_read_on_and_that_is_said_once() {
         place.run(&format!("train --resume run --stop-at {}", step + 1)).succeeds();
     }
 }
+
+#[test]
+fn what_could_not_be_saved_of_a_text_that_was_cut_is_told_too() {
+    let place = Place::empty();
+    place.write("text.txt", prose(200_000));
+    place.train("text.txt --name run --steps 1000000000 --eval-every 0 --save-every 0 --log-every 50 --stop-at 20");
+    let mut command = place.command_after("ulimit -f 20", "train --resume run");
+    command.stderr(File::create(place.path("stderr.txt")).unwrap());
+    let running = Running(command.spawn().unwrap());
+    wait_for_epochs(&place);
+    cut(&place, "text.txt", 100);
+    assert_eq!(running.end(), Some(74));
+    let said = place.read("stderr.txt");
+    let last = said.lines().last().unwrap();
+    for part in [
+        "and has 100 now",
+        "not all since could be saved: checkpoints/run/latest.ckpt: ",
+        "The run is saved at step 20;",
+    ] {
+        assert!(last.contains(part), "{part:?} is not in {last}");
+    }
+    assert_eq!(place.fact("run", "step"), 20);
+}
+
+#[test]
+fn a_text_that_was_rewritten_is_noticed_however_the_run_ends() {
+    let text = prose(200_000);
+    for ending in ["INT", "patience"] {
+        let place = Place::empty();
+        place.write("text.txt", &text);
+        place.write("held.txt", prose(300));
+        let pace = "--log-every 50 --save-every 0 --val-file held.txt --steps 5000";
+        let patience = if ending == "INT" { "--eval-every 0" } else { "--eval-every 2000 --patience 1 --lr 9" };
+        let running = place.start_training("run", &format!("{pace} {patience}"));
+        let mut file = File::options().write(true).open(place.path("text.txt")).unwrap();
+        file.write_all(b"THE").unwrap();
+        drop(file);
+        let code = if ending == "INT" { running.end_by("INT") } else { running.end() };
+        let said = place.read("stderr.txt");
+        assert_eq!(code, Some(74), "{ending}: {said}");
+        let step = place.fact("run", "step");
+        for part in ["text.txt: it was rewritten", &format!("The run is saved at step {step};")] {
+            assert!(said.contains(part), "{ending}: {part:?} is not in {said}");
+        }
+    }
+}

@@ -108,7 +108,7 @@ fn with_shape(shape: ModelConfig) -> Vec<u8> {
 #[cfg(target_os = "linux")]
 #[test]
 fn hostile_lengths_are_refused_without_memory() {
-    let (place, whole) = (Place::empty(), small());
+    let (place, whole) = (Place::with_text(), small());
     let second = sections(&whole)[1].1.start as u64;
     let shape = ModelConfig { cell: "lstm".into(), layers: 1, hidden: 4, embed: 3, vocab: 2 };
     // A count of 2^60 in front of no characters at all.
@@ -134,9 +134,15 @@ fn hostile_lengths_are_refused_without_memory() {
     ];
     for (name, bytes, problem) in bytes {
         place.write(name, bytes);
-        for command in ["info", "sample"] {
-            let ran = Ran::of(place.command_after("ulimit -v 1048576", &format!("{command} {name}")));
-            ran.fails(65, &[name, problem]);
+        let run = format!("run-{name}/latest.ckpt");
+        place.write(&run, place.bytes(name));
+        for command in ["info", "sample", "eval", "inspect", "train text.txt --name new --init-from", "train --resume"]
+        {
+            let which = if command == "train --resume" { &run } else { name };
+            let ran = Ran::of(place.command_after("ulimit -v 1048576", &format!("{command} {which}")));
+            // What a run goes on with comes before its model.
+            let problem = if ran.err.contains("no section \"run\"") { "no section" } else { problem };
+            ran.fails(65, &[which, problem]);
         }
     }
     // The limit itself is not what is refused.
@@ -190,10 +196,13 @@ fn the_checkpoint_that_is_whole_is_offered_for_one_that_is_not() {
     let (whole_latest, whole_best) = (place.bytes(latest), place.bytes(best));
     place.write(latest, &whole_latest[..5000]);
     let cut = format!("truncated at 5000 of {} bytes", whole_latest.len());
-    let offered = format!("{best} is whole: begin with its weights by: charlstm train --init-from {best}");
-    place.run("train --resume run --steps 30").fails(65, &[latest, &cut, &offered]);
+    let ran = place.run("train --resume run --steps 30");
+    let command =
+        ran.err.trim_end().rsplit_once("is whole: begin with its weights by: charlstm ").unwrap().1.to_owned();
+    ran.fails(65, &[latest, &cut, &format!("{best} is whole")]);
     place.run(&format!("sample {latest}")).fails(65, &[&format!("{best} is whole: name it instead, or begin")]);
-    place.run(&format!("train text.txt --name next --init-from {best} --steps 2 --batch 2 --seq-len 8")).succeeds();
+    place.run(&format!("{command} --steps 2 --batch 2 --seq-len 8")).succeeds();
+    assert!(place.has("checkpoints/run-2/latest.ckpt"), "{command}");
     // Where neither is, none is offered.
     place.write(best, &whole_best[..5000]);
     let ran = place.run("sample run");

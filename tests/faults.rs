@@ -38,7 +38,7 @@ fn whatever_call_fails_nothing_is_said_to_be_saved_and_the_run_is_whole() {
     let files = ["checkpoints/run", "checkpoints/run/latest.ckpt.tmp", "checkpoints/run/best.ckpt.tmp"];
     for call in ["write", "fsync", "?rename,?renameat,?renameat2"] {
         let (mut faults, mut ended) = (0, false);
-        for n in 1..60 {
+        for n in 1..120 {
             let place = Place::with_run();
             let ran = Ran::of(with_fault(&place, call, n, &files, args));
             let at = format!("{call} {n}: {}", ran.err);

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use charlstm::checkpoint::model::weights_hash;
 use charlstm::checkpoint::{Frame, RunFolder, disk};
@@ -55,7 +56,8 @@ fn train(folder: &RunFolder, file: &Path, times: usize, keep_going: bool) -> Res
     let held = folder.lock().unwrap();
     let mut way = InTheWay::of(file, times);
     let mut trainer = Trainer::new(texts, &shape, config)?;
-    let keep = Keep { folder: &held, texts: &TextConfig::default(), elapsed_s: 0.0, keep_going };
+    let keep =
+        Keep { folder: &held, texts: &TextConfig::default(), elapsed_s: 0.0, save_after: Duration::MAX, keep_going };
     fit(&mut trainer, Some(keep), None, &mut way)?;
     Ok(way)
 }
@@ -89,6 +91,7 @@ fn a_run_that_is_not_to_keep_going_ends_at_once_and_nothing_is_said_to_be_saved(
     let run = RunFolder::new(place.path().join("run"));
     assert!(matches!(train(&run, &run.latest(), 9, false), Err(Error::Io { .. })));
     assert!(!run.latest().exists());
+    std::fs::remove_dir(disk::temporary(&run.latest())).unwrap();
     // Nor does the last checkpoint of a run pass for saved.
     assert!(matches!(train(&run, &run.latest(), 9, true), Err(Error::Io { .. })));
     assert!(!run.latest().exists());

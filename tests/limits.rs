@@ -228,3 +228,74 @@ fn whatever_memory_there_is_a_model_runs_or_is_refused() {
         assert!(!done[0] && done[done.len() - 1], "{args}: {done:?}");
     }
 }
+
+/// Each has a stack and an allocator of its own.
+#[test]
+fn threads_that_cannot_be_started_are_told() {
+    let place = Place::with_run();
+    let train = "train text.txt --name other --overwrite --layers 1 --hidden 8 --batch 2 --seq-len 8 --steps 1 -q";
+    let mut refused = 0;
+    for args in [
+        train,
+        "train --resume run -q --threads 512",
+        "bench --hidden 8",
+        "sample run",
+        "novelty text.txt --against text.txt",
+    ] {
+        for kib in [200_000, 500_000, 900_000] {
+            let mut command = place.command_after(&format!("ulimit -v {kib}"), args);
+            command.env("RAYON_NUM_THREADS", "512");
+            let ran = Ran::of(command);
+            assert_eq!(ran.code, Some(2), "{args}, {kib} KiB: {}", ran.err);
+            refused += usize::from(ran.err.starts_with("error: threads cannot be started"));
+        }
+    }
+    assert!(refused > 0, "512 threads were always there");
+    // One is always there.
+    let mut command = place.command_after("ulimit -v 500000", &format!("{train} --threads 1"));
+    command.env("RAYON_NUM_THREADS", "512");
+    Ran::of(command).succeeds();
+}
+
+#[test]
+fn records_that_cannot_be_written_are_told_of_once() {
+    let place = Place::with_text();
+    let settings = "--steps 3000 --log-every 1 --save-every 0 --eval-every 0 -q --keep-going";
+    let ran = Ran::of(place.command_after("ulimit -f 100", &format!("train text.txt --name run {TINY} {settings}")));
+    assert_eq!((ran.code, ran.err.matches("warning:").count()), (Some(74), 1), "{}", ran.err);
+    assert!(
+        ran.err.trim_end().lines().last().unwrap().starts_with("error: checkpoints/run/metrics.jsonl: File too large")
+    );
+    assert_eq!(place.fact("run", "step"), 3000, "the checkpoint can be written");
+}
+
+#[test]
+fn a_best_checkpoint_that_cannot_be_written_does_not_cost_the_latest() {
+    let place = Place::with_text();
+    let settings = "--steps 60 --eval-every 10 --save-every 0 --lr 0.01 -q";
+    place.train(&format!("text.txt --name whole {settings}"));
+    place.train(&format!("text.txt --name run {settings} --stop-at 15"));
+    let best = place.path("checkpoints/run/best.ckpt");
+    std::fs::remove_file(&best).unwrap();
+    // What cannot be replaced.
+    place.write("checkpoints/run/best.ckpt/file", "");
+    place.run("train --resume run -q").fails(74, &["checkpoints/run/best.ckpt"]);
+    let step = place.fact("run", "step").as_u64().unwrap();
+    assert!(step >= 20, "{step}: it is saved with what it learned until then");
+    let ran = place.run("train --resume run -q --keep-going");
+    assert_eq!(ran.code, Some(74), "{}", ran.err);
+    std::fs::remove_dir_all(&best).unwrap();
+    place.run("train --resume run -q").succeeds();
+    place.are_the_same("run", "whole");
+    let weights = |run: &str| place.fact(&format!("checkpoints/{run}/best.ckpt"), "weights_hash");
+    assert_eq!(weights("run"), weights("whole"));
+}
+
+#[test]
+fn records_of_any_length_take_no_memory() {
+    let place = Place::with_run();
+    let metrics = std::fs::File::options().append(true).open(place.path("checkpoints/run/metrics.jsonl")).unwrap();
+    metrics.set_len(1 << 30).unwrap();
+    Ran::of(place.command_after("ulimit -v 1048576", "train --resume run --steps 22")).succeeds();
+    assert!(place.bytes("checkpoints/run/metrics.jsonl").len() < 10_000, "what is no record goes");
+}

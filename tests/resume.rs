@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use charlstm::checkpoint::model::weights_hash;
 use charlstm::checkpoint::{Frame, RunFolder, format};
@@ -108,6 +109,10 @@ fn the_hash_sees_what_matters_and_nothing_else() {
     let other_clock = trainer.sections(&TextConfig { texts: vec!["/elsewhere".into()], ..TextConfig::default() }, 99.0);
     let other_clock = Frame::parse("y.ckpt".as_ref(), format::frame(&other_clock.unwrap())).unwrap();
     assert_eq!(state_hash(&other_clock).unwrap(), before);
+    let mut owing = trainer.sections(&TextConfig::default(), 0.0).unwrap();
+    owing.push(("owed", Vec::new().into()));
+    let owing = Frame::parse("z.ckpt".as_ref(), format::frame(&owing)).unwrap();
+    assert_ne!(state_hash(&owing).unwrap(), before, "an evaluation is still to come");
     for other in [
         TrainConfig { threads: Some(1), steps: Some(99), eval_every: Some(3), ..config() },
         TrainConfig { epochs: 7, log_every: 1, ..config() },
@@ -247,7 +252,13 @@ fn a_run_may_be_stopped_at_any_moment_also_within_an_evaluation() {
     let place = tempfile::tempdir().unwrap();
     let texts = TextConfig::default();
     let go_on = |trainer: &mut Trainer, folder: &RunFolder, left: usize| {
-        let keep = Keep { folder: &folder.lock().unwrap(), texts: &texts, elapsed_s: 0.0, keep_going: false };
+        let keep = Keep {
+            folder: &folder.lock().unwrap(),
+            texts: &texts,
+            elapsed_s: 0.0,
+            save_after: Duration::MAX,
+            keep_going: false,
+        };
         fit(trainer, Some(keep), None, &mut Impatient { left: left.into() }).unwrap()
     };
     let ends = |folder: &RunFolder| {
@@ -273,9 +284,38 @@ fn a_run_may_be_stopped_at_any_moment_also_within_an_evaluation() {
         let mut again =
             Trainer::resume(&Frame::read(&run.latest()).unwrap(), text(false), config.clone(), false).unwrap();
         assert_eq!(again.owes_evaluation(), trainer.owes_evaluation());
+        let never = TrainConfig { eval_every: Some(0), patience: None, ..config.clone() };
+        let without = Trainer::resume(&Frame::read(&run.latest()).unwrap(), text(false), never, false).unwrap();
+        assert!(!without.owes_evaluation());
         assert_eq!(hash(&again), hash(&trainer));
         assert_ne!(go_on(&mut again, &run, usize::MAX), Outcome::Stopped);
         assert_eq!(ends(&run), ends(&whole), "stopped when it was asked for the time {moment}");
     }
     assert!(stops > 7 && owed > 1, "{stops}, {owed}");
+}
+
+#[test]
+fn a_run_without_a_pace_is_saved_by_the_clock() {
+    struct Saves(usize);
+    impl Observer for Saves {
+        fn on_event(&mut self, _: &Trainer, event: Event<'_>) {
+            self.0 += usize::from(matches!(event, Event::Saved(path) if path.ends_with("latest.ckpt")));
+        }
+    }
+    let place = tempfile::tempdir().unwrap();
+    for (save_every, save_after, saves) in [
+        (None, Duration::MAX, 1),
+        (None, Duration::ZERO, 6),
+        (Some(0), Duration::ZERO, 1),
+        (Some(2), Duration::ZERO, 3),
+    ] {
+        let config = TrainConfig { steps: Some(6), save_every, eval_every: Some(0), ..config() };
+        let (mut trainer, mut seen) = (begin(&config), Saves(0));
+        assert!(trainer.steps_per_epoch() > 6);
+        let folder = RunFolder::new(place.path().join("run")).lock().unwrap();
+        let keep =
+            Keep { folder: &folder, texts: &TextConfig::default(), elapsed_s: 0.0, save_after, keep_going: false };
+        fit(&mut trainer, Some(keep), None, &mut seen).unwrap();
+        assert_eq!(seen.0, saves, "{save_every:?}, {save_after:?}");
+    }
 }

@@ -6,6 +6,7 @@ use std::ops::Deref;
 #[cfg(unix)]
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::RunFolder;
 use super::disk::{self, Disk, RealDisk};
@@ -23,7 +24,7 @@ const LONGEST_NOTE: u64 = 32;
 pub struct HeldRun {
     folder: RunFolder,
     /// The lock, which is held as long as it is open.
-    lock: File,
+    lock: Mutex<File>,
 }
 
 impl Deref for HeldRun {
@@ -74,11 +75,11 @@ impl RunFolder {
             Err(TryLockError::Error(e)) => return Err(Error::io(&path, e)),
         }
         let note = lock.set_len(0).and_then(|()| lock.rewind()).and_then(|()| writeln!(lock, "{}", std::process::id()));
-        note.map_err(|e| Error::io(&path, e))?;
+        note.map_err(|e| disk::unwritten(&path, LONGEST_NOTE, e))?;
         for left in [self.latest(), self.best(), self.config(), self.metrics(), self.plot()] {
             RealDisk.remove(&disk::temporary(&left)).map_err(|e| Error::io(self.path(), e))?;
         }
-        Ok(HeldRun { folder: self.clone(), lock })
+        Ok(HeldRun { folder: self.clone(), lock: Mutex::new(lock) })
     }
 }
 
@@ -111,17 +112,26 @@ impl HeldRun {
 
     fn put(&self, path: &Path, pieces: &[&[u8]], without: &[PathBuf]) -> Result<()> {
         self.must_be_held()?;
+        if !self.path().exists() {
+            // Whoever deleted it has not asked for the end of the run.
+            let HeldRun { lock, .. } = self.folder.lock()?;
+            *self.file() = lock.into_inner().unwrap_or_else(PoisonError::into_inner);
+        }
         let (needed, beside) = (pieces.iter().map(|piece| piece.len() as u64).sum(), disk::temporary(path));
         // In a run nobody else has a file of that name.
         let replaced = RealDisk.remove(&beside).and_then(|()| disk::replace(&RealDisk, path, &beside, pieces, without));
         replaced.map_err(|e| disk::unwritten(path, needed, e))
     }
 
+    fn file(&self) -> MutexGuard<'_, File> {
+        self.lock.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Makes sure that the lock is still the one that was taken: another process takes a new one where it was deleted. While there
     /// is none nobody else is here.
     fn must_be_held(&self) -> Result<()> {
         let path = self.lock_file();
-        let (Ok(ours), Ok(now)) = (self.lock.metadata(), path.symlink_metadata()) else { return Ok(()) };
+        let (Ok(ours), Ok(now)) = (self.file().metadata(), path.symlink_metadata()) else { return Ok(()) };
         if same_file(&ours, &now) {
             return Ok(());
         }

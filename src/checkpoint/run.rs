@@ -1,10 +1,14 @@
 //! A run's folder: what is in it, and how a run is named.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use super::{Frame, disk, model};
 use crate::error::{Error, Result};
+
+/// How far the clock of a disk that is another machine's may be ahead.
+const SKEW: Duration = Duration::from_secs(60);
 
 /// Where runs are by default.
 pub const RUNS: &str = "checkpoints";
@@ -53,13 +57,27 @@ impl RunFolder {
     }
 
     /// Whether there is a run in it.
-    pub fn has_run(&self) -> bool {
-        self.latest().exists() || self.best().exists()
+    ///
+    /// # Errors
+    /// [`Error::Input`] where that cannot be known.
+    pub fn has_run(&self) -> Result<bool> {
+        Ok(is_there(&self.latest())? || is_there(&self.best())?)
     }
 
     /// What to sample from: the best weights, else the latest.
     pub fn model(&self) -> PathBuf {
         if self.best().exists() { self.best() } else { self.latest() }
+    }
+}
+
+/// Whether there is something of that name.
+///
+/// # Errors
+/// [`Error::Input`] where that cannot be known: what may not be looked at must not pass for what is not there.
+pub fn is_there(path: &Path) -> Result<bool> {
+    match path.try_exists() {
+        Err(e) if e.kind() != ErrorKind::NotADirectory => Err(Error::input(path, e)),
+        there => Ok(there.unwrap_or(false)),
     }
 }
 
@@ -78,7 +96,8 @@ pub fn whole_beside(damaged: &Path) -> Option<PathBuf> {
 /// The run in `runs` that was saved last.
 ///
 /// # Errors
-/// [`Error::Missing`] where there is none.
+/// [`Error::Missing`] where there is none, [`Error::Usage`] where it is one of several and was saved in the future: which one was
+/// saved last cannot be known then.
 pub fn newest(runs: &Path) -> Result<RunFolder> {
     let saved = |run: &RunFolder| -> Option<SystemTime> {
         let of = |path: PathBuf| path.metadata().and_then(|file| file.modified()).ok();
@@ -86,10 +105,19 @@ pub fn newest(runs: &Path) -> Result<RunFolder> {
     };
     let entries = std::fs::read_dir(runs).into_iter().flatten().flatten();
     let found = entries.map(|entry| RunFolder::new(entry.path())).filter_map(|run| Some((saved(&run)?, run)));
-    let newest = found.max_by(|a, b| (a.0, a.1.path()).cmp(&(b.0, b.1.path())));
-    newest.map(|(_, run)| run).ok_or_else(|| {
-        Error::Missing(format!("there is no run under {}; make one with: charlstm train", runs.display()))
-    })
+    let mut found: Vec<(SystemTime, RunFolder)> = found.collect();
+    found.sort_by(|a, b| (a.0, a.1.path()).cmp(&(b.0, b.1.path())));
+    let Some((saved, run)) = found.pop() else {
+        let problem = format!("there is no run under {}; make one with: charlstm train", runs.display());
+        return Err(Error::Missing(problem));
+    };
+    if !found.is_empty() && saved > SystemTime::now() + SKEW {
+        let (at, runs) = (run.path.display(), runs.display());
+        let problem =
+            format!("{at} was saved in the future, so the clock was set back, and which run of {runs} is the newest");
+        return Err(Error::Usage(format!("{problem} cannot be known; name the one that is meant")));
+    }
+    Ok(run)
 }
 
 /// What a user means by RUN: a checkpoint file, a run's folder, or the name of a run under `runs`; nothing means the newest.
@@ -101,14 +129,15 @@ pub fn find(given: Option<&Path>, runs: &Path) -> Result<Found> {
     if given.is_file() {
         return Ok(Found::File(given.into()));
     }
-    let candidates = [RunFolder::new(given), RunFolder::new(runs.join(given))];
-    let run = candidates.into_iter().find(RunFolder::has_run);
-    run.map(Found::Run).ok_or_else(|| {
-        let (name, runs) = (given.display(), runs.display());
-        Error::Missing(format!(
-            "there is no run {name}: neither a checkpoint, nor a run's folder, nor a run under {runs}"
-        ))
-    })
+    for run in [RunFolder::new(given), RunFolder::new(runs.join(given))] {
+        if run.has_run()? {
+            return Ok(Found::Run(run));
+        }
+    }
+    let (name, runs) = (given.display(), runs.display());
+    Err(Error::Missing(format!(
+        "there is no run {name}: neither a checkpoint, nor a run's folder, nor a run under {runs}"
+    )))
 }
 
 /// What a user meant by RUN.
@@ -138,12 +167,16 @@ mod tests {
     fn runs_are_found_by_name_folder_file_and_age() {
         let folder = tempfile::tempdir().unwrap();
         let runs = folder.path();
+        let saved_at = |name: &str, time| {
+            let file = std::fs::File::options().append(true).open(runs.join(name).join("latest.ckpt"));
+            file.unwrap().set_modified(time).unwrap();
+        };
         assert!(matches!(find(None, runs), Err(Error::Missing(_))));
         for name in ["old", "new"] {
             std::fs::create_dir(runs.join(name)).unwrap();
             std::fs::write(runs.join(name).join("latest.ckpt"), name).unwrap();
-            std::thread::sleep(std::time::Duration::from_millis(20));
         }
+        saved_at("old", SystemTime::now() - Duration::from_secs(9));
         std::fs::create_dir(runs.join("no-run")).unwrap();
         assert_eq!(newest(runs).unwrap().name(), "new");
         let old = Found::Run(RunFolder::new(runs.join("old")));
@@ -152,6 +185,11 @@ mod tests {
         assert_eq!(old.model(), runs.join("old/latest.ckpt"));
         let file = runs.join("new/latest.ckpt");
         assert_eq!(find(Some(&file), runs).unwrap(), Found::File(file));
+        // Since the clock was set back.
+        saved_at("old", SystemTime::now() + Duration::from_secs(999));
+        assert!(newest(runs).unwrap_err().to_string().starts_with(&runs.join("old").display().to_string()));
+        std::fs::remove_dir_all(runs.join("new")).unwrap();
+        assert_eq!(newest(runs).unwrap().name(), "old", "it is the only one");
         assert!(find(Some(Path::new("no-run")), runs).unwrap_err().to_string().contains("no-run"));
     }
 }

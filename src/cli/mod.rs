@@ -28,10 +28,11 @@ mod terminal;
 mod train;
 mod tune;
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use charlstm::checkpoint::{Frame, model, run};
-use charlstm::data::Vocab;
+use charlstm::checkpoint::{Frame, RunFolder, disk, model, run};
+use charlstm::data::{Encoding, Sources, Vocab};
 use charlstm::error::{Error, Result};
 use charlstm::kernels::isa;
 use charlstm::model::{CharLm, memory};
@@ -93,13 +94,26 @@ fn in_its_place(error: &Error, trains: bool) -> String {
     run::whole_beside(path).map_or(String::new(), |whole| {
         let (at, to_resume) = (quoted(&whole), trains && path.file_name() == Some("latest.ckpt".as_ref()));
         let instead = if to_resume { "" } else { "name it instead, or " };
-        format!("; {at} is whole: {instead}begin with its weights by: charlstm train --init-from {at}")
+        format!("; {at} is whole: {instead}begin with its weights by: {}", train_from(&whole))
     })
 }
 
-/// Starts a thread for each core, this one among them: a step that is divided among threads begins and ends here.
-fn use_threads() -> Result<()> {
-    let started = rayon::ThreadPoolBuilder::new().use_current_thread().build_global();
+/// The command that begins a run with the weights of a checkpoint, on the text that it learned from.
+fn train_from(checkpoint: &Path) -> String {
+    let name = PathBuf::from(format!("{}-2", RunFolder::new(disk::folder_of(checkpoint)).name()));
+    let mut words = vec!["charlstm train".to_owned()];
+    if let Ok(sources) = Frame::read(checkpoint).and_then(|frame| Sources::read(&frame)) {
+        words.extend(sources.texts.texts.iter().map(|text| quoted(text)));
+        words.extend((sources.texts.encoding == Encoding::Bytes).then(|| "--bytes".to_owned()));
+    }
+    words.push(format!("--name {} --init-from {}", quoted(&name), quoted(checkpoint)));
+    words.join(" ")
+}
+
+/// Starts so many threads, or one for each core, this one among them: a step that is divided among threads begins and ends here.
+fn use_threads(threads: Option<usize>) -> Result<()> {
+    let builder = rayon::ThreadPoolBuilder::new().num_threads(threads.unwrap_or(0)).use_current_thread();
+    let started = builder.build_global();
     started.map_err(|e| Error::Usage(format!("threads cannot be started: {e}")))?;
     memory::begin_on_every_thread();
     Ok(())

@@ -14,7 +14,7 @@ pub fn must_be_a_runs(folder: &RunFolder) -> Result<()> {
     if folder.has_lock() {
         return Ok(());
     }
-    let (config, metrics, plot, has_run) = (folder.config(), folder.metrics(), folder.plot(), folder.has_run());
+    let (config, metrics, plot, has_run) = (folder.config(), folder.metrics(), folder.plot(), folder.has_run()?);
     let is_config = has_run && config.is_file() && read_choices(&config).is_ok();
     let is_empty = has_run && fs::metadata(&metrics).is_ok_and(|file| file.is_file() && file.len() == 0);
     let has_records = has_run && Metrics::read(&metrics).is_ok_and(|records| !records.is_empty());

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use charlstm::checkpoint::HeldRun;
+use charlstm::error::Error;
 use charlstm::sample::{Generator, Shaping};
 use charlstm::train::{EvalRecord, Event, Metrics, Observer, STEPS_BETWEEN_SKIPS, StepReport, TrainRecord, Trainer};
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
@@ -196,7 +197,7 @@ impl Observer for Reporter<'_> {
             Event::Evaluated(record) => self.evaluated(trainer, record),
             Event::Saved(path) => self.saved(trainer, path),
             Event::Elsewhere(path) => self.elsewhere(path),
-            Event::NotSaved(e) => self.warn(&format!("{e}. Training goes on, and the next save tries again")),
+            Event::NotSaved(e) => self.warn(&not_saved(e)),
         }
     }
 
@@ -208,6 +209,11 @@ impl Observer for Reporter<'_> {
         self.asked = self.signals.take_save();
         self.asked
     }
+}
+
+/// The warning where something could not be written and the run is to go on.
+pub fn not_saved(error: &Error) -> String {
+    format!("{error}. Training goes on, and the next save tries again")
 }
 
 fn bits(nats: f64) -> f64 {

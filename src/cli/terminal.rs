@@ -117,9 +117,18 @@ pub fn in_one_line(text: &str) -> String {
 /// A path as it can be pasted into a shell.
 pub fn quoted(path: &Path) -> String {
     let text = path.to_string_lossy();
+    // What begins with a dash would be taken for an option.
+    let text = if text.starts_with('-') { format!("./{text}") } else { text.into_owned() };
     let plain = |c: char| c.is_alphanumeric() || "/._-+=:@%".contains(c);
     if !text.is_empty() && text.chars().all(plain) {
-        text.into_owned()
+        text
+    } else if text.contains(char::is_control) {
+        let escaped = |c: char| match c {
+            '\\' | '\'' => format!("\\{c}"),
+            _ if c.is_control() => c.to_string().bytes().map(|byte| format!("\\x{byte:02x}")).collect(),
+            _ => c.to_string(),
+        };
+        format!("$'{}'", text.chars().map(escaped).collect::<String>())
     } else {
         format!("'{}'", text.replace('\'', "'\\''"))
     }
@@ -145,5 +154,7 @@ mod tests {
     fn paths_can_be_pasted_into_a_shell() {
         assert_eq!(quoted(Path::new("checkpoints/my-run_1.2")), "checkpoints/my-run_1.2");
         assert_eq!(quoted(Path::new("my book's")), r"'my book'\''s'");
+        assert_eq!(quoted(Path::new("-y")), "./-y");
+        assert_eq!(quoted(Path::new("a\nb'c\u{9b}\\")), r"$'a\x0ab\'c\xc2\x9b\\'");
     }
 }

@@ -2,22 +2,26 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use charlstm::checkpoint::disk::{self, Disk, RealDisk};
-use charlstm::checkpoint::run::{self, Found, RUNS};
+use charlstm::checkpoint::run::{self, Found, RUNS, is_there};
 use charlstm::checkpoint::{Frame, HeldRun, RunFolder};
 use charlstm::data::{Sources, TextConfig, Texts};
 use charlstm::error::{Error, Result};
 use charlstm::kernels::isa;
-use charlstm::train::{Keep, Outcome, Saved, Trainer, fit};
+use charlstm::train::{BEST, Keep, Outcome, Saved, Trainer, fit};
 
 use super::args::{Choices, TrainArgs};
 use super::own::must_be_a_runs;
-use super::progress::Reporter;
+use super::progress::{Reporter, not_saved};
 use super::settings::{Settings, read_choices, write_choices};
 use super::signals::Signals;
 use super::terminal::{Terminal, quoted};
 use super::tune::{self, Old};
+
+/// How much may be lost where the power goes, unless another pace is chosen.
+const SAVE_AFTER: Duration = Duration::from_secs(600);
 
 /// A run about to train.
 struct Ready {
@@ -37,7 +41,7 @@ pub fn run(args: TrainArgs, terminal: &Terminal) -> Result<ExitCode> {
     introduce(&trainer, &folder, terminal);
     signals.hold();
     let mut reporter = Reporter::new(terminal, &trainer, &folder, signals.clone());
-    let keep = Keep { folder: &folder, texts: &texts, elapsed_s, keep_going: args.keep_going };
+    let keep = Keep { folder: &folder, texts: &texts, elapsed_s, save_after: SAVE_AFTER, keep_going: args.keep_going };
     let outcome = fit(&mut trainer, Some(keep), args.stop_at, &mut reporter);
     signals.release();
     let saved = reporter.finish();
@@ -66,7 +70,7 @@ fn begin(args: &TrainArgs, terminal: &Terminal) -> Result<Ready> {
         old.must_stay(&folder)?;
     }
     must_be_a_runs(&folder)?;
-    if folder.has_run() && !args.overwrite {
+    if folder.has_run()? && !args.overwrite {
         // That another process trains in it is the better answer.
         folder.lock()?;
     }
@@ -101,7 +105,7 @@ fn settle(args: &TrainArgs) -> Result<(Settings, Option<Old>)> {
 
 /// Refuses a folder that holds a run, unless that is to be replaced.
 fn is_free(folder: &RunFolder, args: &TrainArgs) -> Result<()> {
-    if folder.has_run() && !args.overwrite {
+    if folder.has_run()? && !args.overwrite {
         let problem =
             "there is a run in it; go on with it by --resume, replace it by --overwrite, or choose another --name";
         return Err(Error::cannot_create(folder.path(), problem));
@@ -123,6 +127,7 @@ fn resume(args: &TrainArgs, given: Option<&Path>, terminal: &Terminal) -> Result
         ..before.clone().choose(&of_file(args)?)?.choose(&args.choices)?
     };
     settings.must_fit(&before, &path)?;
+    settings.train.validate()?;
     let texts = open(&settings, terminal)?;
     let other_text = texts.must_be(&Sources::read(&frame)?, "").is_err();
     let trainer = Trainer::resume(&frame, texts, settings.train.clone(), args.allow_corpus_change)?;
@@ -142,9 +147,25 @@ fn resume(args: &TrainArgs, given: Option<&Path>, terminal: &Terminal) -> Result
         ));
     }
     terminal.say(&format!("Going on from step {step} of {total}"));
-    if trainer.progress().best.is_none() && folder.best().exists() {
+    if frame.has(BEST) {
+        // It could not be written when the run was saved.
+        let best = frame.section(BEST)?;
+        Frame::parse(&path, best.to_vec())?.verify()?;
+        folder.replace(&folder.best(), &best)?;
+    }
+    let sections = trainer.sections(&settings.texts, saved.elapsed_s)?;
+    let kept = if trainer.progress().best.is_none() && folder.best().exists() {
         // It would be taken for this run's best one.
-        folder.save_without_best(&trainer.sections(&settings.texts, saved.elapsed_s)?)?;
+        folder.save_without_best(&sections)
+    } else if settings != before || other_text {
+        // From here on that is what runs, also where it is killed before it saves.
+        folder.save(&folder.latest(), &sections)
+    } else {
+        Ok(())
+    };
+    match kept {
+        Err(e) if e.is_unwritten() && args.keep_going => terminal.warn(&not_saved(&e)),
+        other => other?,
     }
     folder.replace(&folder.config(), write_choices(&settings.to_choices())?.as_bytes())?;
     Ok(Some(Ready { folder, trainer, texts: settings.texts, elapsed_s: saved.elapsed_s }))
@@ -170,10 +191,10 @@ fn to_resume(given: Option<&Path>, own: Option<RunFolder>) -> Result<RunFolder> 
             }
         },
     };
-    if folder.latest().exists() {
+    if is_there(&folder.latest())? {
         return Ok(folder);
     }
-    let (what, at) = if folder.has_run() {
+    let (what, at) = if folder.has_run()? {
         ("it has best.ckpt, which holds weights only, and no latest.ckpt; begin anew with --overwrite", folder.path())
     } else {
         ("there is no run to go on with", folder.path())
@@ -198,6 +219,7 @@ fn own_folder(args: &TrainArgs) -> Result<Option<RunFolder>> {
 }
 
 fn open(settings: &Settings, terminal: &Terminal) -> Result<Texts> {
+    super::use_threads(settings.train.threads)?;
     let replay = settings.replay()?;
     if settings.texts.texts.is_empty() {
         terminal.say("No text was named: learning from the built-in book of fables");

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::memory;
 use crate::cells::{self, CellSpec, Entry};
 use crate::error::{Error, Result};
 
@@ -51,8 +52,11 @@ impl ModelConfig {
         match self.count(cell, CellSpec::parameters) {
             Some(n) if n <= MOST_PARAMETERS => Ok(cell),
             _ => Err(Error::Usage(format!(
-                "{} layers of {} units: over {MOST_PARAMETERS} parameters; choose fewer",
-                self.layers, self.hidden
+                "{} layers of {} units: over {MOST_PARAMETERS} parameters, so over {} MiB of memory for the weights alone{}; choose fewer",
+                self.layers,
+                self.hidden,
+                MOST_PARAMETERS >> 18,
+                memory::free().map_or(String::new(), |free| format!(", and {} are free", (free / memory::MIB).floor())),
             ))),
         }
     }

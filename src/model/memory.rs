@@ -25,7 +25,7 @@ const BESIDE: f64 = (4u32 << 20) as f64;
 /// Bytes that a thread takes for products, once and for all of them: faer's buffer of 4 MiB and what lies about it.
 pub const THREAD: f64 = (5u32 << 20) as f64;
 const FLOAT: f64 = size_of::<f32>() as f64;
-const MIB: f64 = (1u32 << 20) as f64;
+pub(super) const MIB: f64 = (1u32 << 20) as f64;
 
 impl ModelConfig {
     /// What the parts of such a model take.
@@ -89,6 +89,13 @@ pub fn must_be_free(what: &str, needed: f64, remedy: &str) -> Result<()> {
         (Some(free), _) if needed > free => refused(String::new(), free),
         _ => Ok(()),
     }
+}
+
+/// Bytes of memory that can be had, as far as that is known.
+pub fn free() -> Option<f64> {
+    let allowed = limit().map(|(_, free)| free);
+    let there = kib("/proc/meminfo", "MemAvailable:");
+    there.map(|there| allowed.map_or(there, |allowed| there.min(allowed))).or(allowed)
 }
 
 /// The bytes of addresses that this process may take, and those of them that are left; `None` where there is no limit.

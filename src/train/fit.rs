@@ -10,6 +10,9 @@ use crate::checkpoint::{HeldRun, format};
 use crate::data::TextConfig;
 use crate::error::{Error, Result};
 
+/// The section of a latest checkpoint that has the best one in it, as bytes, since that could not be written.
+pub const BEST: &str = "best";
+
 /// Why a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -32,6 +35,8 @@ pub struct Keep<'a> {
     pub texts: &'a TextConfig,
     /// Seconds it has trained before.
     pub elapsed_s: f64,
+    /// The time from one checkpoint to the next, where no number of steps is chosen.
+    pub save_after: Duration,
     /// Whether training goes on where something cannot be written, but for the last checkpoint.
     pub keep_going: bool,
 }
@@ -47,10 +52,11 @@ pub fn fit(
     stop_at: Option<u64>,
     observer: &mut dyn Observer,
 ) -> Result<Outcome> {
-    let metrics = keep.map(|keep| Metrics::open(keep.folder, trainer.progress().step)).transpose()?;
+    let (step, owed) = (trainer.progress().step, trainer.owes_evaluation());
+    let metrics = keep.map(|keep| Metrics::open(keep.folder, step, owed)).transpose()?;
     let (begun, interval) = (Instant::now(), Interval::default());
-    let (elsewhere, unsaved_best) = (Vec::new(), None);
-    let mut run = Run { trainer, keep, metrics, observer, begun, interval, elsewhere, unsaved_best };
+    let (saved, elsewhere, unsaved_best) = (begun, Vec::new(), None);
+    let mut run = Run { trainer, keep, metrics, observer, begun, saved, interval, elsewhere, unsaved_best };
     let outcome = match run.steps(stop_at) {
         Err(e) if !matches!(e, Error::Changed { .. }) && !e.is_unwritten() => return Err(e),
         outcome => outcome,
@@ -59,6 +65,11 @@ pub fn fit(
     let record = run.gathered();
     let saved = run.save();
     let recorded = run.record(record).and(run.flush());
+    let outcome = match outcome {
+        // It comes last: it may take its time.
+        Ok(early) if early != Outcome::Finished => run.watch_texts().map(|()| early),
+        outcome => outcome,
+    };
     match (outcome, saved.and(recorded)) {
         (Err(Error::Changed { path, problem }), Err(e)) => {
             Err(Error::Changed { path, problem: format!("{problem}; and not all since could be saved: {e}") })
@@ -73,6 +84,8 @@ struct Run<'a> {
     metrics: Option<Metrics>,
     observer: &'a mut dyn Observer,
     begun: Instant,
+    /// When it was last saved, or that was tried.
+    saved: Instant,
     interval: Interval,
     /// Files that are known to be deleted or replaced.
     elsewhere: Vec<PathBuf>,
@@ -129,7 +142,9 @@ impl Run<'_> {
             if self.trainer.owes_evaluation() && !self.evaluate()? {
                 return Ok(Outcome::Stopped);
             }
-            if step < total && due(config.save_every, step) {
+            let is_time =
+                config.save_every.is_none() && self.keep.is_some_and(|keep| self.saved.elapsed() >= keep.save_after);
+            if step < total && (is_time || due(config.save_every, step)) {
                 self.save_on_the_way()?;
             }
         }
@@ -226,16 +241,17 @@ impl Run<'_> {
 
     fn save(&mut self) -> Result<()> {
         let Some(keep) = self.keep else { return Ok(()) };
-        // It comes first: the latest checkpoint must not tell of a best one that is not there.
-        if let Some(best) = &self.unsaved_best {
-            keep.folder.replace(&keep.folder.best(), best)?;
-            self.unsaved_best = None;
+        self.saved = Instant::now();
+        let best = self.unsaved_best.as_ref().map_or(Ok(()), |best| keep.folder.replace(&keep.folder.best(), best));
+        if best.is_ok() && self.unsaved_best.take().is_some() {
             self.observer.on_event(self.trainer, Event::Saved(&keep.folder.best()));
         }
-        let sections = self.trainer.sections(keep.texts, self.elapsed())?;
+        let mut sections = self.trainer.sections(keep.texts, self.elapsed())?;
+        // The latest checkpoint must not tell of a best one that is nowhere.
+        sections.extend(self.unsaved_best.as_ref().map(|best| (BEST, best.into())));
         keep.folder.save(&keep.folder.latest(), &sections)?;
         self.observer.on_event(self.trainer, Event::Saved(&keep.folder.latest()));
-        Ok(())
+        best
     }
 
     fn push(&mut self, record: Record) -> Result<()> {

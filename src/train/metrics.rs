@@ -1,7 +1,7 @@
 //! `metrics.jsonl`: a record a line.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -55,14 +55,8 @@ pub enum Record {
     Eval(EvalRecord),
 }
 
-impl Record {
-    fn step(&self) -> u64 {
-        match self {
-            Record::Train(record) => record.step,
-            Record::Eval(record) => record.step,
-        }
-    }
-}
+/// More bytes than a record has: what is longer was not written by a run, and is not read into memory.
+const LONGEST_LINE: u64 = 1 << 16;
 
 /// The file, open for more records.
 #[derive(Debug)]
@@ -76,14 +70,19 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Opens the file and drops what is in it beyond `step`: all of it for a run at its beginning.
+    /// Opens the file and drops what is in it beyond `step`: all of it for a run at its beginning. An evaluation of that very step
+    /// goes too where it is `owed`, and so will be made again.
     ///
     /// # Errors
     /// As [`HeldRun::replace`].
-    pub fn open(run: &HeldRun, step: u64) -> Result<Self> {
+    pub fn open(run: &HeldRun, step: u64, owed: bool) -> Result<Self> {
         let (path, mut kept) = (run.metrics(), Vec::new());
         if step > 0 {
-            for record in Self::read(&path)?.iter().filter(|record| record.step() <= step) {
+            let stays = |record: &Record| match record {
+                Record::Train(record) => record.step <= step,
+                Record::Eval(record) => record.step < step || (record.step == step && !owed),
+            };
+            for record in Self::read(&path)?.iter().filter(|record| stays(record)) {
                 push_line(&mut kept, record)?;
             }
         }
@@ -136,9 +135,16 @@ impl Metrics {
     ///
     /// # Errors
     /// What the reader says.
-    pub fn parse(lines: impl BufRead) -> std::io::Result<Vec<Record>> {
-        let record = |line: Vec<u8>| serde_json::from_slice(&line).ok();
-        lines.split(b'\n').filter_map(|line| line.map(record).transpose()).collect()
+    pub fn parse(mut lines: impl BufRead) -> std::io::Result<Vec<Record>> {
+        let (mut records, mut line) = (Vec::new(), Vec::new());
+        while lines.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut line)? > 0 {
+            if line.len() as u64 == LONGEST_LINE && !line.ends_with(b"\n") {
+                lines.skip_until(b'\n')?;
+            }
+            records.extend(serde_json::from_slice::<Record>(&line).ok());
+            line.clear();
+        }
+        Ok(records)
     }
 }
 
@@ -191,14 +197,27 @@ mod tests {
     fn records_beyond_the_checkpoint_and_half_a_line_are_dropped() {
         let folder = tempfile::tempdir().unwrap();
         let run = RunFolder::new(folder.path()).lock().unwrap();
-        let mut metrics = Metrics::open(&run, 0).unwrap();
+        let mut metrics = Metrics::open(&run, 0, false).unwrap();
         (1..=5).for_each(|step| metrics.push(&record(step)).unwrap());
         metrics.file.write_all(b"{\"kind\":\"ev").unwrap();
-        let mut metrics = Metrics::open(&run, 3).unwrap();
+        let mut metrics = Metrics::open(&run, 3, false).unwrap();
         metrics.push(&record(4)).unwrap();
         assert_eq!(Metrics::read(&run.metrics()).unwrap(), (1..=4).map(record).collect::<Vec<_>>());
-        Metrics::open(&run, 0).unwrap();
+        Metrics::open(&run, 4, true).unwrap();
+        let made_again = "the evaluation of step 4 comes again";
+        assert_eq!(Metrics::read(&run.metrics()).unwrap(), (1..=3).map(record).collect::<Vec<_>>(), "{made_again}");
+        Metrics::open(&run, 0, false).unwrap();
         assert_eq!(Metrics::read(&run.metrics()).unwrap(), []);
+    }
+
+    #[test]
+    fn a_line_without_end_is_passed_over_and_not_kept() {
+        let mut lines = vec![b' '; 3 << 20];
+        lines.push(b'\n');
+        push_line(&mut lines, &record(7)).unwrap();
+        assert_eq!(Metrics::parse(&lines[..]).unwrap(), [record(7)]);
+        let endless = BufReader::new(std::io::repeat(0).take(3 << 20));
+        assert_eq!(Metrics::parse(endless).unwrap(), []);
     }
 
     #[test]

@@ -21,7 +21,7 @@ mod tune;
 
 pub use brake::{Brake, STEPS_BETWEEN_SKIPS};
 pub use config::TrainConfig;
-pub use fit::{Keep, Outcome, fit};
+pub use fit::{BEST, Keep, Outcome, fit};
 pub use hash::state_hash;
 pub use metrics::{EvalRecord, Metrics, Record, TrainRecord};
 pub use observer::{Event, Observer, Silent};

@@ -196,7 +196,8 @@ impl Trainer {
         let mut trainer = Trainer::with(texts, model, moments, config, progress, pool);
         (trainer.init, trainer.beginning) = (read_init(frame)?, Beginning::read(frame)?);
         trainer.brake = brake.unwrap_or_default();
-        trainer.owes_evaluation = frame.has(OWED) && trainer.texts.held_out().is_some();
+        trainer.owes_evaluation =
+            frame.has(OWED) && trainer.texts.held_out().is_some() && trainer.config.eval_every != Some(0);
         if trainer.progress.position > trainer.streams.len() as u64 {
             return Err(frame.error("its position is beyond the end of the text"));
         }
