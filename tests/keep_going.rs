@@ -56,8 +56,14 @@ fn train(folder: &RunFolder, file: &Path, times: usize, keep_going: bool) -> Res
     let held = folder.lock().unwrap();
     let mut way = InTheWay::of(file, times);
     let mut trainer = Trainer::new(texts, &shape, config)?;
-    let keep =
-        Keep { folder: &held, texts: &TextConfig::default(), elapsed_s: 0.0, save_after: Duration::MAX, keep_going };
+    let keep = Keep {
+        folder: &held,
+        texts: &TextConfig::default(),
+        elapsed_s: 0.0,
+        best: None,
+        save_after: Duration::MAX,
+        keep_going,
+    };
     fit(&mut trainer, Some(keep), None, &mut way)?;
     Ok(way)
 }

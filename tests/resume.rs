@@ -256,6 +256,7 @@ fn a_run_may_be_stopped_at_any_moment_also_within_an_evaluation() {
             folder: &folder.lock().unwrap(),
             texts: &texts,
             elapsed_s: 0.0,
+            best: None,
             save_after: Duration::MAX,
             keep_going: false,
         };
@@ -313,8 +314,14 @@ fn a_run_without_a_pace_is_saved_by_the_clock() {
         let (mut trainer, mut seen) = (begin(&config), Saves(0));
         assert!(trainer.steps_per_epoch() > 6);
         let folder = RunFolder::new(place.path().join("run")).lock().unwrap();
-        let keep =
-            Keep { folder: &folder, texts: &TextConfig::default(), elapsed_s: 0.0, save_after, keep_going: false };
+        let keep = Keep {
+            folder: &folder,
+            texts: &TextConfig::default(),
+            elapsed_s: 0.0,
+            best: None,
+            save_after,
+            keep_going: false,
+        };
         fit(&mut trainer, Some(keep), None, &mut seen).unwrap();
         assert_eq!(seen.0, saves, "{save_every:?}, {save_after:?}");
     }

@@ -82,9 +82,9 @@ pub fn temporary(path: &Path) -> PathBuf {
 }
 
 /// Replaces a file by `pieces`, one after another: written under the name `beside`, which nothing has, synced, renamed, the folder
-/// synced. Where that fails, what was written is removed and the old file stands; where only the folder could not be synced, the new
-/// one does. Those of `without`, which belong to the old file
-/// alone, are removed once the new one is whole, and before it has its name.
+/// synced. Where that fails, what was written is removed and the old file stands; where only the folder could not be synced, the
+/// new one does. Those of `without`, which belong to the old file alone, are removed once the new one is whole, and before it has
+/// its name.
 ///
 /// # Errors
 /// What the disk says.

@@ -9,7 +9,8 @@ use charlstm::train::Metrics;
 use super::settings::read_choices;
 
 /// Refuses a folder that has a file which a run would replace and no run wrote: a checkpoint may have been put beside somebody's
-/// own, or a run is to begin there. A lock with a process in it, or what only a run writes beside a checkpoint, shows that all is one's.
+/// own, or a run is to begin there. A lock that names a process, or what only a run writes beside a checkpoint, shows that all is
+/// a run's.
 pub fn must_be_a_runs(folder: &RunFolder) -> Result<()> {
     if folder.has_lock() {
         return Ok(());

@@ -100,8 +100,8 @@ impl Terminal {
     }
 }
 
-/// A text in which every control character but line ends, carriage returns and tabs is U+FFFD. What is not UTF-8, such as a single byte of a model of
-/// bytes, stays, so that characters come together again.
+/// A text in which every control character but line ends, carriage returns and tabs is U+FFFD. What is not UTF-8, such as a single
+/// byte of a model of bytes, stays, so that characters come together again.
 fn harmless(text: &[u8]) -> Vec<u8> {
     let steers = |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t');
     let chunk = |chunk: Utf8Chunk<'_>| [chunk.valid().replace(steers, "\u{fffd}").as_bytes(), chunk.invalid()].concat();

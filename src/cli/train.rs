@@ -29,6 +29,8 @@ struct Ready {
     trainer: Trainer,
     texts: TextConfig,
     elapsed_s: f64,
+    /// A best checkpoint that could not be written before.
+    best: Option<Vec<u8>>,
 }
 
 pub fn run(args: TrainArgs, terminal: &Terminal) -> Result<ExitCode> {
@@ -37,11 +39,12 @@ pub fn run(args: TrainArgs, terminal: &Terminal) -> Result<ExitCode> {
         Some(given) => resume(&args, given.as_deref(), terminal)?,
         None => Some(begin(&args, terminal)?),
     };
-    let Some(Ready { folder, mut trainer, texts, elapsed_s }) = ready else { return Ok(ExitCode::SUCCESS) };
+    let Some(Ready { folder, mut trainer, texts, elapsed_s, best }) = ready else { return Ok(ExitCode::SUCCESS) };
     introduce(&trainer, &folder, terminal);
     signals.hold();
     let mut reporter = Reporter::new(terminal, &trainer, &folder, signals.clone());
-    let keep = Keep { folder: &folder, texts: &texts, elapsed_s, save_after: SAVE_AFTER, keep_going: args.keep_going };
+    let (save_after, keep_going) = (SAVE_AFTER, args.keep_going);
+    let keep = Keep { folder: &folder, texts: &texts, elapsed_s, best: best.as_deref(), save_after, keep_going };
     let outcome = fit(&mut trainer, Some(keep), args.stop_at, &mut reporter);
     signals.release();
     let saved = reporter.finish();
@@ -86,7 +89,7 @@ fn begin(args: &TrainArgs, terminal: &Terminal) -> Result<Ready> {
     folder.save_without_best(&trainer.sections(&settings.texts, 0.0)?)?;
     folder.replace(&folder.config(), write_choices(&settings.to_choices())?.as_bytes())?;
     clear(&folder)?;
-    Ok(Ready { folder, trainer, texts: settings.texts, elapsed_s: 0.0 })
+    Ok(Ready { folder, trainer, texts: settings.texts, elapsed_s: 0.0, best: None })
 }
 
 /// The settings of a new run, and the run that it begins with, if any: its model is not to be chosen.
@@ -133,7 +136,10 @@ fn resume(args: &TrainArgs, given: Option<&Path>, terminal: &Terminal) -> Result
     let trainer = Trainer::resume(&frame, texts, settings.train.clone(), args.allow_corpus_change)?;
     let (step, total) = (trainer.progress().step, trainer.total_steps());
     let total_before = saved.train.total_steps(trainer.steps_per_epoch());
-    if step >= total && !trainer.owes_evaluation() {
+    let best = frame.has(BEST).then(|| frame.section(BEST)).transpose()?;
+    let best = best.filter(|_| trainer.progress().best.is_some());
+    best.iter().try_for_each(|best| Frame::parse(&path, best.clone()).and_then(|best| best.verify()))?;
+    if step >= total && !trainer.owes_evaluation() && best.is_none() {
         let more = format!("for more: charlstm train --resume {} --steps N", quoted(folder.path()));
         terminal.say(&format!("All {total} steps are made already (the run is at step {step}); {more}"));
         return Ok(None);
@@ -147,28 +153,28 @@ fn resume(args: &TrainArgs, given: Option<&Path>, terminal: &Terminal) -> Result
         ));
     }
     terminal.say(&format!("Going on from step {step} of {total}"));
-    if frame.has(BEST) {
-        // It could not be written when the run was saved.
-        let best = frame.section(BEST)?;
-        Frame::parse(&path, best.to_vec())?.verify()?;
-        folder.replace(&folder.best(), &best)?;
-    }
-    let sections = trainer.sections(&settings.texts, saved.elapsed_s)?;
-    let kept = if trainer.progress().best.is_none() && folder.best().exists() {
-        // It would be taken for this run's best one.
-        folder.save_without_best(&sections)
-    } else if settings != before || other_text {
-        // From here on that is what runs, also where it is killed before it saves.
-        folder.save(&folder.latest(), &sections)
-    } else {
-        Ok(())
-    };
-    match kept {
+    let config = write_choices(&settings.to_choices())?;
+    let changed = settings != before || other_text;
+    let ready = Ready { folder, trainer, texts: settings.texts, elapsed_s: saved.elapsed_s, best };
+    match ready.save_choices(changed).and_then(|()| ready.folder.replace(&ready.folder.config(), config.as_bytes())) {
         Err(e) if e.is_unwritten() && args.keep_going => terminal.warn(&not_saved(&e)),
         other => other?,
     }
-    folder.replace(&folder.config(), write_choices(&settings.to_choices())?.as_bytes())?;
-    Ok(Some(Ready { folder, trainer, texts: settings.texts, elapsed_s: saved.elapsed_s }))
+    Ok(Some(ready))
+}
+
+impl Ready {
+    /// Saves what was chosen for a run that is resumed, where anything `changed`: it is what runs from here on, also where it is
+    /// killed before it saves.
+    fn save_choices(&self, changed: bool) -> Result<()> {
+        let mut sections = self.trainer.sections(&self.texts, self.elapsed_s)?;
+        sections.extend(self.best.iter().map(|best| (BEST, best.into())));
+        if self.trainer.progress().best.is_none() && is_there(&self.folder.best())? {
+            // It would be taken for this run's best one.
+            return self.folder.save_without_best(&sections);
+        }
+        if changed { self.folder.save(&self.folder.latest(), &sections) } else { Ok(()) }
+    }
 }
 
 /// The run to go on with: the one that `--resume` names, or else that of `--out` or `--name`, or else the newest.

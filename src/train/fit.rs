@@ -35,6 +35,8 @@ pub struct Keep<'a> {
     pub texts: &'a TextConfig,
     /// Seconds it has trained before.
     pub elapsed_s: f64,
+    /// A best checkpoint that could not be written before: that of a checkpoint's section [`BEST`].
+    pub best: Option<&'a [u8]>,
     /// The time from one checkpoint to the next, where no number of steps is chosen.
     pub save_after: Duration,
     /// Whether training goes on where something cannot be written, but for the last checkpoint.
@@ -55,7 +57,7 @@ pub fn fit(
     let (step, owed) = (trainer.progress().step, trainer.owes_evaluation());
     let metrics = keep.map(|keep| Metrics::open(keep.folder, step, owed)).transpose()?;
     let (begun, interval) = (Instant::now(), Interval::default());
-    let (saved, elsewhere, unsaved_best) = (begun, Vec::new(), None);
+    let (saved, elsewhere, unsaved_best) = (begun, Vec::new(), keep.and_then(|keep| keep.best).map(<[u8]>::to_vec));
     let mut run = Run { trainer, keep, metrics, observer, begun, saved, interval, elsewhere, unsaved_best };
     let outcome = match run.steps(stop_at) {
         Err(e) if !matches!(e, Error::Changed { .. }) && !e.is_unwritten() => return Err(e),
