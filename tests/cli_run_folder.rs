@@ -14,7 +14,7 @@ use std::process::{Command, Stdio};
 
 use charlstm::checkpoint::{Frame, RunFolder, model};
 use charlstm::train::Saved;
-use cli::{ENDLESS, Place, Ran, Running, TINY, prose, shown, wait_until};
+use cli::{ENDLESS, Place, Ran, Running, TINY, prose, shown, steps_of, wait_until};
 
 /// The program under `strace`, which has these arguments; `None`, and a word about it, where there is none.
 fn traced(place: &Place, strace: &[&str], args: &str) -> Option<Command> {
@@ -196,7 +196,7 @@ fn a_trainer_whose_lock_was_deleted_gives_way_to_the_next() {
     place.run("train --resume run --stop-at 5").succeeds();
     let second = place.bytes("checkpoints/run/latest.ckpt");
     let pid = place.read("checkpoints/run/.lock");
-    assert_eq!(first.end_by("INT"), Some(75));
+    assert_eq!(first.end(), Some(75));
     let said = place.read("stderr.txt");
     let error: Vec<&str> = said.lines().filter(|line| line.starts_with("error:")).collect();
     assert!(matches!(error[..], [line] if line.contains(pid.trim())), "{said}");
@@ -281,12 +281,27 @@ fn what_may_not_be_looked_at_does_not_pass_for_nothing() {
 #[test]
 fn a_folder_that_is_deleted_while_the_run_goes_on_is_made_again() {
     let place = Place::with_text();
-    let running = place.start_training("run", ENDLESS);
-    std::fs::remove_dir_all(place.path("checkpoints")).unwrap();
+    let pace = "--steps 1000000000 --eval-every 50 --save-every 50 --log-every 20";
+    let mut running = place.start_training("run", pace);
+    for times in 1..4 {
+        // A save may come between.
+        while std::fs::remove_dir_all(place.path("checkpoints")).is_err() {}
+        wait_until("the folder", || {
+            place.has("checkpoints/run/metrics.jsonl") && place.has("checkpoints/run/latest.ckpt")
+        });
+        wait_until("the word", || {
+            place.read("stderr.txt").matches("checkpoints/run: the run's folder was deleted").count() >= times
+        });
+        assert!(running.goes_on(), "{}", place.read("stderr.txt"));
+        place.run("train --resume run --stop-at 1").fails(75, &[&running.pid()]);
+    }
     assert_eq!(running.end_by("INT"), Some(130), "{}", place.read("stderr.txt"));
     let step = place.fact("run", "step").as_u64().unwrap();
-    assert!(step >= 50, "{step}");
+    let records = steps_of(&place.metrics("run"), "train").len() as u64;
+    assert_eq!(records, step.div_ceil(20), "none is lost");
     place.run(&format!("train --resume run --stop-at {}", step + 1)).succeeds();
+    place.train(&format!("text.txt --name whole {pace} --stop-at {}", step + 1));
+    assert_eq!(place.fact("run", "state_hash"), place.fact("whole", "state_hash"));
 }
 
 #[test]

@@ -1,12 +1,15 @@
 //! A run that this process trains in: its lock, and the files that only its holder replaces.
 
 use std::fs::{File, TryLockError};
-use std::io::{Read, Seek, Write};
+use std::io::{self, ErrorKind, Read, Seek, Write};
 use std::ops::Deref;
 #[cfg(unix)]
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread::sleep;
+use std::time::Duration;
 
 use super::RunFolder;
 use super::disk::{self, Disk, RealDisk};
@@ -18,6 +21,9 @@ use crate::error::{Error, Result};
 const LOCK: &str = ".lock";
 /// More bytes than the number of a process has.
 const LONGEST_NOTE: u64 = 32;
+/// How often a file is tried again whose folder is being deleted, and how long that takes in between.
+const TRIES: usize = 20;
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// A run's folder that this process holds. That ends with the process, however that ends.
 #[derive(Debug)]
@@ -25,6 +31,7 @@ pub struct HeldRun {
     folder: RunFolder,
     /// The lock, which is held as long as it is open.
     lock: Mutex<File>,
+    made_again: AtomicBool,
 }
 
 impl Deref for HeldRun {
@@ -79,7 +86,7 @@ impl RunFolder {
         for left in [self.latest(), self.best(), self.config(), self.metrics(), self.plot()] {
             RealDisk.remove(&disk::temporary(&left)).map_err(|e| Error::io(self.path(), e))?;
         }
-        Ok(HeldRun { folder: self.clone(), lock: Mutex::new(lock) })
+        Ok(HeldRun { folder: self.clone(), lock: Mutex::new(lock), made_again: AtomicBool::new(false) })
     }
 }
 
@@ -105,39 +112,64 @@ impl HeldRun {
     ///
     /// # Errors
     /// [`Error::NoRoom`] where the disk is full, else [`Error::Io`]: what stands there is the file before or, where only its name
-    /// could not be synced, the new one. [`Error::Busy`] where the lock was taken away and another process trains here.
+    /// could not be synced, the new one. Also where the folder was deleted and cannot be made again. [`Error::Busy`] where the lock was taken away and another process trains here.
     pub fn replace(&self, path: &Path, bytes: &[u8]) -> Result<()> {
         self.put(path, &[bytes], &[])
     }
 
     fn put(&self, path: &Path, pieces: &[&[u8]], without: &[PathBuf]) -> Result<()> {
-        self.must_be_held()?;
-        if !self.path().exists() {
-            // Whoever deleted it has not asked for the end of the run.
-            let HeldRun { lock, .. } = self.folder.lock()?;
-            *self.file() = lock.into_inner().unwrap_or_else(PoisonError::into_inner);
-        }
         let (needed, beside) = (pieces.iter().map(|piece| piece.len() as u64).sum(), disk::temporary(path));
-        // In a run nobody else has a file of that name.
-        let replaced = RealDisk.remove(&beside).and_then(|()| disk::replace(&RealDisk, path, &beside, pieces, without));
-        replaced.map_err(|e| disk::unwritten(path, needed, e))
+        insistently(|| {
+            self.must_be_held()?;
+            // In a run nobody else has a file of that name.
+            let replaced =
+                RealDisk.remove(&beside).and_then(|()| disk::replace(&RealDisk, path, &beside, pieces, without));
+            replaced.map_err(|e| disk::unwritten(path, needed, e))
+        })
     }
 
-    fn file(&self) -> MutexGuard<'_, File> {
-        self.lock.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Whether the folder, or its lock alone, was deleted and made again since this was last asked.
+    pub fn was_made_again(&self) -> bool {
+        self.made_again.swap(false, Ordering::Relaxed)
     }
 
-    /// Makes sure that the lock is still the one that was taken: another process takes a new one where it was deleted. While there
-    /// is none nobody else is here.
+    /// Makes sure that the lock is still the one that was taken. Where it was deleted, be it with its folder, a new one is taken:
+    /// whoever did that has not asked for the end of the run. Another process may have been first.
     fn must_be_held(&self) -> Result<()> {
         let path = self.lock_file();
-        let (Ok(ours), Ok(now)) = (self.file().metadata(), path.symlink_metadata()) else { return Ok(()) };
-        if same_file(&ours, &now) {
-            return Ok(());
+        let mut ours = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        let stands = match (ours.metadata(), path.symlink_metadata()) {
+            (Ok(ours), Ok(now)) if !same_file(&ours, &now) => true,
+            (_, Err(e)) if e.kind() == ErrorKind::NotFound => false,
+            _ => return Ok(()),
+        };
+        let pid = File::open(&path).ok().and_then(|file| holder(&file));
+        // One that names nobody was left by a crash.
+        if stands && !(is_regular(&path) && pid.as_deref() == Some("")) {
+            return Err(Error::Busy { path: self.path().into(), pid: pid.unwrap_or_default() });
         }
-        let pid = File::open(&path).ok().and_then(|file| holder(&file)).unwrap_or_default();
-        Err(Error::Busy { path: self.path().into(), pid })
+        let again = self.folder.lock().map_err(|e| match e {
+            Error::CannotCreate { path, problem } => {
+                let kind = if self.path().exists() { ErrorKind::Other } else { ErrorKind::NotFound };
+                Error::io(path, io::Error::new(kind, problem))
+            }
+            other => other,
+        })?;
+        *ours = again.lock.into_inner().unwrap_or_else(PoisonError::into_inner);
+        self.made_again.store(true, Ordering::Relaxed);
+        Ok(())
     }
+}
+
+/// Does something with files of a run, again and again for a moment where one is not there: the folder is being deleted.
+pub(crate) fn insistently<T>(f: impl Fn() -> Result<T>) -> Result<T> {
+    for _ in 0..TRIES {
+        match f() {
+            Err(Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound => sleep(PAUSE),
+            other => return other,
+        }
+    }
+    f()
 }
 
 /// Whether a regular file stands there, and no link to one.
@@ -200,12 +232,39 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let run = RunFolder::new(folder.path()).lock().unwrap();
         std::fs::remove_file(run.lock_file()).unwrap();
-        run.save(&run.latest(), &[]).unwrap();
         let other = RunFolder::new(folder.path()).lock().unwrap();
         other.save(&other.latest(), &[("other", vec![1].into())]).unwrap();
         assert!(matches!(run.save(&run.latest(), &[]), Err(Error::Busy { .. })));
         assert!(matches!(run.save_without_best(&[]), Err(Error::Busy { .. })));
         assert!(matches!(run.replace(&run.latest(), b"mine"), Err(Error::Busy { .. })));
         assert!(super::super::Frame::read(&run.latest()).unwrap().has("other"));
+        assert!(!run.was_made_again());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_was_deleted_of_a_run_is_made_again_and_held() {
+        let place = tempfile::tempdir().unwrap();
+        let run = RunFolder::new(place.path().join("runs/run")).lock().unwrap();
+        let ways: [&dyn Fn(); 4] = [
+            &|| std::fs::remove_file(run.lock_file()).unwrap(),
+            &|| std::fs::remove_dir_all(place.path().join("runs")).unwrap(),
+            &|| {
+                std::fs::remove_dir_all(run.path()).unwrap();
+                std::fs::create_dir(run.path()).unwrap();
+            },
+            &|| std::fs::remove_file(run.lock_file()).and_then(|()| std::fs::write(run.lock_file(), "")).unwrap(),
+        ];
+        for (which, delete) in ways.iter().enumerate() {
+            delete();
+            run.save(&run.latest(), &[]).unwrap();
+            assert!(run.was_made_again() && !run.was_made_again() && run.latest().exists(), "{which}");
+            assert!(matches!(RunFolder::new(run.path()).lock(), Err(Error::Busy { .. })), "{which}");
+            run.save(&run.latest(), &[]).unwrap();
+        }
+        // What cannot be made again cannot be written, which a run may survive.
+        std::fs::remove_dir_all(run.path()).unwrap();
+        std::fs::write(run.path(), "in the way").unwrap();
+        assert!(run.save(&run.latest(), &[]).unwrap_err().is_unwritten());
     }
 }

@@ -16,4 +16,5 @@ pub mod run;
 
 pub use frame::Frame;
 pub use held::HeldRun;
+pub(crate) use held::insistently;
 pub use run::RunFolder;

@@ -76,8 +76,10 @@ impl RunFolder {
 /// [`Error::Input`] where that cannot be known: what may not be looked at must not pass for what is not there.
 pub fn is_there(path: &Path) -> Result<bool> {
     match path.try_exists() {
-        Err(e) if e.kind() != ErrorKind::NotADirectory => Err(Error::input(path, e)),
-        there => Ok(there.unwrap_or(false)),
+        // There cannot be anything of that name.
+        Err(e) if matches!(e.kind(), ErrorKind::NotADirectory | ErrorKind::InvalidFilename) => Ok(false),
+        Err(e) => Err(Error::input(path, e)),
+        Ok(there) => Ok(there),
     }
 }
 
@@ -123,16 +125,22 @@ pub fn newest(runs: &Path) -> Result<RunFolder> {
 /// What a user means by RUN: a checkpoint file, a run's folder, or the name of a run under `runs`; nothing means the newest.
 ///
 /// # Errors
-/// [`Error::Missing`] where there is no such run.
+/// [`Error::Missing`] where there is no such run, [`Error::Input`] where that cannot be known, and as [`newest`].
 pub fn find(given: Option<&Path>, runs: &Path) -> Result<Found> {
     let Some(given) = given else { return newest(runs).map(Found::Run) };
     if given.is_file() {
         return Ok(Found::File(given.into()));
     }
+    let mut unknown = None;
     for run in [RunFolder::new(given), RunFolder::new(runs.join(given))] {
-        if run.has_run()? {
-            return Ok(Found::Run(run));
+        match run.has_run() {
+            Ok(true) => return Ok(Found::Run(run)),
+            Ok(false) => {}
+            Err(e) => unknown = unknown.or(Some(e)),
         }
+    }
+    if let Some(e) = unknown {
+        return Err(e);
     }
     let (name, runs) = (given.display(), runs.display());
     Err(Error::Missing(format!(

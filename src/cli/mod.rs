@@ -100,20 +100,28 @@ fn in_its_place(error: &Error, trains: bool) -> String {
 
 /// The command that begins a run with the weights of a checkpoint, on the text that it learned from.
 fn train_from(checkpoint: &Path) -> String {
-    let name = PathBuf::from(format!("{}-2", RunFolder::new(disk::folder_of(checkpoint)).name()));
+    let folder = disk::folder_of(checkpoint);
+    let run = RunFolder::new(folder.canonicalize().unwrap_or(folder.into()));
+    let name = PathBuf::from(format!("{}-2", run.name().trim_start_matches('-')));
     let mut words = vec!["charlstm train".to_owned()];
-    if let Ok(sources) = Frame::read(checkpoint).and_then(|frame| Sources::read(&frame)) {
-        words.extend(sources.texts.texts.iter().map(|text| quoted(text)));
-        words.extend((sources.texts.encoding == Encoding::Bytes).then(|| "--bytes".to_owned()));
+    if let Ok(Sources { texts, .. }) = Frame::read(checkpoint).and_then(|frame| Sources::read(&frame)) {
+        words.extend(texts.texts.iter().map(|text| quoted(text)));
+        words.extend((texts.encoding == Encoding::Bytes).then(|| "--bytes".to_owned()));
+        words.push(match &texts.val_file {
+            Some(file) => format!("--val-file {}", quoted(file)),
+            None => format!("--val-frac {}", texts.val_frac),
+        });
     }
     words.push(format!("--name {} --init-from {}", quoted(&name), quoted(checkpoint)));
     words.join(" ")
 }
 
-/// Starts so many threads, or one for each core, this one among them: a step that is divided among threads begins and ends here.
-fn use_threads(threads: Option<usize>) -> Result<()> {
-    let builder = rayon::ThreadPoolBuilder::new().num_threads(threads.unwrap_or(0)).use_current_thread();
-    let started = builder.build_global();
+/// Starts a thread for each core, and no more than so many, this one among them: a step that is divided among threads begins and
+/// ends here.
+fn use_threads(most: Option<usize>) -> Result<()> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = most.map_or(0, |most| most.min(cores));
+    let started = rayon::ThreadPoolBuilder::new().num_threads(threads).use_current_thread().build_global();
     started.map_err(|e| Error::Usage(format!("threads cannot be started: {e}")))?;
     memory::begin_on_every_thread();
     Ok(())

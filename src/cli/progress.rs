@@ -197,6 +197,9 @@ impl Observer for Reporter<'_> {
             Event::Evaluated(record) => self.evaluated(trainer, record),
             Event::Saved(path) => self.saved(trainer, path),
             Event::Elsewhere(path) => self.elsewhere(path),
+            Event::MadeAgain(folder) => {
+                self.warn(&format!("{}: the run's folder was deleted; it was made again", folder.display()));
+            }
             Event::NotSaved(e) => self.warn(&not_saved(e)),
         }
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use charlstm::checkpoint::disk::{self, Disk, RealDisk};
 use charlstm::checkpoint::run::{self, Found, RUNS, is_there};
-use charlstm::checkpoint::{Frame, HeldRun, RunFolder};
+use charlstm::checkpoint::{Frame, HeldRun, RunFolder, model};
 use charlstm::data::{Sources, TextConfig, Texts};
 use charlstm::error::{Error, Result};
 use charlstm::kernels::isa;
@@ -133,12 +133,10 @@ fn resume(args: &TrainArgs, given: Option<&Path>, terminal: &Terminal) -> Result
     settings.train.validate()?;
     let texts = open(&settings, terminal)?;
     let other_text = texts.must_be(&Sources::read(&frame)?, "").is_err();
+    let best = if other_text { None } else { unsaved_best(&frame, &path)? };
     let trainer = Trainer::resume(&frame, texts, settings.train.clone(), args.allow_corpus_change)?;
     let (step, total) = (trainer.progress().step, trainer.total_steps());
     let total_before = saved.train.total_steps(trainer.steps_per_epoch());
-    let best = frame.has(BEST).then(|| frame.section(BEST)).transpose()?;
-    let best = best.filter(|_| trainer.progress().best.is_some());
-    best.iter().try_for_each(|best| Frame::parse(&path, best.clone()).and_then(|best| best.verify()))?;
     if step >= total && !trainer.owes_evaluation() && best.is_none() {
         let more = format!("for more: charlstm train --resume {} --steps N", quoted(folder.path()));
         terminal.say(&format!("All {total} steps are made already (the run is at step {step}); {more}"));
@@ -153,27 +151,43 @@ fn resume(args: &TrainArgs, given: Option<&Path>, terminal: &Terminal) -> Result
         ));
     }
     terminal.say(&format!("Going on from step {step} of {total}"));
-    let config = write_choices(&settings.to_choices())?;
+    folder.replace(&folder.config(), write_choices(&settings.to_choices())?.as_bytes())?;
     let changed = settings != before || other_text;
     let ready = Ready { folder, trainer, texts: settings.texts, elapsed_s: saved.elapsed_s, best };
-    match ready.save_choices(changed).and_then(|()| ready.folder.replace(&ready.folder.config(), config.as_bytes())) {
-        Err(e) if e.is_unwritten() && args.keep_going => terminal.warn(&not_saved(&e)),
-        other => other?,
-    }
+    ready.save_choices(changed, args.keep_going, terminal)?;
     Ok(Some(ready))
+}
+
+/// The best checkpoint that could not be written when the run was saved.
+fn unsaved_best(frame: &Frame, path: &Path) -> Result<Option<Vec<u8>>> {
+    if !frame.has(BEST) {
+        return Ok(None);
+    }
+    let best = frame.section(BEST)?;
+    let inner = Frame::parse(path, best.clone())?;
+    inner.verify()?;
+    let (model, _) = model::read(&inner)?;
+    if *model.config() != model::shape(frame)? {
+        return Err(frame.error("the best checkpoint in it is of another model"));
+    }
+    Ok(Some(best))
 }
 
 impl Ready {
     /// Saves what was chosen for a run that is resumed, where anything `changed`: it is what runs from here on, also where it is
     /// killed before it saves.
-    fn save_choices(&self, changed: bool) -> Result<()> {
+    fn save_choices(&self, changed: bool, keep_going: bool, terminal: &Terminal) -> Result<()> {
         let mut sections = self.trainer.sections(&self.texts, self.elapsed_s)?;
         sections.extend(self.best.iter().map(|best| (BEST, best.into())));
         if self.trainer.progress().best.is_none() && is_there(&self.folder.best())? {
             // It would be taken for this run's best one.
             return self.folder.save_without_best(&sections);
         }
-        if changed { self.folder.save(&self.folder.latest(), &sections) } else { Ok(()) }
+        match if changed { self.folder.save(&self.folder.latest(), &sections) } else { Ok(()) } {
+            Err(e) if e.is_unwritten() && keep_going => terminal.warn(&not_saved(&e)),
+            saved => saved?,
+        }
+        Ok(())
     }
 }
 

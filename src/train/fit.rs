@@ -1,5 +1,6 @@
 //! The loop of a run: steps, records, evaluations, checkpoints.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -57,7 +58,7 @@ pub fn fit(
     let (step, owed) = (trainer.progress().step, trainer.owes_evaluation());
     let metrics = keep.map(|keep| Metrics::open(keep.folder, step, owed)).transpose()?;
     let (begun, interval) = (Instant::now(), Interval::default());
-    let (saved, elsewhere, unsaved_best) = (begun, Vec::new(), keep.and_then(|keep| keep.best).map(<[u8]>::to_vec));
+    let (saved, elsewhere, unsaved_best) = (begun, Vec::new(), keep.and_then(|keep| keep.best).map(Cow::Borrowed));
     let mut run = Run { trainer, keep, metrics, observer, begun, saved, interval, elsewhere, unsaved_best };
     let outcome = match run.steps(stop_at) {
         Err(e) if !matches!(e, Error::Changed { .. }) && !e.is_unwritten() => return Err(e),
@@ -83,7 +84,7 @@ pub fn fit(
 struct Run<'a> {
     trainer: &'a mut Trainer,
     keep: Option<Keep<'a>>,
-    metrics: Option<Metrics>,
+    metrics: Option<Metrics<'a>>,
     observer: &'a mut dyn Observer,
     begun: Instant,
     /// When it was last saved, or that was tried.
@@ -92,7 +93,7 @@ struct Run<'a> {
     /// Files that are known to be deleted or replaced.
     elsewhere: Vec<PathBuf>,
     /// A `best.ckpt` that could not be written.
-    unsaved_best: Option<Vec<u8>>,
+    unsaved_best: Option<Cow<'a, [u8]>>,
 }
 
 /// What has gathered since the last record.
@@ -226,9 +227,10 @@ impl Run<'_> {
 
     fn save_best(&mut self) -> Result<()> {
         let Some(keep) = self.keep else { return Ok(()) };
+        self.unsaved_best = None;
         let sections = self.trainer.weights_sections(keep.texts, self.elapsed())?;
         let saved = keep.folder.save(&keep.folder.best(), &sections);
-        self.unsaved_best = saved.is_err().then(|| format::frame(&sections));
+        self.unsaved_best = saved.is_err().then(|| format::frame(&sections).into());
         if saved.is_ok() {
             self.observer.on_event(self.trainer, Event::Saved(&keep.folder.best()));
         }
@@ -250,14 +252,24 @@ impl Run<'_> {
         }
         let mut sections = self.trainer.sections(keep.texts, self.elapsed())?;
         // The latest checkpoint must not tell of a best one that is nowhere.
-        sections.extend(self.unsaved_best.as_ref().map(|best| (BEST, best.into())));
+        sections.extend(self.unsaved_best.as_ref().map(|best| (BEST, Cow::Borrowed(&**best))));
         keep.folder.save(&keep.folder.latest(), &sections)?;
+        self.watch_folder();
         self.observer.on_event(self.trainer, Event::Saved(&keep.folder.latest()));
         best
     }
 
     fn push(&mut self, record: Record) -> Result<()> {
-        self.metrics.as_mut().map_or(Ok(()), |metrics| metrics.push(&record))
+        let pushed = self.metrics.as_mut().map_or(Ok(()), |metrics| metrics.push(&record));
+        self.watch_folder();
+        pushed
+    }
+
+    /// Tells where the folder was made again.
+    fn watch_folder(&mut self) {
+        if let Some(keep) = self.keep.filter(|keep| keep.folder.was_made_again()) {
+            self.observer.on_event(self.trainer, Event::MadeAgain(keep.folder.path()));
+        }
     }
 
     fn flush(&mut self) -> Result<()> {

@@ -1,12 +1,13 @@
 //! `metrics.jsonl`: a record a line.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::path::{Path, PathBuf};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Seek, Write};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::checkpoint::{HeldRun, disk};
+use crate::checkpoint::{HeldRun, disk, insistently};
+use crate::data::same_file;
 use crate::error::{Error, Result};
 
 /// The training loss over the steps since the record before.
@@ -60,8 +61,8 @@ const LONGEST_LINE: u64 = 1 << 16;
 
 /// The file, open for more records.
 #[derive(Debug)]
-pub struct Metrics {
-    path: PathBuf,
+pub struct Metrics<'a> {
+    run: &'a HeldRun,
     file: File,
     /// Bytes that are written.
     len: u64,
@@ -69,26 +70,33 @@ pub struct Metrics {
     pending: Vec<u8>,
 }
 
-impl Metrics {
+impl<'a> Metrics<'a> {
     /// Opens the file and drops what is in it beyond `step`: all of it for a run at its beginning. An evaluation of that very step
     /// goes too where it is `owed`, and so will be made again.
     ///
     /// # Errors
     /// As [`HeldRun::replace`].
-    pub fn open(run: &HeldRun, step: u64, owed: bool) -> Result<Self> {
-        let (path, mut kept) = (run.metrics(), Vec::new());
+    pub fn open(run: &'a HeldRun, step: u64, owed: bool) -> Result<Self> {
+        let mut kept = Vec::new();
         if step > 0 {
             let stays = |record: &Record| match record {
                 Record::Train(record) => record.step <= step,
                 Record::Eval(record) => record.step < step || (record.step == step && !owed),
             };
-            for record in Self::read(&path)?.iter().filter(|record| stays(record)) {
+            for record in Self::read(&run.metrics())?.iter().filter(|record| stays(record)) {
                 push_line(&mut kept, record)?;
             }
         }
-        run.replace(&path, &kept)?;
-        let file = File::options().append(true).open(&path).map_err(|e| Error::io(&path, e))?;
-        Ok(Metrics { path, file, len: kept.len() as u64, pending: Vec::new() })
+        Ok(Metrics { run, file: Self::begin(run, &kept)?, len: kept.len() as u64, pending: Vec::new() })
+    }
+
+    /// Makes the file anew, with these records in it.
+    fn begin(run: &HeldRun, records: &[u8]) -> Result<File> {
+        let path = run.metrics();
+        insistently(|| {
+            run.replace(&path, records)?;
+            File::options().read(true).append(true).open(&path).map_err(|e| Error::io(&path, e))
+        })
     }
 
     /// Adds a record. One that cannot be written is kept, and so is what follows it, until [`flush`](Self::flush) succeeds.
@@ -101,18 +109,26 @@ impl Metrics {
         if waits { Ok(()) } else { self.flush() }
     }
 
-    /// Writes the records that could not be written before.
+    /// Writes the records that could not be written before; all of them where the file was deleted or replaced meanwhile.
     ///
     /// # Errors
     /// As [`push`](Self::push).
     pub fn flush(&mut self) -> Result<()> {
+        let path = self.run.metrics();
+        let (ours, now) = (self.file.metadata(), path.symlink_metadata());
+        if ours.is_ok_and(|ours| !now.is_ok_and(|now| same_file(&ours, &now))) {
+            let mut records = Vec::new();
+            let read = self.file.rewind().and_then(|()| self.file.read_to_end(&mut records));
+            read.map_err(|e| Error::io(&path, e))?;
+            self.file = Self::begin(self.run, &records)?;
+        }
         let pending = self.pending.len() as u64;
         if let Err(e) = self.file.write_all(&self.pending) {
             // Half a line would spoil the next one. The first error is the one to tell.
             let _ = self.file.set_len(self.len);
             // A limit is one of the whole file, a disk's room is for what is new.
-            let before = if e.kind() == std::io::ErrorKind::FileTooLarge { self.len } else { 0 };
-            return Err(disk::unwritten(&self.path, before + pending, e));
+            let before = if e.kind() == ErrorKind::FileTooLarge { self.len } else { 0 };
+            return Err(disk::unwritten(&path, before + pending, e));
         }
         self.len += pending;
         self.pending.clear();
@@ -125,7 +141,7 @@ impl Metrics {
     /// [`Error::Input`] where it cannot be opened or is no regular file, [`Error::Io`] where reading fails.
     pub fn read(path: &Path) -> Result<Vec<Record>> {
         let file = match disk::open(path) {
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
             other => other.map_err(|e| Error::input(path, e))?,
         };
         Self::parse(BufReader::new(file)).map_err(|e| Error::io(path, e))
@@ -203,6 +219,9 @@ mod tests {
         let mut metrics = Metrics::open(&run, 3, false).unwrap();
         metrics.push(&record(4)).unwrap();
         assert_eq!(Metrics::read(&run.metrics()).unwrap(), (1..=4).map(record).collect::<Vec<_>>());
+        std::fs::remove_file(run.metrics()).unwrap();
+        metrics.push(&record(5)).unwrap();
+        assert_eq!(Metrics::read(&run.metrics()).unwrap(), (1..=5).map(record).collect::<Vec<_>>(), "all come back");
         Metrics::open(&run, 4, true).unwrap();
         let made_again = "the evaluation of step 4 comes again";
         assert_eq!(Metrics::read(&run.metrics()).unwrap(), (1..=3).map(record).collect::<Vec<_>>(), "{made_again}");

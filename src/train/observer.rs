@@ -20,6 +20,8 @@ pub enum Event<'a> {
     Saved(&'a Path),
     /// A file of the texts was deleted or replaced; training goes on with what it was. Told once a file.
     Elsewhere(&'a Path),
+    /// The run's folder was deleted, and made again.
+    MadeAgain(&'a Path),
     /// Something of the run could not be written, and training goes on: the next save tries again.
     NotSaved(&'a Error),
 }
