@@ -212,3 +212,32 @@ fn the_checkpoint_that_is_whole_is_offered_for_one_that_is_not() {
     place.run("sample run").fails(65, &[best, &format!("{latest} is whole")]);
     place.run(&format!("sample {latest} --length 5")).succeeds();
 }
+
+#[test]
+fn a_best_checkpoint_within_the_latest_is_not_believed() {
+    let place = Place::with_run();
+    let (latest, best) = ("checkpoints/run/latest.ckpt", "checkpoints/run/best.ckpt");
+    let frame = Frame::read(&place.path(latest)).unwrap();
+    let with = |inner: Vec<u8>| {
+        let others = frame.names().map(|name| (&*name.to_owned().leak(), frame.section(name).unwrap().into()));
+        format::frame(&others.chain([("best", inner.into())]).collect::<Vec<_>>())
+    };
+    let whole = place.bytes(best);
+    let mut flipped = whole.clone();
+    *flipped.last_mut().unwrap() ^= 1;
+    for (inner, problem) in [
+        (Vec::new(), "it is empty"),
+        (flipped, "damaged"),
+        (format::frame(&[]), "no section"),
+        (small(), "of another model"),
+    ] {
+        place.write(latest, with(inner));
+        place.run("train --resume run --steps 22").fails(65, &[latest, problem]);
+        assert!(place.bytes(best) == whole, "{problem}: it was replaced");
+    }
+    place.write(latest, with(whole));
+    std::fs::remove_file(place.path(best)).unwrap();
+    // No step is left to make, but this.
+    place.run("train --resume run").succeeds();
+    assert!(place.has(best) && !Frame::read(&place.path(latest)).unwrap().has("best"));
+}

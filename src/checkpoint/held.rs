@@ -112,7 +112,8 @@ impl HeldRun {
     ///
     /// # Errors
     /// [`Error::NoRoom`] where the disk is full, else [`Error::Io`]: what stands there is the file before or, where only its name
-    /// could not be synced, the new one. Also where the folder was deleted and cannot be made again. [`Error::Busy`] where the lock was taken away and another process trains here.
+    /// could not be synced, the new one. Also where the folder was deleted and cannot be made again. [`Error::Busy`] where the lock
+    /// was taken away and another process trains here.
     pub fn replace(&self, path: &Path, bytes: &[u8]) -> Result<()> {
         self.put(path, &[bytes], &[])
     }
@@ -143,9 +144,10 @@ impl HeldRun {
             (_, Err(e)) if e.kind() == ErrorKind::NotFound => false,
             _ => return Ok(()),
         };
-        let pid = File::open(&path).ok().and_then(|file| holder(&file));
+        let lock = if is_regular(&path) { File::open(&path).ok() } else { None };
+        let pid = lock.and_then(|file| holder(&file));
         // One that names nobody was left by a crash.
-        if stands && !(is_regular(&path) && pid.as_deref() == Some("")) {
+        if stands && pid.as_deref() != Some("") {
             return Err(Error::Busy { path: self.path().into(), pid: pid.unwrap_or_default() });
         }
         let again = self.folder.lock().map_err(|e| match e {

@@ -1,5 +1,5 @@
-//! Ctrl-C, SIGTERM and SIGHUP: while a run trains, the first asks for the end and the next is the end; else each is. SIGUSR1 asks for a
-//! checkpoint.
+//! Ctrl-C, SIGTERM and SIGHUP: while a run trains, the first asks for the end and the next is the end; else each is. SIGUSR1 asks for
+//! a checkpoint.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

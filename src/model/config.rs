@@ -51,13 +51,18 @@ impl ModelConfig {
         }
         match self.count(cell, CellSpec::parameters) {
             Some(n) if n <= MOST_PARAMETERS => Ok(cell),
-            _ => Err(Error::Usage(format!(
-                "{} layers of {} units: over {MOST_PARAMETERS} parameters, so over {} MiB of memory for the weights alone{}; choose fewer",
-                self.layers,
-                self.hidden,
-                MOST_PARAMETERS >> 18,
-                memory::free().map_or(String::new(), |free| format!(", and {} are free", (free / memory::MIB).floor())),
-            ))),
+            _ => {
+                let free = memory::free().map(|free| format!(", and {} are free", (free / memory::MIB).floor()));
+                Err(Error::Usage(format!(
+                    "{} layers of {} units: over {MOST_PARAMETERS} parameters, whose weights alone need over {} MiB of memory{}; \
+                     choose fewer",
+                    self.layers,
+                    self.hidden,
+                    // Of four bytes each.
+                    MOST_PARAMETERS >> 18,
+                    free.unwrap_or_default()
+                )))
+            }
         }
     }
 
