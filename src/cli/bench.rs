@@ -37,7 +37,7 @@ pub fn run(args: &BenchArgs, terminal: &Terminal) -> Result<()> {
     let config =
         TrainConfig { batch: args.batch, seq_len: args.seq_len, threads: args.threads, ..TrainConfig::default() };
     config.validate()?;
-    super::use_threads(args.threads)?;
+    super::use_threads_beside(args.threads)?;
     let mut trainer = Trainer::new(made_up(args.vocab, args.batch, args.seq_len)?, &shape, config)?;
     let training = training(&mut trainer, TRAINING)?;
     let [one, one_int8] =

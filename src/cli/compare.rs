@@ -47,7 +47,7 @@ impl Row {
 }
 
 pub fn run(args: &CompareArgs, terminal: &Terminal) -> Result<()> {
-    super::use_threads(None)?;
+    super::use_threads()?;
     let (a, b) = (open(&args.a)?, open(&args.b)?);
     if a.vocab.encoding() != b.vocab.encoding() {
         return Err(Error::Usage("one run reads bytes and the other characters: they do not compare".into()));

@@ -15,7 +15,7 @@ use super::args::EvalArgs;
 use super::terminal::Terminal;
 
 pub fn run(args: &EvalArgs, terminal: &Terminal) -> Result<()> {
-    super::use_threads(None)?;
+    super::use_threads()?;
     let frame = Frame::read(&run::find(args.run.as_deref(), Path::new(RUNS))?.model())?;
     let positions = if args.window.is_some() { score::positions_at_once(usize::MAX) } else { super::ONE_TEXT };
     let (model, vocab) = super::model_to_run(&frame, positions)?;

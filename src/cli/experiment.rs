@@ -26,7 +26,7 @@ pub fn run(args: &ExperimentArgs, terminal: &Terminal) -> Result<ExitCode> {
     must_mean_something(experiment.name, &experiment.choices(), args, terminal)?;
     let chart = chart_path(experiment, args);
     [&args.write, &chart].into_iter().flatten().try_for_each(|path| files::must_be_writable(path))?;
-    super::use_threads(None)?;
+    super::use_threads_beside(None)?;
     let passed = match experiment.kind {
         Kind::Task { setup, task } => {
             let asked = Variant { cell: args.cell.clone(), q: args.q, noise: args.noise, size: args.size };

@@ -60,7 +60,7 @@ pub struct Text {
 
 pub fn run(args: &InspectArgs, terminal: &Terminal) -> Result<()> {
     args.html.as_deref().map_or(Ok(()), files::must_be_writable)?;
-    super::use_threads(None)?;
+    super::use_threads()?;
     let path = run::find(args.run.as_deref(), Path::new(RUNS))?.model();
     let frame = Frame::read(&path)?;
     let (model, vocab) = super::model_to_run(&frame, super::ONE_TEXT)?;

@@ -37,6 +37,7 @@ use charlstm::error::{Error, Result};
 use charlstm::kernels::isa;
 use charlstm::model::{CharLm, memory};
 use clap::{CommandFactory, Parser};
+use rayon::ThreadPoolBuilder;
 
 use args::{Args, Command};
 use terminal::{Terminal, quoted};
@@ -116,13 +117,20 @@ fn train_from(checkpoint: &Path) -> String {
     words.join(" ")
 }
 
-/// Starts a thread for each core, and no more than so many, this one among them: a step that is divided among threads begins and
-/// ends here.
-fn use_threads(most: Option<usize>) -> Result<()> {
+/// Starts a thread for each core, this one among them: a step that is divided among threads begins and ends here.
+fn use_threads() -> Result<()> {
+    start(ThreadPoolBuilder::new().use_current_thread())
+}
+
+/// Starts a thread for each core, and no more than so many, for what has other threads for its steps: this one only waits for them,
+/// asleep.
+fn use_threads_beside(most: Option<usize>) -> Result<()> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let threads = most.map_or(0, |most| most.min(cores));
-    let started = rayon::ThreadPoolBuilder::new().num_threads(threads).use_current_thread().build_global();
-    started.map_err(|e| Error::Usage(format!("threads cannot be started: {e}")))?;
+    start(ThreadPoolBuilder::new().num_threads(most.map_or(0, |most| most.min(cores))))
+}
+
+fn start(threads: ThreadPoolBuilder) -> Result<()> {
+    threads.build_global().map_err(|e| Error::Usage(format!("threads cannot be started: {e}")))?;
     memory::begin_on_every_thread();
     Ok(())
 }

@@ -13,7 +13,7 @@ use super::files;
 use super::terminal::Terminal;
 
 pub fn run(args: &NoveltyArgs, terminal: &Terminal) -> Result<()> {
-    super::use_threads(None)?;
+    super::use_threads_beside(None)?;
     let (novelty, encoding) = if args.against.is_empty() {
         learned(args.run.as_deref())?
     } else {

@@ -23,7 +23,7 @@ const LENGTH: u64 = 1000;
 
 pub fn run(args: &SampleArgs, terminal: &Terminal) -> Result<ExitCode> {
     check(args)?;
-    super::use_threads(None)?;
+    super::use_threads()?;
     let path = run::find(args.run.as_deref(), Path::new(RUNS))?.model();
     let frame = Frame::read(&path)?;
     let (model, vocab) = super::model_to_run(&frame, positions(args))?;

@@ -34,7 +34,7 @@ pub fn run(args: &ScoreArgs, terminal: &Terminal) -> Result<()> {
         ));
     }
     args.html.as_deref().map_or(Ok(()), files::must_be_writable)?;
-    super::use_threads(None)?;
+    super::use_threads()?;
     let (given, file) = match &args.files[..] {
         [run, file] => (Some(run.as_path()), file),
         files => (None, &files[0]),

@@ -239,7 +239,7 @@ fn own_folder(args: &TrainArgs) -> Result<Option<RunFolder>> {
 }
 
 fn open(settings: &Settings, terminal: &Terminal) -> Result<Texts> {
-    super::use_threads(settings.train.threads)?;
+    super::use_threads_beside(settings.train.threads)?;
     let replay = settings.replay()?;
     if settings.texts.texts.is_empty() {
         terminal.say("No text was named: learning from the built-in book of fables");
