@@ -119,18 +119,20 @@ fn train_from(checkpoint: &Path) -> String {
 
 /// Starts a thread for each core, this one among them: a step that is divided among threads begins and ends here.
 fn use_threads() -> Result<()> {
-    start(ThreadPoolBuilder::new().use_current_thread())
+    start(memory::default_threads(), ThreadPoolBuilder::new().use_current_thread())
 }
 
 /// Starts a thread for each core, and no more than so many, for what has other threads for its steps: this one only waits for them,
 /// asleep.
 fn use_threads_beside(most: Option<usize>) -> Result<()> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    start(ThreadPoolBuilder::new().num_threads(most.map_or(0, |most| most.min(cores))))
+    start(most.map_or_else(memory::default_threads, |most| most.min(cores)), ThreadPoolBuilder::new())
 }
 
-fn start(threads: ThreadPoolBuilder) -> Result<()> {
-    threads.build_global().map_err(|e| Error::Usage(format!("threads cannot be started: {e}")))?;
+fn start(threads: usize, builder: ThreadPoolBuilder) -> Result<()> {
+    memory::must_hold_threads(threads)?;
+    let started = builder.num_threads(threads).build_global();
+    started.map_err(|e| Error::Usage(format!("threads cannot be started: {e}")))?;
     memory::begin_on_every_thread();
     Ok(())
 }

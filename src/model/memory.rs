@@ -25,6 +25,8 @@ const BESIDE: f64 = (4u32 << 20) as f64;
 /// Bytes that a thread takes for products, once and for all of them: faer's buffer of 4 MiB and what lies about it.
 pub const THREAD: f64 = (5u32 << 20) as f64;
 const FLOAT: f64 = size_of::<f32>() as f64;
+/// Bytes of addresses of a thread's stack and what stands beside it.
+const STACK: f64 = 2.125 * MIB;
 pub(super) const MIB: f64 = (1u32 << 20) as f64;
 
 impl ModelConfig {
@@ -69,6 +71,29 @@ pub fn must_hold(shape: &ModelConfig, positions: usize, weights: f64) -> Result<
         weights + sizes.running(shape.vocab, positions) + THREAD * rayon::current_num_threads() as f64,
         "close other programs, or lift the limit",
     )
+}
+
+/// Threads where no number is chosen: that of `RAYON_NUM_THREADS`, or of cores.
+pub fn default_threads() -> usize {
+    let chosen = std::env::var("RAYON_NUM_THREADS").ok().and_then(|number| number.parse().ok());
+    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+    chosen.filter(|number| *number > 0).unwrap_or_else(cores)
+}
+
+/// Refuses to start more threads than there are addresses for: one that lacks them as it starts ends the process.
+///
+/// # Errors
+/// [`Error::Usage`] with what they need and what there is.
+pub fn must_hold_threads(threads: usize) -> Result<()> {
+    let needed = threads as f64 * STACK;
+    match limit() {
+        Some((_, free)) if needed > free => Err(Error::Usage(format!(
+            "threads cannot be started: the stacks of {threads} need {} MiB, and {} are free (ulimit -v); choose fewer --threads",
+            (needed / MIB).ceil(),
+            (free / MIB).floor()
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// Refuses what needs more bytes than can be had.

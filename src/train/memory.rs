@@ -58,7 +58,9 @@ fn needed(shape: &ModelConfig, config: &TrainConfig, given: Given) -> Result<f64
 /// [`Error::Usage`] with what it needs and what there is, or where the threads cannot be started.
 pub(super) fn threads(shape: &ModelConfig, config: &TrainConfig, given: Given) -> Result<ThreadPool> {
     let needed = needed(shape, config, given)?;
-    let pool = ThreadPoolBuilder::new().num_threads(config.threads.unwrap_or(0)).build();
+    let threads = config.threads.unwrap_or_else(memory::default_threads);
+    memory::must_hold_threads(threads)?;
+    let pool = ThreadPoolBuilder::new().num_threads(threads).build();
     let pool = pool.map_err(|e| Error::Usage(format!("threads cannot be started: {e}")))?;
     pool.install(memory::begin_on_every_thread);
     let needed = needed + memory::THREAD * pool.current_num_threads() as f64;
