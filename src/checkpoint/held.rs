@@ -48,8 +48,7 @@ impl RunFolder {
 
     /// Whether a process ever trained in it, or does so now. A file of that name that no run has made does not count.
     pub fn has_lock(&self) -> bool {
-        let path = self.lock_file();
-        is_regular(&path) && File::open(path).is_ok_and(|file| holder(&file).is_some_and(|pid| !pid.is_empty()))
+        holder_at(&self.lock_file()).is_some_and(|pid| !pid.is_empty())
     }
 
     /// Makes the folder and takes hold of it, and removes what a crash left half-written.
@@ -118,15 +117,27 @@ impl HeldRun {
         self.put(path, &[bytes], &[])
     }
 
-    fn put(&self, path: &Path, pieces: &[&[u8]], without: &[PathBuf]) -> Result<()> {
-        let (needed, beside) = (pieces.iter().map(|piece| piece.len() as u64).sum(), disk::temporary(path));
+    /// As [`replace`](Self::replace), and opens it to read and to append to.
+    ///
+    /// # Errors
+    /// As [`replace`](Self::replace).
+    pub fn replace_and_open(&self, path: &Path, bytes: &[u8]) -> Result<File> {
         insistently(|| {
-            self.must_be_held()?;
-            // In a run nobody else has a file of that name.
-            let replaced =
-                RealDisk.remove(&beside).and_then(|()| disk::replace(&RealDisk, path, &beside, pieces, without));
-            replaced.map_err(|e| disk::unwritten(path, needed, e))
+            self.write(path, &[bytes], &[])?;
+            File::options().read(true).append(true).open(path).map_err(|e| Error::io(path, e))
         })
+    }
+
+    fn put(&self, path: &Path, pieces: &[&[u8]], without: &[PathBuf]) -> Result<()> {
+        insistently(|| self.write(path, pieces, without))
+    }
+
+    fn write(&self, path: &Path, pieces: &[&[u8]], without: &[PathBuf]) -> Result<()> {
+        self.must_be_held()?;
+        let (needed, beside) = (pieces.iter().map(|piece| piece.len() as u64).sum(), disk::temporary(path));
+        // In a run nobody else has a file of that name.
+        let replaced = RealDisk.remove(&beside).and_then(|()| disk::replace(&RealDisk, path, &beside, pieces, without));
+        replaced.map_err(|e| disk::unwritten(path, needed, e))
     }
 
     /// Whether the folder, or its lock alone, was deleted and made again since this was last asked.
@@ -144,8 +155,7 @@ impl HeldRun {
             (_, Err(e)) if e.kind() == ErrorKind::NotFound => false,
             _ => return Ok(()),
         };
-        let lock = if is_regular(&path) { File::open(&path).ok() } else { None };
-        let pid = lock.and_then(|file| holder(&file));
+        let pid = holder_at(&path);
         // One that names nobody was left by a crash.
         if stands && pid.as_deref() != Some("") {
             return Err(Error::Busy { path: self.path().into(), pid: pid.unwrap_or_default() });
@@ -164,7 +174,7 @@ impl HeldRun {
 }
 
 /// Does something with files of a run, again and again for a moment where one is not there: the folder is being deleted.
-pub(crate) fn insistently<T>(f: impl Fn() -> Result<T>) -> Result<T> {
+fn insistently<T>(f: impl Fn() -> Result<T>) -> Result<T> {
     for _ in 0..TRIES {
         match f() {
             Err(Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound => sleep(PAUSE),
@@ -177,6 +187,11 @@ pub(crate) fn insistently<T>(f: impl Fn() -> Result<T>) -> Result<T> {
 /// Whether a regular file stands there, and no link to one.
 fn is_regular(path: &Path) -> bool {
     path.symlink_metadata().is_ok_and(|file| file.is_file())
+}
+
+/// As [`holder`], of what stands there, which is opened only if it is a regular file: a pipe would be waited for.
+fn holder_at(path: &Path) -> Option<String> {
+    if is_regular(path) { holder(&File::open(path).ok()?) } else { None }
 }
 
 /// The process that a lock names, if it names one; `None` where a file is no lock. Of a longer one no more is read.

@@ -16,5 +16,4 @@ pub mod run;
 
 pub use frame::Frame;
 pub use held::HeldRun;
-pub(crate) use held::insistently;
 pub use run::RunFolder;

@@ -125,8 +125,8 @@ fn use_threads() -> Result<()> {
 /// Starts a thread for each core, and no more than so many, for what has other threads for its steps: this one only waits for them,
 /// asleep.
 fn use_threads_beside(most: Option<usize>) -> Result<()> {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    start(most.map_or_else(memory::default_threads, |most| most.min(cores)), ThreadPoolBuilder::new())
+    let threads = most.map_or_else(memory::default_threads, |most| most.min(memory::cores()));
+    start(threads, ThreadPoolBuilder::new())
 }
 
 fn start(threads: usize, builder: ThreadPoolBuilder) -> Result<()> {

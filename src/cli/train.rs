@@ -177,17 +177,23 @@ impl Ready {
     /// Saves what was chosen for a run that is resumed, where anything `changed`: it is what runs from here on, also where it is
     /// killed before it saves.
     fn save_choices(&self, changed: bool, keep_going: bool, terminal: &Terminal) -> Result<()> {
+        // It would be taken for this run's best one.
+        let has_others_best = self.trainer.progress().best.is_none() && is_there(&self.folder.best())?;
+        if !changed && !has_others_best {
+            return Ok(());
+        }
         let mut sections = self.trainer.sections(&self.texts, self.elapsed_s)?;
         sections.extend(self.best.iter().map(|best| (BEST, best.into())));
-        if self.trainer.progress().best.is_none() && is_there(&self.folder.best())? {
-            // It would be taken for this run's best one.
+        if has_others_best {
             return self.folder.save_without_best(&sections);
         }
-        match if changed { self.folder.save(&self.folder.latest(), &sections) } else { Ok(()) } {
-            Err(e) if e.is_unwritten() && keep_going => terminal.warn(&not_saved(&e)),
-            saved => saved?,
+        match self.folder.save(&self.folder.latest(), &sections) {
+            Err(e) if e.is_unwritten() && keep_going => {
+                terminal.warn(&not_saved(&e));
+                Ok(())
+            }
+            saved => saved,
         }
-        Ok(())
     }
 }
 

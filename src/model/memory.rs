@@ -76,8 +76,12 @@ pub fn must_hold(shape: &ModelConfig, positions: usize, weights: f64) -> Result<
 /// Threads where no number is chosen: that of `RAYON_NUM_THREADS`, or of cores.
 pub fn default_threads() -> usize {
     let chosen = std::env::var("RAYON_NUM_THREADS").ok().and_then(|number| number.parse().ok());
-    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
     chosen.filter(|number| *number > 0).unwrap_or_else(cores)
+}
+
+/// Cores that this process may use.
+pub fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// Refuses to start more threads than there are addresses for: one that lacks them as it starts ends the process.

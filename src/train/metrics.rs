@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::checkpoint::{HeldRun, disk, insistently};
+use crate::checkpoint::{HeldRun, disk};
 use crate::data::same_file;
 use crate::error::{Error, Result};
 
@@ -87,16 +87,8 @@ impl<'a> Metrics<'a> {
                 push_line(&mut kept, record)?;
             }
         }
-        Ok(Metrics { run, file: Self::begin(run, &kept)?, len: kept.len() as u64, pending: Vec::new() })
-    }
-
-    /// Makes the file anew, with these records in it.
-    fn begin(run: &HeldRun, records: &[u8]) -> Result<File> {
-        let path = run.metrics();
-        insistently(|| {
-            run.replace(&path, records)?;
-            File::options().read(true).append(true).open(&path).map_err(|e| Error::io(&path, e))
-        })
+        let file = run.replace_and_open(&run.metrics(), &kept)?;
+        Ok(Metrics { run, file, len: kept.len() as u64, pending: Vec::new() })
     }
 
     /// Adds a record. One that cannot be written is kept, and so is what follows it, until [`flush`](Self::flush) succeeds.
@@ -120,7 +112,7 @@ impl<'a> Metrics<'a> {
             let mut records = Vec::new();
             let read = self.file.rewind().and_then(|()| self.file.read_to_end(&mut records));
             read.map_err(|e| Error::io(&path, e))?;
-            self.file = Self::begin(self.run, &records)?;
+            self.file = self.run.replace_and_open(&path, &records)?;
         }
         let pending = self.pending.len() as u64;
         if let Err(e) = self.file.write_all(&self.pending) {
