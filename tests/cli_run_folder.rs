@@ -259,6 +259,9 @@ fn files_beside_an_empty_lock_or_a_copied_checkpoint_are_somebodys_own() {
     place.write("mine/.lock", "");
     place.write("mine/config.toml", "port = 80");
     place.run(&format!("train text.txt --out mine {TINY}")).fails(73, &["mine/config.toml", "not a run's"]);
+    place.write("half/best.ckpt.tmp", "mine");
+    place.run(&format!("train text.txt --out half {TINY}")).fails(73, &["half/best.ckpt.tmp", "not a run's"]);
+    assert_eq!(place.read("half/best.ckpt.tmp"), "mine");
     copied_beside(&place, "loss.svg", "<svg/>");
     place.run("train --resume dl/latest.ckpt --steps 22").fails(73, &["dl/loss.svg", "not a run's"]);
     assert_eq!((place.read("mine/config.toml"), place.read("dl/loss.svg")), ("port = 80".into(), "<svg/>".into()));
@@ -302,6 +305,23 @@ fn a_folder_that_is_deleted_while_the_run_goes_on_is_made_again() {
     place.run(&format!("train --resume run --stop-at {}", step + 1)).succeeds();
     place.train(&format!("text.txt --name whole {pace} --stop-at {}", step + 1));
     assert_eq!(place.fact("run", "state_hash"), place.fact("whole", "state_hash"));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_stands_in_the_place_of_a_deleted_run_is_not_replaced() {
+    let place = Place::with_text();
+    let running = place.start_training("run", "--steps 1000000000 --eval-every 0 --save-every 0 --log-every 5");
+    running.send("STOP");
+    let stat = format!("/proc/{}/stat", running.pid());
+    wait_until("it to stand still", || std::fs::read_to_string(&stat).unwrap().contains(") T "));
+    std::fs::remove_dir_all(place.path("checkpoints/run")).unwrap();
+    place.write("checkpoints/run/latest.ckpt", "a backup");
+    running.send("CONT");
+    assert_eq!(running.end(), Some(74));
+    let said = place.read("stderr.txt");
+    assert!(said.contains("error: checkpoints/run/latest.ckpt: it stands where"), "{said}");
+    assert_eq!(place.read("checkpoints/run/latest.ckpt"), "a backup");
 }
 
 #[test]

@@ -6,12 +6,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use charlstm::checkpoint::model::weights_hash;
-use charlstm::checkpoint::{Frame, RunFolder, format};
+use charlstm::checkpoint::{Frame, HeldRun, RunFolder, format};
 use charlstm::data::{Corpus, Encoding, Marks, TextConfig, Texts};
 use charlstm::error::Error;
 use charlstm::model::ModelConfig;
 use charlstm::optim::Method;
-use charlstm::train::{Event, Keep, Metrics, Observer, Outcome, Record, Saved, TrainConfig, Trainer, fit, state_hash};
+use charlstm::train::{
+    Event, Keep, Metrics, Observer, Outcome, Progress, Record, Saved, TrainConfig, Trainer, fit, state_hash,
+};
 
 /// An epoch has 9 steps, the last of them short, and some streams run out before others.
 const TEXT_LEN: usize = 4 * 8 * 10 - 15;
@@ -232,6 +234,10 @@ fn a_window_in_which_nothing_counts_carries_the_state_on_and_teaches_nothing() {
     assert_eq!((trainer.model().weights == weights, trainer.progress().updates), (true, 0));
 }
 
+fn keep<'a>(folder: &'a HeldRun, texts: &'a TextConfig) -> Keep<'a> {
+    Keep { folder, texts, elapsed_s: 0.0, best: None, save_after: Duration::MAX, keep_going: false }
+}
+
 /// Asks for the end when it is asked for the `left`th time, and from then on.
 struct Impatient {
     left: AtomicUsize,
@@ -252,15 +258,8 @@ fn a_run_may_be_stopped_at_any_moment_also_within_an_evaluation() {
     let place = tempfile::tempdir().unwrap();
     let texts = TextConfig::default();
     let go_on = |trainer: &mut Trainer, folder: &RunFolder, left: usize| {
-        let keep = Keep {
-            folder: &folder.lock().unwrap(),
-            texts: &texts,
-            elapsed_s: 0.0,
-            best: None,
-            save_after: Duration::MAX,
-            keep_going: false,
-        };
-        fit(trainer, Some(keep), None, &mut Impatient { left: left.into() }).unwrap()
+        let held = folder.lock().unwrap();
+        fit(trainer, Some(keep(&held, &texts)), None, &mut Impatient { left: left.into() }).unwrap()
     };
     let ends = |folder: &RunFolder| {
         let (latest, best) = (Frame::read(&folder.latest()).unwrap(), Frame::read(&folder.best()).unwrap());
@@ -314,15 +313,32 @@ fn a_run_without_a_pace_is_saved_by_the_clock() {
         let (mut trainer, mut seen) = (begin(&config), Saves(0));
         assert!(trainer.steps_per_epoch() > 6);
         let folder = RunFolder::new(place.path().join("run")).lock().unwrap();
-        let keep = Keep {
-            folder: &folder,
-            texts: &TextConfig::default(),
-            elapsed_s: 0.0,
-            best: None,
-            save_after,
-            keep_going: false,
-        };
+        let texts = TextConfig::default();
+        let keep = Keep { save_after, ..keep(&folder, &texts) };
         fit(&mut trainer, Some(keep), None, &mut seen).unwrap();
         assert_eq!(seen.0, saves, "{save_every:?}, {save_after:?}");
     }
+}
+
+#[test]
+fn a_latest_checkpoint_knows_of_the_best_one_beside_it() {
+    /// Looks at what a kill would leave.
+    struct Watches<'a>(&'a HeldRun, Vec<Option<u64>>);
+    impl Observer for Watches<'_> {
+        fn on_event(&mut self, _: &Trainer, event: Event<'_>) {
+            let best_of = |frame: Frame| Progress::read(&frame).unwrap().best.map(|(_, step)| step);
+            if let Event::Step(_) = event {
+                let [latest, best] =
+                    [self.0.latest(), self.0.best()].map(|path| Frame::read(&path).ok().and_then(best_of));
+                assert_eq!(latest, best);
+                self.1.push(best);
+            }
+        }
+    }
+    let (place, texts) = (tempfile::tempdir().unwrap(), TextConfig::default());
+    let folder = RunFolder::new(place.path()).lock().unwrap();
+    let config = TrainConfig { steps: Some(6), save_every: Some(0), eval_every: Some(2), ..config() };
+    let mut watches = Watches(&folder, Vec::new());
+    fit(&mut begin(&config), Some(keep(&folder, &texts)), None, &mut watches).unwrap();
+    assert_eq!(watches.1, [None, None, Some(2), Some(2), Some(4), Some(4)]);
 }

@@ -29,9 +29,16 @@ const PAUSE: Duration = Duration::from_millis(10);
 #[derive(Debug)]
 pub struct HeldRun {
     folder: RunFolder,
-    /// The lock, which is held as long as it is open.
-    lock: Mutex<File>,
+    hold: Mutex<Hold>,
     made_again: AtomicBool,
+}
+
+#[derive(Debug)]
+struct Hold {
+    /// The lock, which is held as long as it is open.
+    lock: File,
+    /// The folder; as long as it is open no other can be taken for it. None where it may not be read.
+    folder: Option<File>,
 }
 
 impl Deref for HeldRun {
@@ -82,10 +89,11 @@ impl RunFolder {
         }
         let note = lock.set_len(0).and_then(|()| lock.rewind()).and_then(|()| writeln!(lock, "{}", std::process::id()));
         note.map_err(|e| disk::unwritten(&path, LONGEST_NOTE, e))?;
-        for left in [self.latest(), self.best(), self.config(), self.metrics(), self.plot()] {
+        for left in self.files() {
             RealDisk.remove(&disk::temporary(&left)).map_err(|e| Error::io(self.path(), e))?;
         }
-        Ok(HeldRun { folder: self.clone(), lock: Mutex::new(lock), made_again: AtomicBool::new(false) })
+        let hold = Hold { lock, folder: File::open(self.path()).ok() };
+        Ok(HeldRun { folder: self.clone(), hold: Mutex::new(hold), made_again: AtomicBool::new(false) })
     }
 }
 
@@ -111,8 +119,8 @@ impl HeldRun {
     ///
     /// # Errors
     /// [`Error::NoRoom`] where the disk is full, else [`Error::Io`]: what stands there is the file before or, where only its name
-    /// could not be synced, the new one. Also where the folder was deleted and cannot be made again. [`Error::Busy`] where the lock
-    /// was taken away and another process trains here.
+    /// could not be synced, the new one. Also where the folder was deleted and cannot be made again, or has files in it that are not
+    /// this run's. [`Error::Busy`] where the lock was taken away and another process trains here.
     pub fn replace(&self, path: &Path, bytes: &[u8]) -> Result<()> {
         self.put(path, &[bytes], &[])
     }
@@ -146,19 +154,30 @@ impl HeldRun {
     }
 
     /// Makes sure that the lock is still the one that was taken. Where it was deleted, be it with its folder, a new one is taken:
-    /// whoever did that has not asked for the end of the run. Another process may have been first.
+    /// whoever did that has not asked for the end of the run. Another process may have been first, or other files be in the place of
+    /// the folder, which are not this run's to replace.
     fn must_be_held(&self) -> Result<()> {
         let path = self.lock_file();
-        let mut ours = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
-        let stands = match (ours.metadata(), path.symlink_metadata()) {
+        let mut ours = self.hold.lock().unwrap_or_else(PoisonError::into_inner);
+        let stands = match (ours.lock.metadata(), path.symlink_metadata()) {
             (Ok(ours), Ok(now)) if !same_file(&ours, &now) => true,
             (_, Err(e)) if e.kind() == ErrorKind::NotFound => false,
             _ => return Ok(()),
         };
         let pid = holder_at(&path);
+        // The folder is a copy of this run's own.
+        let is_copy = pid.as_ref().is_some_and(|pid| *pid == std::process::id().to_string());
         // One that names nobody was left by a crash.
-        if stands && pid.as_deref() != Some("") {
+        if stands && !is_copy && pid.as_deref() != Some("") {
             return Err(Error::Busy { path: self.path().into(), pid: pid.unwrap_or_default() });
+        }
+        if !is_copy
+            && !ours.is_of(self.path())
+            && let Some(foreign) = self.files().into_iter().find(|file| file.symlink_metadata().is_ok())
+        {
+            let problem =
+                "it stands where the run's folder was, which was deleted; move it away, so that the run can be saved";
+            return Err(Error::io(foreign, io::Error::new(ErrorKind::AlreadyExists, problem)));
         }
         let again = self.folder.lock().map_err(|e| match e {
             Error::CannotCreate { path, problem } => {
@@ -167,9 +186,19 @@ impl HeldRun {
             }
             other => other,
         })?;
-        *ours = again.lock.into_inner().unwrap_or_else(PoisonError::into_inner);
+        *ours = again.hold.into_inner().unwrap_or_else(PoisonError::into_inner);
         self.made_again.store(true, Ordering::Relaxed);
         Ok(())
+    }
+}
+
+impl Hold {
+    /// Whether that is the folder, as far as can be known.
+    fn is_of(&self, path: &Path) -> bool {
+        match (self.folder.as_ref().map(File::metadata), path.metadata()) {
+            (Some(Ok(ours)), Ok(now)) => same_file(&ours, &now),
+            _ => true,
+        }
     }
 }
 
@@ -279,9 +308,39 @@ mod tests {
             assert!(matches!(RunFolder::new(run.path()).lock(), Err(Error::Busy { .. })), "{which}");
             run.save(&run.latest(), &[]).unwrap();
         }
+        // A copy of it, lock and all.
+        std::fs::rename(run.path(), place.path().join("old")).unwrap();
+        std::fs::create_dir(run.path()).unwrap();
+        for file in [".lock", "latest.ckpt"] {
+            std::fs::copy(place.path().join("old").join(file), run.path().join(file)).unwrap();
+        }
+        run.save(&run.latest(), &[]).unwrap();
+        assert!(run.was_made_again() && matches!(RunFolder::new(run.path()).lock(), Err(Error::Busy { .. })));
         // What cannot be made again cannot be written, which a run may survive.
         std::fs::remove_dir_all(run.path()).unwrap();
         std::fs::write(run.path(), "in the way").unwrap();
         assert!(run.save(&run.latest(), &[]).unwrap_err().is_unwritten());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_stands_in_the_place_of_a_deleted_run_is_not_replaced() {
+        let place = tempfile::tempdir().unwrap();
+        let run = RunFolder::new(place.path().join("run")).lock().unwrap();
+        for file in run.files() {
+            std::fs::remove_dir_all(run.path()).unwrap();
+            std::fs::create_dir(run.path()).unwrap();
+            std::fs::write(&file, "mine").unwrap();
+            let error = run.save(&run.latest(), &[]).unwrap_err();
+            assert!(error.is_unwritten() && error.to_string().starts_with(&file.display().to_string()), "{error}");
+            assert!(run.replace(&run.metrics(), b"ours").is_err());
+            assert!(std::fs::read(&file).unwrap() == b"mine" && std::fs::read_dir(run.path()).unwrap().count() == 1);
+            std::fs::remove_file(&file).unwrap();
+            run.save(&run.latest(), &[]).unwrap();
+            assert!(run.was_made_again());
+        }
+        // Only the lock is gone: these are the run's own.
+        std::fs::remove_file(run.lock_file()).unwrap();
+        run.save(&run.latest(), &[]).unwrap();
     }
 }

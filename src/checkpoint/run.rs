@@ -56,6 +56,11 @@ impl RunFolder {
         self.path.join("loss.svg")
     }
 
+    /// All files that a run replaces as it goes on.
+    pub fn files(&self) -> [PathBuf; 5] {
+        [self.latest(), self.best(), self.config(), self.metrics(), self.plot()]
+    }
+
     /// Whether there is a run in it.
     ///
     /// # Errors

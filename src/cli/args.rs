@@ -223,7 +223,8 @@ pub struct Choices {
     /// Steps from one evaluation to the next; 0: never [default: an epoch]
     #[arg(long, value_name = "STEPS", help_heading = "Pace")]
     pub eval_every: Option<u64>,
-    /// Steps from one checkpoint to the next; 0: at the end only [default: an epoch, and every ten minutes]
+    /// Steps from one checkpoint to the next; 0: at the end only. A better held-out loss is saved as well [default: an epoch, and every
+    /// ten minutes]
     #[arg(long, value_name = "STEPS", help_heading = "Pace")]
     pub save_every: Option<u64>,
     /// Steps from one record of the metrics to the next; 0: never [default: 10]

@@ -1,5 +1,6 @@
 //! The command line: arguments to library calls, library events to text, errors to exit codes.
 
+mod arena;
 mod args;
 mod bench;
 mod cells;
@@ -47,6 +48,7 @@ const ONE_TEXT: usize = 128;
 
 /// Runs the command line.
 pub fn main() -> ExitCode {
+    arena::share_one();
     let args = match Args::try_parse() {
         Ok(args) => args,
         Err(e) => {

@@ -92,7 +92,8 @@ pub fn must_hold_threads(threads: usize) -> Result<()> {
     let needed = threads as f64 * STACK;
     match limit() {
         Some((_, free)) if needed > free => Err(Error::Usage(format!(
-            "threads cannot be started: the stacks of {threads} need {} MiB, and {} are free (ulimit -v); choose fewer --threads",
+            "threads cannot be started: the stacks of {threads} need {} MiB, and {} are free (ulimit -v); lift the limit, or choose \
+             fewer threads (--threads of train, RAYON_NUM_THREADS)",
             (needed / MIB).ceil(),
             (free / MIB).floor()
         ))),
@@ -111,7 +112,7 @@ pub fn must_be_free(what: &str, needed: f64, remedy: &str) -> Result<()> {
         let (needed, free) = (mib(needed), (free / MIB).floor());
         Err(Error::Usage(format!("{what} needs {needed} MiB of memory, and {of}{free} are free; {remedy}")))
     };
-    match (kib("/proc/meminfo", "MemAvailable:"), limit()) {
+    match (machine(), limit()) {
         (_, Some((allowed, free))) if needed > free => {
             refused(format!("of the {} MiB that are allowed (ulimit -v) ", mib(allowed)), free)
         }
@@ -122,9 +123,17 @@ pub fn must_be_free(what: &str, needed: f64, remedy: &str) -> Result<()> {
 
 /// Bytes of memory that can be had, as far as that is known.
 pub fn free() -> Option<f64> {
-    let allowed = limit().map(|(_, free)| free);
-    let there = kib("/proc/meminfo", "MemAvailable:");
-    there.map(|there| allowed.map_or(there, |allowed| there.min(allowed))).or(allowed)
+    [machine(), limit().map(|(_, free)| free)].into_iter().flatten().reduce(f64::min)
+}
+
+/// Whether addresses are limited, as by `ulimit -v`.
+pub fn is_limited() -> bool {
+    limit().is_some()
+}
+
+/// Bytes that the machine has free.
+fn machine() -> Option<f64> {
+    kib("/proc/meminfo", "MemAvailable:")
 }
 
 /// The bytes of addresses that this process may take, and those of them that are left; `None` where there is no limit.
@@ -144,8 +153,8 @@ fn kib(path: &str, name: &str) -> Option<f64> {
     figure.trim().strip_suffix(" kB")?.parse::<f64>().ok().map(|kib| kib * 1024.0)
 }
 
-/// Takes a little on every thread of the pool at hand. What a thread's allocator sets aside with its first allocation (64 MiB of
-/// addresses and more) is taken then, and can be seen.
+/// Takes a little on every thread of the pool at hand, so that all have begun: what threads set aside as they begin (with some
+/// allocators, 64 MiB of addresses and more) can be seen then.
 pub fn begin_on_every_thread() {
     rayon::broadcast(|_| drop(std::hint::black_box(Box::new(0u8))));
 }

@@ -92,7 +92,7 @@ struct Run<'a> {
     interval: Interval,
     /// Files that are known to be deleted or replaced.
     elsewhere: Vec<PathBuf>,
-    /// A `best.ckpt` that could not be written.
+    /// A `best.ckpt` that is to be written, or could not be.
     unsaved_best: Option<Cow<'a, [u8]>>,
 }
 
@@ -112,8 +112,13 @@ impl Run<'_> {
         let (total, epoch) = (self.trainer.total_steps(), self.trainer.steps_per_epoch());
         let config = self.trainer.config().clone();
         let due = |every: Option<u64>, step: u64| step.checked_rem(every.unwrap_or(epoch)) == Some(0);
-        if self.trainer.owes_evaluation() && !self.evaluate()? {
-            return Ok(Outcome::Stopped);
+        if self.trainer.owes_evaluation() {
+            if !self.evaluate()? {
+                return Ok(Outcome::Stopped);
+            }
+            if self.is_at_its_best() {
+                self.save_on_the_way()?;
+            }
         }
         while self.trainer.progress().step < total {
             let step = self.trainer.progress().step;
@@ -147,7 +152,7 @@ impl Run<'_> {
             }
             let is_time =
                 config.save_every.is_none() && self.keep.is_some_and(|keep| self.saved.elapsed() >= keep.save_after);
-            if step < total && (is_time || due(config.save_every, step)) {
+            if step < total && (is_time || self.is_at_its_best() || due(config.save_every, step)) {
                 self.save_on_the_way()?;
             }
         }
@@ -217,24 +222,22 @@ impl Run<'_> {
             best,
             elapsed_s: self.elapsed(),
         };
-        let saved = if best { self.save_best() } else { Ok(()) };
+        if let Some(keep) = self.keep.filter(|_| best) {
+            self.unsaved_best = None;
+            let sections = self.trainer.weights_sections(keep.texts, self.elapsed())?;
+            self.unsaved_best = Some(format::frame(&sections).into());
+        }
         let pushed = self.push(Record::Eval(record.clone()));
-        let written = saved.and(pushed);
-        self.go_on_if_unwritten(written)?;
+        self.go_on_if_unwritten(pushed)?;
         self.observer.on_event(self.trainer, Event::Evaluated(&record));
         Ok(true)
     }
 
-    fn save_best(&mut self) -> Result<()> {
-        let Some(keep) = self.keep else { return Ok(()) };
-        self.unsaved_best = None;
-        let sections = self.trainer.weights_sections(keep.texts, self.elapsed())?;
-        let saved = keep.folder.save(&keep.folder.best(), &sections);
-        self.unsaved_best = saved.is_err().then(|| format::frame(&sections).into());
-        if saved.is_ok() {
-            self.observer.on_event(self.trainer, Event::Saved(&keep.folder.best()));
-        }
-        saved
+    /// Whether its last evaluation was that of the step at hand, and the best one. It is saved then, so that a latest checkpoint knows
+    /// of the best one beside it.
+    fn is_at_its_best(&self) -> bool {
+        let progress = self.trainer.progress();
+        progress.best.is_some_and(|(_, step)| step == progress.step)
     }
 
     /// Saves, and tries again to write the records that wait.
