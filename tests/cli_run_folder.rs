@@ -201,6 +201,7 @@ fn a_trainer_whose_lock_was_deleted_gives_way_to_the_next() {
     let error: Vec<&str> = said.lines().filter(|line| line.starts_with("error:")).collect();
     assert!(matches!(error[..], [line] if line.contains(pid.trim())), "{said}");
     assert!(place.bytes("checkpoints/run/latest.ckpt") == second, "it was overwritten");
+    is_saved_beside(&place, &said);
 }
 
 #[test]
@@ -307,6 +308,16 @@ fn a_folder_that_is_deleted_while_the_run_goes_on_is_made_again() {
     assert_eq!(place.fact("run", "state_hash"), place.fact("whole", "state_hash"));
 }
 
+/// Fails where a run that lost its folder is not in the one beside it, as it was.
+fn is_saved_beside(place: &Place, said: &str) {
+    let step = cli::number_after(said, "warning: step ") as u64;
+    assert!(step > 0 && said.contains("go on with: charlstm train --resume checkpoints/run-2\n"), "{said}");
+    let pace = "--steps 1000000000 --eval-every 0 --log-every 5";
+    place.train(&format!("text.txt --name whole {pace} --stop-at {}", step + 5));
+    place.run(&format!("train --resume checkpoints/run-2 --stop-at {}", step + 5)).succeeds();
+    assert_eq!(place.fact("run-2", "state_hash"), place.fact("whole", "state_hash"));
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn what_stands_in_the_place_of_a_deleted_run_is_not_replaced() {
@@ -320,8 +331,9 @@ fn what_stands_in_the_place_of_a_deleted_run_is_not_replaced() {
     running.send("CONT");
     assert_eq!(running.end(), Some(74));
     let said = place.read("stderr.txt");
-    assert!(said.contains("error: checkpoints/run/latest.ckpt: it stands where"), "{said}");
+    assert!(said.contains("error: checkpoints/run/latest.ckpt: it stands in the place of"), "{said}");
     assert_eq!(place.read("checkpoints/run/latest.ckpt"), "a backup");
+    is_saved_beside(&place, &said);
 }
 
 #[test]

@@ -88,7 +88,8 @@ impl RunFolder {
             Err(TryLockError::Error(e)) => return Err(Error::io(&path, e)),
         }
         let note = lock.set_len(0).and_then(|()| lock.rewind()).and_then(|()| writeln!(lock, "{}", std::process::id()));
-        note.map_err(|e| disk::unwritten(&path, LONGEST_NOTE, e))?;
+        // Whatever a power cut leaves of a run, the lock names it as one.
+        note.and_then(|()| lock.sync_all()).map_err(|e| disk::unwritten(&path, LONGEST_NOTE, e))?;
         for left in self.files() {
             RealDisk.remove(&disk::temporary(&left)).map_err(|e| Error::io(self.path(), e))?;
         }
@@ -148,6 +149,11 @@ impl HeldRun {
         replaced.map_err(|e| disk::unwritten(path, needed, e))
     }
 
+    /// Whether nothing can be written here any more, since the folder is another's now or cannot be made again.
+    pub fn is_lost(&self) -> bool {
+        insistently(|| self.must_be_held()).is_err()
+    }
+
     /// Whether the folder, or its lock alone, was deleted and made again since this was last asked.
     pub fn was_made_again(&self) -> bool {
         self.made_again.swap(false, Ordering::Relaxed)
@@ -161,22 +167,22 @@ impl HeldRun {
         let mut ours = self.hold.lock().unwrap_or_else(PoisonError::into_inner);
         let stands = match (ours.lock.metadata(), path.symlink_metadata()) {
             (Ok(ours), Ok(now)) if !same_file(&ours, &now) => true,
-            (_, Err(e)) if e.kind() == ErrorKind::NotFound => false,
+            (_, Err(e)) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => false,
             _ => return Ok(()),
         };
         let pid = holder_at(&path);
-        // The folder is a copy of this run's own.
-        let is_copy = pid.as_ref().is_some_and(|pid| *pid == std::process::id().to_string());
         // One that names nobody was left by a crash.
-        if stands && !is_copy && pid.as_deref() != Some("") {
+        if stands && pid.as_deref() != Some("") {
             return Err(Error::Busy { path: self.path().into(), pid: pid.unwrap_or_default() });
         }
-        if !is_copy
-            && !ours.is_of(self.path())
-            && let Some(foreign) = self.files().into_iter().find(|file| file.symlink_metadata().is_ok())
+        let in_its_place = || {
+            let all = self.files().into_iter().flat_map(|file| [disk::temporary(&file), file]);
+            all.into_iter().find(|file| file.symlink_metadata().is_ok())
+        };
+        if !ours.is_of(self.path())
+            && let Some(foreign) = in_its_place()
         {
-            let problem =
-                "it stands where the run's folder was, which was deleted; move it away, so that the run can be saved";
+            let problem = "it stands in the place of the run's folder, which was deleted; it is left alone";
             return Err(Error::io(foreign, io::Error::new(ErrorKind::AlreadyExists, problem)));
         }
         let again = self.folder.lock().map_err(|e| match e {
@@ -308,18 +314,11 @@ mod tests {
             assert!(matches!(RunFolder::new(run.path()).lock(), Err(Error::Busy { .. })), "{which}");
             run.save(&run.latest(), &[]).unwrap();
         }
-        // A copy of it, lock and all.
-        std::fs::rename(run.path(), place.path().join("old")).unwrap();
-        std::fs::create_dir(run.path()).unwrap();
-        for file in [".lock", "latest.ckpt"] {
-            std::fs::copy(place.path().join("old").join(file), run.path().join(file)).unwrap();
-        }
-        run.save(&run.latest(), &[]).unwrap();
-        assert!(run.was_made_again() && matches!(RunFolder::new(run.path()).lock(), Err(Error::Busy { .. })));
+        assert!(!run.is_lost());
         // What cannot be made again cannot be written, which a run may survive.
         std::fs::remove_dir_all(run.path()).unwrap();
         std::fs::write(run.path(), "in the way").unwrap();
-        assert!(run.save(&run.latest(), &[]).unwrap_err().is_unwritten());
+        assert!(run.save(&run.latest(), &[]).unwrap_err().is_unwritten() && run.is_lost());
     }
 
     #[cfg(unix)]
@@ -327,13 +326,13 @@ mod tests {
     fn what_stands_in_the_place_of_a_deleted_run_is_not_replaced() {
         let place = tempfile::tempdir().unwrap();
         let run = RunFolder::new(place.path().join("run")).lock().unwrap();
-        for file in run.files() {
+        for file in run.files().into_iter().flat_map(|file| [disk::temporary(&file), file]) {
             std::fs::remove_dir_all(run.path()).unwrap();
             std::fs::create_dir(run.path()).unwrap();
             std::fs::write(&file, "mine").unwrap();
             let error = run.save(&run.latest(), &[]).unwrap_err();
             assert!(error.is_unwritten() && error.to_string().starts_with(&file.display().to_string()), "{error}");
-            assert!(run.replace(&run.metrics(), b"ours").is_err());
+            assert!(run.replace(&run.metrics(), b"ours").is_err() && run.is_lost());
             assert!(std::fs::read(&file).unwrap() == b"mine" && std::fs::read_dir(run.path()).unwrap().count() == 1);
             std::fs::remove_file(&file).unwrap();
             run.save(&run.latest(), &[]).unwrap();

@@ -1,6 +1,5 @@
 //! The command line: arguments to library calls, library events to text, errors to exit codes.
 
-mod arena;
 mod args;
 mod bench;
 mod cells;
@@ -21,6 +20,7 @@ mod page;
 mod paint;
 pub mod plot;
 mod progress;
+mod rescue;
 mod sample;
 mod score;
 pub mod settings;
@@ -48,7 +48,7 @@ const ONE_TEXT: usize = 128;
 
 /// Runs the command line.
 pub fn main() -> ExitCode {
-    arena::share_one();
+    memory::share_one_arena();
     let args = match Args::try_parse() {
         Ok(args) => args,
         Err(e) => {

@@ -197,9 +197,8 @@ impl Observer for Reporter<'_> {
             Event::Evaluated(record) => self.evaluated(trainer, record),
             Event::Saved(path) => self.saved(trainer, path),
             Event::Elsewhere(path) => self.elsewhere(path),
-            Event::MadeAgain(folder) => {
-                let lost = trainer.progress().best.is_some() && !self.folder.best().exists();
-                let best = if lost { ", and has a best checkpoint once there is a better one" } else { "" };
+            Event::MadeAgain { folder, without_best } => {
+                let best = if without_best { ", and has a best checkpoint once there is a better one" } else { "" };
                 self.warn(&format!("{}: the run's folder was deleted; it was made again{best}", folder.display()));
             }
             Event::NotSaved(e) => self.warn(&not_saved(e)),

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use charlstm::checkpoint::disk::{self, Disk, RealDisk};
 use charlstm::checkpoint::run::{self, Found, RUNS, is_there};
@@ -15,6 +15,7 @@ use charlstm::train::{BEST, Keep, Outcome, Saved, Trainer, fit};
 use super::args::{Choices, TrainArgs};
 use super::own::must_be_a_runs;
 use super::progress::{Reporter, not_saved};
+use super::rescue;
 use super::settings::{Settings, read_choices, write_choices};
 use super::signals::Signals;
 use super::terminal::{Terminal, quoted};
@@ -45,10 +46,14 @@ pub fn run(args: TrainArgs, terminal: &Terminal) -> Result<ExitCode> {
     let mut reporter = Reporter::new(terminal, &trainer, &folder, signals.clone());
     let (save_after, keep_going) = (SAVE_AFTER, args.keep_going);
     let keep = Keep { folder: &folder, texts: &texts, elapsed_s, best: best.as_deref(), save_after, keep_going };
+    let begun = Instant::now();
     let outcome = fit(&mut trainer, Some(keep), args.stop_at, &mut reporter);
     signals.release();
     let saved = reporter.finish();
-    if outcome.as_ref().is_err_and(Error::is_unwritten) {
+    // What is not finite is not worth saving.
+    if outcome.as_ref().is_err_and(|e| !matches!(e, Error::Diverged(_))) && folder.is_lost() {
+        rescue::save_beside(&folder, &trainer, &texts, elapsed_s + begun.elapsed().as_secs_f64(), terminal);
+    } else if outcome.as_ref().is_err_and(Error::is_unwritten) {
         terminal.say(&format!("The latest checkpoint of the run is that of step {saved}"));
     }
     let outcome = outcome.map_err(|e| with_last_checkpoint(e, saved, &folder))?;

@@ -2,6 +2,7 @@
 
 use super::ModelConfig;
 use crate::error::{Error, Result};
+use crate::kernels::arena;
 
 /// Bytes of the parts of a model of some shape.
 #[derive(Clone, Copy, Debug)]
@@ -126,9 +127,12 @@ pub fn free() -> Option<f64> {
     [machine(), limit().map(|(_, free)| free)].into_iter().flatten().reduce(f64::min)
 }
 
-/// Whether addresses are limited, as by `ulimit -v`.
-pub fn is_limited() -> bool {
-    limit().is_some()
+/// Where addresses are limited, lets all threads share one arena of the allocator; to be called before there is another thread. What
+/// was free is gone else before it is used: a thread may set aside 64 MiB at any allocation.
+pub fn share_one_arena() {
+    if limit().is_some() {
+        arena::share_one();
+    }
 }
 
 /// Bytes that the machine has free.

@@ -116,7 +116,7 @@ impl Run<'_> {
             if !self.evaluate()? {
                 return Ok(Outcome::Stopped);
             }
-            if self.is_at_its_best() {
+            if self.is_at_its_best() && self.trainer.progress().step < total {
                 self.save_on_the_way()?;
             }
         }
@@ -152,7 +152,9 @@ impl Run<'_> {
             }
             let is_time =
                 config.save_every.is_none() && self.keep.is_some_and(|keep| self.saved.elapsed() >= keep.save_after);
-            if step < total && (is_time || self.is_at_its_best() || due(config.save_every, step)) {
+            // The end of the run is saved in any case.
+            let ends = step == total || stop_at.is_some_and(|at| step >= at);
+            if !ends && (is_time || self.is_at_its_best() || due(config.save_every, step)) {
                 self.save_on_the_way()?;
             }
         }
@@ -271,7 +273,9 @@ impl Run<'_> {
     /// Tells where the folder was made again.
     fn watch_folder(&mut self) {
         if let Some(keep) = self.keep.filter(|keep| keep.folder.was_made_again()) {
-            self.observer.on_event(self.trainer, Event::MadeAgain(keep.folder.path()));
+            let lost = || self.unsaved_best.is_none() && !keep.folder.best().exists();
+            let without_best = self.trainer.progress().best.is_some() && lost();
+            self.observer.on_event(self.trainer, Event::MadeAgain { folder: keep.folder.path(), without_best });
         }
     }
 

@@ -27,7 +27,7 @@ impl Given {
 }
 
 /// Bytes that training takes: weights, gradients and moments; packed weights; the activations of a window. And, while the
-/// held-out text is scored, those of scoring, and a copy of the weights that did best, which may still have to be written.
+/// held-out text is scored, those of scoring, or a copy of the weights that is to be written.
 ///
 /// # Errors
 /// [`Error::Usage`] where a shape is out of range.
@@ -44,7 +44,7 @@ fn needed(shape: &ModelConfig, config: &TrainConfig, given: Given) -> Result<f64
     let arenas = 2.0 + config.optimizer.moments() as f64 - f64::from(u8::from(given.weights));
     let scoring = match given.held_out {
         Some(chars) if config.eval_every != Some(0) => {
-            sizes.running(shape.vocab, score::positions_at_once(chars)) + sizes.weights
+            sizes.running(shape.vocab, score::positions_at_once(chars)).max(sizes.weights)
         }
         _ => 0.0,
     };

@@ -21,7 +21,12 @@ pub enum Event<'a> {
     /// A file of the texts was deleted or replaced; training goes on with what it was. Told once a file.
     Elsewhere(&'a Path),
     /// The run's folder was deleted, and made again.
-    MadeAgain(&'a Path),
+    MadeAgain {
+        /// The folder.
+        folder: &'a Path,
+        /// Whether the best checkpoint was lost with it.
+        without_best: bool,
+    },
     /// Something of the run could not be written, and training goes on: the next save tries again.
     NotSaved(&'a Error),
 }
