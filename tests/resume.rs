@@ -12,7 +12,7 @@ use charlstm::error::Error;
 use charlstm::model::ModelConfig;
 use charlstm::optim::Method;
 use charlstm::train::{
-    Event, Keep, Metrics, Observer, Outcome, Progress, Record, Saved, TrainConfig, Trainer, fit, state_hash,
+    BEST, Event, Keep, Metrics, Observer, Outcome, Progress, Record, Saved, TrainConfig, Trainer, fit, state_hash,
 };
 
 /// An epoch has 9 steps, the last of them short, and some streams run out before others.
@@ -341,4 +341,41 @@ fn a_latest_checkpoint_knows_of_the_best_one_beside_it() {
     let mut watches = Watches(&folder, Vec::new());
     fit(&mut begin(&config), Some(keep(&folder, &texts)), None, &mut watches).unwrap();
     assert_eq!(watches.1, [None, None, Some(2), Some(2), Some(4), Some(4)]);
+}
+
+#[test]
+fn a_run_that_lost_its_folder_is_saved_beside_it_with_its_best() {
+    /// Puts something else in the place of the folder while the first step is made.
+    struct Replaces<'a>(&'a HeldRun, Option<RunFolder>);
+    impl Observer for Replaces<'_> {
+        fn on_event(&mut self, trainer: &Trainer, event: Event<'_>) {
+            match event {
+                Event::Step(_) if trainer.progress().step == 1 => {
+                    std::fs::remove_dir_all(self.0.path()).unwrap();
+                    std::fs::create_dir(self.0.path()).unwrap();
+                    std::fs::write(self.0.latest(), "mine").unwrap();
+                }
+                Event::SavedBeside { saved, without_best } => {
+                    assert!(!without_best);
+                    self.1 = Some(RunFolder::new(saved.unwrap()));
+                }
+                _ => {}
+            }
+        }
+    }
+    let (place, texts) = (tempfile::tempdir().unwrap(), TextConfig::default());
+    let held = |name: &str| RunFolder::new(place.path().join(name)).lock().unwrap();
+    let config = TrainConfig { steps: Some(6), eval_every: Some(5), ..config() };
+    let [run, whole] = [held("run"), held("whole")];
+    let mut replaces = Replaces(&run, None);
+    let keep_going = Keep { keep_going: true, ..keep(&run, &texts) };
+    assert!(fit(&mut begin(&config), Some(keep_going), None, &mut replaces).unwrap_err().is_unwritten());
+    fit(&mut begin(&config), Some(keep(&whole, &texts)), None, &mut Impatient { left: usize::MAX.into() }).unwrap();
+    let beside = replaces.1.unwrap();
+    assert_eq!((beside.name(), std::fs::read(run.latest()).unwrap()), ("run-2".into(), b"mine".to_vec()));
+    let saved = Frame::read(&beside.latest()).unwrap();
+    assert_eq!(state_hash(&saved).unwrap(), state_hash(&Frame::read(&whole.latest()).unwrap()).unwrap());
+    let best = Frame::parse(&beside.latest(), saved.section(BEST).unwrap()).unwrap();
+    let whole_best = Frame::read(&whole.best()).unwrap();
+    assert_eq!(weights_hash(&best).unwrap(), weights_hash(&whole_best).unwrap());
 }

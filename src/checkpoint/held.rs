@@ -21,6 +21,8 @@ use crate::error::{Error, Result};
 const LOCK: &str = ".lock";
 /// More bytes than the number of a process has.
 const LONGEST_NOTE: u64 = 32;
+/// The last number of a folder that is made beside a run's.
+const LAST_BESIDE: u32 = 999;
 /// How often a file is tried again whose folder is being deleted, and how long that takes in between.
 const TRIES: usize = 20;
 const PAUSE: Duration = Duration::from_millis(10);
@@ -154,6 +156,28 @@ impl HeldRun {
         insistently(|| self.must_be_held()).is_err()
     }
 
+    /// A new folder beside this one, held: `NAME-2`, or the next one that is not there.
+    ///
+    /// # Errors
+    /// [`Error::CannotCreate`] where none can be made.
+    pub fn beside(&self) -> Result<HeldRun> {
+        // One such as `.` has no name of its own.
+        let whole = self.path().file_name().is_none().then(|| self.path().canonicalize().ok()).flatten();
+        let ours = whole.as_deref().unwrap_or(self.path());
+        let (name, above) = (RunFolder::new(ours).name(), disk::folder_of(ours));
+        let cannot = |e: io::Error| Error::cannot_create(above, format!("no folder can be made in it: {e}"));
+        disk::make_folder(above).map_err(cannot)?;
+        let mut made = Err(ErrorKind::AlreadyExists.into());
+        for n in 2..=LAST_BESIDE {
+            let other = ours.with_file_name(format!("{name}-{n}"));
+            made = std::fs::create_dir(&other).and_then(|()| RealDisk.sync_folder(above)).map(|()| other);
+            if !made.as_ref().is_err_and(|e| e.kind() == ErrorKind::AlreadyExists) {
+                break;
+            }
+        }
+        RunFolder::new(made.map_err(cannot)?).lock()
+    }
+
     /// Whether the folder, or its lock alone, was deleted and made again since this was last asked.
     pub fn was_made_again(&self) -> bool {
         self.made_again.swap(false, Ordering::Relaxed)
@@ -173,7 +197,12 @@ impl HeldRun {
         let pid = holder_at(&path);
         // One that names nobody was left by a crash.
         if stands && pid.as_deref() != Some("") {
-            return Err(Error::Busy { path: self.path().into(), pid: pid.unwrap_or_default() });
+            let is_held = File::open(&path).is_ok_and(|other| other.try_lock_shared().is_err());
+            return Err(if is_held {
+                Error::Busy { path: self.path().into(), pid: pid.unwrap_or_default() }
+            } else {
+                left_alone(path, "it is another run's, or of a copy of this one; what stands beside it is left alone")
+            });
         }
         let in_its_place = || {
             let all = self.files().into_iter().flat_map(|file| [disk::temporary(&file), file]);
@@ -182,8 +211,10 @@ impl HeldRun {
         if !ours.is_of(self.path())
             && let Some(foreign) = in_its_place()
         {
-            let problem = "it stands in the place of the run's folder, which was deleted; it is left alone";
-            return Err(Error::io(foreign, io::Error::new(ErrorKind::AlreadyExists, problem)));
+            return Err(left_alone(
+                foreign,
+                "it stands in the place of the run's folder, which was deleted; it is left alone",
+            ));
         }
         let again = self.folder.lock().map_err(|e| match e {
             Error::CannotCreate { path, problem } => {
@@ -196,6 +227,10 @@ impl HeldRun {
         self.made_again.store(true, Ordering::Relaxed);
         Ok(())
     }
+}
+
+fn left_alone(path: PathBuf, problem: &str) -> Error {
+    Error::io(path, io::Error::new(ErrorKind::AlreadyExists, problem))
 }
 
 impl Hold {
@@ -290,6 +325,14 @@ mod tests {
         assert!(matches!(run.save_without_best(&[]), Err(Error::Busy { .. })));
         assert!(matches!(run.replace(&run.latest(), b"mine"), Err(Error::Busy { .. })));
         assert!(super::super::Frame::read(&run.latest()).unwrap().has("other"));
+        // It ended, or this is a copy of what another process holds elsewhere.
+        drop(other);
+        let error = run.save(&run.latest(), &[]).unwrap_err();
+        assert!(
+            error.is_unwritten() && error.to_string().starts_with(&run.lock_file().display().to_string()),
+            "{error}"
+        );
+        assert!(super::super::Frame::read(&run.latest()).unwrap().has("other"));
         assert!(!run.was_made_again());
     }
 
@@ -315,6 +358,8 @@ mod tests {
             run.save(&run.latest(), &[]).unwrap();
         }
         assert!(!run.is_lost());
+        let others = [run.beside(), run.beside()].map(|other| other.unwrap().name());
+        assert_eq!(others, ["run-2", "run-3"]);
         // What cannot be made again cannot be written, which a run may survive.
         std::fs::remove_dir_all(run.path()).unwrap();
         std::fs::write(run.path(), "in the way").unwrap();

@@ -20,7 +20,6 @@ mod page;
 mod paint;
 pub mod plot;
 mod progress;
-mod rescue;
 mod sample;
 mod score;
 pub mod settings;

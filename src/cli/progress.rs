@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use charlstm::checkpoint::HeldRun;
+use charlstm::checkpoint::{HeldRun, RunFolder};
 use charlstm::error::Error;
 use charlstm::sample::{Generator, Shaping};
 use charlstm::train::{EvalRecord, Event, Metrics, Observer, STEPS_BETWEEN_SKIPS, StepReport, TrainRecord, Trainer};
@@ -11,7 +11,7 @@ use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 
 use super::plot::{self, Curves};
 use super::signals::Signals;
-use super::terminal::Terminal;
+use super::terminal::{Terminal, quoted};
 
 /// Characters of the sample after each evaluation.
 const SAMPLE: usize = 240;
@@ -20,6 +20,8 @@ const SMOOTHING: f64 = 0.1;
 /// A held-out loss of more times that of guessing is worth a warning.
 const FAR_WORSE: f64 = 2.0;
 
+const WITHOUT_BEST: &str = ", and has a best checkpoint once there is a better one";
+
 /// The terminal's observer.
 pub struct Reporter<'a> {
     terminal: &'a Terminal,
@@ -27,8 +29,8 @@ pub struct Reporter<'a> {
     signals: Signals,
     /// Whether the next checkpoint is one that a signal asked for.
     asked: bool,
-    /// The step of the latest checkpoint.
-    saved: u64,
+    /// The step of the latest checkpoint, and where that is.
+    saved: (u64, RunFolder),
     bar: Option<ProgressBar>,
     begun: Instant,
     first_step: u64,
@@ -56,7 +58,7 @@ impl<'a> Reporter<'a> {
             folder,
             signals,
             asked: false,
-            saved: first_step,
+            saved: (first_step, RunFolder::clone(folder)),
             bar,
             begun: Instant::now(),
             first_step,
@@ -68,13 +70,26 @@ impl<'a> Reporter<'a> {
         }
     }
 
-    /// Takes the live line away and draws the last plot; the step of the latest checkpoint.
-    pub fn finish(&self) -> u64 {
+    /// Takes the live line away and draws the last plot; the step of the latest checkpoint, and where that is.
+    pub fn finish(self) -> (u64, RunFolder) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
         self.plot();
         self.saved
+    }
+
+    /// Says even when quiet where a run is whose folder is lost.
+    fn saved_beside(&mut self, trainer: &Trainer, saved: Result<&Path, &Error>, without_best: bool) {
+        let step = trainer.progress().step;
+        match saved {
+            Ok(folder) => {
+                self.saved = (step, RunFolder::new(folder));
+                let (at, best) = (quoted(folder), if without_best { WITHOUT_BEST } else { "" });
+                self.warn(&format!("step {step} is saved in {at}{best}; go on with: charlstm train --resume {at}"));
+            }
+            Err(e) => self.warn(&format!("step {step} could not be saved elsewhere either: {e}")),
+        }
     }
 
     /// Writes something where the live line is, which comes back below it.
@@ -165,7 +180,7 @@ impl<'a> Reporter<'a> {
         if path != self.folder.latest() {
             return;
         }
-        self.saved = trainer.progress().step;
+        self.saved.0 = trainer.progress().step;
         if std::mem::take(&mut self.asked) {
             self.say(&format!("Saved at step {}: {}", trainer.progress().step, path.display()));
         }
@@ -198,9 +213,10 @@ impl Observer for Reporter<'_> {
             Event::Saved(path) => self.saved(trainer, path),
             Event::Elsewhere(path) => self.elsewhere(path),
             Event::MadeAgain { folder, without_best } => {
-                let best = if without_best { ", and has a best checkpoint once there is a better one" } else { "" };
+                let best = if without_best { WITHOUT_BEST } else { "" };
                 self.warn(&format!("{}: the run's folder was deleted; it was made again{best}", folder.display()));
             }
+            Event::SavedBeside { saved, without_best } => self.saved_beside(trainer, saved, without_best),
             Event::NotSaved(e) => self.warn(&not_saved(e)),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use charlstm::checkpoint::disk::{self, Disk, RealDisk};
 use charlstm::checkpoint::run::{self, Found, RUNS, is_there};
@@ -15,7 +15,6 @@ use charlstm::train::{BEST, Keep, Outcome, Saved, Trainer, fit};
 use super::args::{Choices, TrainArgs};
 use super::own::must_be_a_runs;
 use super::progress::{Reporter, not_saved};
-use super::rescue;
 use super::settings::{Settings, read_choices, write_choices};
 use super::signals::Signals;
 use super::terminal::{Terminal, quoted};
@@ -46,17 +45,13 @@ pub fn run(args: TrainArgs, terminal: &Terminal) -> Result<ExitCode> {
     let mut reporter = Reporter::new(terminal, &trainer, &folder, signals.clone());
     let (save_after, keep_going) = (SAVE_AFTER, args.keep_going);
     let keep = Keep { folder: &folder, texts: &texts, elapsed_s, best: best.as_deref(), save_after, keep_going };
-    let begun = Instant::now();
     let outcome = fit(&mut trainer, Some(keep), args.stop_at, &mut reporter);
     signals.release();
-    let saved = reporter.finish();
-    // What is not finite is not worth saving.
-    if outcome.as_ref().is_err_and(|e| !matches!(e, Error::Diverged(_))) && folder.is_lost() {
-        rescue::save_beside(&folder, &trainer, &texts, elapsed_s + begun.elapsed().as_secs_f64(), terminal);
-    } else if outcome.as_ref().is_err_and(Error::is_unwritten) {
+    let (saved, at) = reporter.finish();
+    if outcome.as_ref().is_err_and(Error::is_unwritten) {
         terminal.say(&format!("The latest checkpoint of the run is that of step {saved}"));
     }
-    let outcome = outcome.map_err(|e| with_last_checkpoint(e, saved, &folder))?;
+    let outcome = outcome.map_err(|e| with_last_checkpoint(e, saved, &at))?;
     let stopped = signals.received();
     if matches!(outcome, Outcome::Finished | Outcome::OutOfPatience) && stopped.is_none() {
         tune::conclude(&trainer, &folder, terminal)?;
@@ -324,7 +319,7 @@ fn conclude(trainer: &Trainer, folder: &RunFolder, outcome: Outcome, terminal: &
     }
 }
 
-/// A run that ends with an error says what is left of it: `saved` is the step of its latest checkpoint.
+/// A run that ends with an error says what is left of it: `saved` is the step of its latest checkpoint, which is in `folder`.
 fn with_last_checkpoint(error: Error, saved: u64, folder: &RunFolder) -> Error {
     let at = quoted(folder.path());
     match error {

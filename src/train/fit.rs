@@ -61,13 +61,16 @@ pub fn fit(
     let (saved, elsewhere, unsaved_best) = (begun, Vec::new(), keep.and_then(|keep| keep.best).map(Cow::Borrowed));
     let mut run = Run { trainer, keep, metrics, observer, begun, saved, interval, elsewhere, unsaved_best };
     let outcome = match run.steps(stop_at) {
-        Err(e) if !matches!(e, Error::Changed { .. }) && !e.is_unwritten() => return Err(e),
+        Err(e) if !matches!(e, Error::Changed { .. } | Error::Busy { .. }) && !e.is_unwritten() => return Err(e),
         outcome => outcome,
     };
     // What is missing from the records must not cost the checkpoint, whose clock goes on from theirs.
     let record = run.gathered();
     let saved = run.save();
     let recorded = run.record(record).and(run.flush());
+    if saved.is_err() {
+        run.save_beside();
+    }
     let outcome = match outcome {
         // It comes last: it may take its time.
         Ok(early) if early != Outcome::Finished => run.watch_texts().map(|()| early),
@@ -92,7 +95,7 @@ struct Run<'a> {
     interval: Interval,
     /// Files that are known to be deleted or replaced.
     elsewhere: Vec<PathBuf>,
-    /// A `best.ckpt` that is to be written, or could not be.
+    /// A `best.ckpt` that could not be written.
     unsaved_best: Option<Cow<'a, [u8]>>,
 }
 
@@ -224,19 +227,28 @@ impl Run<'_> {
             best,
             elapsed_s: self.elapsed(),
         };
-        if let Some(keep) = self.keep.filter(|_| best) {
-            self.unsaved_best = None;
-            let sections = self.trainer.weights_sections(keep.texts, self.elapsed())?;
-            self.unsaved_best = Some(format::frame(&sections).into());
-        }
+        let saved = if best { self.save_best() } else { Ok(()) };
         let pushed = self.push(Record::Eval(record.clone()));
-        self.go_on_if_unwritten(pushed)?;
+        let written = saved.and(pushed);
+        self.go_on_if_unwritten(written)?;
         self.observer.on_event(self.trainer, Event::Evaluated(&record));
         Ok(true)
     }
 
-    /// Whether its last evaluation was that of the step at hand, and the best one. It is saved then, so that a latest checkpoint knows
-    /// of the best one beside it.
+    fn save_best(&mut self) -> Result<()> {
+        let Some(keep) = self.keep else { return Ok(()) };
+        self.unsaved_best = None;
+        let sections = self.trainer.weights_sections(keep.texts, self.elapsed())?;
+        let saved = keep.folder.save(&keep.folder.best(), &sections);
+        self.unsaved_best = saved.is_err().then(|| format::frame(&sections).into());
+        if saved.is_ok() {
+            self.observer.on_event(self.trainer, Event::Saved(&keep.folder.best()));
+        }
+        saved
+    }
+
+    /// Whether its last evaluation was that of the step at hand, and the best one. All is saved then, so that the latest checkpoint
+    /// knows of the best one beside it.
     fn is_at_its_best(&self) -> bool {
         let progress = self.trainer.progress();
         progress.best.is_some_and(|(_, step)| step == progress.step)
@@ -255,13 +267,27 @@ impl Run<'_> {
         if best.is_ok() && self.unsaved_best.take().is_some() {
             self.observer.on_event(self.trainer, Event::Saved(&keep.folder.best()));
         }
-        let mut sections = self.trainer.sections(keep.texts, self.elapsed())?;
-        // The latest checkpoint must not tell of a best one that is nowhere.
-        sections.extend(self.unsaved_best.as_ref().map(|best| (BEST, Cow::Borrowed(&**best))));
-        keep.folder.save(&keep.folder.latest(), &sections)?;
+        self.save_latest(keep.folder)?;
         self.watch_folder();
         self.observer.on_event(self.trainer, Event::Saved(&keep.folder.latest()));
         best
+    }
+
+    fn save_latest(&self, folder: &HeldRun) -> Result<()> {
+        let Some(keep) = self.keep else { return Ok(()) };
+        let mut sections = self.trainer.sections(keep.texts, self.elapsed())?;
+        // The latest checkpoint must not tell of a best one that is nowhere.
+        sections.extend(self.unsaved_best.as_ref().map(|best| (BEST, Cow::Borrowed(&**best))));
+        folder.save(&folder.latest(), &sections)
+    }
+
+    /// Saves in a folder beside the run's, where nothing can be written to that any more.
+    fn save_beside(&mut self) {
+        let Some(keep) = self.keep.filter(|keep| keep.folder.is_lost()) else { return };
+        let saved = keep.folder.beside().and_then(|other| self.save_latest(&other).map(|()| other));
+        let without_best = self.trainer.progress().best.is_some() && self.unsaved_best.is_none();
+        let saved = saved.as_ref().map(|other| other.path());
+        self.observer.on_event(self.trainer, Event::SavedBeside { saved, without_best });
     }
 
     fn push(&mut self, record: Record) -> Result<()> {

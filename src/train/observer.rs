@@ -27,6 +27,13 @@ pub enum Event<'a> {
         /// Whether the best checkpoint was lost with it.
         without_best: bool,
     },
+    /// The run's folder is another's now, or cannot be made again: it was saved beside it, if that could be done.
+    SavedBeside {
+        /// The folder, or why there is none.
+        saved: Result<&'a Path, &'a Error>,
+        /// Whether the best checkpoint was lost.
+        without_best: bool,
+    },
     /// Something of the run could not be written, and training goes on: the next save tries again.
     NotSaved(&'a Error),
 }
