@@ -188,19 +188,57 @@ fn the_folders_of_a_new_run_are_made_durable() {
     }
 }
 
+/// Lets a process stand still while `meanwhile` happens.
+fn standing_still<T>(running: &Running, meanwhile: impl FnOnce() -> T) -> T {
+    running.send("STOP");
+    let state = || Command::new("ps").args(["-o", "stat=", "-p", &running.pid()]).output().unwrap().stdout;
+    wait_until("it to stand still", || state().starts_with(b"T"));
+    let done = meanwhile();
+    running.send("CONT");
+    done
+}
+
 #[test]
 fn a_trainer_whose_lock_was_deleted_gives_way_to_the_next() {
     let place = Place::with_text();
+    let (lock, metrics) = (place.path("checkpoints/run/.lock"), place.path("checkpoints/run/metrics.jsonl"));
     let first = place.start_training("run", ENDLESS);
-    std::fs::remove_file(place.path("checkpoints/run/.lock")).unwrap();
-    place.run("train --resume run --stop-at 5").succeeds();
-    let second = place.bytes("checkpoints/run/latest.ckpt");
-    assert_eq!(first.end(), Some(74));
+    let second = standing_still(&first, || {
+        std::fs::remove_file(&lock).unwrap();
+        std::fs::remove_file(&metrics).unwrap();
+        let second = Running(place.command("train --resume run -q").spawn().unwrap());
+        wait_until("the records of the second", || metrics.metadata().is_ok_and(|file| file.len() > 0));
+        second
+    });
+    gives_way(&place, first, 75, &format!("(pid {}) is training here", second.pid()));
+    assert_eq!(second.end_by("INT"), Some(130));
+}
+
+#[test]
+fn a_trainer_whose_run_was_gone_on_with_leaves_that_alone() {
+    let place = Place::with_text();
+    let first = place.start_training("run", ENDLESS);
+    let saved = standing_still(&first, || {
+        std::fs::remove_file(place.path("checkpoints/run/.lock")).unwrap();
+        place.run("train --resume run --stop-at 5").succeeds();
+        place.bytes("checkpoints/run/latest.ckpt")
+    });
+    gives_way(&place, first, 74, "checkpoints/run/.lock: it is another run's");
+    assert!(place.bytes("checkpoints/run/latest.ckpt") == saved, "it was overwritten");
+}
+
+/// Fails where a trainer does not end so, with what it learned beside the folder.
+fn gives_way(place: &Place, trainer: Running, code: i32, why: &str) {
+    assert_eq!(trainer.end(), Some(code), "{}", place.read("stderr.txt"));
     let said = place.read("stderr.txt");
-    let error: Vec<&str> = said.lines().filter(|line| line.starts_with("error:")).collect();
-    assert!(matches!(error[..], [line] if line.contains("checkpoints/run/.lock: it is another run's")), "{said}");
-    assert!(place.bytes("checkpoints/run/latest.ckpt") == second, "it was overwritten");
-    is_saved_beside(&place, &said);
+    let errors: Vec<&str> = said.lines().filter(|line| line.starts_with("error:")).collect();
+    assert!(matches!(errors[..], [line] if line.contains(why)), "{said}");
+    let step = cli::number_after(&said, "warning: step ") as u64;
+    assert!(step > 0 && said.contains("go on with: charlstm train --resume checkpoints/run-2\n"), "{said}");
+    let pace = "--steps 1000000000 --eval-every 0 --log-every 5";
+    place.train(&format!("text.txt --name whole {pace} --stop-at {}", step + 5));
+    place.run(&format!("train --resume checkpoints/run-2 --stop-at {}", step + 5)).succeeds();
+    assert_eq!(place.fact("run-2", "state_hash"), place.fact("whole", "state_hash"));
 }
 
 #[test]
@@ -307,32 +345,16 @@ fn a_folder_that_is_deleted_while_the_run_goes_on_is_made_again() {
     assert_eq!(place.fact("run", "state_hash"), place.fact("whole", "state_hash"));
 }
 
-/// Fails where a run that lost its folder is not in the one beside it, as it was.
-fn is_saved_beside(place: &Place, said: &str) {
-    let step = cli::number_after(said, "warning: step ") as u64;
-    assert!(step > 0 && said.contains("go on with: charlstm train --resume checkpoints/run-2\n"), "{said}");
-    let pace = "--steps 1000000000 --eval-every 0 --log-every 5";
-    place.train(&format!("text.txt --name whole {pace} --stop-at {}", step + 5));
-    place.run(&format!("train --resume checkpoints/run-2 --stop-at {}", step + 5)).succeeds();
-    assert_eq!(place.fact("run-2", "state_hash"), place.fact("whole", "state_hash"));
-}
-
-#[cfg(target_os = "linux")]
 #[test]
 fn what_stands_in_the_place_of_a_deleted_run_is_not_replaced() {
     let place = Place::with_text();
     let running = place.start_training("run", "--steps 1000000000 --eval-every 0 --save-every 0 --log-every 5");
-    running.send("STOP");
-    let stat = format!("/proc/{}/stat", running.pid());
-    wait_until("it to stand still", || std::fs::read_to_string(&stat).unwrap().contains(") T "));
-    std::fs::remove_dir_all(place.path("checkpoints/run")).unwrap();
-    place.write("checkpoints/run/latest.ckpt", "a backup");
-    running.send("CONT");
-    assert_eq!(running.end(), Some(74));
-    let said = place.read("stderr.txt");
-    assert!(said.contains("error: checkpoints/run/latest.ckpt: it stands in the place of"), "{said}");
+    standing_still(&running, || {
+        std::fs::remove_dir_all(place.path("checkpoints/run")).unwrap();
+        place.write("checkpoints/run/latest.ckpt", "a backup");
+    });
+    gives_way(&place, running, 74, "checkpoints/run/latest.ckpt: it stands in the place of");
     assert_eq!(place.read("checkpoints/run/latest.ckpt"), "a backup");
-    is_saved_beside(&place, &said);
 }
 
 #[test]
