@@ -120,20 +120,16 @@ fn train_from(checkpoint: &Path) -> String {
 
 /// Starts a thread for each core, this one among them: a step that is divided among threads begins and ends here.
 fn use_threads() -> Result<()> {
-    start(memory::default_threads(), ThreadPoolBuilder::new().use_current_thread())
+    memory::start_threads(memory::default_threads(), |builder| builder.use_current_thread().build_global())?;
+    memory::begin_on_every_thread();
+    Ok(())
 }
 
 /// Starts a thread for each core, and no more than so many, for what has other threads for its steps: this one only waits for them,
 /// asleep.
 fn use_threads_beside(most: Option<usize>) -> Result<()> {
     let threads = most.map_or_else(memory::default_threads, |most| most.min(memory::cores()));
-    start(threads, ThreadPoolBuilder::new())
-}
-
-fn start(threads: usize, builder: ThreadPoolBuilder) -> Result<()> {
-    memory::must_hold_threads(threads)?;
-    let started = builder.num_threads(threads).build_global();
-    started.map_err(|e| Error::Usage(format!("threads cannot be started: {e}")))?;
+    memory::start_threads(threads, ThreadPoolBuilder::build_global)?;
     memory::begin_on_every_thread();
     Ok(())
 }

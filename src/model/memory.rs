@@ -1,5 +1,7 @@
 //! What a model needs of the machine's memory, reckoned before any of it is taken: an allocation that fails ends the process.
 
+use rayon::{ThreadPoolBuildError, ThreadPoolBuilder};
+
 use super::ModelConfig;
 use crate::error::{Error, Result};
 use crate::kernels::arena;
@@ -87,11 +89,21 @@ pub fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// Refuses to start more threads than there are addresses for: one that lacks them as it starts ends the process.
+/// Starts so many threads, by what `start` does with a builder of them.
 ///
 /// # Errors
-/// [`Error::Usage`] with what they need and what there is.
-pub fn must_hold_threads(threads: usize) -> Result<()> {
+/// [`Error::Usage`] where they cannot be started.
+pub fn start_threads<T>(
+    threads: usize,
+    start: impl FnOnce(ThreadPoolBuilder) -> std::result::Result<T, ThreadPoolBuildError>,
+) -> Result<T> {
+    must_hold_threads(threads)?;
+    let started = start(ThreadPoolBuilder::new().num_threads(threads));
+    started.map_err(|e| Error::Usage(format!("threads cannot be started: {e}")))
+}
+
+/// Refuses to start more threads than there are addresses for: one that lacks them as it starts ends the process.
+fn must_hold_threads(threads: usize) -> Result<()> {
     let needed = threads as f64 * STACK;
     match limit() {
         Some((_, free)) if needed > free => Err(Error::Usage(format!(
@@ -187,7 +199,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_had_is_refused_with_both_figures() {
-        if limit().is_none() && kib("/proc/meminfo", "MemAvailable:").is_none() {
+        if limit().is_none() && machine().is_none() {
             eprintln!("SKIPPED: this system does not say how much memory is free");
             return;
         }

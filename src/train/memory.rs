@@ -4,7 +4,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::config::TrainConfig;
 use crate::data::Texts;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::model::{ModelConfig, memory};
 use crate::score;
 
@@ -30,7 +30,7 @@ impl Given {
 /// held-out text is scored, those of scoring, or a copy of the weights that is to be written.
 ///
 /// # Errors
-/// [`Error::Usage`] where a shape is out of range.
+/// [`Error::Usage`](crate::error::Error::Usage) where a shape is out of range.
 fn needed(shape: &ModelConfig, config: &TrainConfig, given: Given) -> Result<f64> {
     let sizes = shape.sizes()?;
     let positions = config.batch as f64 * config.seq_len as f64;
@@ -55,13 +55,11 @@ fn needed(shape: &ModelConfig, config: &TrainConfig, given: Given) -> Result<f64
 /// threads take.
 ///
 /// # Errors
-/// [`Error::Usage`] with what it needs and what there is, or where the threads cannot be started.
+/// [`Error::Usage`](crate::error::Error::Usage) with what it needs and what there is, or where the threads cannot be started.
 pub(super) fn threads(shape: &ModelConfig, config: &TrainConfig, given: Given) -> Result<ThreadPool> {
     let needed = needed(shape, config, given)?;
     let threads = config.threads.unwrap_or_else(memory::default_threads);
-    memory::must_hold_threads(threads)?;
-    let pool = ThreadPoolBuilder::new().num_threads(threads).build();
-    let pool = pool.map_err(|e| Error::Usage(format!("threads cannot be started: {e}")))?;
+    let pool = memory::start_threads(threads, ThreadPoolBuilder::build)?;
     pool.install(memory::begin_on_every_thread);
     let needed = needed + memory::THREAD * pool.current_num_threads() as f64;
     memory::must_be_free("training this", needed, "choose a smaller net, fewer streams or shorter windows")
