@@ -210,7 +210,7 @@ fn a_trainer_whose_lock_was_deleted_gives_way_to_the_next() {
         wait_until("the records of the second", || metrics.metadata().is_ok_and(|file| file.len() > 0));
         second
     });
-    gives_way(&place, first, 75, &format!("(pid {}) is training here", second.pid()));
+    gives_way(&place, first, &format!("checkpoints/run/.lock: process {} took this run", second.pid()));
     assert_eq!(second.end_by("INT"), Some(130));
 }
 
@@ -223,13 +223,13 @@ fn a_trainer_whose_run_was_gone_on_with_leaves_that_alone() {
         place.run("train --resume run --stop-at 5").succeeds();
         place.bytes("checkpoints/run/latest.ckpt")
     });
-    gives_way(&place, first, 74, "checkpoints/run/.lock: it is another run's");
+    gives_way(&place, first, "took this run, or left a lock in a copy of one");
     assert!(place.bytes("checkpoints/run/latest.ckpt") == saved, "it was overwritten");
 }
 
 /// Fails where a trainer does not end so, with what it learned beside the folder.
-fn gives_way(place: &Place, trainer: Running, code: i32, why: &str) {
-    assert_eq!(trainer.end(), Some(code), "{}", place.read("stderr.txt"));
+fn gives_way(place: &Place, trainer: Running, why: &str) {
+    assert_eq!(trainer.end(), Some(74), "{}", place.read("stderr.txt"));
     let said = place.read("stderr.txt");
     let errors: Vec<&str> = said.lines().filter(|line| line.starts_with("error:")).collect();
     assert!(matches!(errors[..], [line] if line.contains(why)), "{said}");
@@ -348,13 +348,33 @@ fn a_folder_that_is_deleted_while_the_run_goes_on_is_made_again() {
 #[test]
 fn what_stands_in_the_place_of_a_deleted_run_is_not_replaced() {
     let place = Place::with_text();
-    let running = place.start_training("run", "--steps 1000000000 --eval-every 0 --save-every 0 --log-every 5");
+    let pace = "--steps 1000000000 --eval-every 0 --save-every 0 --log-every 5 --keep-going";
+    let running = place.start_training("run", pace);
     standing_still(&running, || {
         std::fs::remove_dir_all(place.path("checkpoints/run")).unwrap();
         place.write("checkpoints/run/latest.ckpt", "a backup");
     });
-    gives_way(&place, running, 74, "checkpoints/run/latest.ckpt: it stands in the place of");
+    gives_way(&place, running, "checkpoints/run/latest.ckpt: it stands in the place of");
     assert_eq!(place.read("checkpoints/run/latest.ckpt"), "a backup");
+}
+
+#[test]
+fn what_can_be_saved_nowhere_leaves_nothing_half_made() {
+    let place = Place::with_text();
+    let strace = ["-o", "/dev/null", "-P", "checkpoints/run-2/latest.ckpt.tmp", "-e", "inject=openat:error=ENOSPC"];
+    let args = format!("train text.txt --name run {TINY} {ENDLESS} -q");
+    let Some(mut command) = traced(&place, &strace, &args) else { return };
+    let stderr = std::fs::File::create(place.path("stderr.txt")).unwrap();
+    let running = Running(command.stderr(stderr).spawn().unwrap());
+    let metrics = place.path("checkpoints/run/metrics.jsonl");
+    wait_until("the first record", || metrics.metadata().is_ok_and(|file| file.len() > 0));
+    std::fs::rename(place.path("checkpoints/run"), place.path("moved")).unwrap();
+    place.write("checkpoints/run/best.ckpt", "mine");
+    let (code, said) = (running.end(), place.read("stderr.txt"));
+    assert_eq!(code, Some(74), "{said}");
+    assert!(said.contains("checkpoints/run/best.ckpt: it stands in the place of"), "{said}");
+    assert!(said.contains("could not be saved elsewhere either: checkpoints/run-2/latest.ckpt: "), "{said}");
+    assert!(!place.has("checkpoints/run-2") && place.read("checkpoints/run/best.ckpt") == "mine");
 }
 
 #[test]

@@ -1,26 +1,20 @@
-//! A run that this process trains in: its lock, and the files that only its holder replaces.
+//! A run that this process trains in, and the files that only its holder replaces.
 
-use std::fs::{File, TryLockError};
-use std::io::{self, ErrorKind, Read, Seek, Write};
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, ErrorKind};
 use std::ops::Deref;
-#[cfg(unix)]
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::sleep;
 use std::time::Duration;
 
 use super::RunFolder;
 use super::disk::{self, Disk, RealDisk};
 use super::format::{self, Section};
-use crate::data::same_file;
+use super::lock::Hold;
 use crate::error::{Error, Result};
 
-/// The file that a process holds while it trains; with the number of a process in it, it marks the folder of a run.
-const LOCK: &str = ".lock";
-/// More bytes than the number of a process has.
-const LONGEST_NOTE: u64 = 32;
 /// The last number of a folder that is made beside a run's.
 const LAST_BESIDE: u32 = 999;
 /// How often a file is tried again whose folder is being deleted, and how long that takes in between.
@@ -31,16 +25,23 @@ const PAUSE: Duration = Duration::from_millis(10);
 #[derive(Debug)]
 pub struct HeldRun {
     folder: RunFolder,
-    hold: Mutex<Hold>,
-    made_again: AtomicBool,
+    state: Mutex<State>,
 }
 
 #[derive(Debug)]
-struct Hold {
-    /// The lock, which is held as long as it is open.
-    lock: File,
-    /// The folder; as long as it is open no other can be taken for it. None where it may not be read.
-    folder: Option<File>,
+struct State {
+    hold: Hold,
+    found: Found,
+    made_again: bool,
+}
+
+/// What the last write found where the folder is to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Found {
+    Ours,
+    Anothers,
+    /// Nothing, and no folder could be made.
+    Nothing,
 }
 
 impl Deref for HeldRun {
@@ -51,52 +52,14 @@ impl Deref for HeldRun {
 }
 
 impl RunFolder {
-    fn lock_file(&self) -> PathBuf {
-        self.path().join(LOCK)
-    }
-
-    /// Whether a process ever trained in it, or does so now. A file of that name that no run has made does not count.
-    pub fn has_lock(&self) -> bool {
-        holder_at(&self.lock_file()).is_some_and(|pid| !pid.is_empty())
-    }
-
     /// Makes the folder and takes hold of it, and removes what a crash left half-written.
     ///
     /// # Errors
     /// [`Error::CannotCreate`] where the folder cannot be made or written, or has something else in the place of the lock,
     /// [`Error::Busy`] where another process trains in it.
     pub fn lock(&self) -> Result<HeldRun> {
-        let cannot =
-            |e| Error::cannot_create(self.path(), format!("a run cannot be kept here: {e}; choose another folder"));
-        disk::make_folder(self.path()).map_err(cannot)?;
-        let path = self.lock_file();
-        let foreign = || {
-            let problem = "it is not the lock of a run, and a run here would replace it; choose another folder";
-            Error::cannot_create(&path, problem)
-        };
-        if path.symlink_metadata().is_ok() && !is_regular(&path) {
-            return Err(foreign());
-        }
-        let mut options = File::options();
-        options.read(true).write(true).create(true).truncate(false);
-        #[cfg(unix)]
-        options.custom_flags(libc::O_NOFOLLOW);
-        let mut lock = options.open(&path).map_err(cannot)?;
-        // A crash may have left it empty.
-        let Some(pid) = holder(&lock) else { return Err(foreign()) };
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(Error::Busy { path: self.path().into(), pid }),
-            Err(TryLockError::Error(e)) => return Err(Error::io(&path, e)),
-        }
-        let note = lock.set_len(0).and_then(|()| lock.rewind()).and_then(|()| writeln!(lock, "{}", std::process::id()));
-        // Whatever a power cut leaves of a run, the lock names it as one.
-        note.and_then(|()| lock.sync_all()).map_err(|e| disk::unwritten(&path, LONGEST_NOTE, e))?;
-        for left in self.files() {
-            RealDisk.remove(&disk::temporary(&left)).map_err(|e| Error::io(self.path(), e))?;
-        }
-        let hold = Hold { lock, folder: File::open(self.path()).ok() };
-        Ok(HeldRun { folder: self.clone(), hold: Mutex::new(hold), made_again: AtomicBool::new(false) })
+        let state = State { hold: Hold::take(self)?, found: Found::Ours, made_again: false };
+        Ok(HeldRun { folder: self.clone(), state: Mutex::new(state) })
     }
 }
 
@@ -122,8 +85,8 @@ impl HeldRun {
     ///
     /// # Errors
     /// [`Error::NoRoom`] where the disk is full, else [`Error::Io`]: what stands there is the file before or, where only its name
-    /// could not be synced, the new one. Also where the folder was deleted and cannot be made again, or has files in it that are not
-    /// this run's. [`Error::Busy`] where the lock was taken away and another process trains here.
+    /// could not be synced, the new one. Also where the folder was deleted and cannot be made again, or another's stands in its
+    /// place.
     pub fn replace(&self, path: &Path, bytes: &[u8]) -> Result<()> {
         self.put(path, &[bytes], &[])
     }
@@ -151,95 +114,78 @@ impl HeldRun {
         replaced.map_err(|e| disk::unwritten(path, needed, e))
     }
 
-    /// Whether nothing can be written here any more, since the folder is another's now or cannot be made again.
+    /// Whether the last write found that nothing can be written here any more.
     pub fn is_lost(&self) -> bool {
-        insistently(|| self.must_be_held()).is_err()
+        self.state().found != Found::Ours
     }
 
-    /// A new folder beside this one, held: `NAME-2`, or the next one that is not there.
+    /// Whether the last write found another's run or files in the place of this run, which will not pass.
+    pub fn is_anothers(&self) -> bool {
+        self.state().found == Found::Anothers
+    }
+
+    /// Saves a latest checkpoint in a new folder beside this one: `NAME-2`, or the next one that is not there. Where that fails
+    /// there is no new folder.
     ///
     /// # Errors
-    /// [`Error::CannotCreate`] where none can be made.
-    pub fn beside(&self) -> Result<HeldRun> {
+    /// [`Error::CannotCreate`] where none can be made, and as [`save`](Self::save).
+    pub fn save_beside(&self, sections: &[Section<'_>]) -> Result<RunFolder> {
         // One such as `.` has no name of its own.
         let whole = self.path().file_name().is_none().then(|| self.path().canonicalize().ok()).flatten();
         let ours = whole.as_deref().unwrap_or(self.path());
-        let (name, above) = (RunFolder::new(ours).name(), disk::folder_of(ours));
+        let above = disk::folder_of(ours);
         let cannot = |e: io::Error| Error::cannot_create(above, format!("no folder can be made in it: {e}"));
         disk::make_folder(above).map_err(cannot)?;
-        let mut made = Err(ErrorKind::AlreadyExists.into());
-        for n in 2..=LAST_BESIDE {
-            let other = ours.with_file_name(format!("{name}-{n}"));
-            made = std::fs::create_dir(&other).and_then(|()| RealDisk.sync_folder(above)).map(|()| other);
-            if !made.as_ref().is_err_and(|e| e.kind() == ErrorKind::AlreadyExists) {
-                break;
+        let name = ours.file_name().unwrap_or(ours.as_os_str());
+        let make = |n: u32| {
+            let other = ours.with_file_name(OsString::from_iter([name, format!("-{n}").as_ref()]));
+            match std::fs::create_dir(&other) {
+                Err(e) if e.kind() == ErrorKind::AlreadyExists => None,
+                made => Some(made.and_then(|()| RealDisk.sync_folder(above)).map(|()| RunFolder::new(other))),
             }
+        };
+        let none = || Err(ErrorKind::AlreadyExists.into());
+        let other = (2..=LAST_BESIDE).find_map(make).unwrap_or_else(none).map_err(cannot)?;
+        let saved = other.lock().and_then(|held| held.save(&held.latest(), sections));
+        if saved.is_err() && !other.latest().exists() {
+            // The first error is the one to tell.
+            let _ = RealDisk.remove(&other.lock_file()).and_then(|()| std::fs::remove_dir(other.path()));
         }
-        RunFolder::new(made.map_err(cannot)?).lock()
+        saved.map(|()| other)
     }
 
     /// Whether the folder, or its lock alone, was deleted and made again since this was last asked.
     pub fn was_made_again(&self) -> bool {
-        self.made_again.swap(false, Ordering::Relaxed)
+        std::mem::take(&mut self.state().made_again)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Makes sure that the lock is still the one that was taken. Where it was deleted, be it with its folder, a new one is taken:
     /// whoever did that has not asked for the end of the run. Another process may have been first, or other files be in the place of
     /// the folder, which are not this run's to replace.
     fn must_be_held(&self) -> Result<()> {
-        let path = self.lock_file();
-        let mut ours = self.hold.lock().unwrap_or_else(PoisonError::into_inner);
-        let stands = match (ours.lock.metadata(), path.symlink_metadata()) {
-            (Ok(ours), Ok(now)) if !same_file(&ours, &now) => true,
-            (_, Err(e)) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => false,
-            _ => return Ok(()),
-        };
-        let pid = holder_at(&path);
-        // One that names nobody was left by a crash.
-        if stands && pid.as_deref() != Some("") {
-            let is_held = File::open(&path).is_ok_and(|other| other.try_lock_shared().is_err());
-            return Err(if is_held {
-                Error::Busy { path: self.path().into(), pid: pid.unwrap_or_default() }
-            } else {
-                left_alone(path, "it is another run's, or of a copy of this one; what stands beside it is left alone")
-            });
+        let mut state = self.state();
+        if state.hold.stands(self) {
+            state.found = Found::Ours;
+            return Ok(());
         }
-        let in_its_place = || {
-            let all = self.files().into_iter().flat_map(|file| [disk::temporary(&file), file]);
-            all.into_iter().find(|file| file.symlink_metadata().is_ok())
-        };
-        if !ours.is_of(self.path())
-            && let Some(foreign) = in_its_place()
-        {
-            return Err(left_alone(
-                foreign,
-                "it stands in the place of the run's folder, which was deleted; it is left alone",
-            ));
+        if let Some((path, problem)) = state.hold.foreign(self) {
+            state.found = Found::Anothers;
+            return Err(Error::io(path, io::Error::new(ErrorKind::AlreadyExists, problem)));
         }
-        let again = self.folder.lock().map_err(|e| match e {
+        state.found = Found::Nothing;
+        let hold = Hold::take(self).map_err(|e| match e {
             Error::CannotCreate { path, problem } => {
                 let kind = if self.path().exists() { ErrorKind::Other } else { ErrorKind::NotFound };
                 Error::io(path, io::Error::new(kind, problem))
             }
             other => other,
         })?;
-        *ours = again.hold.into_inner().unwrap_or_else(PoisonError::into_inner);
-        self.made_again.store(true, Ordering::Relaxed);
+        *state = State { hold, found: Found::Ours, made_again: true };
         Ok(())
-    }
-}
-
-fn left_alone(path: PathBuf, problem: &str) -> Error {
-    Error::io(path, io::Error::new(ErrorKind::AlreadyExists, problem))
-}
-
-impl Hold {
-    /// Whether that is the folder, as far as can be known.
-    fn is_of(&self, path: &Path) -> bool {
-        match (self.folder.as_ref().map(File::metadata), path.metadata()) {
-            (Some(Ok(ours)), Ok(now)) => same_file(&ours, &now),
-            _ => true,
-        }
     }
 }
 
@@ -252,26 +198,6 @@ fn insistently<T>(f: impl Fn() -> Result<T>) -> Result<T> {
         }
     }
     f()
-}
-
-/// Whether a regular file stands there, and no link to one.
-fn is_regular(path: &Path) -> bool {
-    path.symlink_metadata().is_ok_and(|file| file.is_file())
-}
-
-/// As [`holder`], of what stands there, which is opened only if it is a regular file: a pipe would be waited for.
-fn holder_at(path: &Path) -> Option<String> {
-    if is_regular(path) { holder(&File::open(path).ok()?) } else { None }
-}
-
-/// The process that a lock names, if it names one; `None` where a file is no lock. Of a longer one no more is read.
-fn holder(file: &File) -> Option<String> {
-    let mut note = Vec::new();
-    // Where a lock keeps others from reading, it is one.
-    let _ = file.take(LONGEST_NOTE).read_to_end(&mut note);
-    let pid = note.trim_ascii_end();
-    let is_lock = note.len() < LONGEST_NOTE as usize && pid.iter().all(u8::is_ascii_digit);
-    is_lock.then(|| String::from_utf8_lossy(pid).into_owned())
 }
 
 #[cfg(test)]
@@ -293,26 +219,6 @@ mod tests {
         assert!(!disk::temporary(&run.latest()).exists(), "leftovers are cleaned away");
     }
 
-    #[test]
-    fn a_lock_names_a_process_or_was_left_empty_by_a_crash() {
-        let folder = tempfile::tempdir().unwrap();
-        let run = RunFolder::new(folder.path());
-        assert!(!run.has_lock());
-        for (note, may_be_taken, marks_a_run) in [
-            ("", true, false),
-            ("123", true, true),
-            ("123\n", true, true),
-            ("mine", false, false),
-            ("12 34\n", false, false),
-            (&"1".repeat(LONGEST_NOTE as usize), false, false),
-        ] {
-            std::fs::write(run.lock_file(), note).unwrap();
-            assert_eq!(run.has_lock(), marks_a_run, "{note:?}");
-            assert_eq!(run.lock().is_ok(), may_be_taken, "{note:?}");
-            assert!(may_be_taken || std::fs::read(run.lock_file()).unwrap() == note.as_bytes());
-        }
-    }
-
     #[cfg(unix)]
     #[test]
     fn a_run_whose_lock_was_replaced_is_left_to_the_other() {
@@ -321,18 +227,21 @@ mod tests {
         std::fs::remove_file(run.lock_file()).unwrap();
         let other = RunFolder::new(folder.path()).lock().unwrap();
         other.save(&other.latest(), &[("other", vec![1].into())]).unwrap();
-        assert!(matches!(run.save(&run.latest(), &[]), Err(Error::Busy { .. })));
-        assert!(matches!(run.save_without_best(&[]), Err(Error::Busy { .. })));
-        assert!(matches!(run.replace(&run.latest(), b"mine"), Err(Error::Busy { .. })));
-        assert!(super::super::Frame::read(&run.latest()).unwrap().has("other"));
+        let (latest, at) = (run.latest(), run.lock_file().display().to_string());
+        let is_left = |written: Result<()>| {
+            let error = written.unwrap_err();
+            assert!(error.is_unwritten() && error.to_string().starts_with(&at), "{error}");
+            assert!(super::super::Frame::read(&latest).unwrap().has("other") && run.is_anothers());
+        };
+        is_left(run.save(&latest, &[]));
+        is_left(run.save_without_best(&[]));
+        is_left(run.replace(&latest, b"mine"));
         // It ended, or this is a copy of what another process holds elsewhere.
         drop(other);
-        let error = run.save(&run.latest(), &[]).unwrap_err();
-        assert!(
-            error.is_unwritten() && error.to_string().starts_with(&run.lock_file().display().to_string()),
-            "{error}"
-        );
-        assert!(super::super::Frame::read(&run.latest()).unwrap().has("other"));
+        is_left(run.save(&latest, &[]));
+        // What is no lock is no run's.
+        std::fs::write(run.lock_file(), "mine").unwrap();
+        is_left(run.save(&latest, &[]));
         assert!(!run.was_made_again());
     }
 
@@ -358,12 +267,16 @@ mod tests {
             run.save(&run.latest(), &[]).unwrap();
         }
         assert!(!run.is_lost());
-        let others = [run.beside(), run.beside()].map(|other| other.unwrap().name());
+        let others = [run.save_beside(&[]), run.save_beside(&[])].map(|other| other.unwrap().name());
         assert_eq!(others, ["run-2", "run-3"]);
         // What cannot be made again cannot be written, which a run may survive.
         std::fs::remove_dir_all(run.path()).unwrap();
         std::fs::write(run.path(), "in the way").unwrap();
-        assert!(run.save(&run.latest(), &[]).unwrap_err().is_unwritten() && run.is_lost());
+        assert!(run.save(&run.latest(), &[]).unwrap_err().is_unwritten());
+        assert!(run.is_lost() && !run.is_anothers(), "it may pass");
+        std::fs::remove_file(run.path()).unwrap();
+        run.save(&run.latest(), &[]).unwrap();
+        assert!(!run.is_lost());
     }
 
     #[cfg(unix)]
@@ -377,7 +290,7 @@ mod tests {
             std::fs::write(&file, "mine").unwrap();
             let error = run.save(&run.latest(), &[]).unwrap_err();
             assert!(error.is_unwritten() && error.to_string().starts_with(&file.display().to_string()), "{error}");
-            assert!(run.replace(&run.metrics(), b"ours").is_err() && run.is_lost());
+            assert!(run.replace(&run.metrics(), b"ours").is_err() && run.is_anothers());
             assert!(std::fs::read(&file).unwrap() == b"mine" && std::fs::read_dir(run.path()).unwrap().count() == 1);
             std::fs::remove_file(&file).unwrap();
             run.save(&run.latest(), &[]).unwrap();

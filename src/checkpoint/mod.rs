@@ -11,6 +11,7 @@ pub mod disk;
 pub mod format;
 mod frame;
 mod held;
+mod lock;
 pub mod model;
 pub mod run;
 

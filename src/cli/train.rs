@@ -49,7 +49,7 @@ pub fn run(args: TrainArgs, terminal: &Terminal) -> Result<ExitCode> {
     signals.release();
     let (saved, at) = reporter.finish();
     if outcome.as_ref().is_err_and(Error::is_unwritten) {
-        terminal.say(&format!("The latest checkpoint of the run is that of step {saved}"));
+        terminal.say(&format!("The last checkpoint that was saved is that of step {saved}"));
     }
     let outcome = outcome.map_err(|e| with_last_checkpoint(e, saved, &at))?;
     let stopped = signals.received();

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use super::metrics::{EvalRecord, Metrics, Record, TrainRecord};
 use super::observer::{Event, Observer};
 use super::trainer::Trainer;
-use crate::checkpoint::{HeldRun, format};
+use crate::checkpoint::format::{self, Section};
+use crate::checkpoint::{HeldRun, RunFolder};
 use crate::data::TextConfig;
 use crate::error::{Error, Result};
 
@@ -58,7 +59,8 @@ pub fn fit(
     let (step, owed) = (trainer.progress().step, trainer.owes_evaluation());
     let metrics = keep.map(|keep| Metrics::open(keep.folder, step, owed)).transpose()?;
     let (begun, interval) = (Instant::now(), Interval::default());
-    let (saved, elsewhere, unsaved_best) = (begun, Vec::new(), keep.and_then(|keep| keep.best).map(Cow::Borrowed));
+    let (saved, elsewhere, unsaved_best) =
+        ((step, begun), Vec::new(), keep.and_then(|keep| keep.best).map(Cow::Borrowed));
     let mut run = Run { trainer, keep, metrics, observer, begun, saved, interval, elsewhere, unsaved_best };
     let outcome = match run.steps(stop_at) {
         Err(e) if !matches!(e, Error::Changed { .. } | Error::Busy { .. }) && !e.is_unwritten() => return Err(e),
@@ -67,10 +69,10 @@ pub fn fit(
     // What is missing from the records must not cost the checkpoint, whose clock goes on from theirs.
     let record = run.gathered();
     let saved = run.save();
-    let recorded = run.record(record).and(run.flush());
     if saved.is_err() {
         run.save_beside();
     }
+    let recorded = run.record(record).and(run.flush());
     let outcome = match outcome {
         // It comes last: it may take its time.
         Ok(early) if early != Outcome::Finished => run.watch_texts().map(|()| early),
@@ -90,8 +92,8 @@ struct Run<'a> {
     metrics: Option<Metrics<'a>>,
     observer: &'a mut dyn Observer,
     begun: Instant,
-    /// When it was last saved, or that was tried.
-    saved: Instant,
+    /// The step at which it was last saved, or that was tried, and when.
+    saved: (u64, Instant),
     interval: Interval,
     /// Files that are known to be deleted or replaced.
     elsewhere: Vec<PathBuf>,
@@ -115,13 +117,8 @@ impl Run<'_> {
         let (total, epoch) = (self.trainer.total_steps(), self.trainer.steps_per_epoch());
         let config = self.trainer.config().clone();
         let due = |every: Option<u64>, step: u64| step.checked_rem(every.unwrap_or(epoch)) == Some(0);
-        if self.trainer.owes_evaluation() {
-            if !self.evaluate()? {
-                return Ok(Outcome::Stopped);
-            }
-            if self.is_at_its_best() && self.trainer.progress().step < total {
-                self.save_on_the_way()?;
-            }
+        if self.trainer.owes_evaluation() && !self.evaluate()? {
+            return Ok(Outcome::Stopped);
         }
         while self.trainer.progress().step < total {
             let step = self.trainer.progress().step;
@@ -153,11 +150,12 @@ impl Run<'_> {
             if self.trainer.owes_evaluation() && !self.evaluate()? {
                 return Ok(Outcome::Stopped);
             }
+            let (saved, since) = self.saved;
             let is_time =
-                config.save_every.is_none() && self.keep.is_some_and(|keep| self.saved.elapsed() >= keep.save_after);
+                config.save_every.is_none() && self.keep.is_some_and(|keep| since.elapsed() >= keep.save_after);
             // The end of the run is saved in any case.
             let ends = step == total || stop_at.is_some_and(|at| step >= at);
-            if !ends && (is_time || self.is_at_its_best() || due(config.save_every, step)) {
+            if !ends && saved != step && (is_time || due(config.save_every, step)) {
                 self.save_on_the_way()?;
             }
         }
@@ -229,8 +227,9 @@ impl Run<'_> {
         };
         let saved = if best { self.save_best() } else { Ok(()) };
         let pushed = self.push(Record::Eval(record.clone()));
-        let written = saved.and(pushed);
-        self.go_on_if_unwritten(written)?;
+        // No latest checkpoint is to stand beside a best one that it does not know of.
+        let known = if best { self.save().and(self.flush()) } else { Ok(()) };
+        self.go_on_if_unwritten(saved.and(pushed).and(known))?;
         self.observer.on_event(self.trainer, Event::Evaluated(&record));
         Ok(true)
     }
@@ -247,13 +246,6 @@ impl Run<'_> {
         saved
     }
 
-    /// Whether its last evaluation was that of the step at hand, and the best one. All is saved then, so that the latest checkpoint
-    /// knows of the best one beside it.
-    fn is_at_its_best(&self) -> bool {
-        let progress = self.trainer.progress();
-        progress.best.is_some_and(|(_, step)| step == progress.step)
-    }
-
     /// Saves, and tries again to write the records that wait.
     fn save_on_the_way(&mut self) -> Result<()> {
         let written = self.save().and(self.flush());
@@ -262,31 +254,30 @@ impl Run<'_> {
 
     fn save(&mut self) -> Result<()> {
         let Some(keep) = self.keep else { return Ok(()) };
-        self.saved = Instant::now();
+        self.saved = (self.trainer.progress().step, Instant::now());
         let best = self.unsaved_best.as_ref().map_or(Ok(()), |best| keep.folder.replace(&keep.folder.best(), best));
         if best.is_ok() && self.unsaved_best.take().is_some() {
             self.observer.on_event(self.trainer, Event::Saved(&keep.folder.best()));
         }
-        self.save_latest(keep.folder)?;
+        keep.folder.save(&keep.folder.latest(), &self.sections(keep)?)?;
         self.watch_folder();
         self.observer.on_event(self.trainer, Event::Saved(&keep.folder.latest()));
         best
     }
 
-    fn save_latest(&self, folder: &HeldRun) -> Result<()> {
-        let Some(keep) = self.keep else { return Ok(()) };
+    /// The latest checkpoint, which must not tell of a best one that is nowhere.
+    fn sections(&self, keep: Keep<'_>) -> Result<Vec<Section<'_>>> {
         let mut sections = self.trainer.sections(keep.texts, self.elapsed())?;
-        // The latest checkpoint must not tell of a best one that is nowhere.
         sections.extend(self.unsaved_best.as_ref().map(|best| (BEST, Cow::Borrowed(&**best))));
-        folder.save(&folder.latest(), &sections)
+        Ok(sections)
     }
 
     /// Saves in a folder beside the run's, where nothing can be written to that any more.
     fn save_beside(&mut self) {
         let Some(keep) = self.keep.filter(|keep| keep.folder.is_lost()) else { return };
-        let saved = keep.folder.beside().and_then(|other| self.save_latest(&other).map(|()| other));
+        let saved = self.sections(keep).and_then(|sections| keep.folder.save_beside(&sections));
         let without_best = self.trainer.progress().best.is_some() && self.unsaved_best.is_none();
-        let saved = saved.as_ref().map(|other| other.path());
+        let saved = saved.as_ref().map(RunFolder::path);
         self.observer.on_event(self.trainer, Event::SavedBeside { saved, without_best });
     }
 
@@ -309,10 +300,12 @@ impl Run<'_> {
         self.metrics.as_mut().map_or(Ok(()), Metrics::flush)
     }
 
-    /// Where something could not be written and the run is to go on, the observer is told, and all is well.
+    /// Where something could not be written and the run is to go on, the observer is told, and all is well. What is another's now
+    /// would be so at the next save too.
     fn go_on_if_unwritten(&mut self, written: Result<()>) -> Result<()> {
+        let goes_on = self.keep.is_some_and(|keep| keep.keep_going && !keep.folder.is_anothers());
         match written {
-            Err(e) if e.is_unwritten() && self.keep.is_some_and(|keep| keep.keep_going) => {
+            Err(e) if e.is_unwritten() && goes_on => {
                 self.observer.on_event(self.trainer, Event::NotSaved(&e));
                 Ok(())
             }
