@@ -300,4 +300,30 @@ mod tests {
         let ranges: Vec<_> = (0..axis.panels(4)).map(|panel| axis.elements_of(4, panel)).collect();
         assert_eq!(ranges, [0..4, 5..9, 4..5, 9..10]);
     }
+    #[test]
+    #[should_panic(expected = "steps of 8 rows")]
+    fn a_size_beyond_all_numbers_is_refused() {
+        Blocked::<f32>::new(Axis::plain(8), usize::MAX / 64 + 1, 8);
+    }
+
+    #[test]
+    fn rows_beyond_their_data_are_refused_whatever_their_strides() {
+        let data = [0.0f32; 64];
+        let (lanes, rows) = (4, 2);
+        let fits =
+            Rows { data: &data, steps: 2, step_stride: 32, panels: 4, of_block: 2, block_stride: 16, rows, lanes };
+        fits.check();
+        // What these reach comes to a number within the data where overflow is not noticed.
+        let overflows = usize::MAX / 3 + 1;
+        for beyond in [
+            Rows { data: &data[..63], ..fits },
+            Rows { step_stride: 33, ..fits },
+            Rows { steps: 4, step_stride: overflows, ..fits },
+            Rows { steps: 1, panels: 8, block_stride: overflows, ..fits },
+            Rows { steps: 1, panels: 6, of_block: 1, block_stride: usize::MAX / 5 + 1, ..fits },
+            Rows { steps: 1, rows: usize::MAX / 4 + 1, ..fits },
+        ] {
+            assert!(std::panic::catch_unwind(|| beyond.check()).is_err(), "{beyond:?}");
+        }
+    }
 }
