@@ -362,17 +362,19 @@ fn what_stands_in_the_place_of_a_deleted_run_is_not_replaced() {
 fn what_can_be_saved_nowhere_leaves_nothing_half_made() {
     let place = Place::with_text();
     let strace = ["-o", "/dev/null", "-P", "checkpoints/run-2/latest.ckpt.tmp", "-e", "inject=openat:error=ENOSPC"];
-    let args = format!("train text.txt --name run {TINY} {ENDLESS} -q");
+    let args = format!("train text.txt --name run {TINY} {ENDLESS}");
     let Some(mut command) = traced(&place, &strace, &args) else { return };
     let stderr = std::fs::File::create(place.path("stderr.txt")).unwrap();
     let running = Running(command.stderr(stderr).spawn().unwrap());
     let metrics = place.path("checkpoints/run/metrics.jsonl");
     wait_until("the first record", || metrics.metadata().is_ok_and(|file| file.len() > 0));
+    place.write("mine/best.ckpt", "mine");
     std::fs::rename(place.path("checkpoints/run"), place.path("moved")).unwrap();
-    place.write("checkpoints/run/best.ckpt", "mine");
+    std::fs::rename(place.path("mine"), place.path("checkpoints/run")).unwrap();
     let (code, said) = (running.end(), place.read("stderr.txt"));
     assert_eq!(code, Some(74), "{said}");
     assert!(said.contains("checkpoints/run/best.ckpt: it stands in the place of"), "{said}");
+    assert!(said.contains("No checkpoint of the run is there any more"), "{said}");
     assert!(said.contains("could not be saved elsewhere either: checkpoints/run-2/latest.ckpt: "), "{said}");
     assert!(!place.has("checkpoints/run-2") && place.read("checkpoints/run/best.ckpt") == "mine");
 }

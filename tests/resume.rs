@@ -2,51 +2,18 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod runs;
+
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use charlstm::checkpoint::model::weights_hash;
-use charlstm::checkpoint::{Frame, HeldRun, RunFolder, format};
+use charlstm::checkpoint::{Frame, RunFolder, format};
 use charlstm::data::{Corpus, Encoding, Marks, TextConfig, Texts};
 use charlstm::error::Error;
 use charlstm::model::ModelConfig;
 use charlstm::optim::Method;
-use charlstm::train::{
-    BEST, Event, Keep, Metrics, Observer, Outcome, Progress, Record, Saved, TrainConfig, Trainer, fit, state_hash,
-};
-
-/// An epoch has 9 steps, the last of them short, and some streams run out before others.
-const TEXT_LEN: usize = 4 * 8 * 10 - 15;
-const STEPS_PER_EPOCH: u64 = 9;
-
-fn letter(i: usize) -> char {
-    char::from(b'a' + ((i * i + i / 5) % 9) as u8)
-}
-
-fn text(changed: bool) -> Texts {
-    let mut text: String = (0..TEXT_LEN).map(letter).collect();
-    if changed {
-        text.replace_range(5..6, if text.as_bytes()[5] == b'a' { "b" } else { "a" });
-    }
-    Texts::new(Corpus::from_text("test", text.into_bytes(), Encoding::Utf8).unwrap(), None, 0.1).unwrap()
-}
-
-fn config() -> TrainConfig {
-    TrainConfig {
-        batch: 4,
-        seq_len: 8,
-        steps: Some(STEPS_PER_EPOCH + 6),
-        dropout: 0.3,
-        lr: 0.02,
-        threads: Some(2),
-        ..TrainConfig::default()
-    }
-}
-
-fn begin(config: &TrainConfig) -> Trainer {
-    let shape = ModelConfig { cell: "lstm".into(), layers: 2, hidden: 12, embed: 5, vocab: 0 };
-    Trainer::new(text(false), &shape, config.clone()).unwrap()
-}
+use charlstm::train::{Event, Metrics, Observer, Outcome, Record, Saved, TrainConfig, Trainer, fit, state_hash};
+use runs::{STEPS_PER_EPOCH, TEXT_LEN, begin, config, keep, letter, text};
 
 fn checkpoint(trainer: &Trainer) -> Frame {
     let sections = trainer.sections(&TextConfig::default(), 0.0).unwrap();
@@ -234,10 +201,6 @@ fn a_window_in_which_nothing_counts_carries_the_state_on_and_teaches_nothing() {
     assert_eq!((trainer.model().weights == weights, trainer.progress().updates), (true, 0));
 }
 
-fn keep<'a>(folder: &'a HeldRun, texts: &'a TextConfig) -> Keep<'a> {
-    Keep { folder, texts, elapsed_s: 0.0, best: None, save_after: Duration::MAX, keep_going: false }
-}
-
 /// Asks for the end when it is asked for the `left`th time, and from then on.
 struct Impatient {
     left: AtomicUsize,
@@ -292,93 +255,4 @@ fn a_run_may_be_stopped_at_any_moment_also_within_an_evaluation() {
         assert_eq!(ends(&run), ends(&whole), "stopped when it was asked for the time {moment}");
     }
     assert!(stops > 7 && owed > 1, "{stops}, {owed}");
-}
-
-#[test]
-fn a_run_without_a_pace_is_saved_by_the_clock() {
-    struct Saves(usize);
-    impl Observer for Saves {
-        fn on_event(&mut self, _: &Trainer, event: Event<'_>) {
-            self.0 += usize::from(matches!(event, Event::Saved(path) if path.ends_with("latest.ckpt")));
-        }
-    }
-    let place = tempfile::tempdir().unwrap();
-    for (save_every, save_after, saves) in [
-        (None, Duration::MAX, 1),
-        (None, Duration::ZERO, 6),
-        (Some(0), Duration::ZERO, 1),
-        (Some(2), Duration::ZERO, 3),
-    ] {
-        let config = TrainConfig { steps: Some(6), save_every, eval_every: Some(0), ..config() };
-        let (mut trainer, mut seen) = (begin(&config), Saves(0));
-        assert!(trainer.steps_per_epoch() > 6);
-        let folder = RunFolder::new(place.path().join("run")).lock().unwrap();
-        let texts = TextConfig::default();
-        let keep = Keep { save_after, ..keep(&folder, &texts) };
-        fit(&mut trainer, Some(keep), None, &mut seen).unwrap();
-        assert_eq!(seen.0, saves, "{save_every:?}, {save_after:?}");
-    }
-}
-
-#[test]
-fn a_latest_checkpoint_knows_of_the_best_one_beside_it() {
-    /// Looks at what a kill would leave.
-    struct Watches<'a>(&'a HeldRun, Vec<Option<u64>>);
-    impl Observer for Watches<'_> {
-        fn on_event(&mut self, _: &Trainer, event: Event<'_>) {
-            let best_of = |frame: Frame| Progress::read(&frame).unwrap().best.map(|(_, step)| step);
-            // An evaluation that is told of is shown, which may take any time.
-            if let Event::Step(_) | Event::Evaluated(_) = event {
-                let [latest, best] =
-                    [self.0.latest(), self.0.best()].map(|path| Frame::read(&path).ok().and_then(best_of));
-                assert_eq!(latest, best);
-                self.1.push(best);
-            }
-        }
-    }
-    let (place, texts) = (tempfile::tempdir().unwrap(), TextConfig::default());
-    let folder = RunFolder::new(place.path()).lock().unwrap();
-    let config = TrainConfig { steps: Some(6), save_every: Some(0), eval_every: Some(2), ..config() };
-    let mut watches = Watches(&folder, Vec::new());
-    fit(&mut begin(&config), Some(keep(&folder, &texts)), None, &mut watches).unwrap();
-    assert_eq!(watches.1, [0, 0, 2, 2, 2, 4, 4, 4, 6].map(|step| Some(step).filter(|step| *step > 0)));
-}
-
-#[test]
-fn a_run_that_lost_its_folder_ends_and_is_saved_beside_it_with_its_best() {
-    /// Puts something else in the place of the folder while the first step is made.
-    struct Replaces<'a>(&'a HeldRun, Option<RunFolder>);
-    impl Observer for Replaces<'_> {
-        fn on_event(&mut self, trainer: &Trainer, event: Event<'_>) {
-            match event {
-                Event::Step(_) if trainer.progress().step == 1 => {
-                    std::fs::remove_dir_all(self.0.path()).unwrap();
-                    std::fs::create_dir(self.0.path()).unwrap();
-                    std::fs::write(self.0.latest(), "mine").unwrap();
-                }
-                Event::SavedBeside { saved, without_best } => {
-                    assert!(!without_best);
-                    self.1 = Some(RunFolder::new(saved.unwrap()));
-                }
-                Event::NotSaved(error) => panic!("it goes on: {error}"),
-                _ => {}
-            }
-        }
-    }
-    let (place, texts) = (tempfile::tempdir().unwrap(), TextConfig::default());
-    let held = |name: &str| RunFolder::new(place.path().join(name)).lock().unwrap();
-    let config = TrainConfig { steps: Some(6), eval_every: Some(5), ..config() };
-    let [run, whole] = [held("run"), held("whole")];
-    let mut replaces = Replaces(&run, None);
-    let keep_going = Keep { keep_going: true, ..keep(&run, &texts) };
-    assert!(fit(&mut begin(&config), Some(keep_going), None, &mut replaces).unwrap_err().is_unwritten());
-    let mut observer = Impatient { left: usize::MAX.into() };
-    fit(&mut begin(&config), Some(keep(&whole, &texts)), Some(5), &mut observer).unwrap();
-    let beside = replaces.1.unwrap();
-    assert_eq!((beside.name(), std::fs::read(run.latest()).unwrap()), ("run-2".into(), b"mine".to_vec()));
-    let saved = Frame::read(&beside.latest()).unwrap();
-    assert_eq!(state_hash(&saved).unwrap(), state_hash(&Frame::read(&whole.latest()).unwrap()).unwrap());
-    let best = Frame::parse(&beside.latest(), saved.section(BEST).unwrap()).unwrap();
-    let whole_best = Frame::read(&whole.best()).unwrap();
-    assert_eq!(weights_hash(&best).unwrap(), weights_hash(&whole_best).unwrap());
 }

@@ -141,12 +141,13 @@ impl HeldRun {
             let other = ours.with_file_name(OsString::from_iter([name, format!("-{n}").as_ref()]));
             match std::fs::create_dir(&other) {
                 Err(e) if e.kind() == ErrorKind::AlreadyExists => None,
-                made => Some(made.and_then(|()| RealDisk.sync_folder(above)).map(|()| RunFolder::new(other))),
+                made => Some(made.map(|()| RunFolder::new(other))),
             }
         };
         let none = || Err(ErrorKind::AlreadyExists.into());
         let other = (2..=LAST_BESIDE).find_map(make).unwrap_or_else(none).map_err(cannot)?;
-        let saved = other.lock().and_then(|held| held.save(&held.latest(), sections));
+        let durable = RealDisk.sync_folder(above).map_err(cannot);
+        let saved = durable.and_then(|()| other.lock()).and_then(|held| held.save(&held.latest(), sections));
         if saved.is_err() && !other.latest().exists() {
             // The first error is the one to tell.
             let _ = RealDisk.remove(&other.lock_file()).and_then(|()| std::fs::remove_dir(other.path()));
@@ -154,7 +155,7 @@ impl HeldRun {
         saved.map(|()| other)
     }
 
-    /// Whether the folder, or its lock alone, was deleted and made again since this was last asked.
+    /// Whether the folder was deleted or moved away, and made again, since this was last asked.
     pub fn was_made_again(&self) -> bool {
         std::mem::take(&mut self.state().made_again)
     }
@@ -177,6 +178,7 @@ impl HeldRun {
             return Err(Error::io(path, io::Error::new(ErrorKind::AlreadyExists, problem)));
         }
         state.found = Found::Nothing;
+        let stood = state.hold.is_of(self.path());
         let hold = Hold::take(self).map_err(|e| match e {
             Error::CannotCreate { path, problem } => {
                 let kind = if self.path().exists() { ErrorKind::Other } else { ErrorKind::NotFound };
@@ -184,7 +186,7 @@ impl HeldRun {
             }
             other => other,
         })?;
-        *state = State { hold, found: Found::Ours, made_again: true };
+        *state = State { hold, found: Found::Ours, made_again: state.made_again || !stood };
         Ok(())
     }
 }
@@ -250,19 +252,21 @@ mod tests {
     fn what_was_deleted_of_a_run_is_made_again_and_held() {
         let place = tempfile::tempdir().unwrap();
         let run = RunFolder::new(place.path().join("runs/run")).lock().unwrap();
-        let ways: [&dyn Fn(); 4] = [
+        let ways: [&dyn Fn(); 5] = [
             &|| std::fs::remove_file(run.lock_file()).unwrap(),
+            &|| std::fs::remove_file(run.lock_file()).and_then(|()| std::fs::write(run.lock_file(), "")).unwrap(),
             &|| std::fs::remove_dir_all(place.path().join("runs")).unwrap(),
             &|| {
                 std::fs::remove_dir_all(run.path()).unwrap();
                 std::fs::create_dir(run.path()).unwrap();
             },
-            &|| std::fs::remove_file(run.lock_file()).and_then(|()| std::fs::write(run.lock_file(), "")).unwrap(),
+            &|| std::fs::rename(run.path(), place.path().join("moved")).unwrap(),
         ];
         for (which, delete) in ways.iter().enumerate() {
             delete();
             run.save(&run.latest(), &[]).unwrap();
-            assert!(run.was_made_again() && !run.was_made_again() && run.latest().exists(), "{which}");
+            assert_eq!([run.was_made_again(), run.was_made_again()], [which > 1, false], "{which}");
+            assert!(run.latest().exists(), "{which}");
             assert!(matches!(RunFolder::new(run.path()).lock(), Err(Error::Busy { .. })), "{which}");
             run.save(&run.latest(), &[]).unwrap();
         }

@@ -99,14 +99,17 @@ impl Hold {
         }
         let mut names = run.files().into_iter().flat_map(|file| [disk::temporary(&file), file]);
         let file = names.find(|file| file.symlink_metadata().is_ok())?;
-        Some((file, "it stands in the place of the run's folder, which was deleted; it is left alone".into()))
+        Some((
+            file,
+            "it stands in the place of the run's folder, which was deleted or moved away; it is left alone".into(),
+        ))
     }
 
     /// Whether that is the folder, as far as can be known.
-    fn is_of(&self, path: &Path) -> bool {
+    pub fn is_of(&self, path: &Path) -> bool {
         match (self.folder.as_ref().map(File::metadata), path.metadata()) {
             (Some(Ok(ours)), Ok(now)) => same_file(&ours, &now),
-            _ => true,
+            (_, now) => now.is_ok(),
         }
     }
 }

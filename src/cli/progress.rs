@@ -70,13 +70,15 @@ impl<'a> Reporter<'a> {
         }
     }
 
-    /// Takes the live line away and draws the last plot; the step of the latest checkpoint, and where that is.
-    pub fn finish(self) -> (u64, RunFolder) {
+    /// Takes the live line away and draws the last plot; the step of the latest checkpoint, and the folder that it is in, unless it is
+    /// not there any more.
+    pub fn finish(self) -> Option<(u64, RunFolder)> {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
         self.plot();
-        self.saved
+        let is_lost = self.saved.1 == **self.folder && self.folder.is_lost();
+        Some(self.saved).filter(|(_, at)| !is_lost && at.latest().exists())
     }
 
     /// Says even when quiet where a run is whose folder is lost.
@@ -214,7 +216,10 @@ impl Observer for Reporter<'_> {
             Event::Elsewhere(path) => self.elsewhere(path),
             Event::MadeAgain { folder, without_best } => {
                 let best = if without_best { WITHOUT_BEST } else { "" };
-                self.warn(&format!("{}: the run's folder was deleted; it was made again{best}", folder.display()));
+                self.warn(&format!(
+                    "{}: the run's folder was deleted or moved away; it was made again{best}",
+                    folder.display()
+                ));
             }
             Event::SavedBeside { saved, without_best } => self.saved_beside(trainer, saved, without_best),
             Event::NotSaved(e) => self.warn(&not_saved(e)),

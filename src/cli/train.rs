@@ -47,11 +47,11 @@ pub fn run(args: TrainArgs, terminal: &Terminal) -> Result<ExitCode> {
     let keep = Keep { folder: &folder, texts: &texts, elapsed_s, best: best.as_deref(), save_after, keep_going };
     let outcome = fit(&mut trainer, Some(keep), args.stop_at, &mut reporter);
     signals.release();
-    let (saved, at) = reporter.finish();
+    let saved = reporter.finish();
     if outcome.as_ref().is_err_and(Error::is_unwritten) {
-        terminal.say(&format!("The last checkpoint that was saved is that of step {saved}"));
+        terminal.say(&last_checkpoint(saved.as_ref()));
     }
-    let outcome = outcome.map_err(|e| with_last_checkpoint(e, saved, &at))?;
+    let outcome = outcome.map_err(|e| with_last_checkpoint(e, saved.as_ref()))?;
     let stopped = signals.received();
     if matches!(outcome, Outcome::Finished | Outcome::OutOfPatience) && stopped.is_none() {
         tune::conclude(&trainer, &folder, terminal)?;
@@ -319,19 +319,25 @@ fn conclude(trainer: &Trainer, folder: &RunFolder, outcome: Outcome, terminal: &
     }
 }
 
-/// A run that ends with an error says what is left of it: `saved` is the step of its latest checkpoint, which is in `folder`.
-fn with_last_checkpoint(error: Error, saved: u64, folder: &RunFolder) -> Error {
-    let at = quoted(folder.path());
-    match error {
-        Error::Diverged(problem) => {
-            let good = format!("The last good checkpoint is {} (step {saved})", folder.latest().display());
-            Error::Diverged(format!("{problem}. {good}"))
+/// What is left of a run that ends with an error: the step of its latest checkpoint, and the folder that it is in.
+fn last_checkpoint(saved: Option<&(u64, RunFolder)>) -> String {
+    match saved {
+        Some((step, folder)) => format!("The last good checkpoint is {} (step {step})", folder.latest().display()),
+        None => "No checkpoint of the run is there any more".into(),
+    }
+}
+
+fn with_last_checkpoint(error: Error, saved: Option<&(u64, RunFolder)>) -> Error {
+    match (error, saved) {
+        (Error::Changed { path, problem }, Some((step, folder))) => {
+            let (at, saved) = (quoted(folder.path()), format!("{problem}. The run is saved at step {step}"));
+            let remedy = format!("bring the text back and go on with: charlstm train --resume {at}");
+            Error::Changed { path, problem: format!("{saved}; {remedy} (or as it is now: --allow-corpus-change)") }
         }
-        Error::Changed { path, problem } => {
-            let saved = format!("{problem}. The run is saved at step {saved}; bring the text back and go on with");
-            let problem = format!("{saved}: charlstm train --resume {at} (or as it is now: --allow-corpus-change)");
-            Error::Changed { path, problem }
+        (Error::Changed { path, problem }, None) => {
+            Error::Changed { path, problem: format!("{problem}. {}", last_checkpoint(None)) }
         }
-        other => other,
+        (Error::Diverged(problem), saved) => Error::Diverged(format!("{problem}. {}", last_checkpoint(saved))),
+        (other, _) => other,
     }
 }

@@ -228,7 +228,7 @@ impl Run<'_> {
         let saved = if best { self.save_best() } else { Ok(()) };
         let pushed = self.push(Record::Eval(record.clone()));
         // No latest checkpoint is to stand beside a best one that it does not know of.
-        let known = if best { self.save().and(self.flush()) } else { Ok(()) };
+        let known = if best && saved.is_ok() { self.save().and(self.flush()) } else { Ok(()) };
         self.go_on_if_unwritten(saved.and(pushed).and(known))?;
         self.observer.on_event(self.trainer, Event::Evaluated(&record));
         Ok(true)
@@ -260,7 +260,7 @@ impl Run<'_> {
             self.observer.on_event(self.trainer, Event::Saved(&keep.folder.best()));
         }
         keep.folder.save(&keep.folder.latest(), &self.sections(keep)?)?;
-        self.watch_folder();
+        self.was_made_again();
         self.observer.on_event(self.trainer, Event::Saved(&keep.folder.latest()));
         best
     }
@@ -283,21 +283,26 @@ impl Run<'_> {
 
     fn push(&mut self, record: Record) -> Result<()> {
         let pushed = self.metrics.as_mut().map_or(Ok(()), |metrics| metrics.push(&record));
-        self.watch_folder();
-        pushed
-    }
-
-    /// Tells where the folder was made again.
-    fn watch_folder(&mut self) {
-        if let Some(keep) = self.keep.filter(|keep| keep.folder.was_made_again()) {
-            let lost = || self.unsaved_best.is_none() && !keep.folder.best().exists();
-            let without_best = self.trainer.progress().best.is_some() && lost();
-            self.observer.on_event(self.trainer, Event::MadeAgain { folder: keep.folder.path(), without_best });
-        }
+        self.with_checkpoint(pushed)
     }
 
     fn flush(&mut self) -> Result<()> {
-        self.metrics.as_mut().map_or(Ok(()), Metrics::flush)
+        let flushed = self.metrics.as_mut().map_or(Ok(()), Metrics::flush);
+        self.with_checkpoint(flushed)
+    }
+
+    /// After records: where the folder was made again for them, there is nothing else in it.
+    fn with_checkpoint(&mut self, recorded: Result<()>) -> Result<()> {
+        if self.was_made_again() { recorded.and(self.save()) } else { recorded }
+    }
+
+    /// Whether the folder was made again, which is told.
+    fn was_made_again(&mut self) -> bool {
+        let Some(keep) = self.keep.filter(|keep| keep.folder.was_made_again()) else { return false };
+        let lost = || self.unsaved_best.is_none() && !keep.folder.best().exists();
+        let without_best = self.trainer.progress().best.is_some() && lost();
+        self.observer.on_event(self.trainer, Event::MadeAgain { folder: keep.folder.path(), without_best });
+        true
     }
 
     /// Where something could not be written and the run is to go on, the observer is told, and all is well. What is another's now

@@ -20,7 +20,7 @@ pub enum Event<'a> {
     Saved(&'a Path),
     /// A file of the texts was deleted or replaced; training goes on with what it was. Told once a file.
     Elsewhere(&'a Path),
-    /// The run's folder was deleted, and made again.
+    /// The run's folder was deleted or moved away, and made again.
     MadeAgain {
         /// The folder.
         folder: &'a Path,

@@ -1,0 +1,48 @@
+//! What the tests of training share: a small text, a small model, and a place to keep them.
+
+// Every test file compiles this module for itself and uses its own part of it.
+#![allow(dead_code)]
+
+use std::time::Duration;
+
+use charlstm::checkpoint::HeldRun;
+use charlstm::data::{Corpus, Encoding, TextConfig, Texts};
+use charlstm::model::ModelConfig;
+use charlstm::train::{Keep, TrainConfig, Trainer};
+
+/// An epoch has 9 steps, the last of them short, and some streams run out before others.
+pub const TEXT_LEN: usize = 4 * 8 * 10 - 15;
+pub const STEPS_PER_EPOCH: u64 = 9;
+
+pub fn letter(i: usize) -> char {
+    char::from(b'a' + ((i * i + i / 5) % 9) as u8)
+}
+
+pub fn text(changed: bool) -> Texts {
+    let mut text: String = (0..TEXT_LEN).map(letter).collect();
+    if changed {
+        text.replace_range(5..6, if text.as_bytes()[5] == b'a' { "b" } else { "a" });
+    }
+    Texts::new(Corpus::from_text("test", text.into_bytes(), Encoding::Utf8).unwrap(), None, 0.1).unwrap()
+}
+
+pub fn config() -> TrainConfig {
+    TrainConfig {
+        batch: 4,
+        seq_len: 8,
+        steps: Some(STEPS_PER_EPOCH + 6),
+        dropout: 0.3,
+        lr: 0.02,
+        threads: Some(2),
+        ..TrainConfig::default()
+    }
+}
+
+pub fn begin(config: &TrainConfig) -> Trainer {
+    let shape = ModelConfig { cell: "lstm".into(), layers: 2, hidden: 12, embed: 5, vocab: 0 };
+    Trainer::new(text(false), &shape, config.clone()).unwrap()
+}
+
+pub fn keep<'a>(folder: &'a HeldRun, texts: &'a TextConfig) -> Keep<'a> {
+    Keep { folder, texts, elapsed_s: 0.0, best: None, save_after: Duration::MAX, keep_going: false }
+}
