@@ -374,7 +374,7 @@ fn what_can_be_saved_nowhere_leaves_nothing_half_made() {
     let (code, said) = (running.end(), place.read("stderr.txt"));
     assert_eq!(code, Some(74), "{said}");
     assert!(said.contains("checkpoints/run/best.ckpt: it stands in the place of"), "{said}");
-    assert!(said.contains("No checkpoint of the run is there any more"), "{said}");
+    assert!(said.contains("No checkpoint of this run is where it was"), "{said}");
     assert!(said.contains("could not be saved elsewhere either: checkpoints/run-2/latest.ckpt: "), "{said}");
     assert!(!place.has("checkpoints/run-2") && place.read("checkpoints/run/best.ckpt") == "mine");
 }

@@ -102,25 +102,58 @@ fn a_run_that_lost_its_folder_ends_and_is_saved_beside_it_with_its_best() {
 
 #[test]
 fn a_folder_that_is_made_again_is_not_left_without_a_checkpoint() {
-    /// Deletes the folder in the first step, and looks in the second.
+    /// Deletes the folder in the first step, or draws a plot after it where the folder was, and looks in the second.
     struct Deletes<'a>(&'a HeldRun, Vec<bool>);
     impl Observer for Deletes<'_> {
         fn on_event(&mut self, trainer: &Trainer, event: Event<'_>) {
+            let delete = || std::fs::remove_dir_all(self.0.path()).unwrap();
             match event {
-                Event::Step(_) if trainer.progress().step == 1 => std::fs::remove_dir_all(self.0.path()).unwrap(),
+                Event::Step(_) if trainer.progress().step == 1 => delete(),
                 Event::Step(_) => {
                     let latest = Frame::read(&self.0.latest()).unwrap();
                     assert_eq!(Progress::read(&latest).unwrap().step, 1);
+                }
+                Event::Evaluated(_) if trainer.progress().step == 1 => {
+                    delete();
+                    self.0.replace(&self.0.plot(), b"<svg/>").unwrap();
                 }
                 Event::MadeAgain { without_best, .. } => self.1.push(without_best),
                 _ => {}
             }
         }
     }
+    for (eval_every, told) in [(0, vec![false]), (1, vec![false, true])] {
+        let (place, texts) = (tempfile::tempdir().unwrap(), TextConfig::default());
+        let folder = RunFolder::new(place.path().join("run")).lock().unwrap();
+        let eval_every = Some(eval_every);
+        let config = TrainConfig { steps: Some(2), save_every: Some(0), eval_every, log_every: 1, ..config() };
+        let mut deletes = Deletes(&folder, Vec::new());
+        fit(&mut begin(&config), Some(keep(&folder, &texts)), None, &mut deletes).unwrap();
+        assert_eq!(deletes.1, told);
+    }
+}
+
+#[test]
+fn a_better_loss_is_saved_at_once_also_where_its_checkpoint_cannot_be_written() {
+    struct Watches<'a>(&'a HeldRun, usize);
+    impl Observer for Watches<'_> {
+        fn on_event(&mut self, trainer: &Trainer, event: Event<'_>) {
+            if let Event::Evaluated(_) = event {
+                let latest = Frame::read(&self.0.latest()).unwrap();
+                let (step, best) = (trainer.progress().step, latest.section(BEST).unwrap());
+                assert_eq!(Progress::read(&latest).unwrap().step, step);
+                let best = Frame::parse(&self.0.latest(), best).unwrap();
+                assert_eq!(weights_hash(&best).unwrap(), weights_hash(&latest).unwrap());
+                self.1 += 1;
+            }
+        }
+    }
     let (place, texts) = (tempfile::tempdir().unwrap(), TextConfig::default());
-    let folder = RunFolder::new(place.path().join("run")).lock().unwrap();
-    let config = TrainConfig { steps: Some(2), save_every: Some(0), eval_every: Some(0), log_every: 1, ..config() };
-    let mut deletes = Deletes(&folder, Vec::new());
-    fit(&mut begin(&config), Some(keep(&folder, &texts)), None, &mut deletes).unwrap();
-    assert_eq!(deletes.1, [false]);
+    let folder = RunFolder::new(place.path()).lock().unwrap();
+    std::fs::create_dir(folder.best()).unwrap();
+    let config = TrainConfig { steps: Some(6), save_every: Some(0), eval_every: Some(2), ..config() };
+    let keep_going = Keep { keep_going: true, ..keep(&folder, &texts) };
+    let mut watches = Watches(&folder, 0);
+    assert!(fit(&mut begin(&config), Some(keep_going), None, &mut watches).unwrap_err().is_unwritten());
+    assert_eq!(watches.1, 3);
 }

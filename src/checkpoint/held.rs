@@ -270,6 +270,13 @@ mod tests {
             assert!(matches!(RunFolder::new(run.path()).lock(), Err(Error::Busy { .. })), "{which}");
             run.save(&run.latest(), &[]).unwrap();
         }
+        // What fails on the way leaves no lock that would be another's.
+        std::fs::remove_file(run.lock_file()).unwrap();
+        let in_the_way = disk::temporary(&run.latest());
+        std::fs::create_dir(&in_the_way).unwrap();
+        assert!(run.save(&run.latest(), &[]).unwrap_err().is_unwritten() && run.is_lost());
+        std::fs::remove_dir(&in_the_way).unwrap();
+        run.save(&run.latest(), &[]).unwrap();
         assert!(!run.is_lost());
         let others = [run.save_beside(&[]), run.save_beside(&[])].map(|other| other.unwrap().name());
         assert_eq!(others, ["run-2", "run-3"]);

@@ -67,9 +67,14 @@ impl Hold {
         }
         let note = lock.set_len(0).and_then(|()| lock.rewind()).and_then(|()| writeln!(lock, "{}", std::process::id()));
         // Whatever a power cut leaves of a run, the lock names it as one.
-        note.and_then(|()| lock.sync_all()).map_err(|e| disk::unwritten(&path, LONGEST_NOTE, e))?;
-        for left in run.files() {
-            RealDisk.remove(&disk::temporary(&left)).map_err(|e| Error::io(run.path(), e))?;
+        let noted = note.and_then(|()| lock.sync_all()).map_err(|e| disk::unwritten(&path, LONGEST_NOTE, e));
+        let rid = |file: PathBuf| RealDisk.remove(&disk::temporary(&file)).map_err(|e| Error::io(run.path(), e));
+        if let Err(e) = noted.and_then(|()| run.files().into_iter().try_for_each(rid)) {
+            // It may be tried again, and must not take this for another's.
+            if pid.is_empty() {
+                let _ = lock.set_len(0);
+            }
+            return Err(e);
         }
         Ok(Hold { lock, folder: File::open(run.path()).ok() })
     }

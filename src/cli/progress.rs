@@ -71,14 +71,14 @@ impl<'a> Reporter<'a> {
     }
 
     /// Takes the live line away and draws the last plot; the step of the latest checkpoint, and the folder that it is in, unless it is
-    /// not there any more.
+    /// not there any more, or another's stands there.
     pub fn finish(self) -> Option<(u64, RunFolder)> {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
         self.plot();
-        let is_lost = self.saved.1 == **self.folder && self.folder.is_lost();
-        Some(self.saved).filter(|(_, at)| !is_lost && at.latest().exists())
+        let is_anothers = self.saved.1 == **self.folder && self.folder.is_anothers();
+        Some(self.saved).filter(|(_, at)| !is_anothers && at.latest().exists())
     }
 
     /// Says even when quiet where a run is whose folder is lost.

@@ -323,7 +323,7 @@ fn conclude(trainer: &Trainer, folder: &RunFolder, outcome: Outcome, terminal: &
 fn last_checkpoint(saved: Option<&(u64, RunFolder)>) -> String {
     match saved {
         Some((step, folder)) => format!("The last good checkpoint is {} (step {step})", folder.latest().display()),
-        None => "No checkpoint of the run is there any more".into(),
+        None => "No checkpoint of this run is where it was".into(),
     }
 }
 

@@ -228,9 +228,12 @@ impl Run<'_> {
         let saved = if best { self.save_best() } else { Ok(()) };
         let pushed = self.push(Record::Eval(record.clone()));
         // No latest checkpoint is to stand beside a best one that it does not know of.
-        let known = if best && saved.is_ok() { self.save().and(self.flush()) } else { Ok(()) };
+        let known = if best { self.save_latest().and(self.flush()) } else { Ok(()) };
         self.go_on_if_unwritten(saved.and(pushed).and(known))?;
         self.observer.on_event(self.trainer, Event::Evaluated(&record));
+        // The observer may draw a plot there.
+        let anew = self.with_checkpoint(Ok(()));
+        self.go_on_if_unwritten(anew)?;
         Ok(true)
     }
 
@@ -254,15 +257,20 @@ impl Run<'_> {
 
     fn save(&mut self) -> Result<()> {
         let Some(keep) = self.keep else { return Ok(()) };
-        self.saved = (self.trainer.progress().step, Instant::now());
         let best = self.unsaved_best.as_ref().map_or(Ok(()), |best| keep.folder.replace(&keep.folder.best(), best));
         if best.is_ok() && self.unsaved_best.take().is_some() {
             self.observer.on_event(self.trainer, Event::Saved(&keep.folder.best()));
         }
+        self.save_latest().and(best)
+    }
+
+    fn save_latest(&mut self) -> Result<()> {
+        let Some(keep) = self.keep else { return Ok(()) };
+        self.saved = (self.trainer.progress().step, Instant::now());
         keep.folder.save(&keep.folder.latest(), &self.sections(keep)?)?;
         self.was_made_again();
         self.observer.on_event(self.trainer, Event::Saved(&keep.folder.latest()));
-        best
+        Ok(())
     }
 
     /// The latest checkpoint, which must not tell of a best one that is nowhere.
@@ -291,7 +299,7 @@ impl Run<'_> {
         self.with_checkpoint(flushed)
     }
 
-    /// After records: where the folder was made again for them, there is nothing else in it.
+    /// After records: where the folder was made again for them, it gets a checkpoint too.
     fn with_checkpoint(&mut self, recorded: Result<()>) -> Result<()> {
         if self.was_made_again() { recorded.and(self.save()) } else { recorded }
     }
