@@ -112,6 +112,7 @@ fn a_folder_that_is_made_again_is_not_left_without_a_checkpoint() {
                 Event::Step(_) => {
                     let latest = Frame::read(&self.0.latest()).unwrap();
                     assert_eq!(Progress::read(&latest).unwrap().step, 1);
+                    assert!(self.0.metrics().metadata().unwrap().len() > 0);
                 }
                 Event::Evaluated(_) if trainer.progress().step == 1 => {
                     delete();

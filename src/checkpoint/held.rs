@@ -173,9 +173,10 @@ impl HeldRun {
             state.found = Found::Ours;
             return Ok(());
         }
+        let anothers = |path, problem| Error::io(path, io::Error::new(ErrorKind::AlreadyExists, problem));
         if let Some((path, problem)) = state.hold.foreign(self) {
             state.found = Found::Anothers;
-            return Err(Error::io(path, io::Error::new(ErrorKind::AlreadyExists, problem)));
+            return Err(anothers(path, problem));
         }
         state.found = Found::Nothing;
         let stood = state.hold.is_of(self.path());
@@ -183,6 +184,11 @@ impl HeldRun {
             Error::CannotCreate { path, problem } => {
                 let kind = if self.path().exists() { ErrorKind::Other } else { ErrorKind::NotFound };
                 Error::io(path, io::Error::new(kind, problem))
+            }
+            // It has yet to write its number.
+            Error::Busy { .. } => {
+                state.found = Found::Anothers;
+                anothers(self.lock_file(), "another process took this run; what is beside it is left alone".into())
             }
             other => other,
         })?;
@@ -243,6 +249,11 @@ mod tests {
         is_left(run.save(&latest, &[]));
         // What is no lock is no run's.
         std::fs::write(run.lock_file(), "mine").unwrap();
+        is_left(run.save(&latest, &[]));
+        // Nor one that another process has yet to write its number to.
+        std::fs::remove_file(run.lock_file()).unwrap();
+        let empty = File::create(run.lock_file()).unwrap();
+        empty.lock().unwrap();
         is_left(run.save(&latest, &[]));
         assert!(!run.was_made_again());
     }

@@ -76,7 +76,10 @@ impl<'a> Reporter<'a> {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
-        self.plot();
+        // Where there is no run any more a plot would only seem to be one.
+        if self.folder.latest().exists() {
+            self.plot();
+        }
         let is_anothers = self.saved.1 == **self.folder && self.folder.is_anothers();
         Some(self.saved).filter(|(_, at)| !is_anothers && at.latest().exists())
     }

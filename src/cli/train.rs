@@ -1,5 +1,6 @@
 //! `charlstm train`.
 
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -52,6 +53,10 @@ pub fn run(args: TrainArgs, terminal: &Terminal) -> Result<ExitCode> {
         terminal.say(&last_checkpoint(saved.as_ref()));
     }
     let outcome = outcome.map_err(|e| with_last_checkpoint(e, saved.as_ref()))?;
+    if saved.is_none() {
+        let problem = "it was saved, and then it was deleted or moved away";
+        return Err(Error::io(folder.latest(), io::Error::new(ErrorKind::NotFound, problem)));
+    }
     let stopped = signals.received();
     if matches!(outcome, Outcome::Finished | Outcome::OutOfPatience) && stopped.is_none() {
         tune::conclude(&trainer, &folder, terminal)?;

@@ -63,16 +63,14 @@ pub fn fit(
         ((step, begun), Vec::new(), keep.and_then(|keep| keep.best).map(Cow::Borrowed));
     let mut run = Run { trainer, keep, metrics, observer, begun, saved, interval, elsewhere, unsaved_best };
     let outcome = match run.steps(stop_at) {
-        Err(e) if !matches!(e, Error::Changed { .. } | Error::Busy { .. }) && !e.is_unwritten() => return Err(e),
+        Err(e) if !matches!(e, Error::Changed { .. }) && !e.is_unwritten() => return Err(e),
         outcome => outcome,
     };
     // What is missing from the records must not cost the checkpoint, whose clock goes on from theirs.
     let record = run.gathered();
     let saved = run.save();
-    if saved.is_err() {
-        run.save_beside();
-    }
     let recorded = run.record(record).and(run.flush());
+    run.save_beside();
     let outcome = match outcome {
         // It comes last: it may take its time.
         Ok(early) if early != Outcome::Finished => run.watch_texts().map(|()| early),
@@ -231,8 +229,8 @@ impl Run<'_> {
         let known = if best { self.save_latest().and(self.flush()) } else { Ok(()) };
         self.go_on_if_unwritten(saved.and(pushed).and(known))?;
         self.observer.on_event(self.trainer, Event::Evaluated(&record));
-        // The observer may draw a plot there.
-        let anew = self.with_checkpoint(Ok(()));
+        // For a plot that the observer drew.
+        let anew = if self.was_made_again() { self.save().and(self.flush()) } else { Ok(()) };
         self.go_on_if_unwritten(anew)?;
         Ok(true)
     }
