@@ -47,7 +47,7 @@ const ONE_TEXT: usize = 128;
 
 /// Runs the command line.
 pub fn main() -> ExitCode {
-    memory::share_one_arena();
+    memory::spare_addresses();
     let args = match Args::try_parse() {
         Ok(args) => args,
         Err(e) => {

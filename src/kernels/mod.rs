@@ -9,13 +9,13 @@
 //! - [`outer`]: weight gradients, `x^T dy` over all rows of a window
 //! - [`activation`]: branch-free `exp`, `sigmoid` and `tanh` with a stated error
 //! - [`softmax`]: softmax and cross-entropy of a row of logits
-//! - [`arena`]: what the system's allocator sets aside for threads
+//! - [`allocator`]: what the system's allocator sets aside
 //! - [`vector`]: operations over flat slices
 //! - [`reference`](mod@reference): the same, as plainly as possible; the oracle of the tests
 
 pub mod activation;
 mod aligned;
-pub mod arena;
+pub mod allocator;
 mod blocked;
 mod gemm;
 #[cfg(test)]

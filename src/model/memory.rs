@@ -4,7 +4,7 @@ use rayon::{ThreadPoolBuildError, ThreadPoolBuilder};
 
 use super::ModelConfig;
 use crate::error::{Error, Result};
-use crate::kernels::arena;
+use crate::kernels::allocator;
 
 /// Bytes of the parts of a model of some shape.
 #[derive(Clone, Copy, Debug)]
@@ -141,11 +141,11 @@ pub fn free() -> Option<f64> {
     [machine(), limit().map(|(_, free)| free)].into_iter().flatten().reduce(f64::min)
 }
 
-/// Where addresses are limited, lets all threads share one arena of the allocator; to be called before there is another thread. What
-/// was free is gone else before it is used: a thread may set aside 64 MiB at any allocation.
-pub fn share_one_arena() {
+/// Where addresses are limited, makes the allocator spare them; to be called before there is another thread. What was free is gone
+/// else before it is used.
+pub fn spare_addresses() {
     if limit().is_some() {
-        arena::share_one();
+        allocator::spare_addresses();
     }
 }
 
