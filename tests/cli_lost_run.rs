@@ -6,8 +6,7 @@
 
 mod cli;
 
-use std::fs::File;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use cli::{ENDLESS, Place, Ran, Running, TINY, shown, steps_of, traced, wait_until};
 
@@ -66,9 +65,7 @@ fn gives_way(place: &Place, trainer: Running, why: &str) {
 
 /// The program under `strace`, which stops it; it goes on when something was done meanwhile. Its exit code, and what it said.
 fn stopped(place: &Place, strace: &[&str], args: &str, meanwhile: impl FnOnce()) -> Option<(Option<i32>, String)> {
-    let mut command = traced(place, &[&["-o", "trace.txt"], strace].concat(), args)?;
-    let stderr = File::create(place.path("stderr.txt")).unwrap();
-    let running = Running(command.stdout(Stdio::null()).stderr(stderr).spawn().unwrap());
+    let running = place.start(traced(place, &[&["-o", "trace.txt"], strace].concat(), args)?);
     let trace = || std::fs::read_to_string(place.path("trace.txt")).unwrap_or_default();
     wait_until("the stop", || trace().contains("stopped by SIGSTOP"));
     meanwhile();
@@ -138,11 +135,8 @@ fn what_can_be_saved_nowhere_leaves_nothing_half_made() {
     let place = Place::with_text();
     let strace = ["-o", "/dev/null", "-P", "checkpoints/run-2/latest.ckpt.tmp", "-e", "inject=openat:error=ENOSPC"];
     let args = format!("train text.txt --name run {TINY} {ENDLESS}");
-    let Some(mut command) = traced(&place, &strace, &args) else { return };
-    let stderr = std::fs::File::create(place.path("stderr.txt")).unwrap();
-    let running = Running(command.stderr(stderr).spawn().unwrap());
-    let metrics = place.path("checkpoints/run/metrics.jsonl");
-    wait_until("the first record", || metrics.metadata().is_ok_and(|file| file.len() > 0));
+    let Some(command) = traced(&place, &strace, &args) else { return };
+    let running = place.first_record("run", command);
     place.write("mine/best.ckpt", "mine");
     std::fs::rename(place.path("checkpoints/run"), place.path("moved")).unwrap();
     std::fs::rename(place.path("mine"), place.path("checkpoints/run")).unwrap();

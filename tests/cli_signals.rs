@@ -5,7 +5,6 @@
 
 mod cli;
 
-use std::fs::File;
 use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
@@ -127,8 +126,8 @@ fn a_second_signal_ends_a_run_at_once() {
     // A step takes many seconds.
     let slow = "--layers 1 --hidden 384 --batch 32 --seq-len 1024 --threads 1 --val-frac 0 --steps 9";
     let mut command = place.command(&format!("train text.txt --name slow {slow}"));
-    let stderr = File::create(place.path("stderr.txt")).unwrap();
-    let mut running = Running(command.env("CHARLSTM_SIMD", "portable").stderr(stderr).spawn().unwrap());
+    command.env("CHARLSTM_SIMD", "portable");
+    let mut running = place.start(command);
     wait_until("the first step", || place.has("checkpoints/slow/metrics.jsonl"));
     sleep(Duration::from_millis(200));
     running.send("INT");
@@ -172,9 +171,8 @@ fn an_evaluation_is_broken_off_and_made_up_for() {
 fn a_checkpoint_may_be_asked_for_before_the_first_step() {
     let place = Place::with_text();
     assert!(Command::new("mkfifo").arg(place.path("config.toml")).status().unwrap().success());
-    let mut command = place.command(&format!("train text.txt --name run {TINY} --config config.toml {ENDLESS}"));
-    let stderr = File::create(place.path("stderr.txt")).unwrap();
-    let running = Running(command.stderr(stderr).spawn().unwrap());
+    let args = format!("train text.txt --name run {TINY} --config config.toml {ENDLESS}");
+    let running = place.start(place.command(&args));
     wait_until("it listens", || has(&running.pid(), "SigCgt", SIGUSR1));
     running.send("USR1");
     place.write("config.toml", "seed = 5\n");

@@ -105,11 +105,7 @@ fn texts_beside_the_first_are_watched_too() {
         place.write("other.txt", &text);
         place.train("text.txt --name old --steps 2");
         let args = format!("train text.txt --name run --batch 2 --seq-len 8 --threads 1 --steps 1000000000 {args}");
-        let stderr = File::create(place.path("stderr.txt")).unwrap();
-        let running = Running(place.command(&args).stderr(stderr).spawn().unwrap());
-        cli::wait_until("the first record", || {
-            place.path("checkpoints/run/metrics.jsonl").metadata().is_ok_and(|file| file.len() > 0)
-        });
+        let running = place.first_record("run", place.command(&args));
         cut(&place, "other.txt", 1000);
         assert_eq!(running.end(), Some(74), "{}", place.read("stderr.txt"));
         let said = place.read("stderr.txt");
@@ -187,9 +183,7 @@ fn what_could_not_be_saved_of_a_text_that_was_cut_is_told_too() {
     let place = Place::empty();
     place.write("text.txt", prose(200_000));
     place.train("text.txt --name run --steps 1000000000 --eval-every 0 --save-every 0 --log-every 50 --stop-at 20");
-    let mut command = place.command_after("ulimit -f 20", "train --resume run");
-    command.stderr(File::create(place.path("stderr.txt")).unwrap());
-    let running = Running(command.spawn().unwrap());
+    let running = place.start(place.command_after("ulimit -f 20", "train --resume run"));
     wait_for_epochs(&place);
     cut(&place, "text.txt", 100);
     assert_eq!(running.end(), Some(74));

@@ -76,9 +76,7 @@ fn a_run_that_is_to_keep_going_saves_once_there_is_room() {
     let place = &full.place;
     let before = place.bytes("disk/run/latest.ckpt");
     let steps = "--steps 1000000000 --save-every 20 --eval-every 0 --log-every 0 -q --keep-going";
-    let mut command = place.command(&format!("train --resume disk/run {steps}"));
-    let stderr = std::fs::File::create(place.path("stderr.txt")).unwrap();
-    let running = cli::Running(command.stderr(stderr).spawn().unwrap());
+    let running = place.start(place.command(&format!("train --resume disk/run {steps}")));
     wait_until("two warnings", || place.read("stderr.txt").matches("warning:").count() > 1);
     assert!(before == place.bytes("disk/run/latest.ckpt"), "the run was touched");
     full.make_room();
@@ -98,7 +96,7 @@ fn a_run_that_kept_going_is_the_one_that_nothing_came_between() {
     let go_on = "train --resume disk/run --steps 60 --keep-going -q";
     let ran = place.run(go_on);
     assert_eq!(ran.code, Some(74), "{}", ran.err);
-    assert!(ran.err.starts_with("warning:") && ran.err.contains("best.ckpt"), "{}", ran.err);
+    assert!(ran.err.starts_with("warning: disk/run/latest.ckpt") && ran.err.contains("best.ckpt"), "{}", ran.err);
     assert_eq!(ran.err.matches("error:").count(), 1, "{}", ran.err);
     full.nothing_half_written();
     full.make_room();

@@ -300,6 +300,7 @@ mod tests {
         let ranges: Vec<_> = (0..axis.panels(4)).map(|panel| axis.elements_of(4, panel)).collect();
         assert_eq!(ranges, [0..4, 5..9, 4..5, 9..10]);
     }
+
     #[test]
     #[should_panic(expected = "steps of 8 rows")]
     fn a_size_beyond_all_numbers_is_refused() {

@@ -230,8 +230,9 @@ impl Run<'_> {
         self.go_on_if_unwritten(saved.and(pushed).and(known))?;
         self.observer.on_event(self.trainer, Event::Evaluated(&record));
         // For a plot that the observer drew.
-        let anew = if self.was_made_again() { self.save().and(self.flush()) } else { Ok(()) };
-        self.go_on_if_unwritten(anew)?;
+        if self.was_made_again() {
+            self.save_on_the_way()?;
+        }
         Ok(true)
     }
 

@@ -129,12 +129,21 @@ impl Place {
 
     /// Starts `train` on `text.txt` as the run `name`, its stderr in `stderr.txt`, and waits for the first record.
     pub fn start_training(&self, name: &str, args: &str) -> Running {
-        let mut command = self.command(&format!("train text.txt --name {name} {TINY} {args}"));
-        let stderr = File::create(self.path("stderr.txt")).unwrap();
-        let running = Running(command.stdout(Stdio::null()).stderr(stderr).spawn().unwrap());
+        self.first_record(name, self.command(&format!("train text.txt --name {name} {TINY} {args}")))
+    }
+
+    /// Starts what trains the run `name`, and waits for its first record.
+    pub fn first_record(&self, name: &str, command: Command) -> Running {
+        let running = self.start(command);
         let metrics = self.path(&format!("checkpoints/{name}/metrics.jsonl"));
         wait_until("the first record", || metrics.metadata().is_ok_and(|file| file.len() > 0));
         running
+    }
+
+    /// Starts a program, its stderr in `stderr.txt`.
+    pub fn start(&self, mut command: Command) -> Running {
+        let stderr = File::create(self.path("stderr.txt")).unwrap();
+        Running(command.stdout(Stdio::null()).stderr(stderr).spawn().unwrap())
     }
 }
 
