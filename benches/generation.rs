@@ -3,8 +3,8 @@
 
 use charlstm::data::{Encoding, Vocab};
 use charlstm::kernels::Precision;
-use charlstm::model::{CharLm, ModelConfig, Ready};
-use charlstm::sample::{Batch, Generator, Shaping, Until};
+use charlstm::model::{CharLm, InferenceModel, ModelConfig};
+use charlstm::sample::{Batch, Generator, SamplingConfig, StopCriteria};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use rayon::ThreadPoolBuilder;
 
@@ -22,12 +22,14 @@ fn generation(criterion: &mut Criterion) {
         let model = CharLm::init(&config, 1).unwrap();
         for (name, precision) in [("f32", Precision::F32), ("int8", Precision::Int8)] {
             let id = |what: &str| BenchmarkId::new(format!("2x{hidden} {name}"), what);
-            let mut one = Generator::with(Ready::new(&model, precision), &vocab, &[], Shaping::default(), 1);
+            let mut one =
+                Generator::with(InferenceModel::new(&model, precision), &vocab, &[], SamplingConfig::default(), 1);
             group.throughput(Throughput::Elements(1));
             group.bench_function(id("one stream"), |bencher| bencher.iter(|| one.next()));
-            let ready = Ready::new(&model, precision);
+            let ready = InferenceModel::new(&model, precision);
             let seeds: Vec<u64> = (0..TEXTS).collect();
-            let (shaping, until) = (Shaping::default(), Until { length: LENGTH, stops: &[], pattern: None });
+            let (shaping, until) =
+                (SamplingConfig::default(), StopCriteria { length: LENGTH, stops: &[], pattern: None });
             let batch = Batch::new(&ready, &vocab, &[], &shaping);
             group.throughput(Throughput::Elements(TEXTS * LENGTH as u64));
             group.bench_function(id("64 streams"), |bencher| {

@@ -4,10 +4,10 @@
 //! cargo run --release --example train_and_sample
 //! ```
 
-use charlstm::data::{TextConfig, Texts};
+use charlstm::data::{Dataset, DatasetConfig};
 use charlstm::error::Result;
 use charlstm::model::ModelConfig;
-use charlstm::sample::{Generator, Shaping};
+use charlstm::sample::{Generator, SamplingConfig};
 use charlstm::train::{EvalRecord, Event, Observer, TrainConfig, Trainer, fit};
 
 /// Prints the held-out loss whenever it was measured.
@@ -23,7 +23,7 @@ impl Observer for Print {
 
 fn main() -> Result<()> {
     // What it learns from. The default is the built-in text, the last tenth of it held out.
-    let texts = Texts::open(&TextConfig::default())?;
+    let texts = Dataset::open(&DatasetConfig::default())?;
 
     // What it is, and how it learns.
     let shape = ModelConfig { layers: 1, embed: 64, ..ModelConfig::default() };
@@ -43,7 +43,7 @@ fn main() -> Result<()> {
     // Write on from a prompt: the generator is an endless iterator of character ids.
     let vocab = trainer.texts().vocab();
     let prompt = vocab.encode(b"The fox ")?;
-    let generator = Generator::new(trainer.model(), vocab, &prompt, Shaping::default(), 1);
+    let generator = Generator::new(trainer.model(), vocab, &prompt, SamplingConfig::default(), 1);
     let text = vocab.decode(prompt.iter().copied().chain(generator.take(500)));
     println!("\n{}", String::from_utf8_lossy(&text));
     Ok(())

@@ -1,17 +1,17 @@
 //! Character-level LSTM language models on ordinary CPUs: train on memory-mapped text, resume exactly, write.
 //!
 //! ```no_run
-//! use charlstm::data::{TextConfig, Texts};
+//! use charlstm::data::{DatasetConfig, Dataset};
 //! use charlstm::model::ModelConfig;
-//! use charlstm::sample::{Generator, Shaping};
+//! use charlstm::sample::{Generator, SamplingConfig};
 //! use charlstm::train::{Silent, TrainConfig, Trainer, fit};
 //!
 //! # fn main() -> charlstm::error::Result<()> {
-//! let texts = Texts::open(&TextConfig { texts: vec!["corpus.txt".into()], ..TextConfig::default() })?;
+//! let texts = Dataset::open(&DatasetConfig { texts: vec!["corpus.txt".into()], ..DatasetConfig::default() })?;
 //! let mut trainer = Trainer::new(texts, &ModelConfig::default(), TrainConfig::default())?;
 //! fit(&mut trainer, None, None, &mut Silent)?;
 //! let vocab = trainer.texts().vocab();
-//! let written = Generator::new(trainer.model(), vocab, &[], Shaping::default(), 1).take(1000);
+//! let written = Generator::new(trainer.model(), vocab, &[], SamplingConfig::default(), 1).take(1000);
 //! println!("{}", String::from_utf8_lossy(&vocab.decode(written)));
 //! # Ok(())
 //! # }
@@ -43,9 +43,6 @@
 
 pub mod cells;
 pub mod checkpoint;
-#[cfg(feature = "cli")]
-#[doc(hidden)]
-pub mod cli;
 pub mod data;
 pub mod error;
 pub mod experiments;
@@ -57,7 +54,3 @@ pub mod params;
 pub mod sample;
 pub mod score;
 pub mod train;
-
-// The command line names the library as any other user of it does.
-#[cfg(feature = "cli")]
-extern crate self as charlstm;

@@ -1,5 +1,7 @@
 //! The command line of charlstm.
 
+mod cli;
+
 fn main() -> std::process::ExitCode {
-    charlstm::cli::main()
+    cli::main()
 }

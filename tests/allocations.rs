@@ -5,9 +5,9 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use charlstm::data::{Corpus, Encoding, TextConfig, Texts};
+use charlstm::data::{Corpus, Dataset, DatasetConfig, Encoding};
 use charlstm::model::ModelConfig;
-use charlstm::sample::{Generator, Shaping};
+use charlstm::sample::{Generator, SamplingConfig};
 use charlstm::train::{TrainConfig, Trainer};
 use rayon::ThreadPoolBuilder;
 
@@ -50,7 +50,7 @@ fn steps_and_characters_allocate_nothing_once_buffers_are_there() {
         return;
     }
     let text: String = (0..600_000u64).map(|i| char::from(b'a' + (i * i % 23) as u8)).collect();
-    let texts = Texts::new(Corpus::from_text("text", text.into_bytes(), Encoding::Utf8).unwrap(), None, 0.1).unwrap();
+    let texts = Dataset::new(Corpus::from_text("text", text.into_bytes(), Encoding::Utf8).unwrap(), None, 0.1).unwrap();
     let config = TrainConfig { batch: 20, seq_len: 16, threads: Some(2), ..TrainConfig::default() };
     let shape = ModelConfig { hidden: 96, embed: 64, ..ModelConfig::default() };
     let mut trainer = Trainer::new(texts, &shape, config).unwrap();
@@ -65,7 +65,7 @@ fn steps_and_characters_allocate_nothing_once_buffers_are_there() {
     write_without_allocating(&trainer);
     // Large enough for a step to be divided among threads.
     let shape = ModelConfig { hidden: 256, ..shape };
-    let texts = Texts::open(&TextConfig::default()).unwrap();
+    let texts = Dataset::open(&DatasetConfig::default()).unwrap();
     let large = Trainer::new(texts, &shape, TrainConfig { batch: 4, ..TrainConfig::default() }).unwrap();
     ThreadPoolBuilder::new().num_threads(2).build().unwrap().install(|| write_without_allocating(&large));
 }
@@ -75,7 +75,7 @@ fn write_without_allocating(trainer: &Trainer) {
         trainer.model(),
         trainer.texts().vocab(),
         &[],
-        Shaping { top_k: Some(5), top_p: Some(0.9), ..Shaping::default() },
+        SamplingConfig { top_k: Some(5), top_p: Some(0.9), ..SamplingConfig::default() },
         1,
     );
     generator.next();

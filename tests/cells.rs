@@ -8,7 +8,7 @@ use charlstm::cells::{CELLS, Entry};
 use charlstm::checkpoint::{Frame, format, model};
 use charlstm::data::{Encoding, Vocab};
 use charlstm::layers::dropout::Dropout;
-use charlstm::model::{CharLm, ModelConfig, Prepared, Purpose, Shard, Window};
+use charlstm::model::{CharLm, ModelConfig, PackedWeights, Purpose, Shard, Window};
 use charlstm::params::Span;
 use charlstm::train::Step;
 use rayon::prelude::*;
@@ -142,7 +142,7 @@ fn gradients_agree_with_central_differences() {
 
 /// Runs windows one after another from a zero state, forward only; returns the logits of all and the state behind the last.
 fn forward<R: charlstm::cells::CellReal>(model: &CharLm<R>, windows: &[Window]) -> (Vec<f64>, Vec<f64>) {
-    let prepared = Prepared::whole(model);
+    let prepared = PackedWeights::whole(model);
     let most = windows.iter().map(|window| window.steps).max().unwrap();
     let mut shard = Shard::new(model, 0, windows[0].streams, most, Purpose::Inference);
     let (mut logits, mut row) = (Vec::new(), Vec::new());

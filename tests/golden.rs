@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use charlstm::cells::CellReal;
-use charlstm::model::{CharLm, ModelConfig, Prepared, Purpose, Shard, Window};
+use charlstm::model::{CharLm, ModelConfig, PackedWeights, Purpose, Shard, Window};
 use charlstm::optim::{Method, Update, clip_scale};
 use charlstm::train::Step;
 use serde::Deserialize;
@@ -110,7 +110,7 @@ fn forward_and_backward<R: CellReal>(cell: &str, tolerance: f64) {
     let golden = Golden::of(cell);
     let (model, window) = (golden.model::<R>(), golden.window());
 
-    let prepared = Prepared::whole(&model);
+    let prepared = PackedWeights::whole(&model);
     let mut shard = Shard::new(&model, 0, golden.batch, golden.seq_len, Purpose::Inference);
     let state0 = golden.by_stream(&golden.state0);
     shard.state.iter_mut().zip(state0).for_each(|(s, x)| *s = R::from_f64(x));

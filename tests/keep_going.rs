@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use charlstm::checkpoint::model::weights_hash;
 use charlstm::checkpoint::{Frame, RunFolder, disk};
-use charlstm::data::{Corpus, Encoding, TextConfig, Texts};
+use charlstm::data::{Corpus, Dataset, DatasetConfig, Encoding};
 use charlstm::error::Error;
 use charlstm::model::ModelConfig;
 use charlstm::train::{Event, Keep, Metrics, Observer, TrainConfig, Trainer, fit, state_hash};
@@ -48,7 +48,7 @@ impl Observer for InTheWay {
 /// Trains for 12 steps, `times` saves of a file of the run failing.
 fn train(folder: &RunFolder, file: &Path, times: usize, keep_going: bool) -> Result<InTheWay, Error> {
     let text: String = (0..400usize).map(|i| char::from(b'a' + ((i * i + i / 5) % 9) as u8)).collect();
-    let texts = Texts::new(Corpus::from_text("test", text.into_bytes(), Encoding::Utf8).unwrap(), None, 0.1).unwrap();
+    let texts = Dataset::new(Corpus::from_text("test", text.into_bytes(), Encoding::Utf8).unwrap(), None, 0.1).unwrap();
     let shape = ModelConfig { layers: 1, hidden: 12, embed: 5, ..ModelConfig::default() };
     let config = TrainConfig { batch: 4, seq_len: 8, steps: Some(9), threads: Some(1), ..TrainConfig::default() };
     // Between an evaluation and the next save there are more steps: the best weights are gone by then.
@@ -58,7 +58,7 @@ fn train(folder: &RunFolder, file: &Path, times: usize, keep_going: bool) -> Res
     let mut trainer = Trainer::new(texts, &shape, config)?;
     let keep = Keep {
         folder: &held,
-        texts: &TextConfig::default(),
+        texts: &DatasetConfig::default(),
         elapsed_s: 0.0,
         best: None,
         save_after: Duration::MAX,

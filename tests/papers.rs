@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use charlstm::cells::CELLS;
-use charlstm::model::{CharLm, ModelConfig, Prepared, Purpose, Shard, Window};
+use charlstm::model::{CharLm, ModelConfig, PackedWeights, Purpose, Shard, Window};
 
 const VOCAB: usize = 6;
 const HIDDEN: usize = 4;
@@ -227,7 +227,7 @@ fn every_cell_computes_what_its_paper_says() {
         }
 
         let mut shard = Shard::new(&model, 0, 1, STEPS, Purpose::Inference);
-        shard.forward(&model, &Prepared::whole(&model), &Window::new(STEPS, 1, ids.clone(), ids), None);
+        shard.forward(&model, &PackedWeights::whole(&model), &Window::new(STEPS, 1, ids.clone(), ids), None);
         let mut got = Vec::new();
         shard.logits(&mut got);
         assert_eq!(got.len(), wanted.len());

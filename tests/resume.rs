@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use charlstm::checkpoint::model::weights_hash;
 use charlstm::checkpoint::{Frame, RunFolder, format};
-use charlstm::data::{Corpus, Encoding, Marks, TextConfig, Texts};
+use charlstm::data::{Corpus, Dataset, DatasetConfig, Encoding, LossMask};
 use charlstm::error::Error;
 use charlstm::model::ModelConfig;
 use charlstm::optim::Method;
@@ -16,7 +16,7 @@ use charlstm::train::{Event, Metrics, Observer, Outcome, Record, Saved, TrainCon
 use runs::{STEPS_PER_EPOCH, TEXT_LEN, begin, config, keep, letter, text};
 
 fn checkpoint(trainer: &Trainer) -> Frame {
-    let sections = trainer.sections(&TextConfig::default(), 0.0).unwrap();
+    let sections = trainer.sections(&DatasetConfig::default(), 0.0).unwrap();
     Frame::parse("x.ckpt".as_ref(), format::frame(&sections)).unwrap()
 }
 
@@ -75,10 +75,11 @@ fn the_hash_sees_what_matters_and_nothing_else() {
     let mut trainer = begin(&config());
     run_to(&mut trainer, 3);
     let before = hash(&trainer);
-    let other_clock = trainer.sections(&TextConfig { texts: vec!["/elsewhere".into()], ..TextConfig::default() }, 99.0);
+    let other_clock =
+        trainer.sections(&DatasetConfig { texts: vec!["/elsewhere".into()], ..DatasetConfig::default() }, 99.0);
     let other_clock = Frame::parse("y.ckpt".as_ref(), format::frame(&other_clock.unwrap())).unwrap();
     assert_eq!(state_hash(&other_clock).unwrap(), before);
-    let mut owing = trainer.sections(&TextConfig::default(), 0.0).unwrap();
+    let mut owing = trainer.sections(&DatasetConfig::default(), 0.0).unwrap();
     owing.push(("owed", Vec::new().into()));
     let owing = Frame::parse("z.ckpt".as_ref(), format::frame(&owing)).unwrap();
     assert_ne!(state_hash(&owing).unwrap(), before, "an evaluation is still to come");
@@ -110,7 +111,7 @@ fn another_text_is_refused_unless_it_is_wanted() {
 #[test]
 fn a_strangers_numbers_are_refused_before_anything_is_allocated() {
     let trainer = begin(&config());
-    let sections = trainer.sections(&TextConfig::default(), 0.0).unwrap();
+    let sections = trainer.sections(&DatasetConfig::default(), 0.0).unwrap();
     let saved = Saved::read(&checkpoint(&trainer)).unwrap();
     for batch in [0, 5, 1 << 19, 1 << 40, 1 << 58, usize::MAX] {
         let train = TrainConfig { batch, ..saved.train.clone() };
@@ -129,8 +130,8 @@ fn another_split_or_another_held_out_text_is_another_text() {
     let saved = checkpoint(&begin(&config()));
     let corpus = |name, text: String| Corpus::from_text(name, text.into_bytes(), Encoding::Utf8).unwrap();
     let letters: String = (0..TEXT_LEN).map(letter).collect();
-    let split = Texts::new(corpus("test", letters.clone()), None, 0.2).unwrap();
-    let held_out = Texts::new(corpus("test", letters), Some(corpus("other", "abcabc".into())), 0.1).unwrap();
+    let split = Dataset::new(corpus("test", letters.clone()), None, 0.2).unwrap();
+    let held_out = Dataset::new(corpus("test", letters), Some(corpus("other", "abcabc".into())), 0.1).unwrap();
     for (texts, name) in [(split, "test"), (held_out, "other")] {
         let refused = Trainer::resume(&saved, texts, config(), false).unwrap_err();
         assert!(refused.to_string().starts_with(&format!("{name}: ")), "{refused}");
@@ -158,14 +159,14 @@ fn a_run_that_diverges_ends_and_is_not_saved() {
     assert!(matches!(error, Error::Diverged(_)), "{error}");
     let progress = trainer.progress();
     assert_eq!((progress.skipped_in_a_row, progress.skipped >= 5), (5, true));
-    let refused = trainer.sections(&TextConfig::default(), 0.0);
+    let refused = trainer.sections(&DatasetConfig::default(), 0.0);
     assert!(matches!(refused, Err(Error::Diverged(_))), "what gives NaN is never written");
 }
 
 /// Weights of the loss and resets, here and there.
-fn marked() -> Texts {
+fn marked() -> Dataset {
     let texts = text(false);
-    let mut marks = Marks::default();
+    let mut marks = LossMask::default();
     for i in 0..texts.training().0.chars() {
         marks.push(if i % 7 < 4 { 0.0 } else { 0.5 + (i % 3) as f32 }, i % 11 == 5);
     }
@@ -189,7 +190,7 @@ fn no_cell_depends_on_the_number_of_threads_where_states_are_reset_and_little_co
 #[test]
 fn a_window_in_which_nothing_counts_carries_the_state_on_and_teaches_nothing() {
     let texts = text(false);
-    let mut marks = Marks::default();
+    let mut marks = LossMask::default();
     (0..texts.training().0.chars()).for_each(|_| marks.push(0.0, false));
     let shape = ModelConfig { layers: 1, hidden: 8, ..ModelConfig::default() };
     let mut trainer = Trainer::new(texts.with_marks(marks).unwrap(), &shape, config()).unwrap();
@@ -219,7 +220,7 @@ impl Observer for Impatient {
 fn a_run_may_be_stopped_at_any_moment_also_within_an_evaluation() {
     let config = TrainConfig { steps: Some(6), eval_every: Some(3), threads: Some(1), patience: Some(1), ..config() };
     let place = tempfile::tempdir().unwrap();
-    let texts = TextConfig::default();
+    let texts = DatasetConfig::default();
     let go_on = |trainer: &mut Trainer, folder: &RunFolder, left: usize| {
         let held = folder.lock().unwrap();
         fit(trainer, Some(keep(&held, &texts)), None, &mut Impatient { left: left.into() }).unwrap()

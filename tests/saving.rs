@@ -7,8 +7,8 @@ mod runs;
 use std::time::Duration;
 
 use charlstm::checkpoint::model::weights_hash;
-use charlstm::checkpoint::{Frame, HeldRun, RunFolder};
-use charlstm::data::TextConfig;
+use charlstm::checkpoint::{Frame, LockedRun, RunFolder};
+use charlstm::data::DatasetConfig;
 use charlstm::train::{BEST, Event, Keep, Observer, Progress, Silent, TrainConfig, Trainer, fit, state_hash};
 use runs::{begin, config, keep};
 
@@ -31,7 +31,7 @@ fn a_run_without_a_pace_is_saved_by_the_clock() {
         let (mut trainer, mut seen) = (begin(&config), Saves(0));
         assert!(trainer.steps_per_epoch() > 6);
         let folder = RunFolder::new(place.path().join("run")).lock().unwrap();
-        let texts = TextConfig::default();
+        let texts = DatasetConfig::default();
         let keep = Keep { save_after, ..keep(&folder, &texts) };
         fit(&mut trainer, Some(keep), None, &mut seen).unwrap();
         assert_eq!(seen.0, saves, "{save_every:?}, {save_after:?}");
@@ -41,7 +41,7 @@ fn a_run_without_a_pace_is_saved_by_the_clock() {
 #[test]
 fn a_latest_checkpoint_knows_of_the_best_one_beside_it() {
     /// Looks at what a kill would leave.
-    struct Watches<'a>(&'a HeldRun, Vec<Option<u64>>);
+    struct Watches<'a>(&'a LockedRun, Vec<Option<u64>>);
     impl Observer for Watches<'_> {
         fn on_event(&mut self, _: &Trainer, event: Event<'_>) {
             let best_of = |frame: Frame| Progress::read(&frame).unwrap().best.map(|(_, step)| step);
@@ -54,7 +54,7 @@ fn a_latest_checkpoint_knows_of_the_best_one_beside_it() {
             }
         }
     }
-    let (place, texts) = (tempfile::tempdir().unwrap(), TextConfig::default());
+    let (place, texts) = (tempfile::tempdir().unwrap(), DatasetConfig::default());
     let folder = RunFolder::new(place.path()).lock().unwrap();
     let config = TrainConfig { steps: Some(6), save_every: Some(0), eval_every: Some(2), ..config() };
     let mut watches = Watches(&folder, Vec::new());
@@ -65,7 +65,7 @@ fn a_latest_checkpoint_knows_of_the_best_one_beside_it() {
 #[test]
 fn a_run_that_lost_its_folder_ends_and_is_saved_beside_it_with_its_best() {
     /// Puts something else in the place of the folder while the first step is made.
-    struct Replaces<'a>(&'a HeldRun, Option<RunFolder>);
+    struct Replaces<'a>(&'a LockedRun, Option<RunFolder>);
     impl Observer for Replaces<'_> {
         fn on_event(&mut self, trainer: &Trainer, event: Event<'_>) {
             match event {
@@ -83,7 +83,7 @@ fn a_run_that_lost_its_folder_ends_and_is_saved_beside_it_with_its_best() {
             }
         }
     }
-    let (place, texts) = (tempfile::tempdir().unwrap(), TextConfig::default());
+    let (place, texts) = (tempfile::tempdir().unwrap(), DatasetConfig::default());
     let held = |name: &str| RunFolder::new(place.path().join(name)).lock().unwrap();
     let config = TrainConfig { steps: Some(6), eval_every: Some(5), ..config() };
     let [run, whole] = [held("run"), held("whole")];
@@ -103,7 +103,7 @@ fn a_run_that_lost_its_folder_ends_and_is_saved_beside_it_with_its_best() {
 #[test]
 fn a_folder_that_is_made_again_is_not_left_without_a_checkpoint() {
     /// Deletes the folder in the first step, or draws a plot after it where the folder was, and looks in the second.
-    struct Deletes<'a>(&'a HeldRun, Vec<bool>);
+    struct Deletes<'a>(&'a LockedRun, Vec<bool>);
     impl Observer for Deletes<'_> {
         fn on_event(&mut self, trainer: &Trainer, event: Event<'_>) {
             let delete = || std::fs::remove_dir_all(self.0.path()).unwrap();
@@ -124,7 +124,7 @@ fn a_folder_that_is_made_again_is_not_left_without_a_checkpoint() {
         }
     }
     for (eval_every, told) in [(0, vec![false]), (1, vec![false, true])] {
-        let (place, texts) = (tempfile::tempdir().unwrap(), TextConfig::default());
+        let (place, texts) = (tempfile::tempdir().unwrap(), DatasetConfig::default());
         let folder = RunFolder::new(place.path().join("run")).lock().unwrap();
         let eval_every = Some(eval_every);
         let config = TrainConfig { steps: Some(2), save_every: Some(0), eval_every, log_every: 1, ..config() };
@@ -136,7 +136,7 @@ fn a_folder_that_is_made_again_is_not_left_without_a_checkpoint() {
 
 #[test]
 fn a_better_loss_is_saved_at_once_also_where_its_checkpoint_cannot_be_written() {
-    struct Watches<'a>(&'a HeldRun, usize);
+    struct Watches<'a>(&'a LockedRun, usize);
     impl Observer for Watches<'_> {
         fn on_event(&mut self, trainer: &Trainer, event: Event<'_>) {
             if let Event::Evaluated(_) = event {
@@ -149,7 +149,7 @@ fn a_better_loss_is_saved_at_once_also_where_its_checkpoint_cannot_be_written() 
             }
         }
     }
-    let (place, texts) = (tempfile::tempdir().unwrap(), TextConfig::default());
+    let (place, texts) = (tempfile::tempdir().unwrap(), DatasetConfig::default());
     let folder = RunFolder::new(place.path()).lock().unwrap();
     std::fs::create_dir(folder.best()).unwrap();
     let config = TrainConfig { steps: Some(6), save_every: Some(0), eval_every: Some(2), ..config() };

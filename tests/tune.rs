@@ -5,10 +5,10 @@
 use std::path::{Path, PathBuf};
 
 use charlstm::checkpoint::{Frame, format};
-use charlstm::data::{Replay, Sources, TextConfig, Texts};
+use charlstm::data::{Dataset, DatasetConfig, DatasetProvenance, Replay};
 use charlstm::error::Error;
 use charlstm::kernels::softmax;
-use charlstm::model::{CharLm, ModelConfig, Prepared, Purpose, Shard, Window};
+use charlstm::model::{CharLm, ModelConfig, PackedWeights, Purpose, Shard, Window};
 use charlstm::score;
 use charlstm::train::{Beginning, TrainConfig, Trainer, state_hash};
 
@@ -43,13 +43,13 @@ impl Place {
         self.0.path().join(name)
     }
 
-    fn config(&self, name: &str) -> TextConfig {
-        TextConfig { texts: vec![self.path(name)], ..TextConfig::default() }
+    fn config(&self, name: &str) -> DatasetConfig {
+        DatasetConfig { texts: vec![self.path(name)], ..DatasetConfig::default() }
     }
 
     /// The new text, with a share of the old one unless that is 0.
-    fn texts(&self, share: f64) -> Texts {
-        let texts = Texts::open(&self.config("new.txt")).unwrap();
+    fn texts(&self, share: f64) -> Dataset {
+        let texts = Dataset::open(&self.config("new.txt")).unwrap();
         if share == 0.0 {
             return texts;
         }
@@ -59,7 +59,7 @@ impl Place {
     /// A checkpoint of a run on the old text.
     fn old(&self, cell: &str, embed: usize) -> Frame {
         let shape = ModelConfig { cell: cell.into(), layers: 2, hidden: 24, embed, vocab: 0 };
-        let texts = Texts::open(&self.config("old.txt")).unwrap();
+        let texts = Dataset::open(&self.config("old.txt")).unwrap();
         let mut trainer = Trainer::new(texts, &shape, TrainConfig { steps: Some(60), ..train() }).unwrap();
         run_to(&mut trainer, 60);
         checkpoint(&trainer, &self.config("old.txt"))
@@ -74,7 +74,7 @@ fn train() -> TrainConfig {
     TrainConfig { batch: 10, seq_len: 32, steps: Some(13), lr: 0.01, threads: Some(2), ..TrainConfig::default() }
 }
 
-fn checkpoint(trainer: &Trainer, texts: &TextConfig) -> Frame {
+fn checkpoint(trainer: &Trainer, texts: &DatasetConfig) -> Frame {
     let sections = trainer.sections(texts, 0.0).unwrap();
     Frame::parse(Path::new("x.ckpt"), format::frame(&sections)).unwrap()
 }
@@ -95,7 +95,7 @@ fn new_ids(trainer: &Trainer) -> Vec<u32> {
 fn mean_probabilities(model: &CharLm<f32>, text: &[u32], of: &[u32]) -> Vec<f64> {
     let mut shard = Shard::new(model, 0, 1, text.len(), Purpose::Inference);
     let window = Window::new(text.len(), 1, text.to_vec(), text.to_vec());
-    shard.forward(model, &Prepared::whole(model), &window, None);
+    shard.forward(model, &PackedWeights::whole(model), &window, None);
     let (mut logits, mut sums) = (Vec::new(), vec![0.0; of.len()]);
     shard.logits(&mut logits);
     for row in logits.chunks_exact_mut(model.config().vocab) {
@@ -127,7 +127,7 @@ fn the_old_text_loses_nothing_but_to_the_new_characters() {
     for (cell, embed) in [("lstm", 24), ("lstm", 0), ("gru", 7)] {
         let old = place.old(cell, embed);
         let (model, vocab) = charlstm::checkpoint::model::read(&old).unwrap();
-        let texts = Sources::read(&old).unwrap().open("").unwrap();
+        let texts = DatasetProvenance::read(&old).unwrap().open("").unwrap();
         let (corpus, part) = texts.held_out().unwrap();
         let before = score::held_out(&model, corpus, &vocab, part.clone()).unwrap().nats();
         let trainer = place.tune(&old, 0.0);
@@ -174,7 +174,7 @@ fn a_replayed_text_that_changed_is_refused_wherever_it_did() {
     run_to(&mut trainer, 3);
     let saved = checkpoint(&trainer, &place.config("new.txt"));
     assert_eq!(Beginning::read(&saved).unwrap().unwrap().run, Path::new("old-run"));
-    Sources::read(&saved).unwrap().open("").unwrap();
+    DatasetProvenance::read(&saved).unwrap().open("").unwrap();
     let text = std::fs::read(place.path("old.txt")).unwrap();
     for at in [5, 3000, 5999] {
         let mut changed = text.clone();

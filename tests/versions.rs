@@ -11,9 +11,9 @@ mod cli;
 use std::path::{Path, PathBuf};
 
 use charlstm::checkpoint::{Frame, model};
-use charlstm::data::{Corpus, Encoding, Replay, Sources, TextConfig, Texts};
+use charlstm::data::{Corpus, Dataset, DatasetConfig, DatasetProvenance, Encoding, Replay};
 use charlstm::kernels::Precision;
-use charlstm::model::Ready;
+use charlstm::model::InferenceModel;
 use charlstm::score;
 use charlstm::train::{Beginning, Progress, Saved, Trainer, state_hash};
 
@@ -32,7 +32,8 @@ fn version_1_loads_and_means_the_same() {
     assert_eq!(format!("{:032x}", state_hash(&frame).unwrap()), "1aa2b3074f9e401494cc6e3a1f10f8b4");
     let text = "THE FOX AND THE WELL\n\nA fox came to a well.\n";
     let corpus = Corpus::from_text("text", text.as_bytes(), Encoding::Utf8).unwrap();
-    let loss = score::carried(&Ready::new(&model, Precision::F32), &corpus, &vocab, 0..corpus.chars()).unwrap();
+    let loss =
+        score::carried(&InferenceModel::new(&model, Precision::F32), &corpus, &vocab, 0..corpus.chars()).unwrap();
     assert!((loss.nats() - 4.167986751692166).abs() < 1e-5, "{}", loss.nats());
 }
 
@@ -41,7 +42,7 @@ fn version_1_of_a_run_that_was_tuned_loads_and_goes_on() {
     let frame = Frame::read(&golden("v1-tuned.ckpt")).unwrap();
     let beginning = Beginning::read(&frame).unwrap().unwrap();
     assert_eq!((beginning.run, beginning.new), ("checkpoints/old".into(), vec![0x2d, 0x6e, 0xe9, 0xfc]));
-    let replayed = Sources::read(&frame).unwrap().replayed.unwrap();
+    let replayed = DatasetProvenance::read(&frame).unwrap().replayed.unwrap();
     assert_eq!((replayed.chars, replayed.identity.bytes), (207, 860));
     assert_eq!(Progress::read(&frame).unwrap().skipped, 3);
     assert_eq!(format!("{:032x}", state_hash(&frame).unwrap()), "7cb19d447f525c981687de5ac34ab4f8");
@@ -49,8 +50,8 @@ fn version_1_of_a_run_that_was_tuned_loads_and_goes_on() {
     let [old, new] = ["old.txt", "new.txt"].map(|name| folder.path().join(name));
     std::fs::write(&old, "the old text of a fable: a crow met a fox.\n".repeat(20)).unwrap();
     std::fs::write(&new, "a newer text: an owl met a \u{fc}ber-\u{e9}lan at dawn.\n".repeat(20)).unwrap();
-    let texts = TextConfig { texts: vec![new], ..TextConfig::default() };
-    let texts = Texts::open(&texts).unwrap().with_replay(&Replay { file: old, share: 0.2 }).unwrap();
+    let texts = DatasetConfig { texts: vec![new], ..DatasetConfig::default() };
+    let texts = Dataset::open(&texts).unwrap().with_replay(&Replay { file: old, share: 0.2 }).unwrap();
     let mut trainer = Trainer::resume(&frame, texts, Saved::read(&frame).unwrap().train, false).unwrap();
     assert_eq!(trainer.step().unwrap().lr, 0.005, "two skipped steps had halved the learning rate");
 }

@@ -2,7 +2,6 @@
 //! replays `seeds/` through it as an ordinary test.
 
 pub mod checkpoint;
-pub mod config;
 pub mod metrics;
 pub mod pattern;
 pub mod sections;
@@ -14,9 +13,8 @@ use charlstm::error::{Error, Result};
 pub type Check = fn(&[u8]);
 
 /// The targets by name.
-pub const TARGETS: [(&str, Check); 6] = [
+pub const TARGETS: [(&str, Check); 5] = [
     ("checkpoint", checkpoint::check),
-    ("config", config::check),
     ("metrics", metrics::check),
     ("pattern", pattern::check),
     ("sections", sections::check),

@@ -6,15 +6,14 @@ use std::path::Path;
 
 use charlstm::checkpoint::format::{self, Section};
 use charlstm::checkpoint::{Frame, model};
-use charlstm::cli::settings::Settings;
-use charlstm::data::{Corpus, Texts, Vocab};
+use charlstm::data::{Corpus, Dataset, Vocab};
 use charlstm::kernels::Precision;
-use charlstm::model::{CharLm, Ready};
-use charlstm::sample::{Generator, Shaping};
-use charlstm::score::Tracer;
+use charlstm::model::{CharLm, InferenceModel};
+use charlstm::sample::{Generator, SamplingConfig};
+use charlstm::score::SurprisalScorer;
 use charlstm::train::{Beginning, Progress, Saved, TrainConfig, Trainer, read_init, state_hash};
 
-use super::{config, told};
+use super::told;
 
 /// Every name that a section has.
 pub const NAMES: [&str; 12] = [
@@ -60,9 +59,6 @@ pub fn read_everything(frame: &Frame) {
     told(read_init(frame));
     told(state_hash(frame));
     told(model::weights_hash(frame));
-    if let Some(settings) = told(Settings::of_run(frame)) {
-        config::comes_back(&settings);
-    }
     let Some((model, vocab)) = told(model::read(frame)) else { return };
     let (same, same_vocab) =
         model::read(&parse(&model::sections(&model, &vocab).expect("it was read"))).expect("it was written");
@@ -77,16 +73,16 @@ pub fn read_everything(frame: &Frame) {
 fn predicts(model: &CharLm<f32>, vocab: &Vocab) {
     let text: Vec<u32> = (vocab.symbols().iter().cycle().take(9).copied()).chain([0, 0xfffd, 10]).collect();
     for precision in [Precision::F32, Precision::Int8] {
-        let ready = Ready::new(model, precision);
-        let carried = Tracer::carried(&ready, vocab, 3).read(&text);
-        let apart = Tracer::apart(&ready, vocab, 3).lines(&[text.clone(), text[..2].to_vec()]);
+        let ready = InferenceModel::new(model, precision);
+        let carried = SurprisalScorer::carried(&ready, vocab, 3).read(&text);
+        let apart = SurprisalScorer::apart(&ready, vocab, 3).lines(&[text.clone(), text[..2].to_vec()]);
         for surprise in carried.iter().chain(apart.iter().flatten()) {
             assert!(surprise.nats.is_none_or(f64::is_finite), "{surprise:?}");
             let Some(prediction) = &surprise.prediction else { continue };
             assert!(prediction.entropy.is_finite() && prediction.top.iter().all(|(_, share)| share.is_finite()));
         }
     }
-    let written: Vec<u32> = Generator::new(model, vocab, &[], Shaping::default(), 1).take(3).collect();
+    let written: Vec<u32> = Generator::new(model, vocab, &[], SamplingConfig::default(), 1).take(3).collect();
     assert!(written.iter().all(|id| (*id as usize) < vocab.len()));
 }
 
@@ -97,7 +93,7 @@ fn goes_on(frame: &Frame, vocab: &Vocab) {
     let resume = |frame: &Frame| {
         let text = vocab.decode((0..vocab.len() as u32).cycle().take(CHARS));
         let corpus = Corpus::from_text("text", text, vocab.encoding())?;
-        Trainer::resume(frame, Texts::new(corpus, None, 0.1)?, config.clone(), true)
+        Trainer::resume(frame, Dataset::new(corpus, None, 0.1)?, config.clone(), true)
     };
     let Some(mut trainer) = told(resume(frame)) else { return };
     for _ in 0..2 {

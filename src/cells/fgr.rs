@@ -38,7 +38,7 @@ impl Block for Fgr {
         forget_gate: Some(1),
         diagonals: &[before(0, 4), before(1, 4), after(3, 4)],
         states: 5,
-        fed_back: 4,
+        recurrent_inputs: 4,
         closed: &[(1, 2), (2, 2), (3, 2)],
         ..variant(
             "fgr",

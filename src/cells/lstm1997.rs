@@ -22,7 +22,7 @@
 //! The paper cuts gradients at the gates' and the input's recurrent connections; here they flow through the whole window.
 
 use super::CellSpec;
-use super::block::{Block, Forget, Squash, variant};
+use super::block::{Activation, Block, Forget, variant};
 
 /// the first LSTM: no forget gate, squashed input and output.
 pub struct Lstm1997;
@@ -35,6 +35,6 @@ impl Block for Lstm1997 {
         "Hochreiter & Schmidhuber 1997",
     );
     const FORGET: Forget = Forget::Never;
-    const INPUT: Squash = Squash::Wide;
-    const OUTPUT: Squash = Squash::Narrow;
+    const INPUT: Activation = Activation::Wide;
+    const OUTPUT: Activation = Activation::Narrow;
 }

@@ -3,7 +3,7 @@
 //! Backward, `da_g = dc * i`.
 
 use super::CellSpec;
-use super::block::{Block, Squash, after, before, variant};
+use super::block::{Activation, Block, after, before, variant};
 
 /// vanilla without an input activation.
 pub struct Niaf;
@@ -15,5 +15,5 @@ impl Block for Niaf {
         ..variant("niaf", "vanilla without an input activation", &["i", "f", "g", "o"], "Greff et al. 2015")
     };
     const PEEPHOLES: bool = true;
-    const INPUT: Squash = Squash::Identity;
+    const INPUT: Activation = Activation::Identity;
 }

@@ -21,7 +21,7 @@
 //! ```
 
 use super::CellSpec;
-use super::block::{Block, Squash, after, before, variant};
+use super::block::{Activation, Block, after, before, variant};
 
 /// gates see the cell state, and nothing bounds the output.
 pub struct Peephole;
@@ -39,5 +39,5 @@ impl Block for Peephole {
         )
     };
     const PEEPHOLES: bool = true;
-    const OUTPUT: Squash = Squash::Identity;
+    const OUTPUT: Activation = Activation::Identity;
 }

@@ -18,7 +18,7 @@ pub struct CellSpec {
     /// The gates that the state's product with `w_hh` goes to: its columns. None where the recurrence is diagonal.
     pub recurrent: Range<usize>,
     /// Vectors of state, from the first on, that `w_hh` is multiplied with: its rows.
-    pub fed_back: usize,
+    pub recurrent_inputs: usize,
     /// Blocks of `w_hh` that stay zero: a vector of state and a gate that it does not go to.
     pub closed: &'static [(usize, usize)],
     /// Weights from a unit to itself, a vector each: the rows of `p`.
@@ -50,7 +50,7 @@ pub(super) const PLAIN: CellSpec = CellSpec {
     gates: &[],
     input: 0..0,
     recurrent: 0..0,
-    fed_back: 1,
+    recurrent_inputs: 1,
     closed: &[],
     diagonals: &[],
     forget_gate: None,
@@ -75,7 +75,7 @@ impl CellSpec {
     pub fn parameters(&self, inputs: u64, hidden: u64) -> Option<u64> {
         let times = |n: usize, m: u64| m.checked_mul(n as u64);
         let w_ih = times(self.input.len(), inputs)?;
-        let w_hh = times(self.fed_back * self.recurrent.len(), hidden)?;
+        let w_hh = times(self.recurrent_inputs * self.recurrent.len(), hidden)?;
         let vectors = (self.gates.len() + self.diagonals.len()) as u64;
         w_ih.checked_add(w_hh)?.checked_add(vectors)?.checked_mul(hidden)
     }

@@ -23,7 +23,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 
 /// A run's folder that this process holds. That ends with the process, however that ends.
 #[derive(Debug)]
-pub struct HeldRun {
+pub struct LockedRun {
     folder: RunFolder,
     state: Mutex<State>,
 }
@@ -44,7 +44,7 @@ enum Found {
     Nothing,
 }
 
-impl Deref for HeldRun {
+impl Deref for LockedRun {
     type Target = RunFolder;
     fn deref(&self) -> &RunFolder {
         &self.folder
@@ -57,13 +57,13 @@ impl RunFolder {
     /// # Errors
     /// [`Error::CannotCreate`] where the folder cannot be made or written, or has something else in the place of the lock,
     /// [`Error::Busy`] where another process trains in it.
-    pub fn lock(&self) -> Result<HeldRun> {
+    pub fn lock(&self) -> Result<LockedRun> {
         let state = State { hold: Hold::take(self)?, found: Found::Ours, made_again: false };
-        Ok(HeldRun { folder: self.clone(), state: Mutex::new(state) })
+        Ok(LockedRun { folder: self.clone(), state: Mutex::new(state) })
     }
 }
 
-impl HeldRun {
+impl LockedRun {
     /// Saves a checkpoint atomically.
     ///
     /// # Errors

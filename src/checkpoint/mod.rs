@@ -4,7 +4,7 @@
 //! - [`Frame`]: a checkpoint that is read, section by section
 //! - [`disk`]: the few file operations that saving needs, and the order that makes it atomic
 //! - [`run`]: a run's folder, and how a run is found
-//! - [`HeldRun`]: a run that this process trains in
+//! - [`LockedRun`]: a run that this process trains in
 //! - [`model`]: the sections of a model; the trainer supplies its own
 
 pub mod disk;
@@ -16,5 +16,5 @@ pub mod model;
 pub mod run;
 
 pub use frame::Frame;
-pub use held::HeldRun;
+pub use held::LockedRun;
 pub use run::RunFolder;

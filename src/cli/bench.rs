@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use charlstm::data::{Corpus, Encoding, Texts};
+use charlstm::data::{Corpus, Dataset, Encoding};
 use charlstm::error::{Error, Result};
 use charlstm::kernels::{Precision, isa};
-use charlstm::model::{ModelConfig, Ready};
-use charlstm::sample::{Batch, Generator, Shaping, Until};
+use charlstm::model::{InferenceModel, ModelConfig};
+use charlstm::sample::{Batch, Generator, SamplingConfig, StopCriteria};
 use charlstm::train::{TrainConfig, Trainer};
 use serde_json::json;
 
@@ -65,7 +65,7 @@ pub fn run(args: &BenchArgs, terminal: &Terminal) -> Result<()> {
 }
 
 /// A text in which every character is about as frequent as any other, some windows long.
-pub fn made_up(vocab: usize, batch: usize, seq_len: usize) -> Result<Texts> {
+pub fn made_up(vocab: usize, batch: usize, seq_len: usize) -> Result<Dataset> {
     let length = batch.saturating_mul(seq_len).saturating_mul(4).clamp(4 * vocab, 1 << 26);
     // A linear congruential generator's high bits (Knuth): any will do.
     let mut state = 1u64;
@@ -75,7 +75,7 @@ pub fn made_up(vocab: usize, batch: usize, seq_len: usize) -> Result<Texts> {
     };
     let ids = (0..vocab).chain(std::iter::repeat_with(&mut random)).take(length);
     let text: String = ids.filter_map(|id| char::from_u32(FIRST + id as u32)).collect();
-    Texts::new(Corpus::from_text("made-up text", text.into_bytes(), Encoding::Utf8)?, None, 0.0)
+    Dataset::new(Corpus::from_text("made-up text", text.into_bytes(), Encoding::Utf8)?, None, 0.0)
 }
 
 /// Characters a second that it trains.
@@ -91,7 +91,8 @@ pub fn training(trainer: &mut Trainer, time: Duration) -> Result<f64> {
 
 fn writing_one(trainer: &Trainer, precision: Precision) -> f64 {
     let vocab = trainer.texts().vocab();
-    let mut generator = Generator::with(Ready::new(trainer.model(), precision), vocab, &[], Shaping::default(), 1);
+    let mut generator =
+        Generator::with(InferenceModel::new(trainer.model(), precision), vocab, &[], SamplingConfig::default(), 1);
     let (start, mut chars) = (Instant::now(), 0);
     while start.elapsed() < WRITING {
         chars += generator.by_ref().take(10).count();
@@ -101,13 +102,13 @@ fn writing_one(trainer: &Trainer, precision: Precision) -> f64 {
 
 fn writing_many(trainer: &Trainer) -> f64 {
     let (vocab, seeds) = (trainer.texts().vocab(), (0..TEXTS).collect::<Vec<_>>());
-    let (ready, shaping) = (Ready::new(trainer.model(), Precision::F32), Shaping::default());
+    let (ready, shaping) = (InferenceModel::new(trainer.model(), Precision::F32), SamplingConfig::default());
     let batch = Batch::new(&ready, vocab, &[], &shaping);
     // Longer and longer texts, so that what happens once per call does not count.
     let mut length = 16;
     loop {
         let start = Instant::now();
-        let texts = batch.write(&seeds, Until { length, stops: &[], pattern: None });
+        let texts = batch.write(&seeds, StopCriteria { length, stops: &[], pattern: None });
         if start.elapsed() >= WRITING / 2 {
             return texts.iter().map(|text| text.ids.len()).sum::<usize>() as f64 / start.elapsed().as_secs_f64();
         }

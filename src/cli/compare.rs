@@ -5,11 +5,11 @@ use std::path::Path;
 
 use charlstm::checkpoint::Frame;
 use charlstm::checkpoint::run::{self, RUNS};
-use charlstm::data::{Corpus, Sources, Texts, Vocab};
+use charlstm::data::{Corpus, Dataset, DatasetProvenance, Vocab};
 use charlstm::error::{Error, Result};
 use charlstm::kernels::Precision;
-use charlstm::model::{CharLm, Ready, memory};
-use charlstm::score::{Interval, NGram, Tracer, paired};
+use charlstm::model::{CharLm, InferenceModel, memory};
+use charlstm::score::{Interval, NGram, SurprisalScorer, paired};
 use serde_json::json;
 
 use super::args::CompareArgs;
@@ -78,8 +78,8 @@ fn open(given: &Path) -> Result<Side> {
 }
 
 /// The texts that A was trained on, if they are still there, and the characters that are scored.
-fn texts(args: &CompareArgs, a: &Side) -> Result<(Result<Texts>, Vec<u32>)> {
-    let own = Sources::read(&a.frame)?.open("bring it back, or name a text with --text");
+fn texts(args: &CompareArgs, a: &Side) -> Result<(Result<Dataset>, Vec<u32>)> {
+    let own = DatasetProvenance::read(&a.frame)?.open("bring it back, or name a text with --text");
     if let Some(path) = &args.text {
         let text = Corpus::open(std::slice::from_ref(path), a.vocab.encoding())?;
         return Ok((own, read(&text, 0..text.chars())?));
@@ -94,15 +94,15 @@ fn texts(args: &CompareArgs, a: &Side) -> Result<(Result<Texts>, Vec<u32>)> {
 fn read(text: &Corpus, part: Range<usize>) -> Result<Vec<u32>> {
     let mut cursor = text.cursor(part.start);
     let symbols = part.map_while(|_| cursor.next(text)).collect();
-    text.must_be_whole().map(|()| symbols)
+    text.check_not_truncated().map(|()| symbols)
 }
 
 /// The bits of every character; NaN where nothing predicts it.
 fn bits(side: &Side, symbols: &[u32]) -> Result<Vec<f32>> {
     // The other one has its memory too now.
     memory::must_hold(side.model.config(), super::ONE_TEXT, 0.0)?;
-    let ready = Ready::new(&side.model, Precision::F32);
-    let mut tracer = Tracer::carried(&ready, &side.vocab, 0);
+    let ready = InferenceModel::new(&side.model, Precision::F32);
+    let mut tracer = SurprisalScorer::carried(&ready, &side.vocab, 0);
     let bits = |nats: Option<f64>| nats.map_or(f32::NAN, |nats| (nats / std::f64::consts::LN_2) as f32);
     let pieces = symbols.chunks(AT_ONCE);
     Ok(pieces.flat_map(|piece| tracer.read(piece).into_iter().map(|surprise| bits(surprise.nats))).collect())
@@ -119,7 +119,7 @@ fn row(side: &Side, symbols: &[u32], bits: &[f32]) -> Row {
 }
 
 /// What n-grams of the text that A was trained on make of it. What A does not know costs as much as it costs A.
-fn counted(orders: usize, texts: &Texts, vocab: &Vocab, symbols: &[u32], of_a: &[f32]) -> Result<Vec<Row>> {
+fn counted(orders: usize, texts: &Dataset, vocab: &Vocab, symbols: &[u32], of_a: &[f32]) -> Result<Vec<Row>> {
     let (corpus, part) = texts.training();
     let known = |symbols: &[u32]| -> Vec<u32> { symbols.iter().filter_map(|symbol| vocab.id(*symbol)).collect() };
     let counts = NGram::learn(orders, vocab.len(), known(&read(corpus, part)?))?;

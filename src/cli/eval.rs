@@ -5,9 +5,9 @@ use std::path::Path;
 
 use charlstm::checkpoint::Frame;
 use charlstm::checkpoint::run::{self, RUNS};
-use charlstm::data::{Corpus, Sources, Texts};
+use charlstm::data::{Corpus, Dataset, DatasetProvenance};
 use charlstm::error::{Error, Result};
-use charlstm::model::Ready;
+use charlstm::model::InferenceModel;
 use charlstm::score::{self, Loss};
 use serde_json::json;
 
@@ -19,7 +19,7 @@ pub fn run(args: &EvalArgs, terminal: &Terminal) -> Result<()> {
     let frame = Frame::read(&run::find(args.run.as_deref(), Path::new(RUNS))?.model())?;
     let positions = if args.window.is_some() { score::positions_at_once(usize::MAX) } else { super::ONE_TEXT };
     let (model, vocab) = super::model_to_run(&frame, positions)?;
-    let ready = Ready::new(&model, args.precision.into());
+    let ready = InferenceModel::new(&model, args.precision.into());
     let score = |corpus: &Corpus, part: Range<usize>| match args.window {
         Some(window) => score::windows(&ready, corpus, &vocab, part, window),
         None => score::carried(&ready, corpus, &vocab, part),
@@ -39,12 +39,12 @@ pub fn run(args: &EvalArgs, terminal: &Terminal) -> Result<()> {
 }
 
 /// The texts that a run was trained on.
-pub fn own_texts(frame: &Frame) -> Result<Texts> {
-    Sources::read(frame)?.open("bring it back, or name a text with --text")
+pub fn own_texts(frame: &Frame) -> Result<Dataset> {
+    DatasetProvenance::read(frame)?.open("bring it back, or name a text with --text")
 }
 
 /// What a run holds out, which must be something.
-pub fn held_out(texts: &Texts) -> Result<(&Corpus, Range<usize>)> {
+pub fn held_out(texts: &Dataset) -> Result<(&Corpus, Range<usize>)> {
     texts.held_out().ok_or_else(|| Error::Usage("the run holds nothing out; name a text with --text".into()))
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use charlstm::cells;
-use charlstm::data::TextConfig;
+use charlstm::data::DatasetConfig;
 use charlstm::error::{Error, Result};
 use charlstm::experiments::{
     self, Chart, Compare, Experiment, Figure, Finding, Kind, Notes, Setup, Study, Task, Trial, Variant,
@@ -132,7 +132,7 @@ fn compare(
     terminal: &Terminal,
 ) -> Result<Option<bool>> {
     let asked = Study {
-        text: TextConfig { texts: args.texts.clone(), ..TextConfig::default() },
+        text: DatasetConfig { texts: args.texts.clone(), ..DatasetConfig::default() },
         cell: args.cell.clone(),
         hidden: args.hidden,
         steps: args.steps,

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use charlstm::data::Vocab;
 use charlstm::error::Result;
-use charlstm::score::Surprise;
+use charlstm::score::Surprisal;
 use serde::Serialize;
 
 use super::paint::{self, Meaning, Palette};
@@ -18,7 +18,7 @@ pub const TOP: usize = 5;
 const TEMPLATE: &str = include_str!("score.html");
 
 /// A line on the colours of its characters.
-pub fn colored(line: &[Surprise], vocab: &Vocab) -> String {
+pub fn colored(line: &[Surprisal], vocab: &Vocab) -> String {
     let bits = |nats: f64| (nats / std::f64::consts::LN_2) as f32;
     let values = line.iter().map(|surprise| (surprise.symbol, surprise.nats.map_or(0.0, bits)));
     paint::colored(vocab, values, Palette::new(Meaning::Bits))
@@ -42,7 +42,7 @@ pub struct Page {
 
 impl Page {
     /// Takes in some characters, as long as there is room.
-    pub fn add(&mut self, surprises: &[Surprise], vocab: &Vocab) {
+    pub fn add(&mut self, surprises: &[Surprisal], vocab: &Vocab) {
         self.cut |= surprises.len() > MOST - self.chars.len();
         let rounded = |x: f64, digits: i32| (x * 10f64.powi(digits)).round() / 10f64.powi(digits);
         for surprise in surprises.iter().take(MOST - self.chars.len()) {

@@ -5,7 +5,7 @@ use std::path::Path;
 use charlstm::checkpoint::Frame;
 use charlstm::checkpoint::model::{self, weights_hash};
 use charlstm::checkpoint::run::{self, RUNS};
-use charlstm::data::{BUILT_IN_NAME, Encoding, Sources};
+use charlstm::data::{BUILT_IN_NAME, DatasetProvenance, Encoding};
 use charlstm::error::Result;
 use charlstm::train::{Beginning, Progress, Saved, state_hash};
 use serde_json::{Value, json};
@@ -26,7 +26,7 @@ pub fn run(args: &InfoArgs, terminal: &Terminal) -> Result<()> {
 fn facts(frame: &Frame) -> Result<Value> {
     let (model, vocab) = model::read(frame)?;
     let (progress, saved) = (Progress::read(frame)?, Saved::read(frame)?);
-    let (beginning, replayed) = (Beginning::read(frame)?, Sources::read(frame)?.replayed);
+    let (beginning, replayed) = (Beginning::read(frame)?, DatasetProvenance::read(frame)?.replayed);
     let shape = model.config();
     let held_out = |nats: f64| json!({ "loss": nats, "bpc": nats / std::f64::consts::LN_2 });
     let whole = frame.has("state");

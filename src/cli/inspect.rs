@@ -9,7 +9,7 @@ use charlstm::checkpoint::run::{self, RUNS};
 use charlstm::data::{Corpus, Vocab};
 use charlstm::error::{Error, Result};
 use charlstm::kernels::Precision;
-use charlstm::model::{ModelConfig, Ready};
+use charlstm::model::{InferenceModel, ModelConfig};
 use charlstm::score::activity::{Quantity, record};
 use charlstm::score::correlation::{pearson, strongest};
 use charlstm::score::property::{PROPERTIES, Property};
@@ -69,7 +69,7 @@ pub fn run(args: &InspectArgs, terminal: &Terminal) -> Result<()> {
     let quantities = if args.html.is_some() { Quantity::all(spec).len() } else { 1 };
     let most = most_chars(args, shape.layers * shape.hidden * quantities)?;
     let text = text(args, &frame, &vocab, most, terminal)?;
-    let ready = Ready::new(&model, Precision::F32);
+    let ready = InferenceModel::new(&model, Precision::F32);
     if let Some(file) = &args.html {
         let page = inspect_page::page(&ready, &path, &text, &choice)?;
         files::write(file, page.as_bytes())?;
@@ -146,7 +146,7 @@ fn read(
             }
         }
     }
-    corpus.must_be_whole()?;
+    corpus.check_not_truncated()?;
     if ids.is_empty() {
         return Err(Error::corpus(corpus.name(), "the model has never seen any of its characters"));
     }
@@ -162,7 +162,7 @@ fn show(
     unit: usize,
     text: &Text,
     choice: &Choice,
-    ready: &Ready<'_>,
+    ready: &InferenceModel<'_>,
     vocab: &Vocab,
     terminal: &Terminal,
 ) -> Result<()> {
@@ -219,7 +219,7 @@ fn list(
     values: &[f32],
     text: &Text,
     choice: &Choice,
-    ready: &Ready<'_>,
+    ready: &InferenceModel<'_>,
     args: &InspectArgs,
     terminal: &Terminal,
 ) -> Result<()> {

@@ -6,7 +6,7 @@ use std::path::Path;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use charlstm::error::Result;
-use charlstm::model::{ModelConfig, Ready};
+use charlstm::model::{InferenceModel, ModelConfig};
 use charlstm::score::activity::{Quantity, record};
 use serde::Serialize;
 
@@ -71,7 +71,7 @@ struct Start {
 }
 
 /// The page of a net, read from a checkpoint at `path`, that reads a text.
-pub fn page(ready: &Ready<'_>, path: &Path, text: &Text, choice: &Choice) -> Result<String> {
+pub fn page(ready: &InferenceModel<'_>, path: &Path, text: &Text, choice: &Choice) -> Result<String> {
     let (shape, spec) = (ready.model.config(), ready.model.cell().spec);
     let quantities = Quantity::all(spec);
     let (mut values, mut properties) = (Vec::new(), Vec::new());

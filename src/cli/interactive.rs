@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use charlstm::data::Vocab;
 use charlstm::error::{Error, Result};
-use charlstm::sample::{Generator, Shaping, Snapshot};
+use charlstm::sample::{Generator, SamplingConfig, Snapshot};
 use rustyline::DefaultEditor;
 use rustyline::error::ReadlineError;
 use signal_hook::consts::SIGINT;
@@ -101,7 +101,8 @@ impl Play<'_, '_> {
             "/undo" => self.undo(),
             "/temp" => {
                 let refuse = |_| Error::Usage(format!("/temp takes a number, such as /temp 0.6, not \"{rest}\""));
-                let shaping = Shaping { temperature: rest.parse().map_err(refuse)?, ..self.generator.shaping.clone() };
+                let shaping =
+                    SamplingConfig { temperature: rest.parse().map_err(refuse)?, ..self.generator.shaping.clone() };
                 shaping.validate()?;
                 self.generator.shaping = shaping;
                 Ok(())

@@ -3,11 +3,11 @@
 use std::process::ExitCode;
 
 use charlstm::checkpoint::Frame;
-use charlstm::data::{Corpus, LineSet, Sources, Vocab};
+use charlstm::data::{Corpus, DatasetProvenance, LineSet, Vocab};
 use charlstm::error::{Error, Result};
-use charlstm::model::Ready;
+use charlstm::model::InferenceModel;
 use charlstm::sample::{
-    Batch, By, Ended, Line, MOST_CHARS_IN_VAIN, MOST_IN_VAIN, Pattern, Shaping, Tally, Wanted, lines,
+    Batch, By, Ended, Line, LineStats, MOST_CHARS_IN_VAIN, MOST_IN_VAIN, Pattern, SamplingConfig, Wanted, lines,
 };
 use charlstm::train::Beginning;
 use serde_json::json;
@@ -21,9 +21,9 @@ const REMEDY: &str = "bring it back, or name another with --novel-against in pla
 /// What writes the lines.
 pub struct Source<'a> {
     pub frame: &'a Frame,
-    pub ready: &'a Ready<'a>,
+    pub ready: &'a InferenceModel<'a>,
     pub vocab: &'a Vocab,
-    pub shaping: &'a Shaping,
+    pub shaping: &'a SamplingConfig,
     pub seed: u64,
 }
 
@@ -93,7 +93,7 @@ fn known(choices: &LineArgs, source: &Source<'_>, terminal: &Terminal) -> Result
 
 /// The lines of the texts of a run, what was held out included, and of the run that it began with.
 fn of_run(frame: &Frame) -> Result<LineSet> {
-    let texts = Sources::read(frame)?.open(REMEDY)?;
+    let texts = DatasetProvenance::read(frame)?.open(REMEDY)?;
     let mut lines = LineSet::default();
     lines.add(texts.training().0)?;
     texts.held_out().iter().try_for_each(|(corpus, _)| lines.add(corpus))?;
@@ -119,8 +119,8 @@ fn as_json(text: &[u8], line: &Line, in_corpus: Option<bool>) -> Vec<u8> {
 }
 
 /// Says what became of it; fewer lines than asked for are no success.
-fn conclude(tally: &Tally, wanted: &Wanted<'_>, choices: &LineArgs, terminal: &Terminal) -> ExitCode {
-    let Tally { drawn, matching, kept, ended } = *tally;
+fn conclude(tally: &LineStats, wanted: &Wanted<'_>, choices: &LineArgs, terminal: &Terminal) -> ExitCode {
+    let LineStats { drawn, matching, kept, ended } = *tally;
     if wanted.by == By::Rejection && choices.match_by.is_some() && drawn > 0 {
         let share = 100.0 * matching as f64 / drawn as f64;
         terminal.say(&format!("Acceptance rate: {share:.2} % ({matching} of {drawn} lines drawn match)"));

@@ -18,11 +18,11 @@ mod novelty;
 mod own;
 mod page;
 mod paint;
-pub mod plot;
+mod plot;
 mod progress;
 mod sample;
 mod score;
-pub mod settings;
+mod settings;
 mod signals;
 mod terminal;
 mod train;
@@ -32,7 +32,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use charlstm::checkpoint::{Frame, RunFolder, disk, model, run};
-use charlstm::data::{Encoding, Sources, Vocab};
+use charlstm::data::{DatasetProvenance, Encoding, Vocab};
 use charlstm::error::{Error, Result};
 use charlstm::kernels::isa;
 use charlstm::model::{CharLm, memory};
@@ -106,7 +106,9 @@ fn train_from(checkpoint: &Path) -> String {
     let run = RunFolder::new(folder.canonicalize().unwrap_or(folder.into()));
     let name = PathBuf::from(format!("{}-2", run.name().trim_start_matches('-')));
     let mut words = vec!["charlstm train".to_owned()];
-    if let Ok(Sources { texts, .. }) = Frame::read(checkpoint).and_then(|frame| Sources::read(&frame)) {
+    if let Ok(DatasetProvenance { texts, .. }) =
+        Frame::read(checkpoint).and_then(|frame| DatasetProvenance::read(&frame))
+    {
         words.extend(texts.texts.iter().map(|text| quoted(text)));
         words.extend((texts.encoding == Encoding::Bytes).then(|| "--bytes".to_owned()));
         words.push(match &texts.val_file {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use charlstm::checkpoint::Frame;
 use charlstm::checkpoint::run::{self, RUNS};
-use charlstm::data::{self, Copied, Corpus, Encoding, Novelty, Passage, Sources, Span};
+use charlstm::data::{self, Copied, Corpus, DatasetProvenance, Encoding, Novelty, Passage, Span};
 use charlstm::error::{Error, Result};
 use serde_json::json;
 
@@ -48,7 +48,7 @@ pub fn run(args: &NoveltyArgs, terminal: &Terminal) -> Result<()> {
 /// What a run was trained on; what it held out is not in it.
 fn learned(run: Option<&Path>) -> Result<(Novelty, Encoding)> {
     let frame = Frame::read(&run::find(run, Path::new(RUNS))?.model())?;
-    let texts = Sources::read(&frame)?.open("bring it back, or name a corpus with --against")?;
+    let texts = DatasetProvenance::read(&frame)?.open("bring it back, or name a corpus with --against")?;
     let (corpus, part) = texts.training();
     Ok((Novelty::against(corpus, part.end)?, corpus.encoding()))
 }

@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use charlstm::checkpoint::{HeldRun, RunFolder};
+use charlstm::checkpoint::{LockedRun, RunFolder};
 use charlstm::error::Error;
-use charlstm::sample::{Generator, Shaping};
+use charlstm::sample::{Generator, SamplingConfig};
 use charlstm::train::{EvalRecord, Event, Metrics, Observer, STEPS_BETWEEN_SKIPS, StepReport, TrainRecord, Trainer};
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 
@@ -25,7 +25,7 @@ const WITHOUT_BEST: &str = ", and has a best checkpoint once there is a better o
 /// The terminal's observer.
 pub struct Reporter<'a> {
     terminal: &'a Terminal,
-    folder: &'a HeldRun,
+    folder: &'a LockedRun,
     signals: Signals,
     /// Whether the next checkpoint is one that a signal asked for.
     asked: bool,
@@ -43,7 +43,7 @@ pub struct Reporter<'a> {
 }
 
 impl<'a> Reporter<'a> {
-    pub fn new(terminal: &'a Terminal, trainer: &Trainer, folder: &'a HeldRun, signals: Signals) -> Self {
+    pub fn new(terminal: &'a Terminal, trainer: &Trainer, folder: &'a LockedRun, signals: Signals) -> Self {
         let first_step = trainer.progress().step;
         let bar = terminal.is_live().then(|| {
             let bar = ProgressBar::new(trainer.total_steps());
@@ -173,7 +173,7 @@ impl<'a> Reporter<'a> {
         if !self.terminal.is_quiet() {
             let (vocab, seed) = (trainer.texts().vocab(), trainer.progress().step);
             let text = trainer.install(|| {
-                vocab.decode(Generator::new(trainer.model(), vocab, &[], Shaping::default(), seed).take(SAMPLE))
+                vocab.decode(Generator::new(trainer.model(), vocab, &[], SamplingConfig::default(), seed).take(SAMPLE))
             });
             self.above(|terminal| terminal.say_text(&text));
         }
@@ -226,6 +226,7 @@ impl Observer for Reporter<'_> {
             }
             Event::SavedBeside { saved, without_best } => self.saved_beside(trainer, saved, without_best),
             Event::NotSaved(e) => self.warn(&not_saved(e)),
+            _ => {}
         }
     }
 

@@ -9,8 +9,8 @@ use charlstm::checkpoint::Frame;
 use charlstm::checkpoint::run::{self, RUNS};
 use charlstm::data::Vocab;
 use charlstm::error::{Error, Result};
-use charlstm::model::{CharLm, Ready};
-use charlstm::sample::{Batch, Generator, Shaping, Until};
+use charlstm::model::{CharLm, InferenceModel};
+use charlstm::sample::{Batch, Generator, SamplingConfig, StopCriteria};
 
 use super::args::SampleArgs;
 use super::terminal::Terminal;
@@ -32,12 +32,12 @@ pub fn run(args: &SampleArgs, terminal: &Terminal) -> Result<ExitCode> {
     let seed = args.seed.unwrap_or_else(any_seed);
     terminal.detail(&format!("{}, seed {seed}", path.display()));
     if let (Some(_), [shaping]) = (args.line.lines, &shapings[..]) {
-        let ready = &Ready::new(&model, args.precision.into());
+        let ready = &InferenceModel::new(&model, args.precision.into());
         let source = lines::Source { frame: &frame, ready, vocab: &vocab, shaping, seed };
         return lines::run(args, &source, &prompt, terminal);
     }
     if let (true, [shaping]) = (args.interactive, &shapings[..]) {
-        let ready = Ready::new(&model, args.precision.into());
+        let ready = InferenceModel::new(&model, args.precision.into());
         let generator = Generator::with(ready, &vocab, &prompt, shaping.clone(), seed);
         return interactive::run(generator, &vocab, &prompt, args.length, terminal).map(|()| ExitCode::SUCCESS);
     }
@@ -69,13 +69,13 @@ fn check(args: &SampleArgs) -> Result<()> {
     args.shape.temp.iter().try_for_each(|temp| shaping(args, *temp).validate())
 }
 
-fn shaping(args: &SampleArgs, temperature: f32) -> Shaping {
+fn shaping(args: &SampleArgs, temperature: f32) -> SamplingConfig {
     let shape = &args.shape;
-    Shaping { ban: Vec::new(), temperature, top_k: shape.top_k, top_p: shape.top_p, min_p: shape.min_p }
+    SamplingConfig { ban: Vec::new(), temperature, top_k: shape.top_k, top_p: shape.top_p, min_p: shape.min_p }
 }
 
 /// How distributions are shaped, for each temperature.
-fn shapings(args: &SampleArgs, vocab: &Vocab) -> Result<Vec<Shaping>> {
+fn shapings(args: &SampleArgs, vocab: &Vocab) -> Result<Vec<SamplingConfig>> {
     // What the model does not know never comes anyway.
     let mut ban: Vec<u32> = vocab.read(args.shape.ban.as_bytes()).into_iter().filter_map(|c| vocab.id(c)).collect();
     ban.sort_unstable();
@@ -83,7 +83,7 @@ fn shapings(args: &SampleArgs, vocab: &Vocab) -> Result<Vec<Shaping>> {
     if ban.len() == vocab.len() {
         return Err(Error::Usage("--ban leaves no character that the model knows; ban fewer".into()));
     }
-    Ok(args.shape.temp.iter().map(|temp| Shaping { ban: ban.clone(), ..shaping(args, *temp) }).collect())
+    Ok(args.shape.temp.iter().map(|temp| SamplingConfig { ban: ban.clone(), ..shaping(args, *temp) }).collect())
 }
 
 /// The beginning, as characters that the model knows.
@@ -120,7 +120,7 @@ fn write(
     model: &CharLm<f32>,
     vocab: &Vocab,
     prompt: &[u32],
-    shaping: &Shaping,
+    shaping: &SamplingConfig,
     seed: u64,
     terminal: &Terminal,
 ) -> Result<()> {
@@ -130,7 +130,7 @@ fn write(
     };
     let echo = if args.no_echo { Vec::new() } else { vocab.decode(prompt.iter().copied()) };
     let stops = stops(&args.stop, vocab, terminal);
-    let ready = Ready::new(model, args.precision.into());
+    let ready = InferenceModel::new(model, args.precision.into());
     if args.samples == 1 {
         terminal.out_text(&echo)?;
         let text = Generator::with(ready, vocab, prompt, shaping.clone(), seed).take(length);
@@ -140,7 +140,7 @@ fn write(
     for first in (0..args.samples).step_by(AT_ONCE) {
         let samples = first..args.samples.min(first + AT_ONCE as u64);
         let seeds: Vec<u64> = samples.map(|sample| seed.wrapping_add(sample)).collect();
-        for text in batch.write(&seeds, Until { length, stops: &stops, pattern: None }) {
+        for text in batch.write(&seeds, StopCriteria { length, stops: &stops, pattern: None }) {
             let mut written = echo.clone();
             text.ids.iter().for_each(|id| vocab.decode_into(*id, &mut written));
             end_line(&mut written);

@@ -8,8 +8,8 @@ use charlstm::checkpoint::Frame;
 use charlstm::checkpoint::run::{self, RUNS};
 use charlstm::data::Vocab;
 use charlstm::error::{Error, Result};
-use charlstm::model::Ready;
-use charlstm::score::{Sum, Surprise, Tracer, Unit, positions_at_once};
+use charlstm::model::InferenceModel;
+use charlstm::score::{Sum, Surprisal, SurprisalScorer, Unit, positions_at_once};
 use serde_json::{Value, json};
 
 use super::args::{self, ScoreArgs, State};
@@ -46,11 +46,11 @@ pub fn run(args: &ScoreArgs, terminal: &Terminal) -> Result<()> {
         State::Reset => 2 * positions_at_once(usize::MAX),
     };
     let (model, vocab) = super::model_to_run(&frame, positions)?;
-    let ready = Ready::new(&model, args.precision.into());
+    let ready = InferenceModel::new(&model, args.precision.into());
     let top = if args.html.is_some() { TOP } else { 0 };
     let tracer = match args.state {
-        State::Carry => Tracer::carried(&ready, &vocab, top),
-        State::Reset => Tracer::apart(&ready, &vocab, top),
+        State::Carry => SurprisalScorer::carried(&ready, &vocab, top),
+        State::Reset => SurprisalScorer::apart(&ready, &vocab, top),
     };
     let page = args.html.as_ref().map(|_| Page::default());
     let mut report = Report { args, vocab: &vocab, terminal, total: Sum::default(), page, open_line: false };
@@ -113,9 +113,9 @@ impl Text {
 fn read(
     args: &ScoreArgs,
     mut text: Text,
-    mut tracer: Tracer<'_, '_>,
+    mut tracer: SurprisalScorer<'_, '_>,
     vocab: &Vocab,
-    mut scored: impl FnMut(&[Vec<Surprise>]) -> Result<()>,
+    mut scored: impl FnMut(&[Vec<Surprisal>]) -> Result<()>,
 ) -> Result<()> {
     loop {
         let lines: Vec<Vec<u32>> = text.lines(AT_ONCE)?.iter().map(|line| vocab.read(line)).collect();
@@ -152,7 +152,7 @@ impl Report<'_> {
         self.terminal.out(b"text\tchars\tbits\tnats\trank\tentropy\tunknown\n")
     }
 
-    fn lines(&mut self, lines: &[Vec<Surprise>]) -> Result<()> {
+    fn lines(&mut self, lines: &[Vec<Surprisal>]) -> Result<()> {
         let unit = match self.args.unit {
             args::Unit::Char => Unit::Char,
             args::Unit::Word => Unit::Word,
@@ -182,7 +182,7 @@ impl Report<'_> {
         self.terminal.out(out.as_bytes())
     }
 
-    fn row(&self, part: &[Surprise], sum: &Sum) -> String {
+    fn row(&self, part: &[Surprisal], sum: &Sum) -> String {
         if self.args.jsonl {
             let text: String = part.iter().map(|surprise| self.vocab.show(surprise.symbol)).collect();
             return format!("{}\n", with_text(&text, facts(sum)));

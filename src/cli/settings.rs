@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use charlstm::cells;
 use charlstm::checkpoint::{Frame, model};
-use charlstm::data::{BUILT_IN_NAME, Encoding, Replay, Sources, TextConfig};
+use charlstm::data::{BUILT_IN_NAME, DatasetConfig, DatasetProvenance, Encoding, Replay};
 use charlstm::error::{Error, Result};
 use charlstm::model::{Init, ModelConfig};
 use charlstm::train::{Beginning, Saved, TrainConfig, read_init};
@@ -23,7 +23,7 @@ pub struct Settings {
     pub init: Init,
     /// The run whose weights it begins with.
     pub init_from: Option<PathBuf>,
-    pub texts: TextConfig,
+    pub texts: DatasetConfig,
     /// A file of old text to mix in.
     pub replay: Option<PathBuf>,
     /// `None`: [`Replay::SHARE`].
@@ -34,7 +34,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         let ModelConfig { cell, layers, hidden, .. } = ModelConfig::default();
-        let (init, texts, train) = (Init::default(), TextConfig::default(), TrainConfig::default());
+        let (init, texts, train) = (Init::default(), DatasetConfig::default(), TrainConfig::default());
         let (embed, init_from, replay, replay_frac) = (None, None, None, None);
         Settings { cell, layers, hidden, embed, init, init_from, texts, replay, replay_frac, train }
     }
@@ -51,7 +51,8 @@ impl Settings {
 
     /// Those of a run that is resumed.
     pub fn of_run(frame: &Frame) -> Result<Self> {
-        let (train, Sources { texts, replayed, .. }) = (Saved::read(frame)?.train, Sources::read(frame)?);
+        let (train, DatasetProvenance { texts, replayed, .. }) =
+            (Saved::read(frame)?.train, DatasetProvenance::read(frame)?);
         let init_from = Beginning::read(frame)?.map(|beginning| beginning.run);
         let (replay, replay_frac) = replayed.map(|of| (of.replay.file, of.replay.share)).unzip();
         Settings { init_from, texts, replay, replay_frac, train, ..Settings::default() }.with_model_of(frame)

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use charlstm::checkpoint::disk::{self, Disk, RealDisk};
 use charlstm::checkpoint::run::{self, Found, RUNS, is_there};
-use charlstm::checkpoint::{Frame, HeldRun, RunFolder, model};
-use charlstm::data::{Sources, TextConfig, Texts};
+use charlstm::checkpoint::{Frame, LockedRun, RunFolder, model};
+use charlstm::data::{Dataset, DatasetConfig, DatasetProvenance};
 use charlstm::error::{Error, Result};
 use charlstm::kernels::isa;
 use charlstm::train::{BEST, Keep, Outcome, Saved, Trainer, fit};
@@ -25,10 +25,10 @@ use super::tune::{self, Old};
 const SAVE_AFTER: Duration = Duration::from_secs(600);
 
 /// A run about to train.
-struct Ready {
-    folder: HeldRun,
+struct PreparedRun {
+    folder: LockedRun,
     trainer: Trainer,
-    texts: TextConfig,
+    texts: DatasetConfig,
     elapsed_s: f64,
     /// A best checkpoint that could not be written before.
     best: Option<Vec<u8>>,
@@ -40,7 +40,7 @@ pub fn run(args: TrainArgs, terminal: &Terminal) -> Result<ExitCode> {
         Some(given) => resume(&args, given.as_deref(), terminal)?,
         None => Some(begin(&args, terminal)?),
     };
-    let Some(Ready { folder, mut trainer, texts, elapsed_s, best }) = ready else { return Ok(ExitCode::SUCCESS) };
+    let Some(PreparedRun { folder, mut trainer, texts, elapsed_s, best }) = ready else { return Ok(ExitCode::SUCCESS) };
     introduce(&trainer, &folder, terminal);
     signals.hold();
     let mut reporter = Reporter::new(terminal, &trainer, &folder, signals.clone());
@@ -66,7 +66,7 @@ pub fn run(args: TrainArgs, terminal: &Terminal) -> Result<ExitCode> {
 }
 
 /// A new run.
-fn begin(args: &TrainArgs, terminal: &Terminal) -> Result<Ready> {
+fn begin(args: &TrainArgs, terminal: &Terminal) -> Result<PreparedRun> {
     let (settings, old) = settle(args)?;
     settings.train.validate()?;
     let folder = match own_folder(args)? {
@@ -94,7 +94,7 @@ fn begin(args: &TrainArgs, terminal: &Terminal) -> Result<Ready> {
     folder.save_without_best(&trainer.sections(&settings.texts, 0.0)?)?;
     folder.replace(&folder.config(), write_choices(&settings.to_choices())?.as_bytes())?;
     clear(&folder)?;
-    Ok(Ready { folder, trainer, texts: settings.texts, elapsed_s: 0.0, best: None })
+    Ok(PreparedRun { folder, trainer, texts: settings.texts, elapsed_s: 0.0, best: None })
 }
 
 /// The settings of a new run, and the run that it begins with, if any: its model is not to be chosen.
@@ -122,7 +122,7 @@ fn is_free(folder: &RunFolder, args: &TrainArgs) -> Result<()> {
 }
 
 /// A run that goes on; `None` where all its steps are made.
-fn resume(args: &TrainArgs, given: Option<&Path>, terminal: &Terminal) -> Result<Option<Ready>> {
+fn resume(args: &TrainArgs, given: Option<&Path>, terminal: &Terminal) -> Result<Option<PreparedRun>> {
     let folder = to_resume(given, own_folder(args)?)?;
     let path = folder.latest();
     must_be_a_runs(&folder)?;
@@ -137,7 +137,7 @@ fn resume(args: &TrainArgs, given: Option<&Path>, terminal: &Terminal) -> Result
     settings.must_fit(&before, &path)?;
     settings.train.validate()?;
     let texts = open(&settings, terminal)?;
-    let other_text = texts.must_be(&Sources::read(&frame)?, "").is_err();
+    let other_text = texts.must_be(&DatasetProvenance::read(&frame)?, "").is_err();
     let best = if other_text { None } else { unsaved_best(&frame, &path)? };
     let trainer = Trainer::resume(&frame, texts, settings.train.clone(), args.allow_corpus_change)?;
     let (step, total) = (trainer.progress().step, trainer.total_steps());
@@ -158,7 +158,7 @@ fn resume(args: &TrainArgs, given: Option<&Path>, terminal: &Terminal) -> Result
     terminal.say(&format!("Going on from step {step} of {total}"));
     folder.replace(&folder.config(), write_choices(&settings.to_choices())?.as_bytes())?;
     let changed = settings != before || other_text;
-    let ready = Ready { folder, trainer, texts: settings.texts, elapsed_s: saved.elapsed_s, best };
+    let ready = PreparedRun { folder, trainer, texts: settings.texts, elapsed_s: saved.elapsed_s, best };
     ready.save_choices(changed, args.keep_going, terminal)?;
     Ok(Some(ready))
 }
@@ -178,7 +178,7 @@ fn unsaved_best(frame: &Frame, path: &Path) -> Result<Option<Vec<u8>>> {
     Ok(Some(best))
 }
 
-impl Ready {
+impl PreparedRun {
     /// Saves what was chosen for a run that is resumed, where anything `changed`: it is what runs from here on, also where it is
     /// killed before it saves.
     fn save_choices(&self, changed: bool, keep_going: bool, terminal: &Terminal) -> Result<()> {
@@ -249,13 +249,13 @@ fn own_folder(args: &TrainArgs) -> Result<Option<RunFolder>> {
     }
 }
 
-fn open(settings: &Settings, terminal: &Terminal) -> Result<Texts> {
+fn open(settings: &Settings, terminal: &Terminal) -> Result<Dataset> {
     super::use_threads_beside(settings.train.threads)?;
     let replay = settings.replay()?;
     if settings.texts.texts.is_empty() {
         terminal.say("No text was named: learning from the built-in book of fables");
     }
-    let texts = Texts::open(&settings.texts)?;
+    let texts = Dataset::open(&settings.texts)?;
     let texts = match &replay {
         Some(replay) => texts.with_replay(replay)?,
         None => texts,

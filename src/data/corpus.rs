@@ -83,7 +83,7 @@ impl Corpus {
             return Err(Error::corpus(&first.name, "the file is empty; give one with text in it"));
         }
         let (scanned, hash) = rayon::join(|| scan::scan(&bytes, encoding), || hash(&bytes));
-        parts.iter().try_for_each(Part::must_be_whole)?;
+        parts.iter().try_for_each(Part::check_not_truncated)?;
         let found = scanned.map_err(|NotUtf8 { part, byte }| {
             let problem = format!("not UTF-8 at byte {byte}; convert it, or read it as bytes with --bytes");
             Error::corpus(&parts[part].name, problem)
@@ -126,13 +126,13 @@ impl Corpus {
     ///
     /// # Errors
     /// [`Error::Changed`] naming the file.
-    pub fn must_be_whole(&self) -> Result<()> {
-        self.must_be_whole_in(0..self.parts.len())
+    pub fn check_not_truncated(&self) -> Result<()> {
+        self.check_range_not_truncated(0..self.parts.len())
     }
 
-    /// As [`must_be_whole`](Self::must_be_whole), of some of the files.
-    pub(super) fn must_be_whole_in(&self, files: Range<usize>) -> Result<()> {
-        self.parts.iter().take(files.end).skip(files.start).try_for_each(Part::must_be_whole)
+    /// As [`check_not_truncated`](Self::must_be_whole), of some of the files.
+    pub(super) fn check_range_not_truncated(&self, files: Range<usize>) -> Result<()> {
+        self.parts.iter().take(files.end).skip(files.start).try_for_each(Part::check_not_truncated)
     }
 
     /// Refuses a text that was cut short, has grown or was rewritten since it was opened; reads all of it. Returns the files that
@@ -140,7 +140,7 @@ impl Corpus {
     ///
     /// # Errors
     /// [`Error::Changed`] naming the file; of several, where they are as long as they were, the first.
-    pub fn must_be_unchanged(&self) -> Result<Vec<&Path>> {
+    pub fn check_unchanged(&self) -> Result<Vec<&Path>> {
         let mut elsewhere = Vec::new();
         for part in &self.parts {
             if !part.must_be_as_long()? {
@@ -149,7 +149,7 @@ impl Corpus {
         }
         let bytes: Vec<&[u8]> = self.parts.iter().map(Part::bytes).collect();
         let same = hash(&bytes) == self.identity.hash;
-        self.must_be_whole()?;
+        self.check_not_truncated()?;
         match self.parts.len() {
             _ if same => Ok(elsewhere),
             1 => Err(self.parts[0].changed("it was rewritten while it was in use")),
@@ -314,9 +314,9 @@ mod tests {
         let files = ["a.txt", "b.txt"].map(|name| folder.path().join(name));
         files.iter().for_each(|file| std::fs::write(file, "text").unwrap());
         let corpus = Corpus::open(&files, Encoding::Utf8).unwrap();
-        assert_eq!(corpus.must_be_unchanged().unwrap().len(), 0);
+        assert_eq!(corpus.check_unchanged().unwrap().len(), 0);
         std::fs::write(&files[1], "test").unwrap();
-        let message = corpus.must_be_unchanged().unwrap_err().to_string();
+        let message = corpus.check_unchanged().unwrap_err().to_string();
         assert!(message.ends_with("one of 2 files, of which this is the first, was rewritten"), "{message}");
     }
 

@@ -16,10 +16,10 @@ impl LineSet {
     /// Takes in the lines of a text.
     ///
     /// # Errors
-    /// As [`Corpus::must_be_whole`].
+    /// As [`Corpus::check_not_truncated`].
     pub fn add(&mut self, corpus: &Corpus) -> Result<()> {
         self.0.extend(corpus.lines().map(hash));
-        corpus.must_be_whole()
+        corpus.check_not_truncated()
     }
 
     /// Whether a line is one of them.

@@ -2,42 +2,42 @@
 //!
 //! - [`Corpus`]: files one after another as one text, and their identity
 //! - [`Vocab`]: characters and their ids
-//! - [`Marks`]: a weight and a reset for each character
+//! - [`LossMask`]: a weight and a reset for each character
 //! - [`Replay`]: old text that is mixed in
-//! - [`Streams`]: a part of a corpus read as `B` contiguous streams, side by side
+//! - [`BatchLoader`]: a part of a corpus read as `B` contiguous streams, side by side
 //! - [`Novelty`]: what a text copies from a corpus
 
+mod batch_loader;
 mod corpus;
 mod counts;
+mod dataset;
 mod files;
 mod lines;
+mod loss_mask;
 mod map;
-mod marks;
 mod novelty;
 mod part;
 mod passages;
+mod provenance;
 mod reader;
 mod replay;
 mod scan;
-mod sources;
-mod streams;
 mod suffixes;
-mod texts;
 mod utf8;
 mod vocab;
 
+pub use batch_loader::BatchLoader;
 pub use corpus::{Corpus, Cursor, Identity};
 pub use counts::counts;
+pub use dataset::{Dataset, DatasetConfig, DatasetIdentity};
 pub use lines::LineSet;
+pub use loss_mask::LossMask;
 pub(crate) use map::same_file;
-pub use marks::Marks;
 pub use novelty::{Copied, Novelty, Span};
 pub use passages::{Passage, lines, paragraphs};
+pub use provenance::DatasetProvenance;
 pub use reader::Reader;
 pub use replay::{Replay, Replayed};
-pub use sources::Sources;
-pub use streams::Streams;
-pub use texts::{TextConfig, TextIdentity, Texts};
 pub use vocab::Vocab;
 
 use serde::{Deserialize, Serialize};

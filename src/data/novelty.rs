@@ -70,7 +70,7 @@ impl Novelty {
             files.push((name.to_owned(), text.len()));
             text.extend_from_slice(bytes);
         }
-        corpus.must_be_whole()?;
+        corpus.check_not_truncated()?;
         let ends = text.chunks(BLOCK).scan(0, |ends, block| {
             let before = *ends;
             *ends += line_ends(block);

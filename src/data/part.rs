@@ -76,7 +76,7 @@ impl Part {
     }
 
     /// Refuses a file that was cut short, or of which something could not be read.
-    pub fn must_be_whole(&self) -> Result<()> {
+    pub fn check_not_truncated(&self) -> Result<()> {
         let Bytes::Mapped(map) = &*self.text else { return Ok(()) };
         match map.gone(&self.name) {
             None => Ok(()),

@@ -52,7 +52,7 @@ impl Reader {
 
 fn unknown(corpus: &Corpus, vocab: &Vocab, symbol: Option<u32>, at: usize) -> Error {
     // That the file was changed meanwhile is the better answer.
-    if let Err(changed) = corpus.must_be_unchanged() {
+    if let Err(changed) = corpus.check_unchanged() {
         return changed;
     }
     let problem = match symbol {

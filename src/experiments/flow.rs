@@ -3,9 +3,9 @@
 use rayon::prelude::*;
 
 use super::{Chart, Experiment, Figure, Finding, Kind, Study};
-use crate::data::{Streams, Texts};
+use crate::data::{BatchLoader, Dataset};
 use crate::error::{Error, Result};
-use crate::model::{CharLm, Init, Prepared, Purpose, Scheme, Shard, Window};
+use crate::model::{CharLm, Init, PackedWeights, Purpose, Scheme, Shard, Window};
 use crate::train::{TrainConfig, Trainer};
 
 /// The norm of the gradient of a loss by the states of the steps before it: of fresh weights, small as the papers have them, since
@@ -123,13 +123,13 @@ fn trained(study: &Study, cell: &str) -> Result<Flow> {
 }
 
 /// The mean norms over some places of the text.
-fn flow(model: &CharLm<f32>, texts: &Texts) -> Result<Flow> {
+fn flow(model: &CharLm<f32>, texts: &Dataset) -> Result<Flow> {
     let (corpus, part) = texts.training();
-    let mut streams = Streams::new(corpus, part, STREAMS, 0);
+    let mut streams = BatchLoader::new(corpus, part, STREAMS, 0);
     let mut text = Window::default();
     text.clear(2 * DEPTH, STREAMS);
     streams.read(corpus, texts.vocab(), 2 * DEPTH, &mut text.inputs, &mut text.targets, &mut text.weights)?;
-    let mut prepared = Prepared::new(model, text.inputs.len(), true);
+    let mut prepared = PackedWeights::new(model, text.inputs.len(), true);
     prepared.refresh(model, &text.inputs);
     let before = states(model, &prepared, &text);
     let norms = (1..=DEPTH).into_par_iter().map(|k| norms(model, &prepared, &text, &before[2 * DEPTH - k], k));
@@ -147,7 +147,7 @@ fn window(text: &Window, steps: std::ops::Range<usize>) -> Window {
 }
 
 /// The states before each step.
-fn states(model: &CharLm<f32>, prepared: &Prepared<f32>, text: &Window) -> Vec<Vec<f32>> {
+fn states(model: &CharLm<f32>, prepared: &PackedWeights<f32>, text: &Window) -> Vec<Vec<f32>> {
     let mut shard = Shard::new(model, 0, STREAMS, 1, Purpose::Inference);
     let step = |t| {
         let state = shard.state.clone();
@@ -158,7 +158,13 @@ fn states(model: &CharLm<f32>, prepared: &Prepared<f32>, text: &Window) -> Vec<V
 }
 
 /// The norms of the gradients of the last losses by the states `k` steps before.
-fn norms(model: &CharLm<f32>, prepared: &Prepared<f32>, text: &Window, before: &[f32], k: usize) -> (f64, Option<f64>) {
+fn norms(
+    model: &CharLm<f32>,
+    prepared: &PackedWeights<f32>,
+    text: &Window,
+    before: &[f32],
+    k: usize,
+) -> (f64, Option<f64>) {
     let window = window(text, text.steps - k..text.steps);
     let mut shard = Shard::new(model, 0, STREAMS, k, Purpose::Training);
     shard.state.copy_from_slice(before);
@@ -215,7 +221,7 @@ mod tests {
             let model = CharLm::with_init(&shape, Init { scheme: Scheme::Xavier, forget_bias: None }, 7).unwrap();
             let ids: Vec<u32> = (0..(2 * DEEP * STREAMS) as u32).map(|i| i * i % 5).collect();
             let text = Window::new(2 * DEEP, STREAMS, ids.clone(), ids);
-            let mut prepared = Prepared::new(&model, text.inputs.len(), true);
+            let mut prepared = PackedWeights::new(&model, text.inputs.len(), true);
             prepared.refresh(&model, &text.inputs);
             let before = &states(&model, &prepared, &text)[DEEP];
             let (by_output, by_cell) = norms(&model, &prepared, &text, before, DEEP);

@@ -3,7 +3,7 @@
 use super::study::{Run, spread};
 use super::{Experiment, Figure, Finding, Kind, Study};
 use crate::cells::{CELLS, Entry};
-use crate::data::Texts;
+use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::model::{Init, Scheme};
 
@@ -79,7 +79,7 @@ fn run(study: &Study, tell: &mut dyn FnMut(&str)) -> Result<Finding> {
 }
 
 /// The number of units whose parameters are nearest to what is asked for.
-fn sized(study: &Study, cell: &'static Entry, texts: &Texts) -> Result<Row> {
+fn sized(study: &Study, cell: &'static Entry, texts: &Dataset) -> Result<Row> {
     let budget = study.parameters.unwrap_or(PARAMETERS);
     let count = |hidden: usize| study.shape(cell.spec.name, hidden, texts).trainable();
     let (least, most) = (count(1)?, count(MOST_UNITS)?);
@@ -93,7 +93,7 @@ fn sized(study: &Study, cell: &'static Entry, texts: &Texts) -> Result<Row> {
     Ok(Row { cell: cell.spec.name, hidden, parameters, runs: Vec::new(), diverged: 0 })
 }
 
-fn train(study: &Study, row: &mut Row, texts: &Texts, tell: &mut dyn FnMut(&str)) -> Result<()> {
+fn train(study: &Study, row: &mut Row, texts: &Dataset, tell: &mut dyn FnMut(&str)) -> Result<()> {
     let hidden = row.hidden;
     let schemes = study.scheme.map_or(SCHEMES.to_vec(), |scheme| vec![scheme]);
     for (scheme, seed) in schemes.into_iter().flat_map(|scheme| study.seeds.clone().map(move |seed| (scheme, seed))) {

@@ -3,7 +3,7 @@
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::{Rng, Task};
-use crate::data::Marks;
+use crate::data::LossMask;
 
 /// What stands behind a string where its window is longer.
 const PADDING: char = '.';
@@ -59,9 +59,9 @@ pub enum Training {
 }
 
 /// A text of about `chars` characters for a batch of windows of `seq_len`, and what training makes of its characters.
-pub fn text(task: &dyn Task, rng: &mut Rng, chars: usize, seq_len: usize) -> (String, Marks) {
-    let (mut text, mut marks) = (String::new(), Marks::default());
-    let mut push = |marks: &mut Marks, c, weight, reset| {
+pub fn text(task: &dyn Task, rng: &mut Rng, chars: usize, seq_len: usize) -> (String, LossMask) {
+    let (mut text, mut marks) = (String::new(), LossMask::default());
+    let mut push = |marks: &mut LossMask, c, weight, reset| {
         text.push(c);
         marks.push(weight, reset);
     };

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::cells::{self, CELLS, Entry};
-use crate::data::{TextConfig, Texts};
+use crate::data::{Dataset, DatasetConfig};
 use crate::error::{Error, Result};
 use crate::model::{Init, ModelConfig, Scheme};
 use crate::score;
@@ -28,7 +28,7 @@ const FAR_WORSE: f64 = 4.0;
 #[derive(Clone, Debug)]
 pub struct Study {
     /// The texts.
-    pub text: TextConfig,
+    pub text: DatasetConfig,
     /// The cell.
     pub cell: Option<String>,
     /// Units of each layer.
@@ -91,7 +91,7 @@ impl Study {
     }
 
     /// A net of one layer.
-    pub(super) fn shape(&self, cell: &str, hidden: usize, texts: &Texts) -> ModelConfig {
+    pub(super) fn shape(&self, cell: &str, hidden: usize, texts: &Dataset) -> ModelConfig {
         ModelConfig { cell: cell.into(), layers: 1, hidden, embed: EMBED, vocab: texts.vocab().len() }
     }
 
@@ -104,13 +104,13 @@ impl Study {
     }
 
     /// Opens the texts, which must be long enough for one step.
-    pub(super) fn texts(&self) -> Result<Texts> {
+    pub(super) fn texts(&self) -> Result<Dataset> {
         self.texts_with(BATCH * SEQ_LEN + 1)
     }
 
     /// Opens the texts, which must have as many characters to train on.
-    pub(super) fn texts_with(&self, least: usize) -> Result<Texts> {
-        let texts = Texts::open(&self.text)?;
+    pub(super) fn texts_with(&self, least: usize) -> Result<Dataset> {
+        let texts = Dataset::open(&self.text)?;
         let (corpus, part) = texts.training();
         if part.len() < least {
             let share = if self.text.val_file.is_some() { 1.0 } else { 1.0 - self.text.val_frac };

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use super::Sample;
 use crate::data::Vocab;
 use crate::kernels::softmax;
-use crate::model::{CharLm, Prepared, Purpose, Shard, Window};
+use crate::model::{CharLm, PackedWeights, Purpose, Shard, Window};
 
 /// Strings that are read side by side.
 const STREAMS: usize = 32;
@@ -20,7 +20,7 @@ pub struct Subject<'m> {
 
 /// Where probabilities come from.
 enum Source<'m> {
-    Model(&'m CharLm<f32>, Box<Prepared<f32>>),
+    Model(&'m CharLm<f32>, Box<PackedWeights<f32>>),
     /// For the tests of judges.
     #[cfg(test)]
     Answers(&'m Answers<'m>),
@@ -33,7 +33,7 @@ pub(super) type Answers<'a> = dyn Fn(&Sample, usize) -> Vec<(char, f32)> + Sync 
 impl<'m> Subject<'m> {
     /// A model and its characters.
     pub fn new(model: &'m CharLm<f32>, vocab: &'m Vocab) -> Self {
-        Subject { vocab, source: Source::Model(model, Box::new(Prepared::whole(model))) }
+        Subject { vocab, source: Source::Model(model, Box::new(PackedWeights::whole(model))) }
     }
 
     /// One that gives the probabilities of `answers` for the character at a place of a string.
@@ -106,7 +106,7 @@ impl<'m> Subject<'m> {
     fn follow_group<A: Default>(
         &self,
         model: &CharLm<f32>,
-        prepared: &Prepared<f32>,
+        prepared: &PackedWeights<f32>,
         group: &[Sample],
         look: &impl Fn(&mut A, &Sample, usize, &[f32]),
     ) -> Vec<A> {

@@ -5,7 +5,7 @@ use std::time::Instant;
 use serde::Serialize;
 
 use super::{Look, Subject, Task, Training, Verdict, rng, sample};
-use crate::data::{Corpus, Encoding, Marks, Texts, Vocab};
+use crate::data::{Corpus, Dataset, Encoding, LossMask, Vocab};
 use crate::error::{Error, Result};
 use crate::model::{Init, ModelConfig, Scheme};
 use crate::optim::{Method, Schedule};
@@ -116,7 +116,7 @@ pub struct Trial {
 }
 
 /// The text that a run of the experiment of that name learns from.
-pub fn training(name: &str, task: &dyn Task, setup: &Setup, seed: u64) -> (String, Marks) {
+pub fn training(name: &str, task: &dyn Task, setup: &Setup, seed: u64) -> (String, LossMask) {
     let wanted = (setup.steps as usize).saturating_mul(setup.batch * setup.seq_len).min(MOST_CHARS);
     // Whole windows for every stream.
     let window = setup.batch * setup.seq_len;
@@ -194,7 +194,7 @@ fn trainer(name: &str, task: &dyn Task, setup: &Setup, seed: u64) -> Result<Trai
     let config = config(setup, seed)?;
     let (text, marks) = training(name, task, setup, seed);
     let corpus = Corpus::from_text(name, text.into_bytes(), Encoding::Utf8)?;
-    let texts = Texts::new(corpus, None, 0.0)?.with_marks(marks)?;
+    let texts = Dataset::new(corpus, None, 0.0)?.with_marks(marks)?;
     must_have_all(texts.vocab(), task, setup)?;
     let shape = setup.shape(texts.vocab().len());
     let has_forget_gate = shape.validate()?.spec.forget_gate.is_some();

@@ -13,7 +13,7 @@ const SMALL: usize = 2048;
 
 /// One layer's activations over a window for some streams. Buffers are time-major, in panels, and allocated once.
 #[derive(Debug)]
-pub struct Tape<R> {
+pub struct LayerActivations<R> {
     cell: &'static Entry,
     streams: usize,
     /// `T` steps of `gates x H`: pre-activations, then activations, then the gradients of the pre-activations.
@@ -31,11 +31,11 @@ pub struct Tape<R> {
 /// Where streams are reset to a zero state: `(T, b)`, true before whose character. `None`: nowhere.
 pub type Resets<'a> = Option<&'a [bool]>;
 
-impl<R: CellReal> Tape<R> {
+impl<R: CellReal> LayerActivations<R> {
     /// Room for windows of up to `steps` characters of `streams` streams.
     pub fn new(cell: &'static Entry, hidden: usize, steps: usize, streams: usize) -> Self {
         let state = Axis { parts: cell.spec.states, width: hidden };
-        Tape {
+        LayerActivations {
             cell,
             streams,
             gates: Blocked::new(Axis { parts: cell.spec.gates.len(), width: hidden }, steps, streams),
@@ -118,14 +118,14 @@ impl<R: CellReal> Tape<R> {
             if let Some(reset) = reset_rows(resets, t, self.streams) {
                 prev = zero_rows(self.reset_state.step_mut(0), prev, state_of, reset);
             }
-            let fed_back = state_of.parts(0..spec.fed_back, prev);
+            let recurrent_inputs = state_of.parts(0..spec.recurrent_inputs, prev);
             let run = |mut block: usize, gates: &mut [R], prev: &[R], next: &mut [R]| {
                 let states = prev.chunks(at_once * of_state).zip(next.chunks_mut(at_once * of_state));
                 for (gates, (prev, next)) in gates.chunks_mut(at_once * of_gates).zip(states) {
                     let blocks = block..block + gates.len() / of_gates;
                     let start = input(t, blocks.clone(), gates);
                     let these = (gates_of, spec.recurrent.clone(), blocks.clone());
-                    linear::multiply(these, gates, 0, fed_back, w_hh, start);
+                    linear::multiply(these, gates, 0, recurrent_inputs, w_hh, start);
                     let p = &p[blocks.start * of_p..blocks.end * of_p];
                     cell.forward(Row { hidden, p, prev }, gates, next);
                     block = blocks.end;
@@ -202,7 +202,7 @@ impl<R: CellReal> Tape<R> {
 /// Adds to the gradient of a block of the state what comes back by way of `w_hh` from the gates of the step behind it.
 fn add_from_behind<R: CellReal>(spec: &CellSpec, w_hh_t: &Packed<R>, block: usize, d: &mut [R], gates: Rows<'_, R>) {
     if !spec.recurrent.is_empty() {
-        w_hh_t.multiply(block * spec.fed_back..(block + 1) * spec.fed_back, d, 0, gates, Start::Output);
+        w_hh_t.multiply(block * spec.recurrent_inputs..(block + 1) * spec.recurrent_inputs, d, 0, gates, Start::Output);
     }
 }
 

@@ -147,7 +147,7 @@ fn lay_out(config: &ModelConfig, cell: &Entry) -> (Layout, Spans) {
             _ => hidden,
         };
         let w_ih = layout.matrix(format!("rnn.{layer}.w_ih"), inputs, spec.input.len() * hidden);
-        let recurrent = (spec.fed_back * hidden, spec.recurrent.len() * hidden);
+        let recurrent = (spec.recurrent_inputs * hidden, spec.recurrent.len() * hidden);
         let w_hh = (recurrent.1 > 0).then(|| layout.matrix(format!("rnn.{layer}.w_hh"), recurrent.0, recurrent.1));
         matrices.push((w_ih, w_hh));
     }

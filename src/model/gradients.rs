@@ -4,7 +4,7 @@
 //! tasks nor on how the batch is cut into shards.
 
 use super::char_lm::CharLm;
-use super::prepared::Table;
+use super::packed_weights::Table;
 use super::shard::Shard;
 use crate::cells::{CellReal, Diagonal};
 use crate::kernels::{Axis, Blocked, Mat, MatMut, gemm, outer, vector};
@@ -65,8 +65,9 @@ pub fn tiles<R: CellReal>(model: &CharLm<R>) -> Vec<Tile> {
     for layer in 0..model.config().layers {
         let w_ih = layout.span(model.rnn(layer).w_ih);
         add(Part::Input { layer }, w_ih.rows, w_ih.cols);
-        let fed_back = if spec.recurrent.is_empty() { 0 } else { spec.fed_back };
-        (0..fed_back).for_each(|state| add(Part::Recurrent { layer, state }, hidden, spec.recurrent.len() * hidden));
+        let recurrent_inputs = if spec.recurrent.is_empty() { 0 } else { spec.recurrent_inputs };
+        (0..recurrent_inputs)
+            .for_each(|state| add(Part::Recurrent { layer, state }, hidden, spec.recurrent.len() * hidden));
     }
     add(Part::HeadWeights, hidden, model.config().vocab);
     for layer in 0..model.config().layers {

@@ -122,7 +122,8 @@ impl CharLm<f32> {
         layout.of_mut(&mut self.weights, spans.w_ih).fill_with(|| rng.random_range(-of_input..of_input));
         if let Some(w_hh) = spans.w_hh {
             let (w_hh, gates) = (layout.of_mut(&mut self.weights, w_hh), spec.recurrent.len());
-            for (state, gate) in (0..spec.fed_back).flat_map(|state| (0..gates).map(move |gate| (state, gate))) {
+            for (state, gate) in (0..spec.recurrent_inputs).flat_map(|state| (0..gates).map(move |gate| (state, gate)))
+            {
                 if spec.closed.contains(&(state, gate)) {
                     continue;
                 }

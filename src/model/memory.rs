@@ -43,10 +43,10 @@ impl ModelConfig {
         let spec = self.validate()?.spec;
         let panels = |n: usize| n.next_multiple_of(PANEL) as f64;
         let (layers, hidden, vocab) = (self.layers as f64, panels(self.hidden), panels(self.vocab));
-        let [gates, states, fed_back, recurrent, input] =
-            [spec.gates.len(), spec.states, spec.fed_back, spec.recurrent.len(), spec.input.len()]
+        let [gates, states, recurrent_inputs, recurrent, input] =
+            [spec.gates.len(), spec.states, spec.recurrent_inputs, spec.recurrent.len(), spec.input.len()]
                 .map(|parts| parts as f64 * hidden);
-        let packed = layers * fed_back * recurrent + (layers - 1.0) * hidden * input + hidden * vocab;
+        let packed = layers * recurrent_inputs * recurrent + (layers - 1.0) * hidden * input + hidden * vocab;
         Ok(Sizes {
             weights: FLOAT * self.parameters()? as f64,
             packed: FLOAT * packed,
@@ -182,14 +182,14 @@ mod tests {
     use super::*;
     use crate::cells::CELLS;
     use crate::kernels::Precision;
-    use crate::model::{CharLm, Ready};
+    use crate::model::{CharLm, InferenceModel};
 
     #[test]
     fn what_is_packed_is_what_was_reckoned() {
         for cell in CELLS {
             let shape = ModelConfig { cell: cell.spec.name.into(), layers: 3, hidden: 64, embed: 32, vocab: 32 };
             let (model, sizes) = (CharLm::zeros(&shape).unwrap(), shape.sizes().unwrap());
-            let (ready, layers) = (Ready::new(&model, Precision::F32), 0..shape.layers);
+            let (ready, layers) = (InferenceModel::new(&model, Precision::F32), 0..shape.layers);
             let of_layer = |layer| ready.prepared.w_hh(layer).bytes() + ready.prepared.w_ih(layer).bytes();
             let packed = layers.map(of_layer).sum::<usize>() + ready.prepared.head_w().bytes();
             assert_eq!(sizes.packed, packed as f64, "{}", cell.spec.name);

@@ -4,8 +4,8 @@
 //! - [`CharLm`]: the weights, named spans of one arena
 //! - [`Origin`]: where the characters of a model come from that goes on from another
 //! - [`Window`]: characters in, characters wanted, for some streams side by side
-//! - [`Prepared`]: what is computed from the weights once per step
-//! - [`Ready`]: a model that stays as it is, for scoring and generation
+//! - [`PackedWeights`]: what is computed from the weights once per step
+//! - [`InferenceModel`]: a model that stays as it is, for scoring and generation
 //! - [`Shard`]: some streams run forward and back, with their carried state
 //! - [`cut()`]: a batch as shards for some threads
 //! - [`memory`]: whether there is room for one
@@ -15,18 +15,18 @@ mod char_lm;
 mod config;
 mod cut;
 pub mod gradients;
-mod graft;
 mod init;
 pub mod memory;
-mod prepared;
+mod packed_weights;
+mod remap_vocab;
 mod shard;
 mod window;
 
 pub use char_lm::{CharLm, RnnSpans};
 pub use config::ModelConfig;
 pub use cut::cut;
-pub use graft::Origin;
 pub use init::{Init, Scheme};
-pub use prepared::{Prepared, Ready, Table};
+pub use packed_weights::{InferenceModel, PackedWeights, Table};
+pub use remap_vocab::Origin;
 pub use shard::{Purpose, Shard};
 pub use window::Window;

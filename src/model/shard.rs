@@ -7,13 +7,13 @@
 use std::ops::Range;
 
 use super::char_lm::CharLm;
-use super::prepared::{Prepared, Table};
+use super::packed_weights::{PackedWeights, Table};
 use super::window::Window;
 use crate::cells::{CellReal, CellSpec};
 use crate::kernels::{Axis, Blocked, Rows, Start, softmax};
 use crate::layers::dropout::{Dropout, Dropped};
 use crate::layers::linear;
-use crate::layers::recurrent::{Resets, Tape};
+use crate::layers::recurrent::{LayerActivations, Resets};
 
 /// What a shard is for: buffers of the backward pass are left out where there is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +43,7 @@ pub struct Shard<R> {
     tasks: usize,
     /// The state of every stream, `(b, layers * states * H)`, carried from window to window.
     pub state: Vec<R>,
-    tapes: Vec<Tape<R>>,
+    tapes: Vec<LayerActivations<R>>,
     /// Every layer's outputs after dropout. Empty without dropout.
     dropped: Vec<Dropped<R>>,
     /// `(T, b, states * H)` of every layer: the state before each step, resets applied. Empty until a state is reset.
@@ -81,7 +81,9 @@ impl<R: CellReal> Shard<R> {
             at_once,
             tasks: 1,
             state: vec![R::ZERO; streams * model.state_len()],
-            tapes: (0..config.layers).map(|_| Tape::new(model.cell(), config.hidden, steps, streams)).collect(),
+            tapes: (0..config.layers)
+                .map(|_| LayerActivations::new(model.cell(), config.hidden, steps, streams))
+                .collect(),
             dropped: Vec::new(),
             previous: Vec::new(),
             resets: Vec::new(),
@@ -106,7 +108,13 @@ impl<R: CellReal> Shard<R> {
     }
 
     /// Runs the layers over a window, carries the state on, and computes the logits of every position that counts.
-    pub fn forward(&mut self, model: &CharLm<R>, prepared: &Prepared<R>, window: &Window, dropout: Option<Dropout>) {
+    pub fn forward(
+        &mut self,
+        model: &CharLm<R>,
+        prepared: &PackedWeights<R>,
+        window: &Window,
+        dropout: Option<Dropout>,
+    ) {
         self.begin(window, &prepared.table, model.config().hidden, dropout);
         let (len, width) = (model.layer_state_len(), model.state_len());
         for layer in 0..self.tapes.len() {
@@ -159,7 +167,7 @@ impl<R: CellReal> Shard<R> {
     }
 
     /// From the gradients of the logits back to those of every layer's pre-activations.
-    pub fn backward(&mut self, prepared: &Prepared<R>) {
+    pub fn backward(&mut self, prepared: &PackedWeights<R>) {
         for layer in (0..self.tapes.len()).rev() {
             self.tapes[layer].begin_backward();
             for steps in self.turns().rev() {
@@ -198,7 +206,7 @@ impl<R: CellReal> Shard<R> {
     }
 
     /// The gradient `(b, states * H)` of a layer's state before the window.
-    pub fn d_initial_state(&self, prepared: &Prepared<R>, layer: usize) -> Vec<R> {
+    pub fn d_initial_state(&self, prepared: &PackedWeights<R>, layer: usize) -> Vec<R> {
         self.tapes[layer].d_initial_state(prepared.w_hh_t(layer), some_resets(&self.resets))
     }
 
@@ -289,7 +297,7 @@ impl<R: CellReal> Shard<R> {
     }
 
     /// Runs a layer over some steps: the input's product for all of them at once, except where there is one only.
-    fn scan(&mut self, prepared: &Prepared<R>, layer: usize, steps: Range<usize>) {
+    fn scan(&mut self, prepared: &PackedWeights<R>, layer: usize, steps: Range<usize>) {
         let (w_hh, resets, tasks) = (prepared.w_hh(layer), some_resets(&self.resets), self.tasks);
         let (below, these) = self.tapes.split_at_mut(layer);
         let (tape, parts) = (&mut these[0], self.spec.input.clone());
@@ -322,7 +330,7 @@ impl<R: CellReal> Shard<R> {
     }
 
     /// The gradient of a layer's outputs at some steps, dropout left out.
-    fn gradient_from_above(&mut self, prepared: &Prepared<R>, layer: usize, steps: Range<usize>) {
+    fn gradient_from_above(&mut self, prepared: &PackedWeights<R>, layer: usize, steps: Range<usize>) {
         let counts = self.counts(&steps);
         let len = self.dy.shape().step_len();
         let dy = self.dy.steps_mut(0..steps.len());
@@ -353,7 +361,7 @@ impl<R: CellReal> Shard<R> {
 
 /// The outputs of a layer at some steps, after dropout if there is any.
 fn outputs<'a, R: CellReal>(
-    tapes: &'a [Tape<R>],
+    tapes: &'a [LayerActivations<R>],
     dropped: &'a [Dropped<R>],
     layer: usize,
     steps: Range<usize>,

@@ -2,12 +2,12 @@
 
 use rayon::prelude::*;
 
+use super::config::SamplingConfig;
 use super::generator::{STEPS, beginning};
 use super::pattern::{Pattern, Place};
-use super::shaping::Shaping;
 use super::writer::{Stream, Writer};
 use crate::data::Vocab;
-use crate::model::Ready;
+use crate::model::InferenceModel;
 
 /// Streams of a writer at most: enough for the weights to be read for many at once.
 const MOST_STREAMS: usize = 32;
@@ -16,7 +16,7 @@ const PIECES: usize = 4;
 
 /// Where a text ends, and what may stand in it.
 #[derive(Clone, Copy, Debug)]
-pub struct Until<'a> {
+pub struct StopCriteria<'a> {
     /// Characters at most.
     pub length: usize,
     /// Texts that end it, themselves included.
@@ -25,7 +25,7 @@ pub struct Until<'a> {
     pub pattern: Option<(&'a Pattern, Place)>,
 }
 
-impl Until<'_> {
+impl StopCriteria<'_> {
     fn is_end(&self, text: &[u32]) -> bool {
         text.len() >= self.length || self.stops.iter().any(|stop| text.ends_with(stop))
     }
@@ -33,7 +33,7 @@ impl Until<'_> {
 
 /// A text that was written.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Written {
+pub struct Generated {
     /// Its characters.
     pub ids: Vec<u32>,
     /// What the model makes of them, in nats: by its own distribution, not as it was shaped.
@@ -43,8 +43,8 @@ pub struct Written {
 /// Writes texts side by side that all go on from one beginning.
 #[derive(Debug)]
 pub struct Batch<'r, 'm> {
-    ready: &'r Ready<'m>,
-    shaping: &'r Shaping,
+    ready: &'r InferenceModel<'m>,
+    shaping: &'r SamplingConfig,
     /// The state after all of the beginning but its last character.
     state: Vec<f32>,
     last: u32,
@@ -52,7 +52,7 @@ pub struct Batch<'r, 'm> {
 
 impl<'r, 'm> Batch<'r, 'm> {
     /// Reads the beginning. Where it is empty, texts begin as a [`Generator`](super::Generator)'s.
-    pub fn new(ready: &'r Ready<'m>, vocab: &Vocab, prompt: &[u32], shaping: &'r Shaping) -> Self {
+    pub fn new(ready: &'r InferenceModel<'m>, vocab: &Vocab, prompt: &[u32], shaping: &'r SamplingConfig) -> Self {
         let (before, last) = beginning(ready.model, vocab, prompt);
         let mut reader = Writer::new(ready.model, 1, last, STEPS);
         reader.read(ready, before, STEPS);
@@ -60,7 +60,7 @@ impl<'r, 'm> Batch<'r, 'm> {
     }
 
     /// A text for each seed, on the threads at hand: each the one that a [`Generator`](super::Generator) with that seed writes.
-    pub fn write(&self, seeds: &[u64], until: Until<'_>) -> Vec<Written> {
+    pub fn write(&self, seeds: &[u64], until: StopCriteria<'_>) -> Vec<Generated> {
         let threads = rayon::current_num_threads();
         let at_once = seeds.len().div_ceil(threads);
         let piece = if at_once <= MOST_STREAMS { at_once } else { MOST_STREAMS.max(at_once.div_ceil(PIECES)) };
@@ -68,8 +68,8 @@ impl<'r, 'm> Batch<'r, 'm> {
     }
 
     /// Texts on one thread. A stream whose text has ended begins another.
-    fn piece(&self, seeds: &[u64], until: Until<'_>) -> Vec<Written> {
-        let mut texts = vec![Written::default(); seeds.len()];
+    fn piece(&self, seeds: &[u64], until: StopCriteria<'_>) -> Vec<Generated> {
+        let mut texts = vec![Generated::default(); seeds.len()];
         if until.length == 0 {
             return texts;
         }
@@ -109,7 +109,7 @@ impl<'r, 'm> Batch<'r, 'm> {
         writer: &mut Writer,
         stream: usize,
         next: Option<(usize, &u64)>,
-        until: Until<'p>,
+        until: StopCriteria<'p>,
     ) -> Option<Open<'p>> {
         let (text, seed) = next?;
         writer.begin(stream, Stream::new(*seed, self.last), &self.state);
@@ -126,23 +126,24 @@ struct Open<'p> {
 #[cfg(test)]
 mod tests {
     use super::super::Generator;
+    use super::super::config::tests::{agree, distribution, grid};
     use super::super::generator::tests::sample;
-    use super::super::shaping::tests::{agree, distribution, grid};
     use super::*;
     use crate::kernels::{Precision, softmax};
     use crate::model::{CharLm, ModelConfig, Purpose, Shard, Window};
     use rayon::ThreadPoolBuilder;
 
-    static WARM: Shaping = Shaping { ban: Vec::new(), temperature: 1.0, top_k: None, top_p: None, min_p: None };
+    static WARM: SamplingConfig =
+        SamplingConfig { ban: Vec::new(), temperature: 1.0, top_k: None, top_p: None, min_p: None };
 
-    fn until(length: usize, stops: &[Vec<u32>]) -> Until<'_> {
-        Until { length, stops, pattern: None }
+    fn until(length: usize, stops: &[Vec<u32>]) -> StopCriteria<'_> {
+        StopCriteria { length, stops, pattern: None }
     }
 
     #[test]
     fn every_text_is_the_one_that_its_seed_gives_alone() {
         let (model, vocab) = sample();
-        let ready = Ready::new(&model, Precision::F32);
+        let ready = InferenceModel::new(&model, Precision::F32);
         let seeds: Vec<u64> = (0..170).collect();
         for prompt in [&[][..], &[1, 2, 3, 1]] {
             // Stops make some streams begin others.
@@ -160,8 +161,8 @@ mod tests {
     fn a_step_that_is_divided_among_threads_writes_the_same() {
         let config = ModelConfig { cell: "lstm".into(), layers: 2, hidden: 200, embed: 8, vocab: 5 };
         let (model, vocab) = (CharLm::init(&config, 3).unwrap(), sample().1);
-        let ready = || Ready::new(&model, Precision::F32);
-        assert!(ready().tasks_of_a_stream(3) == 3 && ready().tasks_of_a_stream(1) == 1);
+        let ready = || InferenceModel::new(&model, Precision::F32);
+        assert!(ready().tasks_per_stream(3) == 3 && ready().tasks_per_stream(1) == 1);
         let texts = [1, 2, 3].map(|threads| {
             let pool = ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             pool.install(|| Generator::with(ready(), &vocab, &[1, 2], WARM.clone(), 5).take(200).collect::<Vec<_>>())
@@ -172,7 +173,7 @@ mod tests {
     #[test]
     fn a_text_ends_where_it_is_said_to_and_the_others_go_on() {
         let (model, vocab) = sample();
-        let ready = Ready::new(&model, Precision::F32);
+        let ready = InferenceModel::new(&model, Precision::F32);
         let batch = Batch::new(&ready, &vocab, &[], &WARM);
         let texts = batch.write(&[1, 2, 3, 4, 5], until(30, &[vec![2]]));
         for text in &texts {
@@ -186,8 +187,8 @@ mod tests {
     #[test]
     fn nats_are_those_of_the_models_own_distribution() {
         let (model, vocab) = sample();
-        let ready = Ready::new(&model, Precision::F32);
-        let cold = Shaping { temperature: 0.3, top_k: Some(3), ban: vec![4], ..Shaping::default() };
+        let ready = InferenceModel::new(&model, Precision::F32);
+        let cold = SamplingConfig { temperature: 0.3, top_k: Some(3), ban: vec![4], ..SamplingConfig::default() };
         let text = &Batch::new(&ready, &vocab, &[1, 2], &cold).write(&[7], until(20, &[]))[0];
         let whole: Vec<u32> = [1, 2].iter().chain(&text.ids).copied().collect();
         assert!(!text.ids.contains(&4));
@@ -204,7 +205,7 @@ mod tests {
     #[test]
     fn the_next_character_follows_the_models_distribution_however_shaped() {
         let (model, vocab) = sample();
-        let ready = Ready::new(&model, Precision::F32);
+        let ready = InferenceModel::new(&model, Precision::F32);
         let mut shard = Shard::new(&model, 0, 1, 2, Purpose::Inference);
         let (mut window, mut logits) = (Window::new(2, 1, vec![1, 2], vec![0, 0]), Vec::new());
         window.weights[0] = 0.0;

@@ -1,10 +1,10 @@
 //! One stream of generated characters.
 
-use super::shaping::Shaping;
+use super::config::SamplingConfig;
 use super::writer::{Stream, Writer};
 use crate::data::Vocab;
 use crate::kernels::Precision;
-use crate::model::{CharLm, Ready};
+use crate::model::{CharLm, InferenceModel};
 
 /// Characters of a prompt that are read at once.
 pub(super) const STEPS: usize = 128;
@@ -13,25 +13,25 @@ pub(super) const STEPS: usize = 128;
 /// in, and are best used in it; the characters are the same with any number. It allocates nothing per character.
 #[derive(Debug)]
 pub struct Generator<'m> {
-    ready: Ready<'m>,
+    ready: InferenceModel<'m>,
     writer: Writer,
     /// How distributions are shaped.
-    pub shaping: Shaping,
+    pub shaping: SamplingConfig,
 }
 
 impl<'m> Generator<'m> {
     /// A generator in the zero state that has read `prompt`. Where that is empty it begins as after a line end, or after the first
     /// character of the vocabulary if there is no line end in it. `vocab` must be the model's.
-    pub fn new(model: &'m CharLm<f32>, vocab: &Vocab, prompt: &[u32], shaping: Shaping, seed: u64) -> Self {
-        Self::with(Ready::new(model, Precision::F32), vocab, prompt, shaping, seed)
+    pub fn new(model: &'m CharLm<f32>, vocab: &Vocab, prompt: &[u32], shaping: SamplingConfig, seed: u64) -> Self {
+        Self::with(InferenceModel::new(model, Precision::F32), vocab, prompt, shaping, seed)
     }
 
     /// The same with a model that has been made ready, at whatever precision.
-    pub fn with(ready: Ready<'m>, vocab: &Vocab, prompt: &[u32], shaping: Shaping, seed: u64) -> Self {
+    pub fn with(ready: InferenceModel<'m>, vocab: &Vocab, prompt: &[u32], shaping: SamplingConfig, seed: u64) -> Self {
         let (before, last) = beginning(ready.model, vocab, prompt);
         let mut writer = Writer::new(ready.model, 1, last, STEPS);
         *writer.stream(0) = Stream::new(seed, last);
-        writer.share(ready.tasks_of_a_stream(rayon::current_num_threads()));
+        writer.share(ready.tasks_per_stream(rayon::current_num_threads()));
         writer.read(&ready, before, STEPS);
         Generator { ready, writer, shaping }
     }
@@ -98,7 +98,7 @@ pub(super) mod tests {
     fn the_seed_decides_and_greed_needs_none() {
         let (model, vocab) = sample();
         let text = |temperature, seed| {
-            let shaping = Shaping { temperature, ..Shaping::default() };
+            let shaping = SamplingConfig { temperature, ..SamplingConfig::default() };
             Generator::new(&model, &vocab, &[1, 2], shaping, seed).take(60).collect::<Vec<_>>()
         };
         assert_eq!(text(1.0, 1), text(1.0, 1));
@@ -110,8 +110,8 @@ pub(super) mod tests {
     fn a_long_prompt_is_read_as_if_character_by_character() {
         let (model, vocab) = sample();
         let prompt: Vec<u32> = (0..300).map(|i| (i * i % 5) as u32).collect();
-        let mut whole = Generator::new(&model, &vocab, &prompt, Shaping::default(), 1);
-        let mut stepped = Generator::new(&model, &vocab, &prompt[..1], Shaping::default(), 1);
+        let mut whole = Generator::new(&model, &vocab, &prompt, SamplingConfig::default(), 1);
+        let mut stepped = Generator::new(&model, &vocab, &prompt[..1], SamplingConfig::default(), 1);
         for &id in &prompt[1..] {
             stepped.read(&[id]);
         }
@@ -122,7 +122,7 @@ pub(super) mod tests {
     #[test]
     fn it_goes_back_to_where_it_stood() {
         let (model, vocab) = sample();
-        let mut generator = Generator::new(&model, &vocab, &[1, 2], Shaping::default(), 4);
+        let mut generator = Generator::new(&model, &vocab, &[1, 2], SamplingConfig::default(), 4);
         let before = generator.snapshot();
         let first: Vec<u32> = generator.by_ref().take(30).collect();
         generator.read(&[3, 3]);

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::batch::{Batch, Until, Written};
+use super::batch::{Batch, Generated, StopCriteria};
 use super::pattern::{Pattern, Place};
 use crate::error::Result;
 
@@ -65,7 +65,7 @@ pub enum Ended {
 
 /// How it went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Tally {
+pub struct LineStats {
     /// Lines drawn.
     pub drawn: u64,
     /// Those of them that match.
@@ -81,11 +81,15 @@ pub struct Tally {
 ///
 /// # Errors
 /// What `keep` fails with.
-pub fn lines(batch: &Batch<'_, '_>, wanted: &Wanted<'_>, mut keep: impl FnMut(&Line) -> Result<bool>) -> Result<Tally> {
+pub fn lines(
+    batch: &Batch<'_, '_>,
+    wanted: &Wanted<'_>,
+    mut keep: impl FnMut(&Line) -> Result<bool>,
+) -> Result<LineStats> {
     let Wanted { count, unique, pattern, prefix, .. } = *wanted;
-    let mut tally = Tally { drawn: 0, matching: 0, kept: 0, ended: Ended::Enough };
+    let mut tally = LineStats { drawn: 0, matching: 0, kept: 0, ended: Ended::Enough };
     let Some(begin) = prefix.iter().try_fold(pattern.start(), |place, id| pattern.follow(place, *id)) else {
-        return Ok(Tally { ended: Ended::All, ..tally });
+        return Ok(LineStats { ended: Ended::All, ..tally });
     };
     // Of a few lines, all may come up; of more, that many are not waited for.
     let there_are = Some(pattern.count_from(begin, COUNTED)).filter(|lines| unique && *lines < COUNTED);
@@ -110,14 +114,14 @@ pub fn lines(batch: &Batch<'_, '_>, wanted: &Wanted<'_>, mut keep: impl FnMut(&L
                 () if in_vain >= MOST_IN_VAIN || chars_in_vain >= MOST_CHARS_IN_VAIN => Ended::InVain,
                 () => continue,
             };
-            return Ok(Tally { ended, ..tally });
+            return Ok(LineStats { ended, ..tally });
         }
     }
     Ok(tally)
 }
 
 /// Draws as many lines as are about to be needed, by what was kept so far.
-fn round(batch: &Batch<'_, '_>, wanted: &Wanted<'_>, begin: Place, tally: &Tally) -> Vec<Written> {
+fn round(batch: &Batch<'_, '_>, wanted: &Wanted<'_>, begin: Place, tally: &LineStats) -> Vec<Generated> {
     let missing = (wanted.count - tally.kept) as f64;
     let kept = if tally.drawn == 0 { 1.0 } else { (tally.kept as f64 / tally.drawn as f64).max(1e-3) };
     // A line may be followed by a carriage return and the line end.
@@ -128,11 +132,11 @@ fn round(batch: &Batch<'_, '_>, wanted: &Wanted<'_>, begin: Place, tally: &Tally
     let seeds: Vec<u64> = (0..n).map(|i| wanted.seed.wrapping_add(tally.drawn + i)).collect();
     let end = [vec![wanted.pattern.line_end()]];
     let pattern = Some((wanted.pattern, begin)).filter(|_| wanted.by == By::Mask);
-    batch.write(&seeds, Until { length, stops: &end, pattern })
+    batch.write(&seeds, StopCriteria { length, stops: &end, pattern })
 }
 
 /// A text as a line, if it is one that is wanted.
-fn whole(text: Written, wanted: &Wanted<'_>) -> Option<Line> {
+fn whole(text: Generated, wanted: &Wanted<'_>) -> Option<Line> {
     let (scored, nats) = (text.ids.len(), text.nats);
     let mut ids = [wanted.prefix, &text.ids].concat();
     let ended = ids.pop() == Some(wanted.pattern.line_end());
@@ -142,19 +146,20 @@ fn whole(text: Written, wanted: &Wanted<'_>) -> Option<Line> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Shaping;
+    use super::super::SamplingConfig;
     use super::super::generator::tests::sample;
     use super::*;
     use crate::kernels::Precision;
-    use crate::model::Ready;
+    use crate::model::InferenceModel;
     use std::collections::HashMap;
 
-    static WARM: Shaping = Shaping { ban: Vec::new(), temperature: 1.0, top_k: None, top_p: None, min_p: None };
+    static WARM: SamplingConfig =
+        SamplingConfig { ban: Vec::new(), temperature: 1.0, top_k: None, top_p: None, min_p: None };
 
     /// Lines of the model of the tests; the shape of what is wanted is adapted by `adapt`.
-    fn draw(regex: &str, most: usize, prompt: &[u32], adapt: impl Fn(&mut Wanted<'_>)) -> (Vec<Line>, Tally) {
+    fn draw(regex: &str, most: usize, prompt: &[u32], adapt: impl Fn(&mut Wanted<'_>)) -> (Vec<Line>, LineStats) {
         let (model, vocab) = sample();
-        let ready = Ready::new(&model, Precision::F32);
+        let ready = InferenceModel::new(&model, Precision::F32);
         let pattern = Pattern::new(regex, &vocab, &[], 1..=most).unwrap();
         let batch = Batch::new(&ready, &vocab, &[&[0], prompt].concat(), &WARM);
         let mut wanted = Wanted { count: 50, unique: false, pattern: &pattern, prefix: prompt, by: By::Mask, seed: 9 };

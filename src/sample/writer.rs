@@ -3,9 +3,9 @@
 use rand::SeedableRng;
 use rand::rngs::Xoshiro256PlusPlus;
 
-use super::shaping::Shaping;
+use super::config::SamplingConfig;
 use crate::kernels::softmax;
-use crate::model::{CharLm, Purpose, Ready, Shard, Window};
+use crate::model::{CharLm, InferenceModel, Purpose, Shard, Window};
 
 /// Streams in step with each other. What a stream writes does not depend on those beside it.
 #[derive(Debug)]
@@ -64,7 +64,7 @@ impl Writer {
     }
 
     /// Reads characters without predicting, every stream the same.
-    pub fn read(&mut self, ready: &Ready<'_>, ids: &[u32], steps: usize) {
+    pub fn read(&mut self, ready: &InferenceModel<'_>, ids: &[u32], steps: usize) {
         let streams = self.streams.len();
         for ids in ids.chunks(steps) {
             self.window.clear(ids.len(), streams);
@@ -77,8 +77,8 @@ impl Writer {
     /// infinity. It allocates nothing.
     pub fn advance(
         &mut self,
-        ready: &Ready<'_>,
-        shaping: &Shaping,
+        ready: &InferenceModel<'_>,
+        shaping: &SamplingConfig,
         mut restrict: impl FnMut(usize, &mut [f32]),
     ) -> &[Stream] {
         self.window.clear(1, self.streams.len());
@@ -94,7 +94,7 @@ impl Writer {
             }
             restrict(i, logits);
             shaping.weights(logits, &mut self.order);
-            stream.last = Shaping::draw(logits, &mut stream.rng);
+            stream.last = SamplingConfig::draw(logits, &mut stream.rng);
             if self.counts {
                 let picked = f64::from(self.row[stream.last as usize]);
                 stream.nats = softmax::log_sum_exp(&mut self.row).0 - picked;

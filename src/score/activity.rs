@@ -3,7 +3,7 @@
 
 use crate::cells::CellSpec;
 use crate::error::{Error, Result};
-use crate::model::{Purpose, Ready, Shard, Window};
+use crate::model::{InferenceModel, Purpose, Shard, Window};
 
 /// Characters of a window: the state is carried from one to the next.
 const STEPS: usize = 32;
@@ -57,11 +57,11 @@ impl Quantity {
 ///
 /// # Errors
 /// [`Error::Diverged`] where a value is not finite.
-pub fn record(ready: &Ready<'_>, ids: &[u32], quantity: Quantity) -> Result<Vec<f32>> {
+pub fn record(ready: &InferenceModel<'_>, ids: &[u32], quantity: Quantity) -> Result<Vec<f32>> {
     let (config, spec) = (ready.model.config(), ready.model.cell().spec);
     let (layers, hidden) = (config.layers, config.hidden);
     let mut shard = Shard::new(ready.model, 0, 1, STEPS, Purpose::Inference);
-    shard.share(ready.tasks_of_a_stream(rayon::current_num_threads()));
+    shard.share(ready.tasks_per_stream(rayon::current_num_threads()));
     // The cell state stands last in a row of states.
     let (parts, part) = match quantity {
         Quantity::State => (spec.states, spec.states - 1),
@@ -122,7 +122,7 @@ mod tests {
     /// The quantities by name, `(T, layers * H)` each.
     fn recorded(model: &CharLm<f32>, name: &str) -> Vec<f32> {
         let quantity = Quantity::find(model.cell().spec, name).unwrap();
-        record(&Ready::new(model, Precision::F32), &text(), quantity).unwrap()
+        record(&InferenceModel::new(model, Precision::F32), &text(), quantity).unwrap()
     }
 
     /// `b + W x` and `R h` of every element of the gates, from the weights as they lie; 0 where a product does not go.
@@ -209,7 +209,7 @@ mod tests {
     fn states_are_those_that_reading_so_far_leaves() {
         for cell in CELLS {
             let model = sample(cell.spec.name, 1.0);
-            let ready = Ready::new(&model, Precision::F32);
+            let ready = InferenceModel::new(&model, Precision::F32);
             let values = record(&ready, &text(), Quantity::State).unwrap();
             let mut shard = Shard::new(&model, 0, 1, 1, Purpose::Inference);
             for (t, id) in text().into_iter().enumerate() {
@@ -227,7 +227,7 @@ mod tests {
         for spec in CELLS.iter().map(|cell| cell.spec) {
             let model = sample(spec.name, 3.0);
             for quantity in Quantity::all(spec) {
-                let values = record(&Ready::new(&model, Precision::F32), &text(), quantity).unwrap();
+                let values = record(&InferenceModel::new(&model, Precision::F32), &text(), quantity).unwrap();
                 let inside = values.iter().all(|value| (0.0..=1.0).contains(value));
                 assert_eq!(inside, quantity.opens(spec), "{} {}", spec.name, quantity.name(spec));
             }
@@ -250,7 +250,7 @@ mod tests {
         model.weights[p].fill(0.0);
         model.weights[b + HIDDEN] = 100.0;
         model.weights[b + 2 * HIDDEN] = f32::MAX;
-        let error = record(&Ready::new(&model, Precision::F32), &text(), Quantity::State).unwrap_err();
+        let error = record(&InferenceModel::new(&model, Precision::F32), &text(), Quantity::State).unwrap_err();
         assert!(matches!(&error, Error::Diverged(message) if message.starts_with("c of layer 1, unit 1")), "{error}");
     }
 }

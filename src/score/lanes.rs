@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use crate::data::{Corpus, Reader, Vocab};
 use crate::error::Result;
-use crate::model::{Purpose, Ready, Shard, Window, cut};
+use crate::model::{InferenceModel, Purpose, Shard, Window, cut};
 
 /// Characters of a window: the state is carried from one to the next.
 pub(super) const STEPS: usize = 32;
@@ -44,18 +44,18 @@ pub(super) struct Lane {
 /// Scores lanes, `most` of them side by side, on the threads at hand. Lanes come in the order of the text. `None` where `stop`, which
 /// is asked before every window, said so.
 pub(super) fn score(
-    ready: &Ready<'_>,
+    ready: &InferenceModel<'_>,
     corpus: &Corpus,
     vocab: &Vocab,
     mut lanes: impl Iterator<Item = Lane>,
     most: usize,
     stop: &dyn Fn() -> bool,
 ) -> Result<Option<Loss>> {
-    let Ready { model, prepared } = ready;
+    let InferenceModel { model, prepared } = ready;
     let shard = |(first, streams)| Shard::new(model, first, streams, STEPS, Purpose::Inference);
     let mut shards: Vec<Shard<f32>> = cut(model, most, rayon::current_num_threads()).map(shard).collect();
     if most == 1 {
-        shards.iter_mut().for_each(|shard| shard.share(ready.tasks_of_a_stream(rayon::current_num_threads())));
+        shards.iter_mut().for_each(|shard| shard.share(ready.tasks_per_stream(rayon::current_num_threads())));
     }
     let (mut window, mut loss, mut readers) = (Window::default(), Loss::default(), Vec::with_capacity(most));
     let (mut cursor, mut at) = (corpus.cursor(0), 0);
@@ -67,7 +67,7 @@ pub(super) fn score(
             readers.push((lane, Reader::new(corpus, cursor, lane.from, lane.end)));
         }
         let Some(longest) = readers.iter().map(|(lane, _)| lane.end - lane.from).max() else {
-            return corpus.must_be_whole().map(|()| Some(loss));
+            return corpus.check_not_truncated().map(|()| Some(loss));
         };
         shards.iter_mut().for_each(|shard| shard.state.fill(0.0));
         for start in (0..longest).step_by(STEPS) {

@@ -3,7 +3,7 @@
 //!
 //! The first character of a text is not scored, since nothing predicts it.
 //!
-//! - [`Tracer`]: every character with its [`Surprise`], as it comes; [`Unit`] and [`Sum`] take them together
+//! - [`SurprisalScorer`]: every character with its [`Surprisal`], as it comes; [`Unit`] and [`Sum`] take them together
 //! - [`NGram`]: the baseline that counts; [`paired`]: how sure a difference is
 //! - [`activity`]: states and gates after each character
 //! - [`property`]: what is simply to be seen of a character, as a number
@@ -15,15 +15,15 @@ pub mod correlation;
 mod lanes;
 mod ngram;
 pub mod property;
-mod surprise;
-mod tracer;
+mod surprisal;
+mod surprisal_scorer;
 mod units;
 
 pub use bootstrap::{Interval, paired};
 pub use lanes::Loss;
 pub use ngram::NGram;
-pub use surprise::{ESCAPE_BITS, Prediction, Surprise};
-pub use tracer::Tracer;
+pub use surprisal::{ESCAPE_BITS, Prediction, Surprisal};
+pub use surprisal_scorer::SurprisalScorer;
 pub use units::{Sum, Unit};
 
 use std::ops::Range;
@@ -31,7 +31,7 @@ use std::ops::Range;
 use crate::data::{Corpus, Vocab};
 use crate::error::{Error, Result};
 use crate::kernels::Precision;
-use crate::model::{CharLm, Ready};
+use crate::model::{CharLm, InferenceModel};
 use lanes::Lane;
 
 /// Uncounted characters on which each stream of [`held_out`] is warmed.
@@ -47,7 +47,7 @@ const MOST_STREAMS: usize = 64;
 ///
 /// # Errors
 /// [`Error::Corpus`] where the text is too short or has a character that the model has never seen.
-pub fn carried(ready: &Ready<'_>, corpus: &Corpus, vocab: &Vocab, part: Range<usize>) -> Result<Loss> {
+pub fn carried(ready: &InferenceModel<'_>, corpus: &Corpus, vocab: &Vocab, part: Range<usize>) -> Result<Loss> {
     check(corpus, &part)?;
     let lane = Lane { from: part.start, scored: part.start, end: part.end - 1 };
     lanes::score(ready, corpus, vocab, std::iter::once(lane), 1, &never).map(Option::unwrap_or_default)
@@ -57,7 +57,13 @@ pub fn carried(ready: &Ready<'_>, corpus: &Corpus, vocab: &Vocab, part: Range<us
 ///
 /// # Errors
 /// As [`carried`]; [`Error::Usage`] for a window of 0.
-pub fn windows(ready: &Ready<'_>, corpus: &Corpus, vocab: &Vocab, part: Range<usize>, window: usize) -> Result<Loss> {
+pub fn windows(
+    ready: &InferenceModel<'_>,
+    corpus: &Corpus,
+    vocab: &Vocab,
+    part: Range<usize>,
+    window: usize,
+) -> Result<Loss> {
     check(corpus, &part)?;
     if window == 0 {
         return Err(Error::Usage("--window must be at least 1".into()));
@@ -97,7 +103,7 @@ pub fn held_out_unless(
         let from = part.start + scored.saturating_sub(WARM_UP);
         Lane { from, scored: part.start + scored, end: part.start + end }
     };
-    lanes::score(&Ready::new(model, Precision::F32), corpus, vocab, (0..streams).map(lane), streams, stop)
+    lanes::score(&InferenceModel::new(model, Precision::F32), corpus, vocab, (0..streams).map(lane), streams, stop)
 }
 
 /// What is not to be broken off.
@@ -141,7 +147,7 @@ pub(crate) mod tests {
     #[test]
     fn one_window_over_everything_is_the_carried_loss() {
         let (model, corpus, vocab) = sample(700);
-        let ready = Ready::new(&model, Precision::F32);
+        let ready = InferenceModel::new(&model, Precision::F32);
         let whole = carried(&ready, &corpus, &vocab, 3..700).unwrap();
         let window = windows(&ready, &corpus, &vocab, 3..700, 10_000).unwrap();
         assert_eq!((whole.chars, window.chars), (696, 696));
@@ -151,7 +157,7 @@ pub(crate) mod tests {
     #[test]
     fn windows_begin_at_zero_and_cover_every_character() {
         let (model, corpus, vocab) = sample(333);
-        let ready = Ready::new(&model, Precision::F32);
+        let ready = InferenceModel::new(&model, Precision::F32);
         let got = windows(&ready, &corpus, &vocab, 0..333, 10).unwrap();
         let mut sum = 0.0;
         for start in (0..332).step_by(10) {
@@ -174,7 +180,7 @@ pub(crate) mod tests {
     #[test]
     fn warmed_streams_come_close_to_the_carried_loss() {
         let (model, corpus, vocab) = sample(30_000);
-        let ready = Ready::new(&model, Precision::F32);
+        let ready = InferenceModel::new(&model, Precision::F32);
         let exact = carried(&ready, &corpus, &vocab, 100..30_000).unwrap();
         let streams = held_out(&model, &corpus, &vocab, 100..30_000).unwrap();
         assert_eq!(exact.chars, streams.chars);
@@ -189,7 +195,7 @@ pub(crate) mod tests {
         let vocab = Vocab::new(Encoding::Bytes, [0, 7]);
         let config = ModelConfig { cell: "lstm".into(), layers: 1, hidden: 4, embed: 0, vocab: 2 };
         let model = CharLm::init(&config, 1).unwrap();
-        let ready = Ready::new(&model, Precision::F32);
+        let ready = InferenceModel::new(&model, Precision::F32);
         let score = || (carried(&ready, &corpus, &vocab, 0..300), held_out(&model, &corpus, &vocab, 0..300));
         assert!(matches!(score(), (Ok(_), Ok(_))));
         file.as_file().set_len(290).unwrap();
@@ -199,7 +205,7 @@ pub(crate) mod tests {
     #[test]
     fn too_short_a_text_is_refused() {
         let (model, corpus, vocab) = sample(50);
-        let ready = Ready::new(&model, Precision::F32);
+        let ready = InferenceModel::new(&model, Precision::F32);
         assert!(carried(&ready, &corpus, &vocab, 7..8).is_err());
         assert!(windows(&ready, &corpus, &vocab, 0..50, 0).is_err());
     }

@@ -1,6 +1,6 @@
 //! Surprises taken together: characters, words, lines, whole texts.
 
-use super::surprise::Surprise;
+use super::surprisal::Surprisal;
 
 /// What is scored as one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,8 +17,8 @@ pub enum Unit {
 
 impl Unit {
     /// The units of a line, in order: nothing is left out, so that their sums are the line's.
-    pub fn split(self, line: &[Surprise]) -> Vec<&[Surprise]> {
-        let together = |a: &Surprise, b: &Surprise| match self {
+    pub fn split(self, line: &[Surprisal]) -> Vec<&[Surprisal]> {
+        let together = |a: &Surprisal, b: &Surprisal| match self {
             Unit::Char => false,
             Unit::Word => is_space(b.symbol) || !is_space(a.symbol),
             Unit::Line => true,
@@ -47,7 +47,7 @@ pub struct Sum {
 
 impl Sum {
     /// The sum over some characters.
-    pub fn of(surprises: &[Surprise]) -> Self {
+    pub fn of(surprises: &[Surprisal]) -> Self {
         let mut sum = Sum::default();
         for surprise in surprises {
             sum.unknown += u64::from(!surprise.known);
@@ -95,11 +95,11 @@ impl Sum {
 
 #[cfg(test)]
 mod tests {
-    use super::super::surprise::Prediction;
+    use super::super::surprisal::Prediction;
     use super::*;
 
-    fn surprises(text: &str) -> Vec<Surprise> {
-        let one = |c: char| Surprise {
+    fn surprises(text: &str) -> Vec<Surprisal> {
+        let one = |c: char| Surprisal {
             symbol: u32::from(c),
             known: c != '?',
             nats: Some(1.0),
@@ -111,7 +111,7 @@ mod tests {
     #[test]
     fn words_take_the_space_behind_them() {
         let text = |unit: Unit, line: &str| -> Vec<String> {
-            let of = |part: &[Surprise]| part.iter().filter_map(|s| char::from_u32(s.symbol)).collect();
+            let of = |part: &[Surprisal]| part.iter().filter_map(|s| char::from_u32(s.symbol)).collect();
             unit.split(&surprises(line)).into_iter().map(of).collect()
         };
         assert_eq!(text(Unit::Word, "  the fox,\tsaid\u{a0}he \n"), ["  ", "the ", "fox,\t", "said\u{a0}", "he \n"]);
@@ -124,7 +124,7 @@ mod tests {
     #[test]
     fn sums_leave_out_what_was_not_predicted() {
         let mut line = surprises("ab?d");
-        line[0] = Surprise::first(97, true);
+        line[0] = Surprisal::first(97, true);
         let sum = Sum::of(&line);
         assert_eq!((sum.chars, sum.nats, sum.unknown), (3, 3.0, 1));
         assert_eq!((sum.rank(), sum.entropy_bits()), (Some(2.0), Some(0.5 / std::f64::consts::LN_2)));

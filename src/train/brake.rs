@@ -33,15 +33,15 @@ impl Brake {
 mod tests {
     use super::*;
     use crate::checkpoint::{Frame, format};
-    use crate::data::{Corpus, Encoding, TextConfig, Texts};
+    use crate::data::{Corpus, Dataset, DatasetConfig, Encoding};
     use crate::error::Error;
     use crate::model::ModelConfig;
     use crate::optim::Schedule;
     use crate::train::{StepReport, TrainConfig, Trainer, state_hash};
 
-    fn texts() -> Texts {
+    fn texts() -> Dataset {
         let text: Vec<u8> = (0..400).map(|i| b'a' + (i * i % 7) as u8).collect();
-        Texts::new(Corpus::from_text("test", text, Encoding::Utf8).unwrap(), None, 0.1).unwrap()
+        Dataset::new(Corpus::from_text("test", text, Encoding::Utf8).unwrap(), None, 0.1).unwrap()
     }
 
     fn config() -> TrainConfig {
@@ -69,7 +69,7 @@ mod tests {
     }
 
     fn checkpoint(trainer: &Trainer) -> Frame {
-        let sections = trainer.sections(&TextConfig::default(), 0.0).unwrap();
+        let sections = trainer.sections(&DatasetConfig::default(), 0.0).unwrap();
         Frame::parse("x.ckpt".as_ref(), format::frame(&sections)).unwrap()
     }
 

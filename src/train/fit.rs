@@ -8,8 +8,8 @@ use super::metrics::{EvalRecord, Metrics, Record, TrainRecord};
 use super::observer::{Event, Observer};
 use super::trainer::Trainer;
 use crate::checkpoint::format::{self, Section};
-use crate::checkpoint::{HeldRun, RunFolder};
-use crate::data::TextConfig;
+use crate::checkpoint::{LockedRun, RunFolder};
+use crate::data::DatasetConfig;
 use crate::error::{Error, Result};
 
 /// The section of a latest checkpoint that has the best one in it, as bytes, since that could not be written.
@@ -32,9 +32,9 @@ pub enum Outcome {
 #[derive(Clone, Copy, Debug)]
 pub struct Keep<'a> {
     /// Its folder.
-    pub folder: &'a HeldRun,
+    pub folder: &'a LockedRun,
     /// Where its texts are, for resuming.
-    pub texts: &'a TextConfig,
+    pub texts: &'a DatasetConfig,
     /// Seconds it has trained before.
     pub elapsed_s: f64,
     /// A best checkpoint that could not be written before: that of a checkpoint's section [`BEST`].
@@ -176,7 +176,7 @@ impl Run<'_> {
 
     /// Makes sure that what was trained on is what was opened.
     fn watch_texts(&mut self) -> Result<()> {
-        for path in self.trainer.texts().must_be_unchanged()? {
+        for path in self.trainer.texts().check_unchanged()? {
             if !self.elsewhere.iter().any(|known| known == path) {
                 self.elsewhere.push(path.into());
                 self.observer.on_event(self.trainer, Event::Elsewhere(path));

@@ -3,7 +3,7 @@
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::config::TrainConfig;
-use crate::data::Texts;
+use crate::data::Dataset;
 use crate::error::Result;
 use crate::model::{ModelConfig, memory};
 use crate::score;
@@ -20,7 +20,7 @@ pub(super) struct Given {
 }
 
 impl Given {
-    pub fn of(texts: &Texts, weights: bool) -> Self {
+    pub fn of(texts: &Dataset, weights: bool) -> Self {
         let held_out = texts.held_out().map(|(_, part)| part.len());
         Given { weights, resets: texts.marks().is_some(), held_out }
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::checkpoint::{HeldRun, disk};
+use crate::checkpoint::{LockedRun, disk};
 use crate::data::same_file;
 use crate::error::{Error, Result};
 
@@ -62,7 +62,7 @@ const LONGEST_LINE: u64 = 1 << 16;
 /// The file, open for more records.
 #[derive(Debug)]
 pub struct Metrics<'a> {
-    run: &'a HeldRun,
+    run: &'a LockedRun,
     file: File,
     /// Bytes that are written.
     len: u64,
@@ -75,8 +75,8 @@ impl<'a> Metrics<'a> {
     /// goes too where it is `owed`, and so will be made again.
     ///
     /// # Errors
-    /// As [`HeldRun::replace`].
-    pub fn open(run: &'a HeldRun, step: u64, owed: bool) -> Result<Self> {
+    /// As [`LockedRun::replace`].
+    pub fn open(run: &'a LockedRun, step: u64, owed: bool) -> Result<Self> {
         let mut kept = Vec::new();
         if step > 0 {
             let stays = |record: &Record| match record {

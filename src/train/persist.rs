@@ -24,7 +24,7 @@ use super::trainer::{Progress, Trainer, check};
 use super::tune::Beginning;
 use crate::checkpoint::format::Section;
 use crate::checkpoint::{Frame, format, model};
-use crate::data::{Sources, TextConfig, TextIdentity, Texts};
+use crate::data::{Dataset, DatasetConfig, DatasetIdentity, DatasetProvenance};
 use crate::error::{Error, Result};
 use crate::kernels::vector;
 use crate::model::Init;
@@ -45,9 +45,9 @@ pub struct Saved {
     /// How it trains.
     pub train: TrainConfig,
     /// Where its texts are.
-    pub texts: TextConfig,
+    pub texts: DatasetConfig,
     /// What they are known by.
-    pub identity: TextIdentity,
+    pub identity: DatasetIdentity,
     /// Seconds it has trained.
     pub elapsed_s: f64,
 }
@@ -72,14 +72,14 @@ impl Beginning {
     }
 }
 
-impl Sources {
+impl DatasetProvenance {
     /// Where the texts are of the run that a checkpoint belongs to.
     ///
     /// # Errors
     /// [`Error::Checkpoint`].
     pub fn read(frame: &Frame) -> Result<Self> {
         let Saved { texts, identity, .. } = Saved::read(frame)?;
-        Ok(Sources { texts, identity, replayed: optional(frame, REPLAYED)? })
+        Ok(DatasetProvenance { texts, identity, replayed: optional(frame, REPLAYED)? })
     }
 }
 
@@ -107,7 +107,7 @@ impl Trainer {
     ///
     /// # Errors
     /// [`Error::Diverged`] where a number is not finite: that is never written.
-    pub fn weights_sections(&self, texts: &TextConfig, elapsed_s: f64) -> Result<Vec<Section<'_>>> {
+    pub fn weights_sections(&self, texts: &DatasetConfig, elapsed_s: f64) -> Result<Vec<Section<'_>>> {
         if let Some(name) = self.model.layout().unsound(&self.model.weights) {
             return Err(diverged(name));
         }
@@ -130,7 +130,7 @@ impl Trainer {
     ///
     /// # Errors
     /// [`Error::Diverged`] where a number is not finite: that is never written.
-    pub fn sections(&self, texts: &TextConfig, elapsed_s: f64) -> Result<Vec<Section<'_>>> {
+    pub fn sections(&self, texts: &DatasetConfig, elapsed_s: f64) -> Result<Vec<Section<'_>>> {
         let mut sections = self.weights_sections(texts, elapsed_s)?;
         for (name, moments) in MOMENTS.into_iter().zip(&self.moments) {
             if !all_finite(moments) {
@@ -158,7 +158,7 @@ impl Trainer {
     /// # Errors
     /// [`Error::Checkpoint`] where the checkpoint is not complete, [`Error::Corpus`] where the text is another, [`Error::Usage`]
     /// where `config` changes what cannot change.
-    pub fn resume(frame: &Frame, mut texts: Texts, config: TrainConfig, allow_change: bool) -> Result<Self> {
+    pub fn resume(frame: &Frame, mut texts: Dataset, config: TrainConfig, allow_change: bool) -> Result<Self> {
         if !frame.has(STATE) {
             return Err(frame.error("it holds weights only; a run resumes from its latest.ckpt"));
         }
@@ -170,7 +170,7 @@ impl Trainer {
         saved.train.validate().map_err(|e| frame.error(e.to_string()))?;
         same_shape(frame, &saved.train, &config)?;
         let remedy = "bring it back, or go on with --allow-corpus-change";
-        let unchanged = texts.must_be(&Sources::read(frame)?, remedy);
+        let unchanged = texts.must_be(&DatasetProvenance::read(frame)?, remedy);
         let same_text = unchanged.is_ok();
         if !allow_change {
             unchanged?;
@@ -281,10 +281,10 @@ mod tests {
     use proptest::prelude::*;
     use proptest::sample::select;
 
-    fn texts(bytes: bool) -> Texts {
+    fn texts(bytes: bool) -> Dataset {
         let text = "a b\u{e9}c \u{1f600}d".repeat(12).into_bytes();
         let encoding = if bytes { Encoding::Bytes } else { Encoding::Utf8 };
-        Texts::new(Corpus::from_text("text", text, encoding).unwrap(), None, 0.1).unwrap()
+        Dataset::new(Corpus::from_text("text", text, encoding).unwrap(), None, 0.1).unwrap()
     }
 
     prop_compose! {
@@ -316,10 +316,10 @@ mod tests {
     }
 
     prop_compose! {
-        fn places()(names in vec("\\PC{1,9}", 0..4), bytes: bool, val_frac: f64, val_file in option::of("\\PC{1,9}")) -> TextConfig {
+        fn places()(names in vec("\\PC{1,9}", 0..4), bytes: bool, val_frac: f64, val_file in option::of("\\PC{1,9}")) -> DatasetConfig {
             let encoding = if bytes { Encoding::Bytes } else { Encoding::Utf8 };
             let texts = names.into_iter().map(Into::into).collect();
-            TextConfig { texts, encoding, val_frac, val_file: val_file.map(Into::into) }
+            DatasetConfig { texts, encoding, val_frac, val_file: val_file.map(Into::into) }
         }
     }
 
@@ -356,7 +356,7 @@ mod tests {
         let resumed_after = |change: fn(&mut Progress), elapsed_s: f64| {
             let mut progress = trainer.progress().clone();
             change(&mut progress);
-            let mut sections = trainer.sections(&TextConfig::default(), elapsed_s).unwrap();
+            let mut sections = trainer.sections(&DatasetConfig::default(), elapsed_s).unwrap();
             sections.iter_mut().find(|(name, _)| *name == PROGRESS).unwrap().1 = format::value(&progress).unwrap();
             let frame = Frame::parse("x.ckpt".as_ref(), format::frame(&sections)).unwrap();
             Trainer::resume(&frame, texts(false), config.clone(), true).map(drop)
@@ -383,7 +383,7 @@ mod tests {
         let shape = ModelConfig { layers: 1, hidden: 3, embed: 0, ..ModelConfig::default() };
         let mut trainer = Trainer::new(texts(false), &shape, config).unwrap();
         trainer.step.states_mut().for_each(|state| state[0] = f32::INFINITY);
-        let refused = trainer.sections(&TextConfig::default(), 0.0).unwrap_err().to_string();
+        let refused = trainer.sections(&DatasetConfig::default(), 0.0).unwrap_err().to_string();
         assert!(refused.contains("state is beyond all bounds"), "{refused}");
     }
 }

@@ -17,7 +17,7 @@ use crate::cells::CellReal;
 use crate::kernels::vector;
 use crate::layers::dropout::Dropout;
 use crate::model::gradients::{self, TableGradient, Tile};
-use crate::model::{CharLm, Prepared, Purpose, Shard, Window, cut};
+use crate::model::{CharLm, PackedWeights, Purpose, Shard, Window, cut};
 use crate::optim::{self, Method, Slices, Update};
 
 /// Elements of the arena that one task updates.
@@ -27,7 +27,7 @@ const CHUNK: usize = 1 << 15;
 /// its own, keeps the moments and counts the updates.
 #[derive(Debug)]
 pub struct Step<R> {
-    prepared: Prepared<R>,
+    prepared: PackedWeights<R>,
     shards: Vec<Shard<R>>,
     tiles: Vec<Tile>,
     table_gradient: TableGradient<R>,
@@ -45,7 +45,7 @@ impl<R: CellReal> Step<R> {
         let threads = rayon::current_num_threads();
         let len = model.layout().len();
         Step {
-            prepared: Prepared::new(model, positions, true),
+            prepared: PackedWeights::new(model, positions, true),
             shards: cut(model, batch, threads).map(new).collect(),
             tiles: gradients::tiles(model),
             table_gradient: TableGradient::new(model, positions),

@@ -8,7 +8,7 @@ use super::config::TrainConfig;
 use super::memory::{self, Given};
 use super::step::Step;
 use super::tune::Beginning;
-use crate::data::{Streams, Texts};
+use crate::data::{BatchLoader, Dataset};
 use crate::error::{Error, Result};
 use crate::layers::dropout::Dropout;
 use crate::model::{CharLm, Init, ModelConfig, Window};
@@ -67,11 +67,11 @@ pub struct Trainer {
     pub(super) config: TrainConfig,
     pub(super) init: Init,
     pub(super) beginning: Option<Beginning>,
-    pub(super) texts: Texts,
+    pub(super) texts: Dataset,
     pub(super) model: CharLm<f32>,
     pub(super) moments: Vec<Vec<f32>>,
     pub(super) step: Step<f32>,
-    pub(super) streams: Streams,
+    pub(super) streams: BatchLoader,
     pub(super) progress: Progress,
     pub(super) brake: Brake,
     pub(super) owes_evaluation: bool,
@@ -84,7 +84,7 @@ impl Trainer {
     ///
     /// # Errors
     /// [`Error::Usage`] for a choice out of range, [`Error::Corpus`] for a text shorter than a window of every stream.
-    pub fn new(texts: Texts, shape: &ModelConfig, config: TrainConfig) -> Result<Self> {
+    pub fn new(texts: Dataset, shape: &ModelConfig, config: TrainConfig) -> Result<Self> {
         Self::with_init(texts, shape, Init::default(), config)
     }
 
@@ -92,7 +92,7 @@ impl Trainer {
     ///
     /// # Errors
     /// As [`new`](Self::new).
-    pub fn with_init(texts: Texts, shape: &ModelConfig, init: Init, config: TrainConfig) -> Result<Self> {
+    pub fn with_init(texts: Dataset, shape: &ModelConfig, init: Init, config: TrainConfig) -> Result<Self> {
         let mut shape = ModelConfig { vocab: texts.vocab().len(), ..shape.clone() };
         shape.cell = shape.validate()?.spec.name.into();
         check(&texts, &config)?;
@@ -105,7 +105,7 @@ impl Trainer {
     ///
     /// # Errors
     /// As [`new`](Self::new); [`Error::Usage`] for a model of more or fewer characters.
-    pub fn with_model(texts: Texts, model: CharLm<f32>, init: Init, config: TrainConfig) -> Result<Self> {
+    pub fn with_model(texts: Dataset, model: CharLm<f32>, init: Init, config: TrainConfig) -> Result<Self> {
         let (known, needed) = (model.config().vocab, texts.vocab().len());
         if known != needed {
             return Err(Error::Usage(format!("a model of {known} characters for texts of {needed}")));
@@ -115,14 +115,14 @@ impl Trainer {
         Ok(Self::beginning_with(texts, model, init, config, pool))
     }
 
-    fn beginning_with(texts: Texts, model: CharLm<f32>, init: Init, config: TrainConfig, pool: ThreadPool) -> Self {
+    fn beginning_with(texts: Dataset, model: CharLm<f32>, init: Init, config: TrainConfig, pool: ThreadPool) -> Self {
         let moments = vec![vec![0.0; model.layout().len()]; config.optimizer.moments()];
         Trainer { init, ..Self::with(texts, model, moments, config, Progress::default(), pool) }
     }
 
     /// A run anywhere on its way, with texts and a configuration that were [checked](check).
     pub(super) fn with(
-        texts: Texts,
+        texts: Dataset,
         model: CharLm<f32>,
         moments: Vec<Vec<f32>>,
         config: TrainConfig,
@@ -130,7 +130,7 @@ impl Trainer {
         pool: ThreadPool,
     ) -> Self {
         let (corpus, part) = texts.training();
-        let streams = Streams::new(corpus, part, config.batch, progress.position as usize);
+        let streams = BatchLoader::new(corpus, part, config.batch, progress.position as usize);
         let step = pool.install(|| Step::new(&model, config.batch, config.seq_len));
         let (init, beginning, window, brake) = (Init::default(), None, Window::default(), Brake::default());
         let owes_evaluation = false;
@@ -156,7 +156,7 @@ impl Trainer {
         &self.config
     }
     /// What it trains on.
-    pub fn texts(&self) -> &Texts {
+    pub fn texts(&self) -> &Dataset {
         &self.texts
     }
     /// The model.
@@ -311,7 +311,7 @@ impl Trainer {
 }
 
 /// Refuses what cannot be trained, before anything large is made.
-pub(super) fn check(texts: &Texts, config: &TrainConfig) -> Result<()> {
+pub(super) fn check(texts: &Dataset, config: &TrainConfig) -> Result<()> {
     config.validate()?;
     let (corpus, part) = texts.training();
     if config.seq_len >= part.len() && part.len() > 1 {

@@ -1,7 +1,7 @@
 //! Fine-tuning: a run that begins with the weights of another.
 //!
 //! The vocabulary becomes that of both. What the model knows follows its characters; a new character has a logit that does not
-//! depend on what was read, and that makes it as likely as it is frequent (see [`CharLm::graft`]).
+//! depend on what was read, and that makes it as likely as it is frequent (see [`CharLm::remap_vocab`]).
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -12,10 +12,10 @@ use super::config::TrainConfig;
 use super::persist::read_init;
 use super::trainer::{Trainer, check};
 use crate::checkpoint::{Frame, model};
-use crate::data::{Corpus, Encoding, Sources, Texts, Vocab, counts};
+use crate::data::{Corpus, Dataset, DatasetProvenance, Encoding, Vocab, counts};
 use crate::error::{Error, Result};
 use crate::kernels::softmax;
-use crate::model::{CharLm, Origin, Prepared, Purpose, Shard, Window};
+use crate::model::{CharLm, Origin, PackedWeights, Purpose, Shard, Window};
 use crate::score;
 
 /// Characters of the new text over which the model's logits are looked at.
@@ -31,7 +31,7 @@ pub struct Beginning {
     /// The run that had the weights: its folder or a checkpoint file.
     pub run: PathBuf,
     /// The texts of that run.
-    pub sources: Sources,
+    pub sources: DatasetProvenance,
     /// Characters (code points or bytes) that it did not know.
     pub new: Vec<u32>,
     /// The losses before the first step.
@@ -53,14 +53,14 @@ impl Trainer {
     /// # Errors
     /// As [`Trainer::new`]; [`Error::Checkpoint`] where there is no model to be had, [`Error::Usage`] where it reads characters
     /// of another kind than the texts.
-    pub fn tune(frame: &Frame, run: PathBuf, mut texts: Texts, config: TrainConfig) -> Result<Self> {
+    pub fn tune(frame: &Frame, run: PathBuf, mut texts: Dataset, config: TrainConfig) -> Result<Self> {
         let (model, vocab) = model::read(frame)?;
         same_encoding(&run, vocab.encoding(), texts.vocab().encoding())?;
         check(&texts, &config)?;
-        let (sources, init) = (Sources::read(frame)?, read_init(frame)?);
+        let (sources, init) = (DatasetProvenance::read(frame)?, read_init(frame)?);
         let new: Vec<u32> = texts.vocab().symbols().iter().copied().filter(|s| vocab.id(*s).is_none()).collect();
         texts.adopt(&Vocab::new(vocab.encoding(), vocab.symbols().iter().chain(&new).copied()))?;
-        let model = model.graft(&origins(&model, &vocab, &texts, &new), init, config.seed)?;
+        let model = model.remap_vocab(&origins(&model, &vocab, &texts, &new), init, config.seed)?;
         let mut trainer = Trainer::with_model(texts, model, init, config)?;
         let before = trainer.measure(&sources, &trainer.model);
         trainer.beginning = Some(Beginning { run, sources, new, before });
@@ -77,12 +77,12 @@ impl Trainer {
         self.beginning.as_ref().map(|beginning| self.measure(&beginning.sources, model))
     }
 
-    fn measure(&self, sources: &Sources, model: &CharLm<f32>) -> Losses {
+    fn measure(&self, sources: &DatasetProvenance, model: &CharLm<f32>) -> Losses {
         let text = |loss: Result<f64>| loss.map_err(|e| e.to_string());
         Losses { old: text(self.loss_of_old(sources, model)), new: text(self.loss_of(model, self.texts.held_out())) }
     }
 
-    fn loss_of_old(&self, sources: &Sources, model: &CharLm<f32>) -> Result<f64> {
+    fn loss_of_old(&self, sources: &DatasetProvenance, model: &CharLm<f32>) -> Result<f64> {
         if self.texts.replayed().is_some() {
             return self.loss_of(model, self.texts.held_out_of_old());
         }
@@ -112,7 +112,7 @@ fn same_encoding(run: &Path, model: Encoding, texts: Encoding) -> Result<()> {
 
 /// Where each character of `texts` comes from. A new one that makes up the share `f` of the new text begins with the bias
 /// `b = ln f + level`, see [`level`].
-fn origins(model: &CharLm<f32>, vocab: &Vocab, texts: &Texts, new: &[u32]) -> Vec<Origin> {
+fn origins(model: &CharLm<f32>, vocab: &Vocab, texts: &Dataset, new: &[u32]) -> Vec<Origin> {
     let new = Vocab::new(vocab.encoding(), new.iter().copied());
     let ((corpus, _), part) = (texts.training(), texts.fresh());
     // One that occurs elsewhere only, in a held-out text or an old one, begins as if it did once.
@@ -151,7 +151,7 @@ fn beginning(corpus: &Corpus, part: Range<usize>, vocab: &Vocab) -> Vec<u32> {
 
 /// `ln sum exp(logits)` after each of some characters.
 fn log_sum_exps(model: &CharLm<f32>, ids: &[u32]) -> Vec<f64> {
-    let prepared = Prepared::whole(model);
+    let prepared = PackedWeights::whole(model);
     let mut shard = Shard::new(model, 0, 1, STEPS, Purpose::Inference);
     let (mut found, mut logits) = (Vec::with_capacity(ids.len()), Vec::new());
     for ids in ids.chunks(STEPS) {

@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 
-use charlstm::checkpoint::HeldRun;
-use charlstm::data::{Corpus, Encoding, TextConfig, Texts};
+use charlstm::checkpoint::LockedRun;
+use charlstm::data::{Corpus, Dataset, DatasetConfig, Encoding};
 use charlstm::model::ModelConfig;
 use charlstm::train::{Keep, TrainConfig, Trainer};
 
@@ -18,12 +18,12 @@ pub fn letter(i: usize) -> char {
     char::from(b'a' + ((i * i + i / 5) % 9) as u8)
 }
 
-pub fn text(changed: bool) -> Texts {
+pub fn text(changed: bool) -> Dataset {
     let mut text: String = (0..TEXT_LEN).map(letter).collect();
     if changed {
         text.replace_range(5..6, if text.as_bytes()[5] == b'a' { "b" } else { "a" });
     }
-    Texts::new(Corpus::from_text("test", text.into_bytes(), Encoding::Utf8).unwrap(), None, 0.1).unwrap()
+    Dataset::new(Corpus::from_text("test", text.into_bytes(), Encoding::Utf8).unwrap(), None, 0.1).unwrap()
 }
 
 pub fn config() -> TrainConfig {
@@ -43,6 +43,6 @@ pub fn begin(config: &TrainConfig) -> Trainer {
     Trainer::new(text(false), &shape, config.clone()).unwrap()
 }
 
-pub fn keep<'a>(folder: &'a HeldRun, texts: &'a TextConfig) -> Keep<'a> {
+pub fn keep<'a>(folder: &'a LockedRun, texts: &'a DatasetConfig) -> Keep<'a> {
     Keep { folder, texts, elapsed_s: 0.0, best: None, save_after: Duration::MAX, keep_going: false }
 }

@@ -24,12 +24,12 @@
 //!
 //! A gate that is not there is 1. A variant has a file of its own, which says what it has and what becomes of the equations.
 
-mod squash;
+mod activation;
 mod vectors;
 
 use super::{CellSpec, Diagonal, Equations, Row};
 use crate::kernels::{Mode, Real};
-pub(super) use squash::Squash;
+pub(super) use activation::Activation;
 
 /// The way of the old cell state into the new one.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -60,9 +60,9 @@ pub(super) trait Block: Sync + 'static {
     /// Whether the gates see all gates of the step before.
     const FEEDBACK: bool = false;
     /// What squashes the input.
-    const INPUT: Squash = Squash::Tanh;
+    const INPUT: Activation = Activation::Tanh;
     /// What squashes the output.
-    const OUTPUT: Squash = Squash::Tanh;
+    const OUTPUT: Activation = Activation::Tanh;
 
     /// Whether there is a forget gate.
     const FORGET_GATE: bool = matches!(Self::FORGET, Forget::Gate);

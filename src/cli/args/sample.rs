@@ -49,7 +49,7 @@ pub struct SampleArgs {
 
 /// How distributions are shaped, in this order: ban, top-k, top-p, min-p, temperature.
 #[derive(Debug, clap::Args)]
-#[command(next_help_heading = "Shaping, in this order")]
+#[command(next_help_heading = "SamplingConfig, in this order")]
 pub struct ShapeArgs {
     /// Characters that never come
     #[arg(long, value_name = "CHARS", default_value = "")]

@@ -22,7 +22,7 @@ impl CharLm<f32> {
     ///
     /// # Errors
     /// [`Error::Usage`](crate::error::Error::Usage) when there are too many characters, or `init` does not fit the cell.
-    pub fn graft(&self, origins: &[Origin], init: Init, seed: u64) -> Result<Self> {
+    pub fn remap_vocab(&self, origins: &[Origin], init: Init, seed: u64) -> Result<Self> {
         let config = ModelConfig { vocab: origins.len(), ..self.config().clone() };
         let mut model = CharLm::with_init(&config, init, seed)?;
         let (to, from) = (model.layout().clone(), self.layout());
@@ -59,7 +59,7 @@ impl CharLm<f32> {
 mod tests {
     use super::*;
     use crate::kernels::softmax;
-    use crate::model::{Prepared, Purpose, Shard, Window};
+    use crate::model::{PackedWeights, Purpose, Shard, Window};
 
     /// Known characters with new ones before, between and behind them, and out of order.
     const ORIGINS: [Origin; 9] = [
@@ -92,7 +92,7 @@ mod tests {
     fn logits(model: &CharLm<f32>, text: Vec<u32>) -> Vec<f32> {
         let mut shard = Shard::new(model, 0, 1, text.len(), Purpose::Inference);
         let window = Window::new(text.len(), 1, text.clone(), text);
-        shard.forward(model, &Prepared::whole(model), &window, None);
+        shard.forward(model, &PackedWeights::whole(model), &window, None);
         let mut logits = Vec::new();
         shard.logits(&mut logits);
         logits
@@ -104,7 +104,7 @@ mod tests {
         for cell in ["lstm", "gru", "rnn", "peephole", "fgr", "indylstm", "cifg"] {
             for embed in [0, 6] {
                 let old = model(cell, embed);
-                let new = old.graft(&ORIGINS, Init::default(), 8).unwrap();
+                let new = old.remap_vocab(&ORIGINS, Init::default(), 8).unwrap();
                 assert_eq!(new.config(), &ModelConfig { vocab: 9, ..old.config().clone() });
                 let before = logits(&old, text.clone());
                 let now = logits(&new, text.iter().map(|id| id_now(*id)).collect());
@@ -126,7 +126,7 @@ mod tests {
     #[test]
     fn rows_of_new_characters_are_drawn() {
         for embed in [0, 6] {
-            let new = model("lstm", embed).graft(&ORIGINS, Init::default(), 8).unwrap();
+            let new = model("lstm", embed).remap_vocab(&ORIGINS, Init::default(), 8).unwrap();
             let rows = new.matrix(new.embed().unwrap_or(new.rnn(0).w_ih));
             let fresh = CharLm::init(new.config(), 8).unwrap();
             let drawn = fresh.matrix(fresh.embed().unwrap_or(fresh.rnn(0).w_ih));

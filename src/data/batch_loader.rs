@@ -7,14 +7,14 @@
 use std::ops::Range;
 
 use super::corpus::Corpus;
-use super::marks::Marks;
+use super::loss_mask::LossMask;
 use super::reader::Reader;
 use super::vocab::Vocab;
 use crate::error::Result;
 
 /// The streams of a part of a corpus, at some position.
 #[derive(Clone, Debug)]
-pub struct Streams {
+pub struct BatchLoader {
     part: Range<usize>,
     readers: Vec<Reader>,
     /// The number of the file that each reader stood in before the last window.
@@ -23,7 +23,7 @@ pub struct Streams {
     position: usize,
 }
 
-impl Streams {
+impl BatchLoader {
     /// The characters `part` of a corpus as `batch` streams that begin at `position`.
     pub fn new(corpus: &Corpus, part: Range<usize>, batch: usize, position: usize) -> Self {
         let predictions = part.len().saturating_sub(1);
@@ -33,11 +33,11 @@ impl Streams {
             Reader::new(corpus, corpus.cursor(at), at, part.start + end)
         };
         let readers: Vec<Reader> = (0..batch).map(reader).collect();
-        Streams { files: readers.iter().map(Reader::file).collect(), readers, part, position }
+        BatchLoader { files: readers.iter().map(Reader::file).collect(), readers, part, position }
     }
 
     /// Marks the last `steps` characters that were read: weights, which are left 0 beyond a stream's end, and resets.
-    pub fn mark(&self, marks: &Marks, steps: usize, weights: &mut [f32], resets: &mut [bool]) {
+    pub fn mark(&self, marks: &LossMask, steps: usize, weights: &mut [f32], resets: &mut [bool]) {
         let (batch, predictions) = (self.readers.len(), self.part.len().saturating_sub(1));
         for s in 0..batch {
             let [start, end] = [s, s + 1].map(|i| self.part.start + i * predictions / batch);
@@ -71,7 +71,7 @@ impl Streams {
 
     /// Goes back to the beginning, for the next epoch.
     pub fn rewind(&mut self, corpus: &Corpus) {
-        *self = Streams::new(corpus, self.part.clone(), self.readers.len(), 0);
+        *self = BatchLoader::new(corpus, self.part.clone(), self.readers.len(), 0);
     }
 
     /// Reads the next `steps` characters of every stream into time-major buffers `(steps, B)`. A place beyond a stream's end gets
@@ -99,18 +99,18 @@ impl Streams {
                 };
             }
         }
-        self.must_be_whole(corpus)?;
+        self.check_not_truncated(corpus)?;
         self.position += steps;
         Ok(())
     }
 
     /// Refuses a file that was read in this window and is not whole. Each is asked once: a stream's files do not come before
     /// those of the stream before it.
-    fn must_be_whole(&mut self, corpus: &Corpus) -> Result<()> {
+    fn check_not_truncated(&mut self, corpus: &Corpus) -> Result<()> {
         let mut asked = 0;
         for (reader, from) in self.readers.iter().zip(&mut self.files) {
             let now = reader.file();
-            corpus.must_be_whole_in((*from).max(asked)..now + 1)?;
+            corpus.check_range_not_truncated((*from).max(asked)..now + 1)?;
             (asked, *from) = (now + 1, now);
         }
         Ok(())
@@ -132,7 +132,7 @@ mod tests {
             let vocab = Vocab::new(Encoding::Utf8, corpus.symbols().iter().copied());
             let part = skip.min(corpus.chars() - 1)..corpus.chars();
             let wanted: Vec<u32> = vocab.encode(text.as_bytes()).unwrap()[part.clone()].to_vec();
-            let mut streams = Streams::new(&corpus, part.clone(), batch, 0);
+            let mut streams = BatchLoader::new(&corpus, part.clone(), batch, 0);
             let (mut by_stream, mut window) = (vec![Vec::new(); batch], 0);
             loop {
                 let steps = streams.next_steps(seq_len);
@@ -140,7 +140,7 @@ mod tests {
                     break;
                 }
                 if window == resume {
-                    streams = Streams::new(&corpus, part.clone(), batch, streams.position());
+                    streams = BatchLoader::new(&corpus, part.clone(), batch, streams.position());
                 }
                 let n = steps * batch;
                 let (mut inputs, mut targets, mut weights) = (vec![9999; n], vec![9999; n], vec![9.0; n]);
@@ -170,7 +170,7 @@ mod tests {
         for (cut, windows) in [(0, 0), (1, 0), (2, 0), (3, 1)] {
             paths.iter().for_each(|path| std::fs::write(path, [7; 15]).unwrap());
             let corpus = Corpus::open(&paths, Encoding::Bytes).unwrap();
-            let mut streams = Streams::new(&corpus, 0..60, 2, 0);
+            let mut streams = BatchLoader::new(&corpus, 0..60, 2, 0);
             let mut read = || {
                 let (mut inputs, mut targets, mut weights) = ([0; 20], [0; 20], [0.0; 20]);
                 streams.read(&corpus, &vocab, 10, &mut inputs, &mut targets, &mut weights)
@@ -186,7 +186,7 @@ mod tests {
     fn the_next_epoch_is_the_same() {
         let corpus = Corpus::from_text("test", &b"abcdefgh"[..], Encoding::Utf8).unwrap();
         let vocab = Vocab::new(Encoding::Utf8, corpus.symbols().iter().copied());
-        let mut streams = Streams::new(&corpus, 0..8, 2, 0);
+        let mut streams = BatchLoader::new(&corpus, 0..8, 2, 0);
         let mut read = || {
             let (mut inputs, mut targets, mut weights) = ([0; 8], [0; 8], [0.0; 8]);
             streams.read(&corpus, &vocab, 4, &mut inputs, &mut targets, &mut weights).unwrap();

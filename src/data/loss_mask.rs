@@ -4,12 +4,12 @@ use crate::error::{Error, Result};
 
 /// A weight of the loss and a reset of the state for each character of a text.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Marks {
+pub struct LossMask {
     weights: Vec<f32>,
     resets: Vec<bool>,
 }
 
-impl Marks {
+impl LossMask {
     /// Notes the next character: how much its prediction counts, and whether the state is zero before it is read.
     pub fn push(&mut self, weight: f32, reset: bool) {
         self.weights.push(weight);
@@ -57,7 +57,7 @@ mod tests {
 
     #[test]
     fn marks_that_do_not_fit_are_refused() {
-        let mut marks = Marks::default();
+        let mut marks = LossMask::default();
         marks.push(1.0, true);
         assert!(marks.must_fit(1).is_ok());
         assert!(marks.must_fit(2).is_err());

@@ -2,9 +2,9 @@
 
 use rayon::prelude::*;
 
-use super::surprise::{Escape, Prediction, Surprise, judge};
+use super::surprisal::{Escape, Prediction, Surprisal, judge};
 use crate::data::Vocab;
-use crate::model::{Purpose, Ready, Shard, Window, cut};
+use crate::model::{InferenceModel, Purpose, Shard, Window, cut};
 
 /// Characters of a window.
 const STEPS: usize = 64;
@@ -13,8 +13,8 @@ const STREAMS: usize = 64;
 
 /// Reads texts. One stream carries the state on; lines that are read apart, each from a zero state, go side by side.
 #[derive(Debug)]
-pub struct Tracer<'r, 'm> {
-    ready: &'r Ready<'m>,
+pub struct SurprisalScorer<'r, 'm> {
+    ready: &'r InferenceModel<'m>,
     vocab: &'r Vocab,
     escape: Escape,
     top: usize,
@@ -43,25 +43,34 @@ struct Step {
     reset: bool,
 }
 
-impl<'r, 'm> Tracer<'r, 'm> {
+impl<'r, 'm> SurprisalScorer<'r, 'm> {
     /// A reader of one text, from the zero state on. Predictions name the `top` most likely characters.
-    pub fn carried(ready: &'r Ready<'m>, vocab: &'r Vocab, top: usize) -> Self {
+    pub fn carried(ready: &'r InferenceModel<'m>, vocab: &'r Vocab, top: usize) -> Self {
         let mut tracer = Self::new(ready, vocab, top, 1);
-        let tasks = ready.tasks_of_a_stream(rayon::current_num_threads());
+        let tasks = ready.tasks_per_stream(rayon::current_num_threads());
         tracer.parts.iter_mut().for_each(|part| part.shard.share(tasks));
         tracer
     }
 
     /// A reader of lines, each from the zero state on.
-    pub fn apart(ready: &'r Ready<'m>, vocab: &'r Vocab, top: usize) -> Self {
+    pub fn apart(ready: &'r InferenceModel<'m>, vocab: &'r Vocab, top: usize) -> Self {
         Self::new(ready, vocab, top, 1)
     }
 
-    fn new(ready: &'r Ready<'m>, vocab: &'r Vocab, top: usize, streams: usize) -> Self {
+    fn new(ready: &'r InferenceModel<'m>, vocab: &'r Vocab, top: usize, streams: usize) -> Self {
         assert_eq!(vocab.len(), ready.model.config().vocab, "the vocabulary is another model's");
         let (window, escape) = (Window::default(), Escape::new(vocab));
-        let mut tracer =
-            Tracer { ready, vocab, escape, top, streams: 0, parts: Vec::new(), window, last: None, begun: false };
+        let mut tracer = SurprisalScorer {
+            ready,
+            vocab,
+            escape,
+            top,
+            streams: 0,
+            parts: Vec::new(),
+            window,
+            last: None,
+            begun: false,
+        };
         tracer.make(streams);
         tracer
     }
@@ -83,19 +92,19 @@ impl<'r, 'm> Tracer<'r, 'm> {
 
     /// Reads the next characters (code points or bytes) of a text on which the state is carried. The first of all is predicted by
     /// nothing.
-    pub fn read(&mut self, symbols: &[u32]) -> Vec<Surprise> {
+    pub fn read(&mut self, symbols: &[u32]) -> Vec<Surprisal> {
         let mut steps = Vec::with_capacity(symbols.len());
         let mut surprises = Vec::with_capacity(symbols.len());
         for &symbol in symbols {
             let id = self.vocab.id(symbol);
             surprises.push(match (id, self.last) {
-                (None, _) if self.begun => Surprise::unknown(symbol, self.escape),
+                (None, _) if self.begun => Surprisal::unknown(symbol, self.escape),
                 // Its prediction is put in below.
                 (Some(target), Some(input)) => {
                     steps.push(Step { input, target, reset: false });
-                    Surprise::first(symbol, true)
+                    Surprisal::first(symbol, true)
                 }
-                (id, _) => Surprise::first(symbol, id.is_some()),
+                (id, _) => Surprisal::first(symbol, id.is_some()),
             });
             self.last = id.or(self.last);
             self.begun = true;
@@ -104,13 +113,13 @@ impl<'r, 'm> Tracer<'r, 'm> {
         let known = surprises.iter_mut().filter(|surprise| surprise.known).skip(first);
         let judged = self.run(&[steps]).into_iter().flatten();
         let escape = self.escape;
-        known.zip(judged).for_each(|(to, judged)| *to = Surprise::predicted(to.symbol, judged, escape));
+        known.zip(judged).for_each(|(to, judged)| *to = Surprisal::predicted(to.symbol, judged, escape));
         surprises
     }
 
     /// Reads lines (code points or bytes), each as if behind a line end in a zero state, so that its first character is
     /// predicted as well. Where the model knows no line end, nothing predicts it.
-    pub fn lines(&mut self, lines: &[Vec<u32>]) -> Vec<Vec<Surprise>> {
+    pub fn lines(&mut self, lines: &[Vec<u32>]) -> Vec<Vec<Surprisal>> {
         let before = self.vocab.id(u32::from('\n'));
         // No more than are kept busy: what is idle is computed all the same.
         let (all, longest) =
@@ -118,7 +127,7 @@ impl<'r, 'm> Tracer<'r, 'm> {
         self.make(all.div_ceil(longest).clamp(1, STREAMS));
         let mut queues: Vec<Vec<Step>> = vec![Vec::new(); self.streams];
         let mut places: Vec<Vec<(usize, usize)>> = vec![Vec::new(); self.streams];
-        let mut surprises: Vec<Vec<Surprise>> = Vec::with_capacity(lines.len());
+        let mut surprises: Vec<Vec<Surprisal>> = Vec::with_capacity(lines.len());
         for (number, line) in lines.iter().enumerate() {
             // The stream with the least to do.
             let stream = (0..self.streams).min_by_key(|stream| queues[*stream].len()).unwrap_or(0);
@@ -127,8 +136,8 @@ impl<'r, 'm> Tracer<'r, 'm> {
             for (at, &symbol) in line.iter().enumerate() {
                 let id = self.vocab.id(symbol);
                 of_line.push(match (id, last) {
-                    (None, _) if at > 0 || before.is_some() => Surprise::unknown(symbol, self.escape),
-                    (id, _) => Surprise::first(symbol, id.is_some()),
+                    (None, _) if at > 0 || before.is_some() => Surprisal::unknown(symbol, self.escape),
+                    (id, _) => Surprisal::first(symbol, id.is_some()),
                 });
                 if let (Some(target), Some(input)) = (id, last) {
                     queues[stream].push(Step { input, target, reset });
@@ -142,7 +151,7 @@ impl<'r, 'm> Tracer<'r, 'm> {
         for (judged, places) in self.run(&queues).into_iter().zip(places) {
             for (judged, (line, at)) in judged.into_iter().zip(places) {
                 let to = &mut surprises[line][at];
-                *to = Surprise::predicted(to.symbol, judged, self.escape);
+                *to = Surprisal::predicted(to.symbol, judged, self.escape);
             }
         }
         surprises
@@ -176,7 +185,7 @@ impl<'r, 'm> Tracer<'r, 'm> {
 }
 
 impl Part {
-    fn run(&mut self, ready: &Ready<'_>, window: &Window, top: usize) {
+    fn run(&mut self, ready: &InferenceModel<'_>, window: &Window, top: usize) {
         self.shard.forward(ready.model, &ready.prepared, window, None);
         self.shard.logits(&mut self.logits);
         let rows = self.logits.chunks_exact(ready.model.config().vocab);
@@ -208,10 +217,10 @@ mod tests {
     #[test]
     fn a_text_costs_what_evaluation_says_however_it_is_handed_over() {
         let (model, corpus, vocab) = sample(700);
-        let ready = Ready::new(&model, Precision::F32);
+        let ready = InferenceModel::new(&model, Precision::F32);
         let wanted = carried(&ready, &corpus, &vocab, 0..700).unwrap();
         for piece in [1, 7, 64, 65, 700] {
-            let mut tracer = Tracer::carried(&ready, &vocab, 0);
+            let mut tracer = SurprisalScorer::carried(&ready, &vocab, 0);
             let mut sum = Sum::default();
             text(&corpus).chunks(piece).for_each(|piece| sum.add(Sum::of(&tracer.read(piece))));
             assert_eq!(sum.chars, 699);
@@ -229,12 +238,12 @@ mod tests {
             .split(|symbol| symbol == end)
             .map(|line| line.iter().copied().chain([10]).collect())
             .collect();
-        let ready = Ready::new(&model, Precision::F32);
-        let together = Tracer::apart(&ready, &vocab, 2).lines(&lines);
+        let ready = InferenceModel::new(&model, Precision::F32);
+        let together = SurprisalScorer::apart(&ready, &vocab, 2).lines(&lines);
         assert!(lines.len() > 100 && together.len() == lines.len());
         for (line, got) in lines.iter().zip(&together) {
             // Read in one stream behind a line end; that itself is predicted by nothing.
-            let alone = Tracer::carried(&ready, &vocab, 2).read(&[&[10], &line[..]].concat());
+            let alone = SurprisalScorer::carried(&ready, &vocab, 2).read(&[&[10], &line[..]].concat());
             for (got, alone) in got.iter().zip(&alone[1..]) {
                 let off = got.nats.unwrap() - alone.nats.unwrap();
                 assert!(got.symbol == alone.symbol && off.abs() < 1e-5, "{got:?} {alone:?}");
@@ -247,19 +256,19 @@ mod tests {
     #[test]
     fn unknown_characters_cost_the_escape_and_are_passed_over() {
         let (model, corpus, vocab) = sample(300);
-        let ready = Ready::new(&model, Precision::F32);
+        let ready = InferenceModel::new(&model, Precision::F32);
         let plain = text(&corpus);
-        let whole = Tracer::carried(&ready, &vocab, 0).read(&plain);
+        let whole = SurprisalScorer::carried(&ready, &vocab, 0).read(&plain);
         let mut strange = plain.clone();
         for at in [299, 150, 64, 1, 0] {
             strange.insert(at, 0x3b1);
         }
-        let got = Tracer::carried(&ready, &vocab, 0).read(&strange);
+        let got = SurprisalScorer::carried(&ready, &vocab, 0).read(&strange);
         let (unknown, known): (Vec<_>, Vec<_>) = got.into_iter().partition(|surprise| !surprise.known);
         assert_eq!(known, whole);
         assert_eq!((unknown.len(), unknown[0].nats), (5, None), "nothing predicts the first of all");
         assert!(unknown[1..].iter().all(|surprise| (43.0..45.0).contains(&(surprise.nats.unwrap() / 2f64.ln()))));
-        let apart = Tracer::apart(&ready, &vocab, 0).lines(&[vec![], vec![0x3b1, 97], vec![97, 98]]);
+        let apart = SurprisalScorer::apart(&ready, &vocab, 0).lines(&[vec![], vec![0x3b1, 97], vec![97, 98]]);
         assert_eq!(apart.iter().map(Vec::len).collect::<Vec<_>>(), [0, 2, 2]);
         // Without a line end to begin with, the first character is predicted by nothing.
         assert!(apart[2][0].nats.is_none() && apart[2][1].nats.is_some());

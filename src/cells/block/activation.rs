@@ -4,7 +4,7 @@ use crate::kernels::{Mode, Real};
 
 /// A function of one element, with its slope given by its value.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Squash {
+pub enum Activation {
     /// As it is.
     Identity,
     /// `tanh(x)`.
@@ -15,16 +15,16 @@ pub enum Squash {
     Narrow,
 }
 
-impl Squash {
+impl Activation {
     /// Its value.
     #[inline(always)]
     pub(super) fn of<M: Mode, R: Real>(self, x: R) -> R {
         let half = R::from_f64(0.5);
         match self {
-            Squash::Identity => x,
-            Squash::Tanh => x.tanh::<M>(),
-            Squash::Wide => R::from_f64(2.0) * (half * x).tanh::<M>(),
-            Squash::Narrow => (half * x).tanh::<M>(),
+            Activation::Identity => x,
+            Activation::Tanh => x.tanh::<M>(),
+            Activation::Wide => R::from_f64(2.0) * (half * x).tanh::<M>(),
+            Activation::Narrow => (half * x).tanh::<M>(),
         }
     }
 
@@ -32,10 +32,10 @@ impl Squash {
     #[inline(always)]
     pub(super) fn slope<R: Real>(self, y: R) -> R {
         match self {
-            Squash::Identity => R::ONE,
-            Squash::Tanh => R::ONE - y * y,
-            Squash::Wide => R::ONE - R::from_f64(0.25) * y * y,
-            Squash::Narrow => R::from_f64(0.5) * (R::ONE - y * y),
+            Activation::Identity => R::ONE,
+            Activation::Tanh => R::ONE - y * y,
+            Activation::Wide => R::ONE - R::from_f64(0.25) * y * y,
+            Activation::Narrow => R::from_f64(0.5) * (R::ONE - y * y),
         }
     }
 }

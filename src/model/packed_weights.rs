@@ -69,7 +69,7 @@ const OF_LAYER: usize = 4;
 
 /// What is computed from the weights once per step.
 #[derive(Debug)]
-pub struct Prepared<R> {
+pub struct PackedWeights<R> {
     /// The first layer's input product.
     pub table: Table<R>,
     /// `w_hh`, its transpose, `w_ih`, its transpose of every layer, `head.w` and its transpose. The first layer's `w_ih` is empty,
@@ -78,13 +78,14 @@ pub struct Prepared<R> {
     biases: Vec<Blocked<R>>,
 }
 
-impl<R: Real> Prepared<R> {
+impl<R: Real> PackedWeights<R> {
     /// Room for windows of up to `positions` characters that run forward and, if `backward`, back.
     pub fn new(model: &CharLm<R>, positions: usize, backward: bool) -> Self {
         let (hidden, gates, none) = (Axis::plain(model.config().hidden), model.gates(), Axis::plain(0));
         let spec = model.cell().spec;
         let axis = |parts| Axis { parts, width: hidden.width };
-        let (fed_back, recurrent, input) = (axis(spec.fed_back), axis(spec.recurrent.len()), axis(spec.input.len()));
+        let (recurrent_inputs, recurrent, input) =
+            (axis(spec.recurrent_inputs), axis(spec.recurrent.len()), axis(spec.input.len()));
         let (vocab, layers) = (Axis::plain(model.config().vocab), model.config().layers);
         let mut packed = Vec::with_capacity(OF_LAYER * layers + 2);
         let mut both = |span, input, output| {
@@ -95,14 +96,14 @@ impl<R: Real> Prepared<R> {
         for layer in 0..layers {
             let spans = model.rnn(layer);
             match spans.w_hh {
-                Some(w_hh) => both(w_hh, fed_back, recurrent),
+                Some(w_hh) => both(w_hh, recurrent_inputs, recurrent),
                 None => both(spans.b, none, none),
             }
             if layer == 0 { both(spans.w_ih, none, none) } else { both(spans.w_ih, hidden, input) }
         }
         both(model.head_w(), hidden, vocab);
         let biases = (0..layers).map(|_| gates).chain([vocab]).map(|axis| Blocked::new(axis, 1, 1)).collect();
-        Prepared { table: Table::new(model, positions), packed, biases }
+        PackedWeights { table: Table::new(model, positions), packed, biases }
     }
 
     /// Everything for a model that stays as it is, for every character of the vocabulary: scoring and generation.
@@ -117,7 +118,7 @@ impl<R: Real> Prepared<R> {
     /// Takes in the weights, for windows of the characters `inputs`, on the threads at hand.
     pub fn refresh(&mut self, model: &CharLm<R>, inputs: &[u32]) {
         self.refresh_biases(model);
-        let Prepared { table, packed, .. } = self;
+        let PackedWeights { table, packed, .. } = self;
         rayon::join(|| table.refresh(model, inputs), || packed.par_iter_mut().for_each(|packed| packed.refresh(model)));
     }
 
@@ -167,26 +168,26 @@ const LEAST_BYTES: usize = 192 << 10;
 
 /// A model that stays as it is, ready to score and to write.
 #[derive(Debug)]
-pub struct Ready<'m> {
+pub struct InferenceModel<'m> {
     /// The model.
     pub model: &'m CharLm<f32>,
     /// Its weights, packed.
-    pub prepared: Prepared<f32>,
+    pub prepared: PackedWeights<f32>,
 }
 
-impl<'m> Ready<'m> {
+impl<'m> InferenceModel<'m> {
     /// A model with the weights of its layers kept at that precision. The first layer's input and the output layer, which are
     /// small, stay exact.
     pub fn new(model: &'m CharLm<f32>, precision: Precision) -> Self {
-        let mut prepared = Prepared::whole(model);
+        let mut prepared = PackedWeights::whole(model);
         let layers = prepared.packed.len() - 2;
         prepared.packed[..layers].iter_mut().for_each(|span| span.packed.convert(precision));
-        Ready { model, prepared }
+        InferenceModel { model, prepared }
     }
 
     /// Parts that the units of one stream's steps are best divided into on that many threads. One stream reads every weight for
     /// each character: two cores read faster than one, as long as a part is worth a meeting of the threads.
-    pub fn tasks_of_a_stream(&self, threads: usize) -> usize {
+    pub fn tasks_per_stream(&self, threads: usize) -> usize {
         let layers = &self.prepared.packed[..self.prepared.packed.len() - 2];
         let bytes: usize = layers.iter().map(|span| span.packed.bytes()).sum();
         (bytes / self.model.config().layers / LEAST_BYTES).clamp(1, threads.max(1))

@@ -2,27 +2,27 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Replayed, TextConfig, TextIdentity, Texts};
+use super::{Dataset, DatasetConfig, DatasetIdentity, Replayed};
 use crate::error::{Error, Result};
 
 /// Where the texts of a run are, and what they are known by.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Sources {
+pub struct DatasetProvenance {
     /// Where they are.
-    pub texts: TextConfig,
+    pub texts: DatasetConfig,
     /// What they are known by.
-    pub identity: TextIdentity,
+    pub identity: DatasetIdentity,
     /// The old text that is replayed, if any.
     pub replayed: Option<Replayed>,
 }
 
-impl Sources {
+impl DatasetProvenance {
     /// Opens the texts again; `remedy` ends the message where they are others now.
     ///
     /// # Errors
-    /// As [`Texts::open`], [`Texts::with_replay`] and [`Texts::must_be`].
-    pub fn open(&self, remedy: &str) -> Result<Texts> {
-        let texts = Texts::open(&self.texts).map_err(|e| match e {
+    /// As [`Dataset::open`], [`Dataset::with_replay`] and [`Dataset::must_be`].
+    pub fn open(&self, remedy: &str) -> Result<Dataset> {
+        let texts = Dataset::open(&self.texts).map_err(|e| match e {
             Error::Input { path, .. } => {
                 Error::Missing(format!("{}: the text is no longer there; {remedy}", path.display()))
             }

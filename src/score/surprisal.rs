@@ -13,7 +13,7 @@ pub const ESCAPE_BITS: u32 = 24;
 /// prediction, which costs each 6e-8 nats, so that totals are lengths of a code for any text. The model does not read what it
 /// does not know, and goes on as if it were not there.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Surprise {
+pub struct Surprisal {
     /// Its code point (or byte).
     pub symbol: u32,
     /// Whether the model knows it.
@@ -54,20 +54,20 @@ impl Escape {
     }
 }
 
-impl Surprise {
+impl Surprisal {
     /// A character that nothing predicted.
     pub(super) fn first(symbol: u32, known: bool) -> Self {
-        Surprise { symbol, known, nats: None, prediction: None }
+        Surprisal { symbol, known, nats: None, prediction: None }
     }
 
     /// A character that the model does not know.
     pub(super) fn unknown(symbol: u32, escape: Escape) -> Self {
-        Surprise { symbol, known: false, nats: Some(escape.unknown), prediction: None }
+        Surprisal { symbol, known: false, nats: Some(escape.unknown), prediction: None }
     }
 
     /// A character that came with a prediction.
     pub(super) fn predicted(symbol: u32, (nats, prediction): (f64, Prediction), escape: Escape) -> Self {
-        Surprise { symbol, known: true, nats: Some(nats + escape.known), prediction: Some(prediction) }
+        Surprisal { symbol, known: true, nats: Some(nats + escape.known), prediction: Some(prediction) }
     }
 }
 

@@ -5,12 +5,14 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{BUILT_IN, BUILT_IN_NAME, Corpus, Encoding, Identity, Marks, Replay, Replayed, Sources, Vocab, replay};
+use super::{
+    BUILT_IN, BUILT_IN_NAME, Corpus, DatasetProvenance, Encoding, Identity, LossMask, Replay, Replayed, Vocab, replay,
+};
 use crate::error::{Error, Result};
 
 /// Where the texts of a run are.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct TextConfig {
+pub struct DatasetConfig {
     /// Files and folders, one after another; none: the built-in text.
     pub texts: Vec<PathBuf>,
     /// What a character is.
@@ -21,15 +23,15 @@ pub struct TextConfig {
     pub val_file: Option<PathBuf>,
 }
 
-impl Default for TextConfig {
+impl Default for DatasetConfig {
     fn default() -> Self {
-        TextConfig { texts: Vec::new(), encoding: Encoding::Utf8, val_frac: 0.1, val_file: None }
+        DatasetConfig { texts: Vec::new(), encoding: Encoding::Utf8, val_frac: 0.1, val_file: None }
     }
 }
 
 /// What the texts of a run are known by.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TextIdentity {
+pub struct DatasetIdentity {
     /// The text.
     pub text: Identity,
     /// The held-out text, where it is one of its own.
@@ -42,23 +44,23 @@ pub struct TextIdentity {
 
 /// The texts of a run: what it trains on, what is held out, and the characters of both.
 #[derive(Debug)]
-pub struct Texts {
+pub struct Dataset {
     corpus: Corpus,
     /// Characters that are trained on.
     training: usize,
     held_out: Option<Corpus>,
     vocab: Vocab,
-    marks: Option<Marks>,
+    marks: Option<LossMask>,
     /// What stands at the beginning of `corpus`, and the whole text that it is of.
     old: Option<(Replayed, Corpus)>,
 }
 
-impl Texts {
+impl Dataset {
     /// Opens the texts.
     ///
     /// # Errors
     /// As [`Corpus::open`]; [`Error::Usage`] for a share that is out of range.
-    pub fn open(config: &TextConfig) -> Result<Self> {
+    pub fn open(config: &DatasetConfig) -> Result<Self> {
         let corpus = if config.texts.is_empty() {
             Corpus::from_text(BUILT_IN_NAME, BUILT_IN.as_bytes(), config.encoding)?
         } else {
@@ -92,17 +94,17 @@ impl Texts {
         if let Some(text) = held_out.as_ref().filter(|text| text.chars() < 2) {
             return Err(Error::corpus(text.name(), "a held-out text needs at least two characters"));
         }
-        Ok(Texts { corpus, training, held_out, vocab, marks: None, old: None })
+        Ok(Dataset { corpus, training, held_out, vocab, marks: None, old: None })
     }
 
     /// The same texts, the one that is trained on with a mark for each of its characters. Marks are not part of the texts' identity
     /// and of no checkpoint: who resumes a run brings them along.
     ///
     /// # Errors
-    /// As [`Marks::must_fit`].
-    pub fn with_marks(self, marks: Marks) -> Result<Self> {
+    /// As [`LossMask::must_fit`].
+    pub fn with_marks(self, marks: LossMask) -> Result<Self> {
         marks.must_fit(self.corpus.chars())?;
-        Ok(Texts { marks: Some(marks), ..self })
+        Ok(Dataset { marks: Some(marks), ..self })
     }
 
     /// The same texts with old text before the one that is trained on: of streams side by side, about its share read old text. What
@@ -119,7 +121,7 @@ impl Texts {
         }
         let symbols = self.vocab.symbols().iter().chain(old.symbols());
         let vocab = Vocab::new(corpus.encoding(), symbols.copied());
-        Ok(Texts { corpus, training: chars + self.training, vocab, old: Some((replayed, old)), ..self })
+        Ok(Dataset { corpus, training: chars + self.training, vocab, old: Some((replayed, old)), ..self })
     }
 
     /// What is replayed of an old text, at the beginning of the text that is trained on.
@@ -139,7 +141,7 @@ impl Texts {
     }
 
     /// What training makes of each character; `None`: every one counts alike, and nothing is reset.
-    pub fn marks(&self) -> Option<&Marks> {
+    pub fn marks(&self) -> Option<&LossMask> {
         self.marks.as_ref()
     }
 
@@ -177,8 +179,8 @@ impl Texts {
     }
 
     /// Lengths and hashes.
-    pub fn identity(&self) -> TextIdentity {
-        TextIdentity {
+    pub fn identity(&self) -> DatasetIdentity {
+        DatasetIdentity {
             text: self.corpus.identity().clone(),
             held_out: self.held_out.as_ref().map(|text| text.identity().clone()),
             training: self.training as u64,
@@ -190,7 +192,7 @@ impl Texts {
     ///
     /// # Errors
     /// [`Error::Corpus`] naming the text that is another, and both lengths and hashes.
-    pub fn must_be(&self, sources: &Sources, remedy: &str) -> Result<()> {
+    pub fn must_be(&self, sources: &DatasetProvenance, remedy: &str) -> Result<()> {
         let (found, saved, replayed) = (self.identity(), &sources.identity, sources.replayed.as_ref());
         let name = |identity: &Identity| format!("{} bytes, hash {:032x}", identity.bytes, identity.hash);
         let named = |identity: Option<&Identity>| identity.map_or("none".into(), name);
@@ -211,7 +213,8 @@ impl Texts {
             return other(text.name(), trained, named(saved.held_out.as_ref()), named(found.held_out.as_ref()));
         }
         if found != *saved {
-            let split = |identity: &TextIdentity| format!("{} {:?} to train on", identity.training, identity.encoding);
+            let split =
+                |identity: &DatasetIdentity| format!("{} {:?} to train on", identity.training, identity.encoding);
             return other(self.corpus.name(), trained, split(saved), split(&found));
         }
         Ok(())
@@ -222,8 +225,8 @@ impl Texts {
     ///
     /// # Errors
     /// [`Error::Changed`].
-    pub fn must_be_unchanged(&self) -> Result<Vec<&Path>> {
-        self.all().map(Corpus::must_be_unchanged).collect::<Result<Vec<_>>>().map(|files| files.concat())
+    pub fn check_unchanged(&self) -> Result<Vec<&Path>> {
+        self.all().map(Corpus::check_unchanged).collect::<Result<Vec<_>>>().map(|files| files.concat())
     }
 
     /// What a user should know about the texts: one line each.
@@ -247,16 +250,16 @@ mod tests {
 
     #[test]
     fn the_end_is_held_out_and_never_trained_on() {
-        let texts = Texts::new(text("abcdefghij"), None, 0.3).unwrap();
+        let texts = Dataset::new(text("abcdefghij"), None, 0.3).unwrap();
         assert_eq!((texts.training().1, texts.held_out().unwrap().1), (0..7, 7..10));
-        assert!(Texts::new(text("abcdefghij"), None, 0.0).unwrap().held_out().is_none());
-        assert!(Texts::new(text("abc"), None, 1.0).is_err());
-        assert!(Texts::new(text("abc"), None, f64::NAN).is_err());
+        assert!(Dataset::new(text("abcdefghij"), None, 0.0).unwrap().held_out().is_none());
+        assert!(Dataset::new(text("abc"), None, 1.0).is_err());
+        assert!(Dataset::new(text("abc"), None, f64::NAN).is_err());
     }
 
     #[test]
     fn a_held_out_file_brings_its_characters_along() {
-        let texts = Texts::new(text("abab"), Some(text("xyz")), 0.5).unwrap();
+        let texts = Dataset::new(text("abab"), Some(text("xyz")), 0.5).unwrap();
         assert_eq!(texts.training().1, 0..4);
         assert_eq!(texts.vocab().len(), 5);
         assert_eq!(texts.held_out().unwrap().1, 0..3);
@@ -268,7 +271,7 @@ mod tests {
         let file = folder.path().join("old.txt");
         std::fs::write(&file, "ABCDEFGHIJKLMNOPQRST").unwrap();
         let mixed = |share: f64| {
-            let texts = Texts::new(text("abcdefghijklmnopqrst"), None, 0.1).unwrap();
+            let texts = Dataset::new(text("abcdefghijklmnopqrst"), None, 0.1).unwrap();
             texts.with_replay(&Replay { file: file.clone(), share })
         };
         for (share, old) in [(0.1, 2), (0.25, 6), (0.5, 18), (0.9, 18), (1e-9, 1)] {
@@ -282,14 +285,14 @@ mod tests {
         for bad in [0.0, 1.0, -0.1, f64::NAN] {
             assert!(matches!(mixed(bad), Err(Error::Usage(_))), "{bad}");
         }
-        let mut marks = Marks::default();
+        let mut marks = LossMask::default();
         (0..20).for_each(|_| marks.push(1.0, false));
-        let marked = Texts::new(text("abcdefghijklmnopqrst"), None, 0.1).unwrap().with_marks(marks).unwrap();
+        let marked = Dataset::new(text("abcdefghijklmnopqrst"), None, 0.1).unwrap().with_marks(marks).unwrap();
         let refused = marked.with_replay(&Replay { file: file.clone(), share: 0.1 });
         assert!(matches!(refused, Err(Error::Usage(_))), "marks are of the text that they came with");
         let texts = mixed(0.5).unwrap();
         let (identity, replayed) = (texts.identity(), texts.replayed().cloned());
-        let before = Sources { texts: TextConfig::default(), identity, replayed };
+        let before = DatasetProvenance { texts: DatasetConfig::default(), identity, replayed };
         texts.must_be(&before, "").unwrap();
         std::fs::write(&file, "ABCDEFGHIJKLMNOPQRSX").unwrap();
         let refused = mixed(0.5).unwrap().must_be(&before, "so").unwrap_err().to_string();
@@ -298,13 +301,13 @@ mod tests {
 
     #[test]
     fn a_text_of_one_symbol_is_refused() {
-        let message = Texts::new(text("aaaa"), None, 0.1).unwrap_err().to_string();
+        let message = Dataset::new(text("aaaa"), None, 0.1).unwrap_err().to_string();
         assert!(message.contains("only character"), "{message}");
     }
 
     #[test]
     fn another_vocabulary_is_taken_over_if_it_has_every_character() {
-        let mut texts = Texts::new(text("abab"), None, 0.0).unwrap();
+        let mut texts = Dataset::new(text("abab"), None, 0.0).unwrap();
         texts.adopt(&Vocab::new(Encoding::Utf8, [97, 98, 99])).unwrap();
         assert_eq!(texts.vocab().len(), 3);
         assert!(texts.adopt(&Vocab::new(Encoding::Utf8, [97, 99])).unwrap_err().to_string().contains("'b'"));

@@ -8,7 +8,7 @@ use crate::kernels::softmax;
 
 /// How a distribution is shaped before a character is drawn from it. Applied in this order: ban, top-k, top-p, min-p, temperature.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Shaping {
+pub struct SamplingConfig {
     /// Characters (ids) that never come.
     pub ban: Vec<u32>,
     /// What logits are divided by; 0: always the most likely character.
@@ -21,9 +21,9 @@ pub struct Shaping {
     pub min_p: Option<f32>,
 }
 
-impl Default for Shaping {
+impl Default for SamplingConfig {
     fn default() -> Self {
-        Shaping { ban: Vec::new(), temperature: 0.8, top_k: None, top_p: None, min_p: None }
+        SamplingConfig { ban: Vec::new(), temperature: 0.8, top_k: None, top_p: None, min_p: None }
     }
 }
 
@@ -32,7 +32,7 @@ const COLD: f32 = 1e-6;
 /// A probability below this one never comes up: draws are made in steps of 2^-24.
 const NEVER: f32 = 1e-30;
 
-impl Shaping {
+impl SamplingConfig {
     /// Checks every number.
     ///
     /// # Errors
@@ -119,38 +119,38 @@ pub(super) mod tests {
 
     const LOGITS: [f32; 5] = [0.0, 3.0, 1.0, 2.0, -4.0];
 
-    fn weights(shaping: &Shaping) -> Vec<f32> {
+    fn weights(shaping: &SamplingConfig) -> Vec<f32> {
         shaping.validate().unwrap();
         let mut logits = LOGITS.to_vec();
         shaping.weights(&mut logits, &mut Vec::new());
         logits
     }
 
-    fn kept(shaping: Shaping) -> Vec<usize> {
+    fn kept(shaping: SamplingConfig) -> Vec<usize> {
         weights(&shaping).iter().enumerate().filter(|(_, p)| **p > 0.0).map(|(i, _)| i).collect()
     }
 
-    fn shaping(temperature: f32) -> Shaping {
-        Shaping { temperature, ..Shaping::default() }
+    fn shaping(temperature: f32) -> SamplingConfig {
+        SamplingConfig { temperature, ..SamplingConfig::default() }
     }
 
     #[test]
     fn cuts_keep_the_most_likely() {
-        assert_eq!(kept(Shaping { top_k: Some(2), ..shaping(1.0) }), [1, 3]);
-        assert_eq!(kept(Shaping { top_k: Some(99), ..shaping(1.0) }), [0, 1, 2, 3, 4]);
+        assert_eq!(kept(SamplingConfig { top_k: Some(2), ..shaping(1.0) }), [1, 3]);
+        assert_eq!(kept(SamplingConfig { top_k: Some(99), ..shaping(1.0) }), [0, 1, 2, 3, 4]);
         // The probabilities are about 0.64, 0.24, 0.09, 0.03, 0.0006.
-        assert_eq!(kept(Shaping { top_p: Some(0.6), ..shaping(1.0) }), [1]);
-        assert_eq!(kept(Shaping { top_p: Some(0.8), ..shaping(1.0) }), [1, 3]);
-        assert_eq!(kept(Shaping { top_p: Some(0.9), ..shaping(2.0) }), [1, 2, 3], "temperature comes last");
-        assert_eq!(kept(Shaping { min_p: Some(0.2), ..shaping(1.0) }), [1, 3]);
-        assert_eq!(kept(Shaping { ban: vec![1], top_k: Some(2), ..shaping(1.0) }), [2, 3], "a ban comes first");
-        assert_eq!(kept(Shaping { ban: vec![1], ..shaping(0.0) }), [3]);
+        assert_eq!(kept(SamplingConfig { top_p: Some(0.6), ..shaping(1.0) }), [1]);
+        assert_eq!(kept(SamplingConfig { top_p: Some(0.8), ..shaping(1.0) }), [1, 3]);
+        assert_eq!(kept(SamplingConfig { top_p: Some(0.9), ..shaping(2.0) }), [1, 2, 3], "temperature comes last");
+        assert_eq!(kept(SamplingConfig { min_p: Some(0.2), ..shaping(1.0) }), [1, 3]);
+        assert_eq!(kept(SamplingConfig { ban: vec![1], top_k: Some(2), ..shaping(1.0) }), [2, 3], "a ban comes first");
+        assert_eq!(kept(SamplingConfig { ban: vec![1], ..shaping(0.0) }), [3]);
         assert_eq!(kept(shaping(0.0)), [1]);
         assert_eq!(kept(shaping(1e-30)), [1]);
     }
 
     /// The distribution by its definition, in `f64`: cut by top-k, top-p of what is left, min-p, then the temperature.
-    pub fn distribution(logits: &[f32], shaping: &Shaping) -> Vec<f64> {
+    pub fn distribution(logits: &[f32], shaping: &SamplingConfig) -> Vec<f64> {
         let exp = |id: &usize, t: f64| (f64::from(logits[*id]) / t).exp();
         let mut ids: Vec<usize> = (0..logits.len()).filter(|id| !shaping.ban.contains(&(*id as u32))).collect();
         ids.sort_by(|a, b| logits[*b].total_cmp(&logits[*a]));
@@ -182,15 +182,21 @@ pub(super) mod tests {
     }
 
     /// Every way of shaping, at three temperatures.
-    pub fn grid() -> Vec<Shaping> {
+    pub fn grid() -> Vec<SamplingConfig> {
         let ways = [
-            Shaping::default(),
-            Shaping { top_k: Some(3), ..Shaping::default() },
-            Shaping { top_p: Some(0.9), ..Shaping::default() },
-            Shaping { min_p: Some(0.1), ..Shaping::default() },
-            Shaping { top_k: Some(4), top_p: Some(0.95), min_p: Some(0.05), ban: vec![1], ..Shaping::default() },
+            SamplingConfig::default(),
+            SamplingConfig { top_k: Some(3), ..SamplingConfig::default() },
+            SamplingConfig { top_p: Some(0.9), ..SamplingConfig::default() },
+            SamplingConfig { min_p: Some(0.1), ..SamplingConfig::default() },
+            SamplingConfig {
+                top_k: Some(4),
+                top_p: Some(0.95),
+                min_p: Some(0.05),
+                ban: vec![1],
+                ..SamplingConfig::default()
+            },
         ];
-        let at = |temperature| ways.iter().map(move |way| Shaping { temperature, ..way.clone() });
+        let at = |temperature| ways.iter().map(move |way| SamplingConfig { temperature, ..way.clone() });
         [0.5, 1.0, 2.0].into_iter().flat_map(at).collect()
     }
 
@@ -200,10 +206,10 @@ pub(super) mod tests {
             let (weights, wanted) = (weights(&shaping), distribution(&LOGITS, &shaping));
             let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed as u64);
             let mut counts = [0.0; 5];
-            (0..100_000).for_each(|_| counts[Shaping::draw(&weights, &mut rng) as usize] += 1.0);
+            (0..100_000).for_each(|_| counts[SamplingConfig::draw(&weights, &mut rng) as usize] += 1.0);
             assert!(agree(&counts, &wanted), "{shaping:?}: {counts:?} {wanted:?}");
             // The test itself tells a distribution from one that is a little warmer.
-            let warmer = Shaping { temperature: 1.1 * shaping.temperature, ..shaping.clone() };
+            let warmer = SamplingConfig { temperature: 1.1 * shaping.temperature, ..shaping.clone() };
             assert!(!agree(&counts, &distribution(&LOGITS, &warmer)), "{shaping:?}");
         }
     }
@@ -214,9 +220,9 @@ pub(super) mod tests {
             shaping(f32::NAN),
             shaping(-1.0),
             shaping(f32::INFINITY),
-            Shaping { top_k: Some(0), ..shaping(1.0) },
-            Shaping { top_p: Some(0.0), ..shaping(1.0) },
-            Shaping { min_p: Some(1.5), ..shaping(1.0) },
+            SamplingConfig { top_k: Some(0), ..shaping(1.0) },
+            SamplingConfig { top_p: Some(0.0), ..shaping(1.0) },
+            SamplingConfig { min_p: Some(1.5), ..shaping(1.0) },
         ] {
             assert!(bad.validate().is_err(), "{bad:?}");
         }
