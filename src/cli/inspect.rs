@@ -260,13 +260,14 @@ mod tests {
     use super::super::args::{Common, When};
     use super::*;
     use charlstm::data::Encoding;
-    use charlstm::score::tests::mapped;
 
     /// Elsewhere than on Unix a file that is mapped cannot be cut.
     #[cfg(unix)]
     #[test]
     fn zeros_in_the_place_of_what_was_cut_off_are_not_read() {
-        let (file, text) = mapped(300);
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(&file, [7; 300]).unwrap();
+        let text = Corpus::open(&[file.path().into()], Encoding::Bytes).unwrap();
         let (vocab, common) =
             (Vocab::new(Encoding::Bytes, [0, 7]), Common { quiet: true, verbose: false, color: When::Never });
         let ids = || read(&text, 0..300, &vocab, 1000, false, &Terminal::new(&common));
