@@ -7,7 +7,7 @@
 //! use charlstm::train::{Silent, TrainConfig, Trainer, fit};
 //!
 //! # fn main() -> charlstm::error::Result<()> {
-//! let texts = Dataset::open(&DatasetConfig { texts: vec!["corpus.txt".into()], ..DatasetConfig::default() })?;
+//! let texts = Dataset::open(&DatasetConfig { paths: vec!["corpus.txt".into()], ..DatasetConfig::default() })?;
 //! let mut trainer = Trainer::new(texts, &ModelConfig::default(), TrainConfig::default())?;
 //! fit(&mut trainer, None, None, &mut Silent)?;
 //! let vocab = trainer.texts().vocab();

@@ -86,7 +86,7 @@ fn old_text_is_replayed_and_what_is_needed_is_kept() {
     );
     before_and_after(&said, "old text: ");
     let facts = place.json("info whole");
-    assert_eq!((&facts["replay"]["chars"], &facts["replay"]["share"]), (&360.into(), &0.25.into()));
+    assert_eq!((&facts["replay"]["chars"], &facts["replay"]["fraction"]), (&360.into(), &0.25.into()));
     assert_eq!(facts["replay"]["file"], shown(&place.path("text.txt")));
     place.run(&format!("{tune} --name parts --stop-at 17")).succeeds();
     // The run that it began with is needed no more.

@@ -76,7 +76,7 @@ fn the_hash_sees_what_matters_and_nothing_else() {
     run_to(&mut trainer, 3);
     let before = hash(&trainer);
     let other_clock =
-        trainer.sections(&DatasetConfig { texts: vec!["/elsewhere".into()], ..DatasetConfig::default() }, 99.0);
+        trainer.sections(&DatasetConfig { paths: vec!["/elsewhere".into()], ..DatasetConfig::default() }, 99.0);
     let other_clock = Frame::parse("y.ckpt".as_ref(), format::frame(&other_clock.unwrap())).unwrap();
     assert_eq!(state_hash(&other_clock).unwrap(), before);
     let mut owing = trainer.sections(&DatasetConfig::default(), 0.0).unwrap();
@@ -170,7 +170,7 @@ fn marked() -> Dataset {
     for i in 0..texts.training().0.chars() {
         marks.push(if i % 7 < 4 { 0.0 } else { 0.5 + (i % 3) as f32 }, i % 11 == 5);
     }
-    texts.with_marks(marks).unwrap()
+    texts.with_loss_mask(marks).unwrap()
 }
 
 #[test]
@@ -193,7 +193,7 @@ fn a_window_in_which_nothing_counts_carries_the_state_on_and_teaches_nothing() {
     let mut marks = LossMask::default();
     (0..texts.training().0.chars()).for_each(|_| marks.push(0.0, false));
     let shape = ModelConfig { layers: 1, hidden: 8, ..ModelConfig::default() };
-    let mut trainer = Trainer::new(texts.with_marks(marks).unwrap(), &shape, config()).unwrap();
+    let mut trainer = Trainer::new(texts.with_loss_mask(marks).unwrap(), &shape, config()).unwrap();
     let weights = trainer.model().weights.clone();
     for _ in 0..6 {
         let report = trainer.step().unwrap();

@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use charlstm::checkpoint::{Frame, format};
-use charlstm::data::{Dataset, DatasetConfig, DatasetProvenance, Replay};
+use charlstm::data::{Dataset, DatasetConfig, DatasetProvenance, ReplayConfig};
 use charlstm::error::Error;
 use charlstm::kernels::softmax;
 use charlstm::model::{CharLm, ModelConfig, PackedWeights, Purpose, Shard, Window};
@@ -44,7 +44,7 @@ impl Place {
     }
 
     fn config(&self, name: &str) -> DatasetConfig {
-        DatasetConfig { texts: vec![self.path(name)], ..DatasetConfig::default() }
+        DatasetConfig { paths: vec![self.path(name)], ..DatasetConfig::default() }
     }
 
     /// The new text, with a share of the old one unless that is 0.
@@ -53,7 +53,7 @@ impl Place {
         if share == 0.0 {
             return texts;
         }
-        texts.with_replay(&Replay { file: self.path("old.txt"), share }).unwrap()
+        texts.with_replay(&ReplayConfig { file: self.path("old.txt"), fraction: share }).unwrap()
     }
 
     /// A checkpoint of a run on the old text.

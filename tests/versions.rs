@@ -11,7 +11,7 @@ mod cli;
 use std::path::{Path, PathBuf};
 
 use charlstm::checkpoint::{Frame, model};
-use charlstm::data::{Corpus, Dataset, DatasetConfig, DatasetProvenance, Encoding, Replay};
+use charlstm::data::{Corpus, Dataset, DatasetConfig, DatasetProvenance, Encoding, ReplayConfig};
 use charlstm::kernels::Precision;
 use charlstm::model::InferenceModel;
 use charlstm::score;
@@ -42,7 +42,7 @@ fn version_1_of_a_run_that_was_tuned_loads_and_goes_on() {
     let frame = Frame::read(&golden("v1-tuned.ckpt")).unwrap();
     let beginning = Beginning::read(&frame).unwrap().unwrap();
     assert_eq!((beginning.run, beginning.new), ("checkpoints/old".into(), vec![0x2d, 0x6e, 0xe9, 0xfc]));
-    let replayed = DatasetProvenance::read(&frame).unwrap().replayed.unwrap();
+    let replayed = DatasetProvenance::read(&frame).unwrap().replay.unwrap();
     assert_eq!((replayed.chars, replayed.identity.bytes), (207, 860));
     assert_eq!(Progress::read(&frame).unwrap().skipped, 3);
     assert_eq!(format!("{:032x}", state_hash(&frame).unwrap()), "7cb19d447f525c981687de5ac34ab4f8");
@@ -50,8 +50,8 @@ fn version_1_of_a_run_that_was_tuned_loads_and_goes_on() {
     let [old, new] = ["old.txt", "new.txt"].map(|name| folder.path().join(name));
     std::fs::write(&old, "the old text of a fable: a crow met a fox.\n".repeat(20)).unwrap();
     std::fs::write(&new, "a newer text: an owl met a \u{fc}ber-\u{e9}lan at dawn.\n".repeat(20)).unwrap();
-    let texts = DatasetConfig { texts: vec![new], ..DatasetConfig::default() };
-    let texts = Dataset::open(&texts).unwrap().with_replay(&Replay { file: old, share: 0.2 }).unwrap();
+    let texts = DatasetConfig { paths: vec![new], ..DatasetConfig::default() };
+    let texts = Dataset::open(&texts).unwrap().with_replay(&ReplayConfig { file: old, fraction: 0.2 }).unwrap();
     let mut trainer = Trainer::resume(&frame, texts, Saved::read(&frame).unwrap().train, false).unwrap();
     assert_eq!(trainer.step().unwrap().lr, 0.005, "two skipped steps had halved the learning rate");
 }

@@ -3,7 +3,7 @@
 //! The first byte says after how many bytes of the text a piece of the scan ends, if they are few, the second where the text is cut into
 //! two files; the rest is the text.
 
-use charlstm::data::{self, Corpus, Encoding, LineSet, Vocab};
+use charlstm::data::{self, Corpus, Encoding, LineHashes, Vocab};
 use charlstm::error::{Error, Result};
 
 use super::told;
@@ -56,7 +56,7 @@ fn agrees(text: &[u8], from: usize) {
     assert!(decoded(&corpus, from) == chars[from..] && decoded(&corpus, middle) == chars[middle..]);
     assert!(decoded(&corpus, chars.len() + 1).is_empty());
     let ids = vocab.encode(text).expect("it knows every character");
-    assert!(vocab.decode(ids) == text && vocab.read(text) == chars);
+    assert!(vocab.decode(ids) == text && vocab.to_symbols(text) == chars);
 }
 
 /// Two files are one text.
@@ -65,7 +65,7 @@ fn cut_in_two((first, second): (&[u8], &[u8])) {
         return;
     };
     let whole = [decoded(&a, 0), decoded(&b, 0)].concat();
-    let joined = b.behind(&a, a.chars()).expect("both are sound");
+    let joined = b.with_prefix(&a, a.chars()).expect("both are sound");
     assert!((0..=whole.len().min(9)).all(|from| decoded(&joined, from) == whole[from..]));
     assert_eq!(
         joined.identity(),
@@ -77,7 +77,7 @@ fn cut_in_two((first, second): (&[u8], &[u8])) {
 fn of_bytes(text: &[u8]) {
     let Some(corpus) = told(corpus(text, Encoding::Bytes)) else { return };
     assert!(decoded(&corpus, 0) == text.iter().map(|byte| u32::from(*byte)).collect::<Vec<_>>());
-    let mut set = LineSet::default();
+    let mut set = LineHashes::default();
     set.add(&corpus).unwrap();
     let lines: Vec<&[u8]> = corpus.lines().collect();
     assert!(lines.iter().all(|line| set.contains(line)));
@@ -86,7 +86,7 @@ fn of_bytes(text: &[u8]) {
 
 /// Passages stand in the text where they say, in order, and leave out nothing but blanks and line ends.
 fn in_passages(text: &[u8]) {
-    for passages in [data::lines(text), data::paragraphs(text)] {
+    for passages in [data::split_lines(text), data::split_paragraphs(text)] {
         let mut rest = 0;
         for passage in passages {
             assert!(text[passage.from..].starts_with(passage.text) && !passage.text.trim_ascii().is_empty());

@@ -44,7 +44,7 @@ pub fn shape(frame: &Frame) -> Result<ModelConfig> {
 /// that are not finite.
 pub fn read(frame: &Frame) -> Result<(CharLm<f32>, Vocab)> {
     let Shape { config, vocab } = frame.value(SHAPE)?;
-    if !vocab.is_sound() || vocab.len() != config.vocab {
+    if !vocab.is_valid() || vocab.len() != config.vocab {
         return Err(frame.error("the vocabulary is not sound"));
     }
     // Weights are allocated only once the file is known to hold as many.

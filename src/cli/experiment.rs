@@ -132,7 +132,7 @@ fn compare(
     terminal: &Terminal,
 ) -> Result<Option<bool>> {
     let asked = Study {
-        text: DatasetConfig { texts: args.texts.clone(), ..DatasetConfig::default() },
+        text: DatasetConfig { paths: args.texts.clone(), ..DatasetConfig::default() },
         cell: args.cell.clone(),
         hidden: args.hidden,
         steps: args.steps,

@@ -49,11 +49,11 @@ impl Page {
             if !surprise.known {
                 self.unknown.push(self.chars.len());
             }
-            self.chars.push(vocab.show(surprise.symbol).into());
+            self.chars.push(vocab.display_char(surprise.symbol).into());
             self.bits.push(surprise.nats.map(|nats| rounded(nats / std::f64::consts::LN_2, 3)));
             let prediction = surprise.prediction.as_ref();
             self.ranks.push(prediction.map(|prediction| prediction.rank));
-            let likely = |&(id, p): &(u32, f32)| (vocab.show(vocab.symbol(id)).into(), rounded(p.into(), 6));
+            let likely = |&(id, p): &(u32, f32)| (vocab.display_char(vocab.symbol(id)).into(), rounded(p.into(), 6));
             self.expected.push(prediction.map_or(Vec::new(), |prediction| prediction.top.iter().map(likely).collect()));
         }
     }

@@ -26,12 +26,12 @@ pub fn run(args: &InfoArgs, terminal: &Terminal) -> Result<()> {
 fn facts(frame: &Frame) -> Result<Value> {
     let (model, vocab) = model::read(frame)?;
     let (progress, saved) = (Progress::read(frame)?, Saved::read(frame)?);
-    let (beginning, replayed) = (Beginning::read(frame)?, DatasetProvenance::read(frame)?.replayed);
+    let (beginning, replayed) = (Beginning::read(frame)?, DatasetProvenance::read(frame)?.replay);
     let shape = model.config();
     let held_out = |nats: f64| json!({ "loss": nats, "bpc": nats / std::f64::consts::LN_2 });
     let whole = frame.has("state");
-    let text = saved.texts.texts.iter().map(|path| path.display().to_string());
-    let text: Vec<String> = if saved.texts.texts.is_empty() { vec![BUILT_IN_NAME.into()] } else { text.collect() };
+    let text = saved.texts.paths.iter().map(|path| path.display().to_string());
+    let text: Vec<String> = if saved.texts.paths.is_empty() { vec![BUILT_IN_NAME.into()] } else { text.collect() };
     Ok(json!({
         "checkpoint": frame.path().display().to_string(),
         "format": frame.version(),
@@ -45,7 +45,7 @@ fn facts(frame: &Frame) -> Result<Value> {
         "parameters": model.layout().len(),
         "text": text,
         "init_from": beginning.map(|beginning| beginning.run),
-        "replay": replayed.map(|of| json!({ "file": of.replay.file, "share": of.replay.share, "chars": of.chars })),
+        "replay": replayed.map(|of| json!({ "file": of.config.file, "fraction": of.config.fraction, "chars": of.chars })),
         "step": progress.step,
         "epoch": progress.epoch,
         "skipped": progress.skipped,

@@ -98,7 +98,7 @@ fn most_chars(args: &InspectArgs, values: usize) -> Result<usize> {
 fn text(args: &InspectArgs, frame: &Frame, vocab: &Vocab, most: usize, terminal: &Terminal) -> Result<Text> {
     let read = |corpus: &Corpus, part: Range<usize>, name: String| {
         let ids = read(corpus, part, vocab, most, args.skip_unknown, terminal)?;
-        let chars = ids.iter().map(|id| vocab.show(vocab.symbol(*id))).collect();
+        let chars = ids.iter().map(|id| vocab.display_char(vocab.symbol(*id))).collect();
         Ok(Text { name, ids, chars })
     };
     match &args.text {

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use charlstm::checkpoint::Frame;
-use charlstm::data::{Corpus, DatasetProvenance, LineSet, Vocab};
+use charlstm::data::{Corpus, DatasetProvenance, LineHashes, Vocab};
 use charlstm::error::{Error, Result};
 use charlstm::model::InferenceModel;
 use charlstm::sample::{
@@ -69,13 +69,13 @@ pub fn run(args: &SampleArgs, source: &Source<'_>, prompt: &[u32], terminal: &Te
 /// Lines that are there already.
 struct Known {
     /// Those of the run's texts, where that is asked for and can be told.
-    run: Option<LineSet>,
+    run: Option<LineHashes>,
     /// Those of other texts, which must not come.
-    others: LineSet,
+    others: LineHashes,
 }
 
 fn known(choices: &LineArgs, source: &Source<'_>, terminal: &Terminal) -> Result<Known> {
-    let mut others = LineSet::default();
+    let mut others = LineHashes::default();
     for path in &choices.novel_against {
         others.add(&Corpus::open(std::slice::from_ref(path), source.vocab.encoding())?)?;
     }
@@ -92,9 +92,9 @@ fn known(choices: &LineArgs, source: &Source<'_>, terminal: &Terminal) -> Result
 }
 
 /// The lines of the texts of a run, what was held out included, and of the run that it began with.
-fn of_run(frame: &Frame) -> Result<LineSet> {
+fn of_run(frame: &Frame) -> Result<LineHashes> {
     let texts = DatasetProvenance::read(frame)?.open(REMEDY)?;
-    let mut lines = LineSet::default();
+    let mut lines = LineHashes::default();
     lines.add(texts.training().0)?;
     texts.held_out().iter().try_for_each(|(corpus, _)| lines.add(corpus))?;
     if let Some(beginning) = Beginning::read(frame)? {

@@ -106,10 +106,10 @@ fn train_from(checkpoint: &Path) -> String {
     let run = RunFolder::new(folder.canonicalize().unwrap_or(folder.into()));
     let name = PathBuf::from(format!("{}-2", run.name().trim_start_matches('-')));
     let mut words = vec!["charlstm train".to_owned()];
-    if let Ok(DatasetProvenance { texts, .. }) =
+    if let Ok(DatasetProvenance { config: texts, .. }) =
         Frame::read(checkpoint).and_then(|frame| DatasetProvenance::read(&frame))
     {
-        words.extend(texts.texts.iter().map(|text| quoted(text)));
+        words.extend(texts.paths.iter().map(|text| quoted(text)));
         words.extend((texts.encoding == Encoding::Bytes).then(|| "--bytes".to_owned()));
         words.push(match &texts.val_file {
             Some(file) => format!("--val-file {}", quoted(file)),

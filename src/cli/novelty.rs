@@ -4,7 +4,7 @@ use std::path::Path;
 
 use charlstm::checkpoint::Frame;
 use charlstm::checkpoint::run::{self, RUNS};
-use charlstm::data::{self, Copied, Corpus, DatasetProvenance, Encoding, Novelty, Passage, Span};
+use charlstm::data::{self, Copied, Corpus, DatasetProvenance, Encoding, Novelty, Segment, Span};
 use charlstm::error::{Error, Result};
 use serde_json::json;
 
@@ -27,7 +27,7 @@ pub fn run(args: &NoveltyArgs, terminal: &Terminal) -> Result<()> {
             format!("not UTF-8 at byte {}; convert it, or compare bytes with --against and --bytes", e.valid_up_to());
         return Err(Error::corpus(name, problem));
     }
-    let passages = if args.paragraphs { data::paragraphs(&text) } else { data::lines(&text) };
+    let passages = if args.paragraphs { data::split_paragraphs(&text) } else { data::split_lines(&text) };
     if passages.is_empty() {
         return Err(Error::corpus(name, "there is nothing but blanks in it; give a text to look into"));
     }
@@ -63,7 +63,7 @@ struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
-    fn new(passage: &Passage<'a>, copied: Copied) -> Self {
+    fn new(passage: &Segment<'a>, copied: Copied) -> Self {
         let longest = copied.longest.map_or(&[][..], |Span { from, len, .. }| &passage.text[from..from + len]);
         Row { line: Some(passage.line), copied, longest }
     }

@@ -87,7 +87,7 @@ pub fn table(vocab: &Vocab, ids: &[u32], values: &[f32]) -> String {
 
 /// The character, or what it is written as where it would do something to a terminal or a table.
 pub fn escaped(vocab: &Vocab, symbol: u32) -> String {
-    match vocab.show(symbol) {
+    match vocab.display_char(symbol) {
         '\\' => "\\\\".into(),
         c if c.is_control() => c.escape_default().to_string(),
         char::REPLACEMENT_CHARACTER if vocab.encoding() == Encoding::Bytes => format!("\\x{symbol:02x}"),

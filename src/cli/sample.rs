@@ -77,7 +77,8 @@ fn shaping(args: &SampleArgs, temperature: f32) -> SamplingConfig {
 /// How distributions are shaped, for each temperature.
 fn shapings(args: &SampleArgs, vocab: &Vocab) -> Result<Vec<SamplingConfig>> {
     // What the model does not know never comes anyway.
-    let mut ban: Vec<u32> = vocab.read(args.shape.ban.as_bytes()).into_iter().filter_map(|c| vocab.id(c)).collect();
+    let mut ban: Vec<u32> =
+        vocab.to_symbols(args.shape.ban.as_bytes()).into_iter().filter_map(|c| vocab.id(c)).collect();
     ban.sort_unstable();
     ban.dedup();
     if ban.len() == vocab.len() {
@@ -99,7 +100,7 @@ fn prompt(args: &SampleArgs, vocab: &Vocab, terminal: &Terminal) -> Result<Vec<u
         None if args.skip_unknown => args.prompt.clone().into_bytes(),
         None => return vocab.encode(args.prompt.as_bytes()),
     };
-    let symbols = vocab.read(&text);
+    let symbols = vocab.to_symbols(&text);
     let (known, mut unknown): (Vec<u32>, Vec<u32>) =
         symbols.into_iter().partition(|symbol| vocab.id(*symbol).is_some());
     if !unknown.is_empty() {

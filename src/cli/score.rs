@@ -118,7 +118,7 @@ fn read(
     mut scored: impl FnMut(&[Vec<Surprisal>]) -> Result<()>,
 ) -> Result<()> {
     loop {
-        let lines: Vec<Vec<u32>> = text.lines(AT_ONCE)?.iter().map(|line| vocab.read(line)).collect();
+        let lines: Vec<Vec<u32>> = text.lines(AT_ONCE)?.iter().map(|line| vocab.to_symbols(line)).collect();
         if lines.is_empty() {
             return Ok(());
         }
@@ -184,7 +184,7 @@ impl Report<'_> {
 
     fn row(&self, part: &[Surprisal], sum: &Sum) -> String {
         if self.args.jsonl {
-            let text: String = part.iter().map(|surprise| self.vocab.show(surprise.symbol)).collect();
+            let text: String = part.iter().map(|surprise| self.vocab.display_char(surprise.symbol)).collect();
             return format!("{}\n", with_text(&text, facts(sum)));
         }
         let figure = |figure: Option<f64>| figure.map_or("-".into(), |figure| format!("{figure:.4}"));

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use charlstm::cells;
 use charlstm::checkpoint::{Frame, model};
-use charlstm::data::{BUILT_IN_NAME, DatasetConfig, DatasetProvenance, Encoding, Replay};
+use charlstm::data::{BUILT_IN_NAME, DatasetConfig, DatasetProvenance, Encoding, ReplayConfig};
 use charlstm::error::{Error, Result};
 use charlstm::model::{Init, ModelConfig};
 use charlstm::train::{Beginning, Saved, TrainConfig, read_init};
@@ -26,7 +26,7 @@ pub struct Settings {
     pub texts: DatasetConfig,
     /// A file of old text to mix in.
     pub replay: Option<PathBuf>,
-    /// `None`: [`Replay::SHARE`].
+    /// `None`: [`ReplayConfig::DEFAULT_FRACTION`].
     pub replay_frac: Option<f64>,
     pub train: TrainConfig,
 }
@@ -51,10 +51,10 @@ impl Settings {
 
     /// Those of a run that is resumed.
     pub fn of_run(frame: &Frame) -> Result<Self> {
-        let (train, DatasetProvenance { texts, replayed, .. }) =
+        let (train, DatasetProvenance { config: texts, replay: replayed, .. }) =
             (Saved::read(frame)?.train, DatasetProvenance::read(frame)?);
         let init_from = Beginning::read(frame)?.map(|beginning| beginning.run);
-        let (replay, replay_frac) = replayed.map(|of| (of.replay.file, of.replay.share)).unzip();
+        let (replay, replay_frac) = replayed.map(|of| (of.config.file, of.config.fraction)).unzip();
         Settings { init_from, texts, replay, replay_frac, train, ..Settings::default() }.with_model_of(frame)
     }
 
@@ -105,7 +105,7 @@ impl Settings {
         set(&mut train.log_every, &c.log_every);
         set_some(&mut train.patience, c.patience);
         if !c.texts.is_empty() {
-            self.texts.texts = c.texts.iter().map(|path| whole(path)).collect::<Result<_>>()?;
+            self.texts.paths = c.texts.iter().map(|path| whole(path)).collect::<Result<_>>()?;
         }
         set(&mut self.texts.encoding, &c.bytes.map(|bytes| if bytes { Encoding::Bytes } else { Encoding::Utf8 }));
         if let Some(share) = c.val_frac {
@@ -126,7 +126,7 @@ impl Settings {
     pub fn to_choices(&self) -> Choices {
         let (train, texts) = (&self.train, &self.texts);
         Choices {
-            texts: texts.texts.clone(),
+            texts: texts.paths.clone(),
             cell: Some(self.cell.clone()),
             layers: Some(self.layers),
             hidden: Some(self.hidden),
@@ -172,7 +172,7 @@ impl Settings {
 
     /// The run's name by default: that of its first text.
     pub fn name(&self) -> String {
-        let Some(path) = self.texts.texts.first() else { return BUILT_IN_NAME.into() };
+        let Some(path) = self.texts.paths.first() else { return BUILT_IN_NAME.into() };
         // A path such as `..` has its name only once it is resolved.
         let resolved = path.canonicalize().unwrap_or_else(|_| path.clone());
         let stem = path.file_stem().or_else(|| resolved.file_stem());
@@ -180,21 +180,23 @@ impl Settings {
     }
 
     /// The old text to mix in, if any.
-    pub fn replay(&self) -> Result<Option<Replay>> {
+    pub fn replay(&self) -> Result<Option<ReplayConfig>> {
         match (&self.replay, self.replay_frac) {
             (Some(_), _) if self.init_from.is_none() => Err(Error::Usage(
                 "--replay mixes the text of an old run into a new one; name the old run with --init-from".into(),
             )),
-            (Some(file), share) => Ok(Some(Replay { file: file.clone(), share: share.unwrap_or(Replay::SHARE) })),
+            (Some(file), share) => {
+                Ok(Some(ReplayConfig { file: file.clone(), fraction: share.unwrap_or(ReplayConfig::DEFAULT_FRACTION) }))
+            }
             (None, Some(_)) => Err(Error::Usage("--replay-frac is the share of --replay FILE; name the file".into())),
             (None, None) => Ok(None),
         }
     }
 
     /// Refuses what cannot change while a run goes on. The trainer refuses what it alone knows of.
-    pub fn must_fit(&self, run: &Settings, path: &Path) -> Result<()> {
+    pub fn check_matches(&self, run: &Settings, path: &Path) -> Result<()> {
         let text = |settings: &Settings| {
-            let (texts, share) = (&settings.texts, settings.replay_frac.unwrap_or(Replay::SHARE));
+            let (texts, share) = (&settings.texts, settings.replay_frac.unwrap_or(ReplayConfig::DEFAULT_FRACTION));
             [
                 ("--val-frac", texts.val_frac.to_string()),
                 ("characters as", format!("{:?}", texts.encoding)),
@@ -384,7 +386,7 @@ mod tests {
     fn what_cannot_change_is_refused_with_both_values() {
         let run = Settings::default();
         let other = Settings { hidden: 300, ..run.clone() };
-        let message = other.must_fit(&run, Path::new("x")).unwrap_err().to_string();
+        let message = other.check_matches(&run, Path::new("x")).unwrap_err().to_string();
         assert!(message.contains("--hidden 256") && message.contains("300"), "{message}");
     }
 }

@@ -102,7 +102,7 @@ fn settle(args: &TrainArgs) -> Result<(Settings, Option<Old>)> {
     let file = of_file(args)?;
     let chosen = |settings: Settings| settings.choose(&file)?.choose(&args.choices);
     let settings = chosen(Settings::default())?;
-    let (built_in, old) = (settings.texts.texts.is_empty(), settings.init_from.as_deref().map(Old::find).transpose()?);
+    let (built_in, old) = (settings.texts.paths.is_empty(), settings.init_from.as_deref().map(Old::find).transpose()?);
     let base = if built_in { Settings::for_built_in() } else { Settings::default() };
     let Some(old) = old else { return Ok((chosen(base)?, None)) };
     let base = base.with_model_of(&old.frame)?;
@@ -134,10 +134,10 @@ fn resume(args: &TrainArgs, given: Option<&Path>, terminal: &Terminal) -> Result
         init_from: before.init_from.clone(),
         ..before.clone().choose(&of_file(args)?)?.choose(&args.choices)?
     };
-    settings.must_fit(&before, &path)?;
+    settings.check_matches(&before, &path)?;
     settings.train.validate()?;
     let texts = open(&settings, terminal)?;
-    let other_text = texts.must_be(&DatasetProvenance::read(&frame)?, "").is_err();
+    let other_text = texts.check_same_text(&DatasetProvenance::read(&frame)?, "").is_err();
     let best = if other_text { None } else { unsaved_best(&frame, &path)? };
     let trainer = Trainer::resume(&frame, texts, settings.train.clone(), args.allow_corpus_change)?;
     let (step, total) = (trainer.progress().step, trainer.total_steps());
@@ -252,7 +252,7 @@ fn own_folder(args: &TrainArgs) -> Result<Option<RunFolder>> {
 fn open(settings: &Settings, terminal: &Terminal) -> Result<Dataset> {
     super::use_threads_beside(settings.train.threads)?;
     let replay = settings.replay()?;
-    if settings.texts.texts.is_empty() {
+    if settings.texts.paths.is_empty() {
         terminal.say("No text was named: learning from the built-in book of fables");
     }
     let texts = Dataset::open(&settings.texts)?;

@@ -45,14 +45,14 @@ impl Old {
 /// Says what is replayed, which characters are new, and what the model makes of both texts before it learns.
 pub fn introduce(trainer: &Trainer, terminal: &Terminal) {
     let texts = trainer.texts();
-    if let Some(replayed) = texts.replayed() {
-        let (old, new) = (replayed.chars, texts.fresh().len() as u64);
+    if let Some(replayed) = texts.replay() {
+        let (old, new) = (replayed.chars, texts.new_text_range().len() as u64);
         let share = old as f64 / (old + new) as f64;
-        let asked = replayed.replay.share;
+        let asked = replayed.config.fraction;
         let few = format!(", in place of {asked}: its first nine tenths have no more");
         terminal.say(&format!(
             "Replay: {old} of these characters from {}, {new} from the new text: a share of {share:.4}{}",
-            replayed.replay.file.display(),
+            replayed.config.file.display(),
             if share < asked - 0.5 / (old + new) as f64 { &few } else { "" }
         ));
     }

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use super::corpus::Corpus;
 use super::loss_mask::LossMask;
-use super::reader::Reader;
+use super::reader::PairReader;
 use super::vocab::Vocab;
 use crate::error::Result;
 
@@ -16,7 +16,7 @@ use crate::error::Result;
 #[derive(Clone, Debug)]
 pub struct BatchLoader {
     part: Range<usize>,
-    readers: Vec<Reader>,
+    readers: Vec<PairReader>,
     /// The number of the file that each reader stood in before the last window.
     files: Vec<usize>,
     /// Characters that every stream has given.
@@ -30,14 +30,14 @@ impl BatchLoader {
         let reader = |i: usize| {
             let (start, end) = (i * predictions / batch, (i + 1) * predictions / batch);
             let at = part.start + end.min(start.saturating_add(position));
-            Reader::new(corpus, corpus.cursor(at), at, part.start + end)
+            PairReader::new(corpus, corpus.cursor(at), at, part.start + end)
         };
-        let readers: Vec<Reader> = (0..batch).map(reader).collect();
-        BatchLoader { files: readers.iter().map(Reader::file).collect(), readers, part, position }
+        let readers: Vec<PairReader> = (0..batch).map(reader).collect();
+        BatchLoader { files: readers.iter().map(PairReader::file).collect(), readers, part, position }
     }
 
     /// Marks the last `steps` characters that were read: weights, which are left 0 beyond a stream's end, and resets.
-    pub fn mark(&self, marks: &LossMask, steps: usize, weights: &mut [f32], resets: &mut [bool]) {
+    pub fn apply_loss_mask(&self, marks: &LossMask, steps: usize, weights: &mut [f32], resets: &mut [bool]) {
         let (batch, predictions) = (self.readers.len(), self.part.len().saturating_sub(1));
         for s in 0..batch {
             let [start, end] = [s, s + 1].map(|i| self.part.start + i * predictions / batch);

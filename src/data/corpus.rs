@@ -10,13 +10,13 @@ use xxhash_rust::xxh3::Xxh3;
 use super::Encoding;
 use super::files;
 use super::part::{Bytes, KEPT_OPEN, Part};
-use super::scan::{self, NotUtf8, Piece};
+use super::scan::{self, Chunk, NotUtf8};
 use super::utf8;
 use crate::error::{Error, Result};
 
 /// What a text is known by: a run resumes on the same text only.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Identity {
+pub struct CorpusIdentity {
     /// Length in bytes.
     pub bytes: u64,
     /// XXH3 (128 bits) of all bytes.
@@ -29,10 +29,10 @@ pub struct Corpus {
     name: PathBuf,
     parts: Vec<Part>,
     encoding: Encoding,
-    pieces: Vec<Piece>,
+    pieces: Vec<Chunk>,
     chars: usize,
     symbols: Vec<u32>,
-    identity: Identity,
+    identity: CorpusIdentity,
     notes: Vec<String>,
 }
 
@@ -62,7 +62,7 @@ impl Corpus {
     ///
     /// # Errors
     /// [`Error::Corpus`] where a file was changed meanwhile and is no longer UTF-8.
-    pub fn behind(self, other: &Corpus, chars: usize) -> Result<Self> {
+    pub fn with_prefix(self, other: &Corpus, chars: usize) -> Result<Self> {
         let end = other.cursor(chars);
         let mut parts = other.parts.clone();
         parts.truncate(end.part + 1);
@@ -96,7 +96,7 @@ impl Corpus {
                 notes.push("the text has carriage returns (as of CRLF line ends), which are kept as characters".into());
             }
         }
-        let identity = Identity { bytes: length as u64, hash };
+        let identity = CorpusIdentity { bytes: length as u64, hash };
         let scan::Scan { pieces, chars, symbols } = found;
         Ok(Corpus { name: parts[0].name.clone(), parts, encoding, pieces, chars, symbols, identity, notes })
     }
@@ -117,7 +117,7 @@ impl Corpus {
     }
 
     /// Length and hash.
-    pub fn identity(&self) -> &Identity {
+    pub fn identity(&self) -> &CorpusIdentity {
         &self.identity
     }
 
@@ -174,7 +174,7 @@ impl Corpus {
     }
 
     /// The first `chars` characters as bytes, a piece a file.
-    pub fn beginning(&self, chars: usize) -> impl Iterator<Item = (&Path, &[u8])> {
+    pub fn prefix(&self, chars: usize) -> impl Iterator<Item = (&Path, &[u8])> {
         let end = self.cursor(chars);
         let parts = self.parts.iter().enumerate().take(end.part + 1);
         parts.map(move |(i, part)| {
@@ -185,10 +185,12 @@ impl Corpus {
     }
 
     /// A cursor before character `index`.
-    pub fn cursor(&self, index: usize) -> Cursor {
+    pub fn cursor(&self, index: usize) -> CorpusCursor {
         let after = self.pieces.partition_point(|piece| piece.chars_before <= index);
-        let Some(piece) = after.checked_sub(1).map(|i| self.pieces[i]) else { return Cursor { part: 0, byte: 0 } };
-        let mut cursor = Cursor { part: piece.part, byte: piece.byte };
+        let Some(piece) = after.checked_sub(1).map(|i| self.pieces[i]) else {
+            return CorpusCursor { part: 0, byte: 0 };
+        };
+        let mut cursor = CorpusCursor { part: piece.part, byte: piece.byte };
         for _ in piece.chars_before..index {
             cursor.next(self);
         }
@@ -198,7 +200,7 @@ impl Corpus {
 
 impl Corpus {
     /// The cursor before character `to`, found from one before character `at` where that is near.
-    pub fn advance(&self, mut cursor: Cursor, at: usize, to: usize) -> Cursor {
+    pub fn advance(&self, mut cursor: CorpusCursor, at: usize, to: usize) -> CorpusCursor {
         const NEAR: usize = 1 << 16;
         match to.checked_sub(at) {
             Some(0) => cursor,
@@ -221,12 +223,12 @@ fn hash(parts: &[&[u8]]) -> u128 {
 
 /// A place in a corpus between two characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cursor {
+pub struct CorpusCursor {
     part: usize,
     byte: usize,
 }
 
-impl Cursor {
+impl CorpusCursor {
     /// The number of the file that it stands in.
     pub(super) fn file(&self) -> usize {
         self.part
@@ -301,7 +303,7 @@ mod tests {
 
     #[test]
     fn the_beginning_of_another_text_can_come_first() {
-        let corpus = text("\u{fc}ber").behind(&text("\u{e9}a\u{e9}b"), 3).unwrap();
+        let corpus = text("\u{fc}ber").with_prefix(&text("\u{e9}a\u{e9}b"), 3).unwrap();
         let mut cursor = corpus.cursor(0);
         let read: String = std::iter::from_fn(|| cursor.next(&corpus)).filter_map(char::from_u32).collect();
         assert_eq!((read.as_str(), corpus.chars()), ("\u{e9}a\u{e9}\u{fc}ber", 7));
@@ -332,7 +334,7 @@ mod tests {
         let mut corpus = text("abc\u{1f600}");
         for changed in [&[0xf0u8, 0x9f][..], &[0xff; 7], &[0x80], &[0xe2, 0x28, 0xa1]] {
             corpus.parts[0] = Part::new("test".as_ref(), Bytes::Memory(changed.to_vec().into()));
-            let mut cursor = Cursor { part: 0, byte: 0 };
+            let mut cursor = CorpusCursor { part: 0, byte: 0 };
             while cursor.next(&corpus).is_some() {}
         }
     }

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BUILT_IN, BUILT_IN_NAME, Corpus, DatasetProvenance, Encoding, Identity, LossMask, Replay, Replayed, Vocab, replay,
+    BUILT_IN, BUILT_IN_NAME, Corpus, CorpusIdentity, DatasetProvenance, Encoding, LossMask, ReplayConfig,
+    ReplayIdentity, Vocab, replay,
 };
 use crate::error::{Error, Result};
 
@@ -14,7 +15,7 @@ use crate::error::{Error, Result};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DatasetConfig {
     /// Files and folders, one after another; none: the built-in text.
-    pub texts: Vec<PathBuf>,
+    pub paths: Vec<PathBuf>,
     /// What a character is.
     pub encoding: Encoding,
     /// The share of the text that is held out, from its end.
@@ -25,7 +26,7 @@ pub struct DatasetConfig {
 
 impl Default for DatasetConfig {
     fn default() -> Self {
-        DatasetConfig { texts: Vec::new(), encoding: Encoding::Utf8, val_frac: 0.1, val_file: None }
+        DatasetConfig { paths: Vec::new(), encoding: Encoding::Utf8, val_frac: 0.1, val_file: None }
     }
 }
 
@@ -33,9 +34,9 @@ impl Default for DatasetConfig {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DatasetIdentity {
     /// The text.
-    pub text: Identity,
+    pub text: CorpusIdentity,
     /// The held-out text, where it is one of its own.
-    pub held_out: Option<Identity>,
+    pub held_out: Option<CorpusIdentity>,
     /// Characters that are trained on.
     pub training: u64,
     /// What a character is.
@@ -50,9 +51,9 @@ pub struct Dataset {
     training: usize,
     held_out: Option<Corpus>,
     vocab: Vocab,
-    marks: Option<LossMask>,
+    loss_mask: Option<LossMask>,
     /// What stands at the beginning of `corpus`, and the whole text that it is of.
-    old: Option<(Replayed, Corpus)>,
+    old: Option<(ReplayIdentity, Corpus)>,
 }
 
 impl Dataset {
@@ -61,10 +62,10 @@ impl Dataset {
     /// # Errors
     /// As [`Corpus::open`]; [`Error::Usage`] for a share that is out of range.
     pub fn open(config: &DatasetConfig) -> Result<Self> {
-        let corpus = if config.texts.is_empty() {
+        let corpus = if config.paths.is_empty() {
             Corpus::from_text(BUILT_IN_NAME, BUILT_IN.as_bytes(), config.encoding)?
         } else {
-            Corpus::open(&config.texts, config.encoding)?
+            Corpus::open(&config.paths, config.encoding)?
         };
         let held_out = config.val_file.as_ref().map(|path| Corpus::open(std::slice::from_ref(path), config.encoding));
         Self::new(corpus, held_out.transpose()?, config.val_frac)
@@ -94,17 +95,17 @@ impl Dataset {
         if let Some(text) = held_out.as_ref().filter(|text| text.chars() < 2) {
             return Err(Error::corpus(text.name(), "a held-out text needs at least two characters"));
         }
-        Ok(Dataset { corpus, training, held_out, vocab, marks: None, old: None })
+        Ok(Dataset { corpus, training, held_out, vocab, loss_mask: None, old: None })
     }
 
     /// The same texts, the one that is trained on with a mark for each of its characters. Marks are not part of the texts' identity
     /// and of no checkpoint: who resumes a run brings them along.
     ///
     /// # Errors
-    /// As [`LossMask::must_fit`].
-    pub fn with_marks(self, marks: LossMask) -> Result<Self> {
-        marks.must_fit(self.corpus.chars())?;
-        Ok(Dataset { marks: Some(marks), ..self })
+    /// As [`LossMask::validate`].
+    pub fn with_loss_mask(self, mask: LossMask) -> Result<Self> {
+        mask.validate(self.corpus.chars())?;
+        Ok(Dataset { loss_mask: Some(mask), ..self })
     }
 
     /// The same texts with old text before the one that is trained on: of streams side by side, about its share read old text. What
@@ -112,12 +113,12 @@ impl Dataset {
     ///
     /// # Errors
     /// As [`Corpus::open`]; [`Error::Usage`] for a share that is out of range, or where there are marks for the text as it was.
-    pub fn with_replay(self, replay: &Replay) -> Result<Self> {
+    pub fn with_replay(self, replay: &ReplayConfig) -> Result<Self> {
         let (replayed, old) = replay.open(self.training, self.corpus.encoding())?;
         let chars = replayed.chars as usize;
-        let corpus = self.corpus.behind(&old, chars)?;
-        if let Some(marks) = &self.marks {
-            marks.must_fit(corpus.chars())?;
+        let corpus = self.corpus.with_prefix(&old, chars)?;
+        if let Some(marks) = &self.loss_mask {
+            marks.validate(corpus.chars())?;
         }
         let symbols = self.vocab.symbols().iter().chain(old.symbols());
         let vocab = Vocab::new(corpus.encoding(), symbols.copied());
@@ -125,24 +126,24 @@ impl Dataset {
     }
 
     /// What is replayed of an old text, at the beginning of the text that is trained on.
-    pub fn replayed(&self) -> Option<&Replayed> {
+    pub fn replay(&self) -> Option<&ReplayIdentity> {
         self.old.as_ref().map(|(replayed, _)| replayed)
     }
 
     /// What of the text that is trained on is not replayed.
-    pub fn fresh(&self) -> Range<usize> {
-        self.replayed().map_or(0, |replayed| replayed.chars as usize)..self.training
+    pub fn new_text_range(&self) -> Range<usize> {
+        self.replay().map_or(0, |replayed| replayed.chars as usize)..self.training
     }
 
     /// The old text and its end, of which nothing is replayed, where there is enough to score.
-    pub fn held_out_of_old(&self) -> Option<(&Corpus, Range<usize>)> {
+    pub fn replay_held_out(&self) -> Option<(&Corpus, Range<usize>)> {
         let (_, text) = self.old.as_ref()?;
         Some((text, replay::unseen(text))).filter(|(_, part)| part.len() >= 2)
     }
 
     /// What training makes of each character; `None`: every one counts alike, and nothing is reset.
-    pub fn marks(&self) -> Option<&LossMask> {
-        self.marks.as_ref()
+    pub fn loss_mask(&self) -> Option<&LossMask> {
+        self.loss_mask.as_ref()
     }
 
     /// The text that is trained on, and which characters of it.
@@ -167,7 +168,7 @@ impl Dataset {
     ///
     /// # Errors
     /// [`Error::Corpus`] naming a character that it lacks.
-    pub fn adopt(&mut self, vocab: &Vocab) -> Result<()> {
+    pub fn set_vocab(&mut self, vocab: &Vocab) -> Result<()> {
         if let Some(&missing) = self.vocab.symbols().iter().find(|symbol| vocab.id(**symbol).is_none()) {
             let problem = format!("the model has never seen {}", self.vocab.describe(missing));
             let mut others = self.held_out.iter().chain(self.old.iter().map(|(_, text)| text));
@@ -192,17 +193,17 @@ impl Dataset {
     ///
     /// # Errors
     /// [`Error::Corpus`] naming the text that is another, and both lengths and hashes.
-    pub fn must_be(&self, sources: &DatasetProvenance, remedy: &str) -> Result<()> {
-        let (found, saved, replayed) = (self.identity(), &sources.identity, sources.replayed.as_ref());
-        let name = |identity: &Identity| format!("{} bytes, hash {:032x}", identity.bytes, identity.hash);
-        let named = |identity: Option<&Identity>| identity.map_or("none".into(), name);
+    pub fn check_same_text(&self, sources: &DatasetProvenance, remedy: &str) -> Result<()> {
+        let (found, saved, replayed) = (self.identity(), &sources.identity, sources.replay.as_ref());
+        let name = |identity: &CorpusIdentity| format!("{} bytes, hash {:032x}", identity.bytes, identity.hash);
+        let named = |identity: Option<&CorpusIdentity>| identity.map_or("none".into(), name);
         let other = |path: &Path, role: &str, before: String, now: String| {
             let problem = format!("the text is not the one this run {role} ({before}; now {now}); {remedy}");
             Err(Error::corpus(path, problem))
         };
-        let [before, now] = [replayed, self.replayed()].map(|old| old.map(|old| &old.identity));
-        if let Some(old) = self.replayed().or(replayed).filter(|_| before != now) {
-            return other(&old.replay.file, "replays", named(before), named(now));
+        let [before, now] = [replayed, self.replay()].map(|old| old.map(|old| &old.identity));
+        if let Some(old) = self.replay().or(replayed).filter(|_| before != now) {
+            return other(&old.config.file, "replays", named(before), named(now));
         }
         let trained = "was trained on";
         if found.text != saved.text {
@@ -272,30 +273,30 @@ mod tests {
         std::fs::write(&file, "ABCDEFGHIJKLMNOPQRST").unwrap();
         let mixed = |share: f64| {
             let texts = Dataset::new(text("abcdefghijklmnopqrst"), None, 0.1).unwrap();
-            texts.with_replay(&Replay { file: file.clone(), share })
+            texts.with_replay(&ReplayConfig { file: file.clone(), fraction: share })
         };
         for (share, old) in [(0.1, 2), (0.25, 6), (0.5, 18), (0.9, 18), (1e-9, 1)] {
             let texts = mixed(share).unwrap();
-            assert_eq!((texts.training().1, texts.fresh()), (0..old + 18, old..old + 18), "{share}");
-            assert_eq!((texts.replayed().unwrap().chars, texts.vocab().len()), (old as u64, 40));
+            assert_eq!((texts.training().1, texts.new_text_range()), (0..old + 18, old..old + 18), "{share}");
+            assert_eq!((texts.replay().unwrap().chars, texts.vocab().len()), (old as u64, 40));
             let (corpus, part) = texts.held_out().unwrap();
             assert_eq!((corpus.chars(), part), (old + 20, old + 18..old + 20), "what is held out is of the new text");
-            assert_eq!(texts.held_out_of_old().unwrap().1, 18..20);
+            assert_eq!(texts.replay_held_out().unwrap().1, 18..20);
         }
         for bad in [0.0, 1.0, -0.1, f64::NAN] {
             assert!(matches!(mixed(bad), Err(Error::Usage(_))), "{bad}");
         }
         let mut marks = LossMask::default();
         (0..20).for_each(|_| marks.push(1.0, false));
-        let marked = Dataset::new(text("abcdefghijklmnopqrst"), None, 0.1).unwrap().with_marks(marks).unwrap();
-        let refused = marked.with_replay(&Replay { file: file.clone(), share: 0.1 });
+        let marked = Dataset::new(text("abcdefghijklmnopqrst"), None, 0.1).unwrap().with_loss_mask(marks).unwrap();
+        let refused = marked.with_replay(&ReplayConfig { file: file.clone(), fraction: 0.1 });
         assert!(matches!(refused, Err(Error::Usage(_))), "marks are of the text that they came with");
         let texts = mixed(0.5).unwrap();
-        let (identity, replayed) = (texts.identity(), texts.replayed().cloned());
-        let before = DatasetProvenance { texts: DatasetConfig::default(), identity, replayed };
-        texts.must_be(&before, "").unwrap();
+        let (identity, replayed) = (texts.identity(), texts.replay().cloned());
+        let before = DatasetProvenance { config: DatasetConfig::default(), identity, replay: replayed };
+        texts.check_same_text(&before, "").unwrap();
         std::fs::write(&file, "ABCDEFGHIJKLMNOPQRSX").unwrap();
-        let refused = mixed(0.5).unwrap().must_be(&before, "so").unwrap_err().to_string();
+        let refused = mixed(0.5).unwrap().check_same_text(&before, "so").unwrap_err().to_string();
         assert!(refused.starts_with(file.to_str().unwrap()) && refused.contains("replays"), "{refused}");
     }
 
@@ -308,8 +309,8 @@ mod tests {
     #[test]
     fn another_vocabulary_is_taken_over_if_it_has_every_character() {
         let mut texts = Dataset::new(text("abab"), None, 0.0).unwrap();
-        texts.adopt(&Vocab::new(Encoding::Utf8, [97, 98, 99])).unwrap();
+        texts.set_vocab(&Vocab::new(Encoding::Utf8, [97, 98, 99])).unwrap();
         assert_eq!(texts.vocab().len(), 3);
-        assert!(texts.adopt(&Vocab::new(Encoding::Utf8, [97, 99])).unwrap_err().to_string().contains("'b'"));
+        assert!(texts.set_vocab(&Vocab::new(Encoding::Utf8, [97, 99])).unwrap_err().to_string().contains("'b'"));
     }
 }

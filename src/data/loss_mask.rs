@@ -40,7 +40,7 @@ impl LossMask {
     ///
     /// # Errors
     /// [`Error::Usage`].
-    pub fn must_fit(&self, chars: usize) -> Result<()> {
+    pub fn validate(&self, chars: usize) -> Result<()> {
         if self.len() != chars {
             return Err(Error::Usage(format!("{} marks for a text of {chars} characters", self.len())));
         }
@@ -59,9 +59,9 @@ mod tests {
     fn marks_that_do_not_fit_are_refused() {
         let mut marks = LossMask::default();
         marks.push(1.0, true);
-        assert!(marks.must_fit(1).is_ok());
-        assert!(marks.must_fit(2).is_err());
+        assert!(marks.validate(1).is_ok());
+        assert!(marks.validate(2).is_err());
         marks.push(f32::NAN, false);
-        assert!(marks.must_fit(2).unwrap_err().to_string().contains("character 2"));
+        assert!(marks.validate(2).unwrap_err().to_string().contains("character 2"));
     }
 }

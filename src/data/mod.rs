@@ -3,41 +3,41 @@
 //! - [`Corpus`]: files one after another as one text, and their identity
 //! - [`Vocab`]: characters and their ids
 //! - [`LossMask`]: a weight and a reset for each character
-//! - [`Replay`]: old text that is mixed in
+//! - [`ReplayConfig`]: old text that is mixed in
 //! - [`BatchLoader`]: a part of a corpus read as `B` contiguous streams, side by side
 //! - [`Novelty`]: what a text copies from a corpus
 
 mod batch_loader;
 mod corpus;
-mod counts;
 mod dataset;
 mod files;
-mod lines;
+mod line_hashes;
 mod loss_mask;
 mod map;
 mod novelty;
 mod part;
-mod passages;
 mod provenance;
 mod reader;
 mod replay;
 mod scan;
+mod segments;
 mod suffixes;
+mod token_counts;
 mod utf8;
 mod vocab;
 
 pub use batch_loader::BatchLoader;
-pub use corpus::{Corpus, Cursor, Identity};
-pub use counts::counts;
+pub use corpus::{Corpus, CorpusCursor, CorpusIdentity};
 pub use dataset::{Dataset, DatasetConfig, DatasetIdentity};
-pub use lines::LineSet;
+pub use line_hashes::LineHashes;
 pub use loss_mask::LossMask;
 pub(crate) use map::same_file;
 pub use novelty::{Copied, Novelty, Span};
-pub use passages::{Passage, lines, paragraphs};
 pub use provenance::DatasetProvenance;
-pub use reader::Reader;
-pub use replay::{Replay, Replayed};
+pub use reader::PairReader;
+pub use replay::{ReplayConfig, ReplayIdentity};
+pub use segments::{Segment, split_lines, split_paragraphs};
+pub use token_counts::count_tokens;
 pub use vocab::Vocab;
 
 use serde::{Deserialize, Serialize};

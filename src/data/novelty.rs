@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::suffixes::{MOST, Suffixes};
 use super::utf8::is_continuation;
-use super::{Corpus, Encoding, Passage};
+use super::{Corpus, Encoding, Segment};
 use crate::error::{Error, Result};
 
 /// Bytes between two places up to which the line ends are counted.
@@ -62,11 +62,11 @@ impl Novelty {
     /// # Errors
     /// [`Error::Corpus`] for 2 GiB or more.
     pub fn against(corpus: &Corpus, chars: usize) -> Result<Self> {
-        let bytes = corpus.beginning(chars).map(|(_, bytes)| bytes.len()).sum();
-        must_fit(corpus.name(), bytes)?;
+        let bytes = corpus.prefix(chars).map(|(_, bytes)| bytes.len()).sum();
+        validate(corpus.name(), bytes)?;
         // A copy, since a file may change underneath.
         let (mut text, mut files) = (Vec::with_capacity(bytes), Vec::new());
-        for (name, bytes) in corpus.beginning(chars) {
+        for (name, bytes) in corpus.prefix(chars) {
             files.push((name.to_owned(), text.len()));
             text.extend_from_slice(bytes);
         }
@@ -82,7 +82,7 @@ impl Novelty {
 
     /// How much of each passage is copied, in spans of more than `most` characters. No span is longer than its passage, and none
     /// has a part of a character.
-    pub fn copied(&self, passages: &[Passage<'_>], most: usize) -> Vec<Copied> {
+    pub fn copied(&self, passages: &[Segment<'_>], most: usize) -> Vec<Copied> {
         passages.par_iter().map(|passage| self.copied_of(passage.text, most)).collect()
     }
 
@@ -167,7 +167,7 @@ impl Novelty {
     }
 }
 
-fn must_fit(name: &Path, bytes: usize) -> Result<()> {
+fn validate(name: &Path, bytes: usize) -> Result<()> {
     if bytes <= MOST {
         return Ok(());
     }
@@ -183,7 +183,7 @@ fn line_ends(text: &[u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::{lines, paragraphs};
+    use crate::data::{split_lines, split_paragraphs};
     use proptest::prelude::*;
 
     fn corpus(text: impl Into<Vec<u8>>, encoding: Encoding) -> Corpus {
@@ -225,7 +225,7 @@ mod tests {
             let copy: String = source.chars().skip(copy).take(20).collect();
             let text = format!("{text}{copy}{text}");
             let novelty = novelty(&source);
-            let passages = paragraphs(text.as_bytes());
+            let passages = split_paragraphs(text.as_bytes());
             for (passage, found) in passages.iter().zip(novelty.copied(&passages, most)) {
                 let text = std::str::from_utf8(passage.text).unwrap();
                 let (longest, copied) = naive(&source, text, most);
@@ -244,7 +244,7 @@ mod tests {
             let novelty = Novelty::against(&corpus, corpus.chars()).unwrap();
             let copy = &source[from.min(source.len() - 1)..];
             let text = [copy, &[200], copy].concat();
-            let found = novelty.copied(&lines(&text), copy.len() - 1)[0];
+            let found = novelty.copied(&split_lines(&text), copy.len() - 1)[0];
             prop_assert_eq!((found.chars, found.copied), (text.len(), text.len() - 1));
         }
     }
@@ -253,20 +253,20 @@ mod tests {
     fn spans_end_with_their_line_and_not_with_their_paragraph() {
         let novelty = novelty("the fox\nmet a crow\nand left");
         let text = b"the fox\nmet a crow\n\nand left";
-        let chars = |passages: &[Passage<'_>]| {
+        let chars = |passages: &[Segment<'_>]| {
             let found = novelty.copied(passages, 8);
             found.iter().map(|found| (found.longest.unwrap().chars, found.copied)).collect::<Vec<_>>()
         };
-        assert_eq!(chars(&lines(text)), [(7, 0), (10, 10), (8, 0)]);
-        assert_eq!(chars(&paragraphs(text)), [(18, 18), (8, 0)]);
+        assert_eq!(chars(&split_lines(text)), [(7, 0), (10, 10), (8, 0)]);
+        assert_eq!(chars(&split_paragraphs(text)), [(18, 18), (8, 0)]);
     }
 
     #[test]
     fn overlapping_spans_count_once() {
-        let found = novelty("abcdef--cdefgh--xy").copied(&lines(b"abcdefgh.xy"), 3)[0];
+        let found = novelty("abcdef--cdefgh--xy").copied(&split_lines(b"abcdefgh.xy"), 3)[0];
         assert_eq!((found.chars, found.copied, found.longest.unwrap().chars), (11, 8, 6));
         assert!((found.share() - 8.0 / 11.0).abs() < 1e-12);
-        let none = novelty("abc").copied(&lines(b"xyz"), 0)[0];
+        let none = novelty("abc").copied(&split_lines(b"xyz"), 0)[0];
         assert_eq!((none.longest, none.share()), (None, 0.0));
     }
 
@@ -274,7 +274,7 @@ mod tests {
     fn a_text_copied_whole_takes_no_more_than_one_search() {
         // Looked up from every place, these would be a million million comparisons.
         let text: String = (0..1_000_000u64).map(|i| char::from(b'a' + (i * i / 7 % 23) as u8)).collect();
-        let found = novelty(&text).copied(&lines(text.as_bytes()), 20)[0];
+        let found = novelty(&text).copied(&split_lines(text.as_bytes()), 20)[0];
         assert_eq!((found.copied, found.longest.unwrap().chars), (1_000_000, 1_000_000));
     }
 
@@ -303,17 +303,17 @@ mod tests {
     fn only_the_beginning_that_was_asked_for_is_searched() {
         let corpus = corpus("\u{e9}\u{e9}learned\u{e9}held out", Encoding::Utf8);
         let longest = |text: &[u8]| {
-            let found = Novelty::against(&corpus, 10).unwrap().copied(&lines(text), 0)[0];
+            let found = Novelty::against(&corpus, 10).unwrap().copied(&split_lines(text), 0)[0];
             found.longest.map_or(0, |span| span.chars)
         };
         assert_eq!((longest("\u{e9}learned\u{e9}held".as_bytes()), longest(b"out")), (9, 0));
-        assert!(Novelty::against(&corpus, 0).unwrap().copied(&lines(b"a"), 0)[0].longest.is_none());
+        assert!(Novelty::against(&corpus, 0).unwrap().copied(&split_lines(b"a"), 0)[0].longest.is_none());
     }
 
     #[test]
     fn what_does_not_fit_is_refused() {
-        assert!(must_fit(Path::new("big.txt"), MOST).is_ok());
-        let error = must_fit(Path::new("big.txt"), MOST + 1).unwrap_err();
+        assert!(validate(Path::new("big.txt"), MOST).is_ok());
+        let error = validate(Path::new("big.txt"), MOST + 1).unwrap_err();
         assert_eq!(error.exit_code(), 65);
         assert!(error.to_string().starts_with("big.txt: 2147483648 bytes"), "{error}");
     }

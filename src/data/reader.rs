@@ -1,24 +1,24 @@
 //! A stretch of a corpus read as pairs: a character and the one that comes next.
 
-use super::corpus::{Corpus, Cursor};
+use super::corpus::{Corpus, CorpusCursor};
 use super::vocab::Vocab;
 use crate::error::{Error, Result};
 
 /// Reads the predictions `at..end`: prediction `p` is made from character `p` and is about character `p + 1`.
 #[derive(Clone, Copy, Debug)]
-pub struct Reader {
-    cursor: Cursor,
+pub struct PairReader {
+    cursor: CorpusCursor,
     /// The character before the cursor, if the text has one.
     last: Option<u32>,
     at: usize,
     end: usize,
 }
 
-impl Reader {
+impl PairReader {
     /// Begins before character `at`, where `cursor` must stand.
-    pub fn new(corpus: &Corpus, mut cursor: Cursor, at: usize, end: usize) -> Self {
+    pub fn new(corpus: &Corpus, mut cursor: CorpusCursor, at: usize, end: usize) -> Self {
         let last = if at < end { cursor.next(corpus) } else { None };
-        Reader { cursor, last, at, end }
+        PairReader { cursor, last, at, end }
     }
 
     /// The number of the next prediction.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Corpus, Encoding, Identity};
+use super::{Corpus, CorpusIdentity, Encoding};
 use crate::error::{Error, Result};
 
 /// The share of a text, from its beginning, that can be replayed; what is behind it stays unseen.
@@ -13,49 +13,49 @@ const SEEN: f64 = 0.9;
 
 /// Where the old text is, and how much of it is mixed in.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Replay {
+pub struct ReplayConfig {
     /// Its file.
     pub file: PathBuf,
     /// Its share of all characters that are trained on.
-    pub share: f64,
+    pub fraction: f64,
 }
 
 /// What is mixed in of an old text.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Replayed {
+pub struct ReplayIdentity {
     /// What was asked for.
-    pub replay: Replay,
+    pub config: ReplayConfig,
     /// What the whole file is known by.
-    pub identity: Identity,
+    pub identity: CorpusIdentity,
     /// Characters from its beginning that are trained on.
     pub chars: u64,
 }
 
-impl Replay {
+impl ReplayConfig {
     /// The share that is mixed in unless another is chosen.
-    pub const SHARE: f64 = 0.1;
+    pub const DEFAULT_FRACTION: f64 = 0.1;
 
     /// Checks the share.
     ///
     /// # Errors
     /// [`Error::Usage`] for one outside `0..1`, or of 0.
     pub fn validate(&self) -> Result<()> {
-        if self.share > 0.0 && self.share < 1.0 {
+        if self.fraction > 0.0 && self.fraction < 1.0 {
             return Ok(());
         }
-        Err(Error::Usage(format!("--replay-frac must be above 0 and below 1, not {}", self.share)))
+        Err(Error::Usage(format!("--replay-frac must be above 0 and below 1, not {}", self.fraction)))
     }
 
     /// Opens the old text, and takes what goes with `training` characters of the new: as much as its first nine tenths have.
-    pub(super) fn open(&self, training: usize, encoding: Encoding) -> Result<(Replayed, Corpus)> {
+    pub(super) fn open(&self, training: usize, encoding: Encoding) -> Result<(ReplayIdentity, Corpus)> {
         self.validate()?;
         let corpus = Corpus::open(std::slice::from_ref(&self.file), encoding)?;
-        let wanted = (training as f64 * self.share / (1.0 - self.share)).round() as usize;
+        let wanted = (training as f64 * self.fraction / (1.0 - self.fraction)).round() as usize;
         let chars = wanted.max(1).min(seen(&corpus));
         if chars == 0 {
             return Err(Error::corpus(&self.file, "too short to replay anything of it; leave out --replay"));
         }
-        Ok((Replayed { replay: self.clone(), identity: corpus.identity().clone(), chars: chars as u64 }, corpus))
+        Ok((ReplayIdentity { config: self.clone(), identity: corpus.identity().clone(), chars: chars as u64 }, corpus))
     }
 }
 

@@ -7,7 +7,7 @@ use super::utf8::{self, is_continuation};
 
 /// A piece of one file, cut between characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Piece {
+pub(super) struct Chunk {
     /// The file.
     pub part: usize,
     /// The first byte in it.
@@ -28,7 +28,7 @@ pub(super) struct NotUtf8 {
 /// What the pass finds.
 #[derive(Debug)]
 pub(super) struct Scan {
-    pub pieces: Vec<Piece>,
+    pub pieces: Vec<Chunk>,
     pub chars: usize,
     /// Code points (or bytes), sorted.
     pub symbols: Vec<u32>,
@@ -46,7 +46,7 @@ pub(super) fn scan(parts: &[&[u8]], encoding: Encoding) -> Result<Scan, NotUtf8>
 /// The same by pieces of about `size` bytes.
 fn scan_by(parts: &[&[u8]], encoding: Encoding, size: usize) -> Result<Scan, NotUtf8> {
     let mut pieces = cut(parts, encoding, size);
-    let look_at = |piece: &Piece| look(&parts[piece.part][piece.byte..][..piece.len], *piece, encoding);
+    let look_at = |piece: &Chunk| look(&parts[piece.part][piece.byte..][..piece.len], *piece, encoding);
     // In order: of several errors the first is told.
     let found =
         pieces.par_iter().fold(Found::new, |found, piece| found.add(look_at(piece))).reduce(Found::new, Found::join);
@@ -93,7 +93,7 @@ impl Found {
 }
 
 /// Pieces of about `size` bytes, none across a file's end or within a character.
-fn cut(parts: &[&[u8]], encoding: Encoding, size: usize) -> Vec<Piece> {
+fn cut(parts: &[&[u8]], encoding: Encoding, size: usize) -> Vec<Chunk> {
     let mut pieces = Vec::new();
     for (part, bytes) in parts.iter().enumerate() {
         let mut byte = 0;
@@ -104,14 +104,14 @@ fn cut(parts: &[&[u8]], encoding: Encoding, size: usize) -> Vec<Piece> {
                 let continues = bytes[end..].iter().take(3).take_while(|b| is_continuation(**b)).count();
                 end += continues;
             }
-            pieces.push(Piece { part, byte, len: end - byte, chars_before: 0 });
+            pieces.push(Chunk { part, byte, len: end - byte, chars_before: 0 });
             byte = end;
         }
     }
     pieces
 }
 
-fn look(bytes: &[u8], piece: Piece, encoding: Encoding) -> Result<(usize, Seen), NotUtf8> {
+fn look(bytes: &[u8], piece: Chunk, encoding: Encoding) -> Result<(usize, Seen), NotUtf8> {
     let mut seen = Seen::new();
     match encoding {
         Encoding::Bytes => bytes.iter().for_each(|&b| seen.low[b as usize] = true),

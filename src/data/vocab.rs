@@ -22,7 +22,7 @@ impl Vocab {
     }
 
     /// Checks what came from a file: sorted, unique, and characters of its encoding.
-    pub fn is_sound(&self) -> bool {
+    pub fn is_valid(&self) -> bool {
         let known = |&symbol: &u32| match self.encoding {
             Encoding::Utf8 => char::from_u32(symbol).is_some(),
             Encoding::Bytes => symbol < 256,
@@ -71,7 +71,7 @@ impl Vocab {
     }
 
     /// A code point (or byte) as a character to look at: of a byte that is none by itself, the replacement character.
-    pub fn show(&self, symbol: u32) -> char {
+    pub fn display_char(&self, symbol: u32) -> char {
         let is_character = self.encoding == Encoding::Utf8 || symbol < 0x80;
         char::from_u32(symbol).filter(|_| is_character).unwrap_or(char::REPLACEMENT_CHARACTER)
     }
@@ -101,7 +101,7 @@ impl Vocab {
     }
 
     /// The code points (or bytes) of a text, whether they are known or not. What is not UTF-8 comes as U+FFFD.
-    pub fn read(&self, text: &[u8]) -> Vec<u32> {
+    pub fn to_symbols(&self, text: &[u8]) -> Vec<u32> {
         match self.encoding {
             Encoding::Bytes => text.iter().copied().map(u32::from).collect(),
             Encoding::Utf8 => String::from_utf8_lossy(text).chars().map(u32::from).collect(),
@@ -132,7 +132,7 @@ mod tests {
     #[test]
     fn ids_follow_code_points_and_come_back() {
         let vocab = Vocab::new(Encoding::Utf8, "h\u{e9}llo \u{1f600}".chars().map(u32::from));
-        assert!(vocab.is_sound());
+        assert!(vocab.is_valid());
         assert_eq!(vocab.symbols(), [0x20, 0x68, 0x6c, 0x6f, 0xe9, 0x1f600]);
         let text = "\u{1f600} hello".replace('e', "\u{e9}");
         assert_eq!(vocab.decode(vocab.encode(text.as_bytes()).unwrap()), text.as_bytes());
@@ -151,8 +151,8 @@ mod tests {
     #[test]
     fn whatever_a_text_holds_is_read() {
         let vocab = Vocab::new(Encoding::Utf8, [97]);
-        assert_eq!(vocab.read(b"a\xff\xc3\xa9b"), [97, 0xfffd, 0xe9, 98]);
-        assert_eq!(Vocab::new(Encoding::Bytes, [97]).read(b"a\xff"), [97, 255]);
+        assert_eq!(vocab.to_symbols(b"a\xff\xc3\xa9b"), [97, 0xfffd, 0xe9, 98]);
+        assert_eq!(Vocab::new(Encoding::Bytes, [97]).to_symbols(b"a\xff"), [97, 255]);
     }
 
     #[test]
@@ -163,7 +163,7 @@ mod tests {
             (Encoding::Utf8, vec![6, 5]),
             (Encoding::Bytes, vec![256]),
         ] {
-            assert!(!Vocab { encoding, symbols }.is_sound());
+            assert!(!Vocab { encoding, symbols }.is_valid());
         }
     }
 }

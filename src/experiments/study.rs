@@ -123,7 +123,7 @@ impl Study {
             return Err(Error::corpus(corpus.name(), problem));
         }
         let name = [corpus.name().to_path_buf()];
-        let names = if self.text.texts.is_empty() { &name[..] } else { &self.text.texts };
+        let names = if self.text.paths.is_empty() { &name[..] } else { &self.text.paths };
         names.iter().for_each(|name| self.notes.add("text", json!(name.to_string_lossy())));
         Ok(texts)
     }

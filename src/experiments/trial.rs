@@ -194,7 +194,7 @@ fn trainer(name: &str, task: &dyn Task, setup: &Setup, seed: u64) -> Result<Trai
     let config = config(setup, seed)?;
     let (text, marks) = training(name, task, setup, seed);
     let corpus = Corpus::from_text(name, text.into_bytes(), Encoding::Utf8)?;
-    let texts = Dataset::new(corpus, None, 0.0)?.with_marks(marks)?;
+    let texts = Dataset::new(corpus, None, 0.0)?.with_loss_mask(marks)?;
     must_have_all(texts.vocab(), task, setup)?;
     let shape = setup.shape(texts.vocab().len());
     let has_forget_gate = shape.validate()?.spec.forget_gate.is_some();

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use crate::data::{Corpus, Reader, Vocab};
+use crate::data::{Corpus, PairReader, Vocab};
 use crate::error::Result;
 use crate::model::{InferenceModel, Purpose, Shard, Window, cut};
 
@@ -64,7 +64,7 @@ pub(super) fn score(
         for lane in lanes.by_ref().take(most) {
             cursor = corpus.advance(cursor, at, lane.from);
             at = lane.from;
-            readers.push((lane, Reader::new(corpus, cursor, lane.from, lane.end)));
+            readers.push((lane, PairReader::new(corpus, cursor, lane.from, lane.end)));
         }
         let Some(longest) = readers.iter().map(|(lane, _)| lane.end - lane.from).max() else {
             return corpus.check_not_truncated().map(|()| Some(loss));
@@ -93,7 +93,7 @@ fn fill(
     window: &mut Window,
     stream: usize,
     lane: &Lane,
-    reader: &mut Reader,
+    reader: &mut PairReader,
     corpus: &Corpus,
     vocab: &Vocab,
 ) -> Result<()> {

@@ -22,7 +22,7 @@ pub(super) struct Given {
 impl Given {
     pub fn of(texts: &Dataset, weights: bool) -> Self {
         let held_out = texts.held_out().map(|(_, part)| part.len());
-        Given { weights, resets: texts.marks().is_some(), held_out }
+        Given { weights, resets: texts.loss_mask().is_some(), held_out }
     }
 }
 

@@ -7,7 +7,7 @@
 //! | `run` | [`Saved`] in bincode: configuration, texts, clock | what decides the next steps |
 //! | `init` | [`Init`] in bincode: how the weights began | no |
 //! | `beginning` | [`Beginning`] in bincode, of a fine-tuned run only | no |
-//! | `replayed` | [`Replayed`](crate::data::Replayed) in bincode, where old text is replayed | no |
+//! | `replayed` | [`ReplayIdentity`](crate::data::Replayed) in bincode, where old text is replayed | no |
 //! | `brake` | [`Brake`] in bincode, once a step was skipped | yes |
 //! | `owed` | nothing; it is there where an evaluation was due and is still to come | yes |
 //! | `moments.0`, `moments.1` | the optimizer's arenas | yes |
@@ -79,7 +79,7 @@ impl DatasetProvenance {
     /// [`Error::Checkpoint`].
     pub fn read(frame: &Frame) -> Result<Self> {
         let Saved { texts, identity, .. } = Saved::read(frame)?;
-        Ok(DatasetProvenance { texts, identity, replayed: optional(frame, REPLAYED)? })
+        Ok(DatasetProvenance { config: texts, identity, replay: optional(frame, REPLAYED)? })
     }
 }
 
@@ -93,7 +93,7 @@ impl Progress {
     }
 
     /// Whether it can be counted on from: no run comes near that many steps.
-    fn is_sound(&self) -> bool {
+    fn is_valid(&self) -> bool {
         let Progress { step, epoch, position, updates, skipped, skipped_in_a_row, since_best, .. } = *self;
         let best = self.best.is_none_or(|(loss, step)| loss.is_finite() && step < 1 << 60);
         best && [step, epoch, position, updates, skipped, skipped_in_a_row, since_best]
@@ -120,7 +120,7 @@ impl Trainer {
         if let Some(beginning) = &self.beginning {
             sections.push((BEGINNING, format::value(beginning)?));
         }
-        if let Some(replayed) = self.texts.replayed() {
+        if let Some(replayed) = self.texts.replay() {
             sections.push((REPLAYED, format::value(replayed)?));
         }
         Ok(sections)
@@ -164,18 +164,18 @@ impl Trainer {
         }
         let (model, vocab) = model::read(frame)?;
         let (saved, mut progress) = (Saved::read(frame)?, Progress::read(frame)?);
-        if !progress.is_sound() || !saved.elapsed_s.is_finite() {
+        if !progress.is_valid() || !saved.elapsed_s.is_finite() {
             return Err(frame.error("its progress is beyond all bounds"));
         }
         saved.train.validate().map_err(|e| frame.error(e.to_string()))?;
         same_shape(frame, &saved.train, &config)?;
         let remedy = "bring it back, or go on with --allow-corpus-change";
-        let unchanged = texts.must_be(&DatasetProvenance::read(frame)?, remedy);
+        let unchanged = texts.check_same_text(&DatasetProvenance::read(frame)?, remedy);
         let same_text = unchanged.is_ok();
         if !allow_change {
             unchanged?;
         }
-        texts.adopt(&vocab)?;
+        texts.set_vocab(&vocab)?;
         if !same_text {
             // Losses on another text do not compare.
             progress = Progress { position: 0, held_out: None, best: None, since_best: 0, ..progress };
@@ -319,7 +319,7 @@ mod tests {
         fn places()(names in vec("\\PC{1,9}", 0..4), bytes: bool, val_frac: f64, val_file in option::of("\\PC{1,9}")) -> DatasetConfig {
             let encoding = if bytes { Encoding::Bytes } else { Encoding::Utf8 };
             let texts = names.into_iter().map(Into::into).collect();
-            DatasetConfig { texts, encoding, val_frac, val_file: val_file.map(Into::into) }
+            DatasetConfig { paths: texts, encoding, val_frac, val_file: val_file.map(Into::into) }
         }
     }
 

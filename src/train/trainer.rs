@@ -249,9 +249,9 @@ impl Trainer {
         window.clear(steps, self.config.batch);
         let (inputs, targets, weights) = (&mut window.inputs, &mut window.targets, &mut window.weights);
         self.streams.read(corpus, self.texts.vocab(), steps, inputs, targets, weights)?;
-        if let Some(marks) = self.texts.marks() {
+        if let Some(marks) = self.texts.loss_mask() {
             window.resets.resize(steps * self.config.batch, false);
-            self.streams.mark(marks, steps, &mut window.weights, &mut window.resets);
+            self.streams.apply_loss_mask(marks, steps, &mut window.weights, &mut window.resets);
         }
         Ok(())
     }

@@ -12,7 +12,7 @@ use super::config::TrainConfig;
 use super::persist::read_init;
 use super::trainer::{Trainer, check};
 use crate::checkpoint::{Frame, model};
-use crate::data::{Corpus, Dataset, DatasetProvenance, Encoding, Vocab, counts};
+use crate::data::{Corpus, Dataset, DatasetProvenance, Encoding, Vocab, count_tokens};
 use crate::error::{Error, Result};
 use crate::kernels::softmax;
 use crate::model::{CharLm, Origin, PackedWeights, Purpose, Shard, Window};
@@ -59,7 +59,7 @@ impl Trainer {
         check(&texts, &config)?;
         let (sources, init) = (DatasetProvenance::read(frame)?, read_init(frame)?);
         let new: Vec<u32> = texts.vocab().symbols().iter().copied().filter(|s| vocab.id(*s).is_none()).collect();
-        texts.adopt(&Vocab::new(vocab.encoding(), vocab.symbols().iter().chain(&new).copied()))?;
+        texts.set_vocab(&Vocab::new(vocab.encoding(), vocab.symbols().iter().chain(&new).copied()))?;
         let model = model.remap_vocab(&origins(&model, &vocab, &texts, &new), init, config.seed)?;
         let mut trainer = Trainer::with_model(texts, model, init, config)?;
         let before = trainer.measure(&sources, &trainer.model);
@@ -83,8 +83,8 @@ impl Trainer {
     }
 
     fn loss_of_old(&self, sources: &DatasetProvenance, model: &CharLm<f32>) -> Result<f64> {
-        if self.texts.replayed().is_some() {
-            return self.loss_of(model, self.texts.held_out_of_old());
+        if self.texts.replay().is_some() {
+            return self.loss_of(model, self.texts.replay_held_out());
         }
         let texts = sources.open("bring it back to compare")?;
         self.loss_of(model, texts.held_out())
@@ -114,9 +114,10 @@ fn same_encoding(run: &Path, model: Encoding, texts: Encoding) -> Result<()> {
 /// `b = ln f + level`, see [`level`].
 fn origins(model: &CharLm<f32>, vocab: &Vocab, texts: &Dataset, new: &[u32]) -> Vec<Origin> {
     let new = Vocab::new(vocab.encoding(), new.iter().copied());
-    let ((corpus, _), part) = (texts.training(), texts.fresh());
+    let ((corpus, _), part) = (texts.training(), texts.new_text_range());
     // One that occurs elsewhere only, in a held-out text or an old one, begins as if it did once.
-    let shares = counts(corpus, part.clone(), &new).into_iter().map(|count| count.max(1) as f64 / part.len() as f64);
+    let shares =
+        count_tokens(corpus, part.clone(), &new).into_iter().map(|count| count.max(1) as f64 / part.len() as f64);
     let shares: Vec<f64> = shares.collect();
     let level = if new.is_empty() {
         0.0

@@ -11,7 +11,7 @@ use super::vocab::Vocab;
 const PIECE: usize = 1 << 20;
 
 /// How often each of some characters occurs in a part of a corpus, in the order of their ids. One parallel pass.
-pub fn counts(corpus: &Corpus, part: Range<usize>, of: &Vocab) -> Vec<u64> {
+pub fn count_tokens(corpus: &Corpus, part: Range<usize>, of: &Vocab) -> Vec<u64> {
     let none = || vec![0; of.len()];
     let add_piece = |mut counts: Vec<u64>, first: usize| {
         let mut cursor = corpus.cursor(first);
@@ -41,8 +41,8 @@ mod tests {
         let text = format!("\u{e9}{}", "ab\u{e9}c".repeat(PIECE));
         let corpus = Corpus::from_text("test", text.into_bytes(), Encoding::Utf8).unwrap();
         let of = Vocab::new(Encoding::Utf8, "\u{e9}az".chars().map(u32::from));
-        assert_eq!(counts(&corpus, 0..corpus.chars(), &of), [PIECE as u64, 0, PIECE as u64 + 1]);
-        assert_eq!(counts(&corpus, 2..4 * PIECE - 1, &of), [PIECE as u64 - 1, 0, PIECE as u64 - 1]);
-        assert_eq!(counts(&corpus, 7..7, &of), [0; 3]);
+        assert_eq!(count_tokens(&corpus, 0..corpus.chars(), &of), [PIECE as u64, 0, PIECE as u64 + 1]);
+        assert_eq!(count_tokens(&corpus, 2..4 * PIECE - 1, &of), [PIECE as u64 - 1, 0, PIECE as u64 - 1]);
+        assert_eq!(count_tokens(&corpus, 7..7, &of), [0; 3]);
     }
 }

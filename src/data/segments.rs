@@ -2,7 +2,7 @@
 
 /// A piece of a text that has more in it than blanks. The end of its last line is no part of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Passage<'a> {
+pub struct Segment<'a> {
     /// The number of its first line, from 1.
     pub line: usize,
     /// Bytes of the text before it.
@@ -12,24 +12,24 @@ pub struct Passage<'a> {
 }
 
 /// The lines that are not blank.
-pub fn lines(text: &[u8]) -> Vec<Passage<'_>> {
+pub fn split_lines(text: &[u8]) -> Vec<Segment<'_>> {
     let mut before = 0;
     let passages = text.split_inclusive(|&byte| byte == b'\n').zip(1..).map(|(whole, line)| {
         let from = before;
         before += whole.len();
         let inner = whole.strip_suffix(b"\n").unwrap_or(whole);
-        Passage { line, from, text: inner.strip_suffix(b"\r").unwrap_or(inner) }
+        Segment { line, from, text: inner.strip_suffix(b"\r").unwrap_or(inner) }
     });
     passages.filter(|passage| !passage.text.trim_ascii().is_empty()).collect()
 }
 
 /// The blocks between blank lines.
-pub fn paragraphs(text: &[u8]) -> Vec<Passage<'_>> {
-    let lines = lines(text);
+pub fn split_paragraphs(text: &[u8]) -> Vec<Segment<'_>> {
+    let lines = split_lines(text);
     let blocks = lines.chunk_by(|line, next| next.line == line.line + 1);
-    let join = |block: &[Passage<'_>]| {
+    let join = |block: &[Segment<'_>]| {
         let (first, last) = (block.first()?, block.last()?);
-        Some(Passage { text: &text[first.from..last.from + last.text.len()], ..*first })
+        Some(Segment { text: &text[first.from..last.from + last.text.len()], ..*first })
     };
     blocks.filter_map(join).collect()
 }
@@ -38,23 +38,23 @@ pub fn paragraphs(text: &[u8]) -> Vec<Passage<'_>> {
 mod tests {
     use super::*;
 
-    fn told<'a>(passages: &[Passage<'a>]) -> Vec<(usize, &'a str)> {
+    fn told<'a>(passages: &[Segment<'a>]) -> Vec<(usize, &'a str)> {
         passages.iter().map(|passage| (passage.line, std::str::from_utf8(passage.text).unwrap())).collect()
     }
 
     #[test]
     fn lines_come_without_their_ends_and_blank_ones_not_at_all() {
         let text = b"one\n\n two \r\n \t\r\n\nthree";
-        assert_eq!(told(&lines(text)), [(1, "one"), (3, " two "), (6, "three")]);
-        assert!(lines(text).iter().all(|line| text[line.from..].starts_with(line.text)));
-        assert_eq!(lines(b"\n \n"), []);
+        assert_eq!(told(&split_lines(text)), [(1, "one"), (3, " two "), (6, "three")]);
+        assert!(split_lines(text).iter().all(|line| text[line.from..].starts_with(line.text)));
+        assert_eq!(split_lines(b"\n \n"), []);
     }
 
     #[test]
     fn paragraphs_keep_the_line_ends_within_them() {
         let text = b"\n\none\ntwo\r\n  \nthree\r\n\r\nfour\nfive\n";
-        assert_eq!(told(&paragraphs(text)), [(3, "one\ntwo"), (6, "three"), (8, "four\nfive")]);
-        assert!(paragraphs(text).iter().all(|block| text[block.from..].starts_with(block.text)));
-        assert_eq!(paragraphs(b""), []);
+        assert_eq!(told(&split_paragraphs(text)), [(3, "one\ntwo"), (6, "three"), (8, "four\nfive")]);
+        assert!(split_paragraphs(text).iter().all(|block| text[block.from..].starts_with(block.text)));
+        assert_eq!(split_paragraphs(b""), []);
     }
 }

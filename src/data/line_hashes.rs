@@ -10,9 +10,9 @@ use crate::error::Result;
 /// The lines of some texts, by their XXH3 (128 bits): 16 bytes and a little each, however long they are. Line ends, `\n` and
 /// `\r\n`, do not belong to them.
 #[derive(Clone, Debug, Default)]
-pub struct LineSet(HashSet<u128>);
+pub struct LineHashes(HashSet<u128>);
 
-impl LineSet {
+impl LineHashes {
     /// Takes in the lines of a text.
     ///
     /// # Errors
@@ -39,7 +39,7 @@ mod tests {
 
     #[test]
     fn a_line_is_known_whatever_ends_it() {
-        let mut lines = LineSet::default();
+        let mut lines = LineHashes::default();
         for text in ["one\ntwo\r\n\nlast", "three\n"] {
             lines.add(&Corpus::from_text("t", text.as_bytes(), Encoding::Utf8).unwrap()).unwrap();
         }
@@ -57,9 +57,9 @@ mod tests {
         let path = folder.path().join("text.txt");
         std::fs::write(&path, "a line\n".repeat(10_000)).unwrap();
         let text = Corpus::open(std::slice::from_ref(&path), Encoding::Utf8).unwrap();
-        LineSet::default().add(&text).unwrap();
+        LineHashes::default().add(&text).unwrap();
         std::fs::File::options().write(true).open(&path).unwrap().set_len(5000).unwrap();
-        assert!(matches!(LineSet::default().add(&text), Err(Error::Changed { .. })));
+        assert!(matches!(LineHashes::default().add(&text), Err(Error::Changed { .. })));
         assert!(matches!(Novelty::against(&text, text.chars()), Err(Error::Changed { .. })));
     }
 }
