@@ -1,6 +1,6 @@
 //! One time step of every cell, forward and back, the matrix products left out: an element is a unit of a stream.
 
-use charlstm::cells::{CELLS, CellReal, Row};
+use charlstm::cells::{CELLS, CellInputs, CellReal};
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
 const ROWS: usize = 16;
@@ -18,8 +18,8 @@ fn cells(criterion: &mut Criterion) {
         let cell = f32::cell(entry);
         let pre_activations = numbers(entry.spec.gates.len() * HIDDEN);
         let prev = numbers(entry.spec.states * HIDDEN);
-        let p = numbers(entry.spec.diagonals.len() * HIDDEN);
-        let rows = Row { hidden: HIDDEN, p: &p, prev: &prev };
+        let p = numbers(entry.spec.diagonal_weights.len() * HIDDEN);
+        let rows = CellInputs { hidden: HIDDEN, p: &p, prev: &prev };
         let mut next = prev.clone();
         let mut activations = pre_activations.clone();
         cell.forward(rows, &mut activations, &mut next);

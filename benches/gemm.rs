@@ -1,4 +1,4 @@
-//! The matrix products of training, on one thread: ours on activations in panels ([`Packed`], [`outer`]), and faer's
+//! The matrix products of training, on one thread: ours on activations in panels ([`PackedMatrix`], [`weight_gradient`]), and faer's
 //! ([`gemm`]) on the same numbers in rows.
 //!
 //! An element of the throughput is a floating-point operation: "Gelem/s" reads GFLOP/s. Before criterion's figures comes a
@@ -9,7 +9,7 @@ mod ceiling;
 
 use std::hint::black_box;
 
-use charlstm::kernels::{Axis, Blocked, Mat, MatMut, Packed, Start, gemm, outer};
+use charlstm::kernels::{AccumulatorInit, Mat, MatMut, PackedMatrix, PanelBuffer, RowLayout, gemm, weight_gradient};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
 const GATES: usize = 4;
@@ -19,9 +19,9 @@ fn numbers(n: usize) -> Vec<f32> {
     (0..n).map(|i| (i as f32 * 0.7).sin()).collect()
 }
 
-fn blocked(axis: Axis, steps: usize, rows: usize) -> Blocked<f32> {
-    let mut values = Blocked::new(axis, steps, rows);
-    let row = numbers(axis.elements());
+fn blocked(row_layout: RowLayout, steps: usize, rows: usize) -> PanelBuffer<f32> {
+    let mut values = PanelBuffer::new(row_layout, steps, rows);
+    let row = numbers(row_layout.elements());
     (0..steps * rows).for_each(|i| values.write(i / rows, i % rows, &row));
     values
 }
@@ -47,10 +47,10 @@ impl Pair<'_> {
 }
 
 /// `y += x w` over `steps` steps of `rows` rows.
-fn product(criterion: &mut Criterion, group: &str, steps: usize, rows: usize, input: Axis, output: Axis) {
+fn product(criterion: &mut Criterion, group: &str, steps: usize, rows: usize, input: RowLayout, output: RowLayout) {
     let (m, k, n) = (steps * rows, input.elements(), output.elements());
     let weights = numbers(k * n);
-    let mut packed = Packed::new(input, output);
+    let mut packed = PackedMatrix::new(input, output);
     packed.pack(Mat::new(&weights, k, n));
     let (x, mut y) = (blocked(input, steps, rows), blocked(output, steps, rows));
     let (a, mut c) = (numbers(m * k), numbers(m * n));
@@ -64,7 +64,7 @@ fn product(criterion: &mut Criterion, group: &str, steps: usize, rows: usize, in
                 black_box(y.steps_mut(0..steps)),
                 stride,
                 x.all(0..steps),
-                Start::Output,
+                AccumulatorInit::Output,
             );
         }),
         faer: Box::new(|| {
@@ -77,7 +77,7 @@ fn product(criterion: &mut Criterion, group: &str, steps: usize, rows: usize, in
 /// One time step: the outputs of some streams by the recurrent weights, and the gradients of the gates back.
 fn recurrent_step(criterion: &mut Criterion) {
     for (hidden, rows) in [(128, 13), (128, 25), (256, 16), (512, 16), (512, 32), (1024, 32)] {
-        let (units, gates) = (Axis::plain(hidden), Axis { parts: GATES, width: hidden });
+        let (units, gates) = (RowLayout::single(hidden), RowLayout { parts: GATES, width: hidden });
         product(criterion, "recurrent_forward", 1, rows, units, gates);
         product(criterion, "recurrent_backward", 1, rows, gates, units);
     }
@@ -86,16 +86,16 @@ fn recurrent_step(criterion: &mut Criterion) {
 /// Some steps at once: the input product of a layer.
 fn input_product(criterion: &mut Criterion) {
     for hidden in [128, 512] {
-        let (units, gates) = (Axis::plain(hidden), Axis { parts: GATES, width: hidden });
+        let (units, gates) = (RowLayout::single(hidden), RowLayout { parts: GATES, width: hidden });
         product(criterion, "input_forward", 4, 32, units, gates);
         product(criterion, "input_backward", 4, 32, gates, units);
     }
 }
 
 /// A window at once: `dw += x^T dy`.
-fn weight_gradient(criterion: &mut Criterion) {
+fn window_gradient(criterion: &mut Criterion) {
     for (hidden, steps, streams) in [(128, 50, 50), (512, 100, 64), (1024, 100, 64)] {
-        let (units, gates) = (Axis::plain(hidden), Axis { parts: GATES, width: hidden });
+        let (units, gates) = (RowLayout::single(hidden), RowLayout { parts: GATES, width: hidden });
         let (m, n) = (steps * streams, gates.elements());
         let (x, dy) = (blocked(units, steps, streams), blocked(gates, steps, streams));
         let (a, b) = (numbers(m * hidden), numbers(m * n));
@@ -105,7 +105,7 @@ fn weight_gradient(criterion: &mut Criterion) {
             operations: 2 * m * hidden * n,
             ours: Box::new(|| {
                 let dw = MatMut::new(black_box(&mut c), hidden, n);
-                outer(dw, 0..hidden, gates, (0..steps).map(|t| (x.all(t..t + 1), dy.all(t..t + 1))));
+                weight_gradient(dw, 0..hidden, gates, (0..steps).map(|t| (x.all(t..t + 1), dy.all(t..t + 1))));
             }),
             faer: Box::new(|| {
                 let dw = MatMut::new(black_box(&mut d), hidden, n);
@@ -116,5 +116,5 @@ fn weight_gradient(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, recurrent_step, input_product, weight_gradient);
+criterion_group!(benches, recurrent_step, input_product, window_gradient);
 criterion_main!(benches);

@@ -4,15 +4,15 @@
 use std::time::Duration;
 
 use charlstm::model::{CharLm, ModelConfig, Window};
-use charlstm::optim::{Method, Update};
+use charlstm::optim::{Optimizer, UpdateParams};
 use charlstm::train::Step;
 use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
 
 const VOCAB: usize = 65;
-const METHOD: Method = Method::Adamw;
-const UPDATE: Update = Update { lr: 1e-4, weight_decay: 0.01, scale: 1.0, number: 1000 };
+const METHOD: Optimizer = Optimizer::Adamw;
+const UPDATE: UpdateParams = UpdateParams { lr: 1e-4, weight_decay: 0.01, scale: 1.0, number: 1000 };
 
 fn training(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("training");

@@ -7,7 +7,7 @@ use crate::kernels::{Real, vector};
 
 /// No weight of a model that works is larger. Within it no product of two weights, summed over a layer, overflows an `f32`: a
 /// model that is sound gives numbers, never NaN.
-pub const LIMIT: f64 = 1e15;
+pub const MAX_ABS_PARAM: f64 = 1e15;
 
 /// A parameter's place among the spans of a [`Layout`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -100,9 +100,9 @@ impl Layout {
         &mut arena[self.span(id).range.clone()]
     }
 
-    /// The name of the first parameter with an element that is NaN, infinite, or beyond [`LIMIT`].
-    pub fn unsound<R: Real>(&self, arena: &[R]) -> Option<&str> {
-        let bad = |span: &&Span| !vector::all_within(&arena[span.range.clone()], R::from_f64(LIMIT));
+    /// The name of the first parameter with an element that is NaN, infinite, or beyond [`MAX_ABS_PARAM`].
+    pub fn first_invalid<R: Real>(&self, arena: &[R]) -> Option<&str> {
+        let bad = |span: &&Span| !vector::all_within(&arena[span.range.clone()], R::from_f64(MAX_ABS_PARAM));
         self.spans.iter().find(bad).map(|span| span.name.as_str())
     }
 }
@@ -129,8 +129,8 @@ mod tests {
         let mut layout = Layout::new();
         layout.matrix("a", 2, 2);
         layout.vector("b", 2);
-        assert_eq!(layout.unsound(&[0.0; 6]), None);
-        assert_eq!(layout.unsound(&[0.0, 0.0, 0.0, 0.0, 0.0, f64::NAN]), Some("b"));
-        assert_eq!(layout.unsound(&[0.0, -1e16, 0.0, 0.0, f64::INFINITY, 0.0]), Some("a"));
+        assert_eq!(layout.first_invalid(&[0.0; 6]), None);
+        assert_eq!(layout.first_invalid(&[0.0, 0.0, 0.0, 0.0, 0.0, f64::NAN]), Some("b"));
+        assert_eq!(layout.first_invalid(&[0.0, -1e16, 0.0, 0.0, f64::INFINITY, 0.0]), Some("a"));
     }
 }

@@ -4,7 +4,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use charlstm::cells::{CELLS, Entry};
+use charlstm::cells::{CELLS, RegisteredCell};
 use charlstm::checkpoint::{Frame, format, model};
 use charlstm::data::{Encoding, Vocab};
 use charlstm::layers::dropout::Dropout;
@@ -21,7 +21,7 @@ fn number(i: usize) -> f64 {
     (i as f64 * 1.618 + 0.3).sin()
 }
 
-fn random_model(cell: &Entry, layers: usize, embed: usize) -> CharLm<f64> {
+fn random_model(cell: &RegisteredCell, layers: usize, embed: usize) -> CharLm<f64> {
     let config = ModelConfig { cell: cell.spec.name.into(), layers, hidden: HIDDEN, embed, vocab: VOCAB };
     let mut model = CharLm::zeros(&config).unwrap();
     model.weights.iter_mut().enumerate().for_each(|(i, w)| *w = number(i) * 0.7);
@@ -35,9 +35,9 @@ fn random_model(cell: &Entry, layers: usize, embed: usize) -> CharLm<f64> {
 }
 
 /// Whether an element of a recurrent matrix belongs to a block that the cell does not have, so that it must stay zero.
-fn is_closed(cell: &Entry, span: &Span, i: usize) -> bool {
+fn is_closed(cell: &RegisteredCell, span: &Span, i: usize) -> bool {
     let (row, col) = (i / span.cols, i % span.cols);
-    span.name.ends_with("w_hh") && cell.spec.closed.contains(&(row / HIDDEN, col / HIDDEN))
+    span.name.ends_with("w_hh") && cell.spec.zero_blocks.contains(&(row / HIDDEN, col / HIDDEN))
 }
 
 fn window(steps: usize, streams: usize) -> Window {
@@ -62,7 +62,7 @@ struct Problem {
 }
 
 impl Problem {
-    fn new(cell: &Entry, layers: usize, embed: usize, window: Window, dropout: Option<Dropout>) -> Self {
+    fn new(cell: &RegisteredCell, layers: usize, embed: usize, window: Window, dropout: Option<Dropout>) -> Self {
         let model = random_model(cell, layers, embed);
         let states = (0..window.streams * model.state_len()).map(|i| number(i + 77) * 0.5).collect();
         Problem { model, window, dropout, states }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use charlstm::cells::CellReal;
 use charlstm::model::{CharLm, ModelConfig, PackedWeights, Purpose, Shard, Window};
-use charlstm::optim::{Method, Update, clip_scale};
+use charlstm::optim::{Optimizer, UpdateParams, clip_scale};
 use charlstm::train::Step;
 use serde::Deserialize;
 
@@ -133,21 +133,21 @@ fn forward_and_backward<R: CellReal>(cell: &str, tolerance: f64) {
     close("initial state", d_state, &golden.grad_state0, tolerance);
 }
 
-fn ten_steps<R: CellReal>(golden: &Golden, method: Method, wanted: &Losses, tolerance: f64) {
+fn ten_steps<R: CellReal>(golden: &Golden, optimizer: Optimizer, wanted: &Losses, tolerance: f64) {
     let (mut model, window) = (golden.model::<R>(), golden.window());
     let mut step = Step::new(&model, golden.batch, golden.seq_len);
-    let mut moments = vec![vec![R::ZERO; model.layout().len()]; method.moments()];
+    let mut moments = vec![vec![R::ZERO; model.layout().len()]; optimizer.moments()];
     let losses: Vec<f64> = (1..=wanted.losses.len() as u64)
         .map(|number| {
             golden.set_state(&mut step);
             let loss = step.run(&model, &window, None);
             let scale = clip_scale(step.norm(), wanted.clip);
-            let update = Update { lr: wanted.lr, weight_decay: wanted.weight_decay, scale, number };
-            step.update(&mut model, &mut moments, method, update);
+            let update = UpdateParams { lr: wanted.lr, weight_decay: wanted.weight_decay, scale, number };
+            step.update(&mut model, &mut moments, optimizer, update);
             loss
         })
         .collect();
-    close::<f64>(&format!("losses of {method:?}"), losses, &wanted.losses, tolerance);
+    close::<f64>(&format!("losses of {optimizer:?}"), losses, &wanted.losses, tolerance);
 }
 
 #[test]
@@ -163,11 +163,11 @@ fn logits_loss_and_every_gradient_in_single_precision() {
 #[test]
 fn ten_losses_of_every_optimizer() {
     for golden in CELLS.map(Golden::of) {
-        for (method, wanted) in
-            [(Method::Adamw, &golden.adamw), (Method::Sgd, &golden.sgd), (Method::Rmsprop, &golden.rmsprop)]
+        for (optimizer, wanted) in
+            [(Optimizer::Adamw, &golden.adamw), (Optimizer::Sgd, &golden.sgd), (Optimizer::Rmsprop, &golden.rmsprop)]
         {
-            ten_steps::<f64>(&golden, method, wanted, 1e-9);
-            ten_steps::<f32>(&golden, method, wanted, 1e-4);
+            ten_steps::<f64>(&golden, optimizer, wanted, 1e-9);
+            ten_steps::<f32>(&golden, optimizer, wanted, 1e-4);
         }
     }
 }

@@ -49,7 +49,7 @@ impl Layer<'_> {
     }
 
     fn diagonal(&self, index: usize) -> Vec<f64> {
-        self.model.diagonals(0)[index * HIDDEN..][..HIDDEN].to_vec()
+        self.model.diagonal_weights(0)[index * HIDDEN..][..HIDDEN].to_vec()
     }
 
     /// `W x + R h + b`.
@@ -207,7 +207,7 @@ fn every_cell_computes_what_its_paper_says() {
         let mut model = CharLm::<f64>::zeros(&config).unwrap();
         model.weights.iter_mut().enumerate().for_each(|(i, w)| *w = number(i));
         let layout = model.layout().clone();
-        for (from, gate) in cell.spec.closed {
+        for (from, gate) in cell.spec.zero_blocks {
             let w_hh = model.rnn(0).w_hh.unwrap();
             let w_hh = layout.of_mut(&mut model.weights, w_hh);
             let rows = w_hh.chunks_exact_mut(cell.spec.recurrent.len() * HIDDEN).skip(from * HIDDEN).take(HIDDEN);

@@ -11,7 +11,7 @@ use charlstm::checkpoint::{Frame, RunFolder, format};
 use charlstm::data::{Corpus, Dataset, DatasetConfig, Encoding, LossMask};
 use charlstm::error::Error;
 use charlstm::model::ModelConfig;
-use charlstm::optim::Method;
+use charlstm::optim::Optimizer;
 use charlstm::train::{Event, Metrics, Observer, Outcome, Record, Saved, TrainConfig, Trainer, fit, state_hash};
 use runs::{STEPS_PER_EPOCH, TEXT_LEN, begin, config, keep, letter, text};
 
@@ -37,7 +37,7 @@ fn hash(trainer: &Trainer) -> u128 {
 
 #[test]
 fn n_steps_equal_k_steps_and_resume_for_every_k() {
-    for optimizer in [Method::Adamw, Method::Sgd, Method::Rmsprop] {
+    for optimizer in [Optimizer::Adamw, Optimizer::Sgd, Optimizer::Rmsprop] {
         let config = TrainConfig { optimizer, ..config() };
         let total = config.steps.unwrap();
         let mut whole = begin(&config);
@@ -145,7 +145,7 @@ fn what_cannot_change_is_refused() {
         TrainConfig { batch: 5, ..config() },
         TrainConfig { seq_len: 9, ..config() },
         TrainConfig { seed: 2, ..config() },
-        TrainConfig { optimizer: Method::Sgd, ..config() },
+        TrainConfig { optimizer: Optimizer::Sgd, ..config() },
     ] {
         assert!(matches!(Trainer::resume(&saved, text(false), other, false), Err(Error::Usage(_))));
     }
@@ -153,7 +153,8 @@ fn what_cannot_change_is_refused() {
 
 #[test]
 fn a_run_that_diverges_ends_and_is_not_saved() {
-    let config = TrainConfig { optimizer: Method::Sgd, lr: 1e6, clip: 0.0, warmup: 0, steps: Some(1000), ..config() };
+    let config =
+        TrainConfig { optimizer: Optimizer::Sgd, lr: 1e6, clip: 0.0, warmup: 0, steps: Some(1000), ..config() };
     let mut trainer = begin(&config);
     let error = (0..1000).find_map(|_| trainer.step().err()).unwrap();
     assert!(matches!(error, Error::Diverged(_)), "{error}");

@@ -22,7 +22,7 @@ pub struct Cifg;
 
 impl Block for Cifg {
     const SPEC: CellSpec = CellSpec {
-        diagonals: &[before(0, 1), after(2, 1)],
+        diagonal_weights: &[before(0, 1), after(2, 1)],
         ..variant("cifg", "vanilla with coupled gates: f = 1 - i", &["i", "g", "o"], "Greff et al. 2015")
     };
     const PEEPHOLES: bool = true;

@@ -36,10 +36,10 @@ pub struct Fgr;
 impl Block for Fgr {
     const SPEC: CellSpec = CellSpec {
         forget_gate: Some(1),
-        diagonals: &[before(0, 4), before(1, 4), after(3, 4)],
+        diagonal_weights: &[before(0, 4), before(1, 4), after(3, 4)],
         states: 5,
         recurrent_inputs: 4,
-        closed: &[(1, 2), (2, 2), (3, 2)],
+        zero_blocks: &[(1, 2), (2, 2), (3, 2)],
         ..variant(
             "fgr",
             "vanilla whose gates also see the gates of the step before",

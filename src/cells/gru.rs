@@ -18,7 +18,7 @@
 //! dh'  = dh * z
 //! ```
 
-use super::{CellSpec, Equations, PLAIN, Row};
+use super::{CellInputs, CellSpec, Equations, PLAIN};
 use crate::kernels::{Mode, Real};
 
 /// The gated recurrent unit.
@@ -36,13 +36,13 @@ impl Equations for Gru {
     };
 
     #[inline(always)]
-    fn forward<M: Mode, R: Real>(row: Row<'_, R>, gates: &mut [R], next: &mut [R]) {
+    fn forward<M: Mode, R: Real>(row: CellInputs<'_, R>, gates: &mut [R], next: &mut [R]) {
         let [n, r, z, m] = split(gates, row.hidden);
         forward::<M, R>(n, r, z, m, row.prev, next);
     }
 
     #[inline(always)]
-    fn backward<M: Mode, R: Real>(row: Row<'_, R>, gates: &mut [R], _: &[R], d: &mut [R]) {
+    fn backward<M: Mode, R: Real>(row: CellInputs<'_, R>, gates: &mut [R], _: &[R], d: &mut [R]) {
         let [n, r, z, m] = split(gates, row.hidden);
         backward::<R>(n, r, z, m, row.prev, d);
     }

@@ -23,7 +23,7 @@ impl Block for IndyLstm {
     const SPEC: CellSpec = CellSpec {
         forget_gate: Some(1),
         recurrent: 0..0,
-        diagonals: &[before(0, 0), before(1, 0), before(2, 0), before(3, 0)],
+        diagonal_weights: &[before(0, 0), before(1, 0), before(2, 0), before(3, 0)],
         ..variant(
             "indylstm",
             "LSTM of independent units: the recurrence is diagonal",

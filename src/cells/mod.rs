@@ -23,14 +23,14 @@ mod spec;
 mod vanilla;
 
 use spec::PLAIN;
-pub use spec::{CellSpec, Diagonal};
+pub use spec::{CellSpec, DiagonalWeight};
 
 use crate::error::{Error, Result};
 use crate::kernels::{Kernel, Mode, Real, vectorize};
 
 /// What a row of state is computed from beside the pre-activations.
 #[derive(Clone, Copy, Debug)]
-pub struct Row<'a, R> {
+pub struct CellInputs<'a, R> {
     /// Units: elements of each vector.
     pub hidden: usize,
     /// The diagonals, one after another.
@@ -45,32 +45,32 @@ pub trait Equations: Sync + 'static {
     const SPEC: CellSpec;
 
     /// One row forward: `gates` holds pre-activations and becomes what [`backward`](Self::backward) needs; `next` is set.
-    fn forward<M: Mode, R: Real>(row: Row<'_, R>, gates: &mut [R], next: &mut [R]);
+    fn forward<M: Mode, R: Real>(row: CellInputs<'_, R>, gates: &mut [R], next: &mut [R]);
 
     /// One row backward: `gates` becomes the gradient of the pre-activations; `d`, the gradient of the state after the step,
     /// becomes that of the state before it, the way through `w_hh` left out.
-    fn backward<M: Mode, R: Real>(row: Row<'_, R>, gates: &mut [R], next: &[R], d: &mut [R]);
+    fn backward<M: Mode, R: Real>(row: CellInputs<'_, R>, gates: &mut [R], next: &[R], d: &mut [R]);
 }
 
 /// A cell at one precision, working on blocks of rows.
 pub trait Cell<R>: Sync {
     /// [`Equations::forward`] for every row of a block.
-    fn forward(&self, rows: Row<'_, R>, gates: &mut [R], next: &mut [R]);
+    fn forward(&self, rows: CellInputs<'_, R>, gates: &mut [R], next: &mut [R]);
     /// [`Equations::backward`] for every row of a block.
-    fn backward(&self, rows: Row<'_, R>, gates: &mut [R], next: &[R], d: &mut [R]);
+    fn backward(&self, rows: CellInputs<'_, R>, gates: &mut [R], next: &[R], d: &mut [R]);
 }
 
-impl<'a, R> Row<'a, R> {
+impl<'a, R> CellInputs<'a, R> {
     /// One of the rows of a block.
     #[inline(always)]
-    fn nth<E: Equations>(&self, i: usize) -> Row<'a, R> {
-        let (of_p, of_state) = (E::SPEC.diagonals.len() * self.hidden, E::SPEC.states * self.hidden);
-        Row { hidden: self.hidden, p: &self.p[i * of_p..][..of_p], prev: &self.prev[i * of_state..][..of_state] }
+    fn nth<E: Equations>(&self, i: usize) -> CellInputs<'a, R> {
+        let (of_p, of_state) = (E::SPEC.diagonal_weights.len() * self.hidden, E::SPEC.states * self.hidden);
+        CellInputs { hidden: self.hidden, p: &self.p[i * of_p..][..of_p], prev: &self.prev[i * of_state..][..of_state] }
     }
 }
 
-struct Forward<'a, R>(Row<'a, R>, &'a mut [R], &'a mut [R]);
-struct Backward<'a, R>(Row<'a, R>, &'a mut [R], &'a [R], &'a mut [R]);
+struct Forward<'a, R>(CellInputs<'a, R>, &'a mut [R], &'a mut [R]);
+struct Backward<'a, R>(CellInputs<'a, R>, &'a mut [R], &'a [R], &'a mut [R]);
 
 /// Binds rows of a block to the equations of `E`.
 struct Rows<E, T>(std::marker::PhantomData<E>, T);
@@ -103,34 +103,34 @@ impl<E: Equations, R: Real> Kernel for Rows<E, Backward<'_, R>> {
 }
 
 impl<E: Equations, R: Real> Cell<R> for E {
-    fn forward(&self, rows: Row<'_, R>, gates: &mut [R], next: &mut [R]) {
+    fn forward(&self, rows: CellInputs<'_, R>, gates: &mut [R], next: &mut [R]) {
         vectorize(Rows::<E, _>(std::marker::PhantomData, Forward(rows, gates, next)));
     }
-    fn backward(&self, rows: Row<'_, R>, gates: &mut [R], next: &[R], d: &mut [R]) {
+    fn backward(&self, rows: CellInputs<'_, R>, gates: &mut [R], next: &[R], d: &mut [R]) {
         vectorize(Rows::<E, _>(std::marker::PhantomData, Backward(rows, gates, next, d)));
     }
 }
 
 /// A cell of the registry, at both precisions.
-pub struct Entry {
+pub struct RegisteredCell {
     /// What the cell is.
     pub spec: &'static CellSpec,
     f32: &'static dyn Cell<f32>,
     f64: &'static dyn Cell<f64>,
 }
 
-impl std::fmt::Debug for Entry {
+impl std::fmt::Debug for RegisteredCell {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Entry").field(&self.spec.name).finish()
+        f.debug_tuple("RegisteredCell").field(&self.spec.name).finish()
     }
 }
 
-const fn entry<E: Equations>(cell: &'static E) -> Entry {
-    Entry { spec: &E::SPEC, f32: cell, f64: cell }
+const fn entry<E: Equations>(cell: &'static E) -> RegisteredCell {
+    RegisteredCell { spec: &E::SPEC, f32: cell, f64: cell }
 }
 
 /// Every cell there is. The command line, the contract tests and the benches iterate it.
-pub static CELLS: &[Entry] = &[
+pub static CELLS: &[RegisteredCell] = &[
     entry(&rnn::Rnn),
     entry(&lstm1997::Lstm1997),
     entry(&lstm::Lstm),
@@ -151,7 +151,7 @@ pub static CELLS: &[Entry] = &[
 ///
 /// # Errors
 /// [`Error::Usage`] naming the cells there are.
-pub fn find(name: &str) -> Result<&'static Entry> {
+pub fn find(name: &str) -> Result<&'static RegisteredCell> {
     CELLS.iter().find(|cell| cell.spec.name == name || cell.spec.aliases.contains(&name)).ok_or_else(|| {
         let names: Vec<_> = CELLS.iter().map(|cell| cell.spec.name).collect();
         Error::no_such("cell", name, &names)
@@ -161,17 +161,17 @@ pub fn find(name: &str) -> Result<&'static Entry> {
 /// A precision that cells are compiled for.
 pub trait CellReal: Real {
     /// The cell at this precision.
-    fn cell(entry: &Entry) -> &'static dyn Cell<Self>;
+    fn cell(entry: &RegisteredCell) -> &'static dyn Cell<Self>;
 }
 
 impl CellReal for f32 {
-    fn cell(entry: &Entry) -> &'static dyn Cell<f32> {
+    fn cell(entry: &RegisteredCell) -> &'static dyn Cell<f32> {
         entry.f32
     }
 }
 
 impl CellReal for f64 {
-    fn cell(entry: &Entry) -> &'static dyn Cell<f64> {
+    fn cell(entry: &RegisteredCell) -> &'static dyn Cell<f64> {
         entry.f64
     }
 }

@@ -14,7 +14,7 @@ pub struct Nfg;
 
 impl Block for Nfg {
     const SPEC: CellSpec = CellSpec {
-        diagonals: &[before(0, 1), after(2, 1)],
+        diagonal_weights: &[before(0, 1), after(2, 1)],
         ..variant("nfg", "vanilla without a forget gate", &["i", "g", "o"], "Greff et al. 2015")
     };
     const PEEPHOLES: bool = true;

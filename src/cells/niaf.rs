@@ -11,7 +11,7 @@ pub struct Niaf;
 impl Block for Niaf {
     const SPEC: CellSpec = CellSpec {
         forget_gate: Some(1),
-        diagonals: &[before(0, 1), before(1, 1), after(3, 1)],
+        diagonal_weights: &[before(0, 1), before(1, 1), after(3, 1)],
         ..variant("niaf", "vanilla without an input activation", &["i", "f", "g", "o"], "Greff et al. 2015")
     };
     const PEEPHOLES: bool = true;

@@ -15,7 +15,7 @@ pub struct Nig;
 impl Block for Nig {
     const SPEC: CellSpec = CellSpec {
         forget_gate: Some(0),
-        diagonals: &[before(0, 1), after(2, 1)],
+        diagonal_weights: &[before(0, 1), after(2, 1)],
         ..variant("nig", "vanilla without an input gate", &["f", "g", "o"], "Greff et al. 2015")
     };
     const PEEPHOLES: bool = true;

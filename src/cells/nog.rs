@@ -15,7 +15,7 @@ pub struct Nog;
 impl Block for Nog {
     const SPEC: CellSpec = CellSpec {
         forget_gate: Some(1),
-        diagonals: &[before(0, 1), before(1, 1)],
+        diagonal_weights: &[before(0, 1), before(1, 1)],
         ..variant("nog", "vanilla without an output gate", &["i", "f", "g"], "Greff et al. 2015")
     };
     const PEEPHOLES: bool = true;

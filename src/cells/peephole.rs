@@ -30,7 +30,7 @@ impl Block for Peephole {
     const SPEC: CellSpec = CellSpec {
         aliases: &["noaf"],
         forget_gate: Some(1),
-        diagonals: &[before(0, 1), before(1, 1), after(3, 1)],
+        diagonal_weights: &[before(0, 1), before(1, 1), after(3, 1)],
         ..variant(
             "peephole",
             "gates see the cell state, and nothing bounds the output: it needs resets or short sequences, else it often diverges",

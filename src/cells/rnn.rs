@@ -10,7 +10,7 @@
 //! da = dh * (1 - h^2)
 //! ```
 
-use super::{CellSpec, Equations, PLAIN, Row};
+use super::{CellInputs, CellSpec, Equations, PLAIN};
 use crate::kernels::{Mode, Real};
 
 /// The simple recurrent network.
@@ -28,14 +28,14 @@ impl Equations for Rnn {
     };
 
     #[inline(always)]
-    fn forward<M: Mode, R: Real>(_: Row<'_, R>, gates: &mut [R], next: &mut [R]) {
+    fn forward<M: Mode, R: Real>(_: CellInputs<'_, R>, gates: &mut [R], next: &mut [R]) {
         for (h, a) in next.iter_mut().zip(gates) {
             *h = a.tanh::<M>();
         }
     }
 
     #[inline(always)]
-    fn backward<M: Mode, R: Real>(_: Row<'_, R>, gates: &mut [R], next: &[R], d: &mut [R]) {
+    fn backward<M: Mode, R: Real>(_: CellInputs<'_, R>, gates: &mut [R], next: &[R], d: &mut [R]) {
         for ((a, h), dh) in gates.iter_mut().zip(next).zip(d) {
             *a = *dh * (R::ONE - *h * *h);
             *dh = R::ZERO;

@@ -20,9 +20,9 @@ pub struct CellSpec {
     /// Vectors of state, from the first on, that `w_hh` is multiplied with: its rows.
     pub recurrent_inputs: usize,
     /// Blocks of `w_hh` that stay zero: a vector of state and a gate that it does not go to.
-    pub closed: &'static [(usize, usize)],
+    pub zero_blocks: &'static [(usize, usize)],
     /// Weights from a unit to itself, a vector each: the rows of `p`.
-    pub diagonals: &'static [Diagonal],
+    pub diagonal_weights: &'static [DiagonalWeight],
     /// The gate whose bias starts at 1, so that the cell remembers before it has learned to.
     pub forget_gate: Option<usize>,
     /// Vectors of state, the output `h` among them.
@@ -33,7 +33,7 @@ pub struct CellSpec {
 
 /// A weight for each unit, by which a vector of its state goes to one of its gates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Diagonal {
+pub struct DiagonalWeight {
     /// The gate.
     pub gate: usize,
     /// The vector of state.
@@ -51,8 +51,8 @@ pub(super) const PLAIN: CellSpec = CellSpec {
     input: 0..0,
     recurrent: 0..0,
     recurrent_inputs: 1,
-    closed: &[],
-    diagonals: &[],
+    zero_blocks: &[],
+    diagonal_weights: &[],
     forget_gate: None,
     states: 1,
     paper: "",
@@ -67,8 +67,8 @@ impl CellSpec {
 
     /// Parameters of such a layer that can be other than zero.
     pub fn trainable(&self, inputs: u64, hidden: u64) -> Option<u64> {
-        let closed = hidden.checked_mul(hidden)?.checked_mul(self.closed.len() as u64)?;
-        self.parameters(inputs, hidden)?.checked_sub(closed)
+        let zero_blocks = hidden.checked_mul(hidden)?.checked_mul(self.zero_blocks.len() as u64)?;
+        self.parameters(inputs, hidden)?.checked_sub(zero_blocks)
     }
 
     /// Stored parameters of a layer of `hidden` units that reads `inputs` elements; `None` where they cannot be counted.
@@ -76,7 +76,7 @@ impl CellSpec {
         let times = |n: usize, m: u64| m.checked_mul(n as u64);
         let w_ih = times(self.input.len(), inputs)?;
         let w_hh = times(self.recurrent_inputs * self.recurrent.len(), hidden)?;
-        let vectors = (self.gates.len() + self.diagonals.len()) as u64;
+        let vectors = (self.gates.len() + self.diagonal_weights.len()) as u64;
         w_ih.checked_add(w_hh)?.checked_add(vectors)?.checked_mul(hidden)
     }
 }

@@ -29,7 +29,7 @@ pub struct Vanilla;
 impl Block for Vanilla {
     const SPEC: CellSpec = CellSpec {
         forget_gate: Some(1),
-        diagonals: &[before(0, 1), before(1, 1), after(3, 1)],
+        diagonal_weights: &[before(0, 1), before(1, 1), after(3, 1)],
         ..variant(
             "vanilla",
             "peepholes and a squashed output: the odyssey's base",

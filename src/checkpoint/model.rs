@@ -55,7 +55,7 @@ pub fn read(frame: &Frame) -> Result<(CharLm<f32>, Vocab)> {
     }
     let mut model = CharLm::zeros(&config).map_err(|e| frame.error(e.to_string()))?;
     frame.floats(WEIGHTS, &mut model.weights)?;
-    match model.layout().unsound(&model.weights) {
+    match model.layout().first_invalid(&model.weights) {
         Some(name) => Err(frame.error(format!("the weights of {name} are not finite, or beyond all bounds"))),
         None => Ok((model, vocab)),
     }

@@ -13,7 +13,7 @@ use charlstm::error::Error;
 use charlstm::experiments::{EXPERIMENTS, Experiment};
 use charlstm::kernels::Precision;
 use charlstm::model::Scheme;
-use charlstm::optim::{Method, Schedule};
+use charlstm::optim::{Optimizer, Schedule};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand, ValueEnum};
 
@@ -177,8 +177,8 @@ pub struct Choices {
     #[arg(long, value_name = "N", help_heading = "Training")]
     pub steps: Option<u64>,
     /// What updates the weights [default: adamw]
-    #[arg(long, value_parser = named::<Method>(&Method::NAMES), help_heading = "Training")]
-    pub optimizer: Option<Method>,
+    #[arg(long, value_parser = named::<Optimizer>(&Optimizer::NAMES), help_heading = "Training")]
+    pub optimizer: Option<Optimizer>,
     /// The peak learning rate [default: 0.003]
     #[arg(long, allow_negative_numbers = true, value_name = "X", help_heading = "Training")]
     pub lr: Option<f64>,
@@ -365,7 +365,7 @@ fn experiments() -> PossibleValuesParser {
 }
 
 fn cells() -> PossibleValuesParser {
-    let value = |cell: &charlstm::cells::Entry| {
+    let value = |cell: &charlstm::cells::RegisteredCell| {
         let spec = cell.spec;
         let also = spec.aliases.iter().map(|name| format!("; also called {name}")).collect::<String>();
         PossibleValue::new(spec.name).aliases(spec.aliases).help(format!("{}{also}", spec.summary))

@@ -290,7 +290,7 @@ pub fn whole(path: &Path) -> Result<PathBuf> {
 mod tests {
     use super::*;
     use charlstm::model::Scheme;
-    use charlstm::optim::{Method, Schedule};
+    use charlstm::optim::{Optimizer, Schedule};
     use proptest::collection::vec;
     use proptest::option;
     use proptest::prelude::*;
@@ -318,7 +318,7 @@ mod tests {
 
     prop_compose! {
         fn of_training()(
-            model in of_model(), optimizer in option::of(select(&[Method::Adamw, Method::Sgd, Method::Rmsprop])),
+            model in of_model(), optimizer in option::of(select(&[Optimizer::Adamw, Optimizer::Sgd, Optimizer::Rmsprop])),
             schedule in option::of(select(&[Schedule::Cosine, Schedule::Linear, Schedule::Constant])),
             (batch, seq_len, threads) in any::<(Option<usize>, Option<usize>, Option<usize>)>(),
             total in any::<Option<Result<u64, u64>>>(), (warmup, seed) in any::<(Option<u64>, Option<u64>)>(),

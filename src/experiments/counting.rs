@@ -3,7 +3,7 @@
 use rand::RngExt;
 
 use super::{Experiment, Kind, Look, Rng, Sample, Setup, Subject, Task, Training, Verdict};
-use crate::optim::{Method, Schedule};
+use crate::optim::{Optimizer, Schedule};
 
 /// `a^n b^n`.
 pub const ANBN: Experiment = Experiment {
@@ -39,7 +39,7 @@ fn setup() -> Setup {
         batch: 2,
         seq_len: 64,
         steps: 5000,
-        optimizer: Method::Sgd,
+        optimizer: Optimizer::Sgd,
         lr: 1.0,
         schedule: Schedule::Constant,
         clip: 0.3,

@@ -89,6 +89,6 @@ fn string(rng: &mut Rng) -> Sample {
 fn guessed(empty: &CharLm<f32>, rng: &mut Rng) -> CharLm<f32> {
     let mut model = empty.clone();
     model.weights.fill_with(|| rng.random_range(-RANGE..RANGE));
-    model.close();
+    model.clear_zero_blocks();
     model
 }

@@ -2,7 +2,7 @@
 
 use super::study::{Run, spread};
 use super::{Experiment, Figure, Finding, Kind, Study};
-use crate::cells::{CELLS, Entry};
+use crate::cells::{CELLS, RegisteredCell};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::model::{Init, Scheme};
@@ -79,7 +79,7 @@ fn run(study: &Study, tell: &mut dyn FnMut(&str)) -> Result<Finding> {
 }
 
 /// The number of units whose parameters are nearest to what is asked for.
-fn sized(study: &Study, cell: &'static Entry, texts: &Dataset) -> Result<Row> {
+fn sized(study: &Study, cell: &'static RegisteredCell, texts: &Dataset) -> Result<Row> {
     let budget = study.parameters.unwrap_or(PARAMETERS);
     let count = |hidden: usize| study.shape(cell.spec.name, hidden, texts).trainable();
     let (least, most) = (count(1)?, count(MOST_UNITS)?);
@@ -139,7 +139,7 @@ mod tests {
     use super::*;
 
     fn rows(losses: &[(&'static str, f64, f64)]) -> Vec<Row> {
-        let row = |cell: &'static Entry| {
+        let row = |cell: &'static RegisteredCell| {
             let name = cell.spec.name;
             let (mean, off) = losses.iter().find(|row| row.0 == name).map_or((1.6, 0.01), |row| (row.1, row.2));
             let run = |held_out| Run { held_out, training: 1.0, seconds: 1.0 };

@@ -8,7 +8,7 @@ use std::time::Instant;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::cells::{self, CELLS, Entry};
+use crate::cells::{self, CELLS, RegisteredCell};
 use crate::data::{Dataset, DatasetConfig};
 use crate::error::{Error, Result};
 use crate::model::{Init, ModelConfig, Scheme};
@@ -96,7 +96,7 @@ impl Study {
     }
 
     /// The cell that is asked for, or every one.
-    pub(super) fn cells(&self) -> Result<Vec<&'static Entry>> {
+    pub(super) fn cells(&self) -> Result<Vec<&'static RegisteredCell>> {
         match &self.cell {
             Some(name) => Ok(vec![cells::find(name)?]),
             None => Ok(CELLS.iter().collect()),

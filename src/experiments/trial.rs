@@ -8,7 +8,7 @@ use super::{Look, Subject, Task, Training, Verdict, rng, sample};
 use crate::data::{Corpus, Dataset, Encoding, LossMask, Vocab};
 use crate::error::{Error, Result};
 use crate::model::{Init, ModelConfig, Scheme};
-use crate::optim::{Method, Schedule};
+use crate::optim::{Optimizer, Schedule};
 use crate::train::{TrainConfig, Trainer};
 
 /// Characters of a text at most; longer training reads it again.
@@ -30,7 +30,7 @@ pub struct Setup {
     /// Steps at most.
     pub steps: u64,
     /// The optimizer.
-    pub optimizer: Method,
+    pub optimizer: Optimizer,
     /// The learning rate.
     pub lr: f64,
     /// The shape of the learning rate after the warm-up.
@@ -71,7 +71,7 @@ impl Default for Setup {
             batch: 16,
             seq_len: 64,
             steps: 5000,
-            optimizer: Method::Adamw,
+            optimizer: Optimizer::Adamw,
             lr: 5e-3,
             schedule: Schedule::Cosine,
             clip: 1.0,

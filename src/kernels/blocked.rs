@@ -14,17 +14,17 @@ use super::real::Real;
 
 /// How the elements of a row are laid out: `parts` vectors of `width` elements, whose panels alternate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Axis {
+pub struct RowLayout {
     /// Vectors side by side.
     pub parts: usize,
     /// Elements of each.
     pub width: usize,
 }
 
-impl Axis {
+impl RowLayout {
     /// One vector.
-    pub fn plain(width: usize) -> Self {
-        Axis { parts: 1, width }
+    pub fn single(width: usize) -> Self {
+        RowLayout { parts: 1, width }
     }
 
     /// Elements of a row.
@@ -32,52 +32,52 @@ impl Axis {
         self.parts * self.width
     }
 
-    /// Panels of `lanes` elements of a row.
-    pub fn panels(self, lanes: usize) -> usize {
-        self.parts * self.blocks(lanes)
+    /// Panels of `panel_width` elements of a row.
+    pub fn panels(self, panel_width: usize) -> usize {
+        self.parts * self.blocks(panel_width)
     }
 
     /// Blocks of a row: panels of one part.
-    pub fn blocks(self, lanes: usize) -> usize {
-        self.width.div_ceil(lanes)
+    pub fn blocks(self, panel_width: usize) -> usize {
+        self.width.div_ceil(panel_width)
     }
 
     /// The elements of a row, in its plain order, that stand in a panel.
-    pub fn elements_of(self, lanes: usize, panel: usize) -> Range<usize> {
+    pub fn panel_columns(self, panel_width: usize, panel: usize) -> Range<usize> {
         let (block, part) = (panel / self.parts, panel % self.parts);
-        let first = (block * lanes).min(self.width);
-        let width = lanes.min(self.width - first);
+        let first = (block * panel_width).min(self.width);
+        let width = panel_width.min(self.width - first);
         part * self.width + first..part * self.width + first + width
     }
 }
 
 /// What one step of activations looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Shape {
+pub struct PanelShape {
     /// How a row is laid out.
-    pub(crate) axis: Axis,
+    pub(crate) row_layout: RowLayout,
     /// Rows: streams side by side.
     pub(crate) streams: usize,
     /// Elements of a panel's row.
-    pub(crate) lanes: usize,
+    pub(crate) panel_width: usize,
 }
 
-impl Shape {
+impl PanelShape {
     /// Elements of a panel, all streams.
     pub fn panel_len(self) -> usize {
-        self.streams * self.lanes
+        self.streams * self.panel_width
     }
     /// Elements of a block, all streams: a panel of every part.
     pub fn block_len(self) -> usize {
-        self.axis.parts * self.panel_len()
+        self.row_layout.parts * self.panel_len()
     }
     /// Blocks of a row.
     pub fn blocks(self) -> usize {
-        self.axis.blocks(self.lanes)
+        self.row_layout.blocks(self.panel_width)
     }
     /// The panels of some blocks.
     pub fn panels_of(self, blocks: Range<usize>) -> Range<usize> {
-        blocks.start * self.axis.parts..blocks.end * self.axis.parts
+        blocks.start * self.row_layout.parts..blocks.end * self.row_layout.parts
     }
     /// Elements of a step.
     pub fn step_len(self) -> usize {
@@ -85,12 +85,12 @@ impl Shape {
     }
 
     /// Some neighbouring parts of the rows of a step, as an operand of a product: a row of `parts.len() x width` elements.
-    pub fn parts<R>(self, parts: Range<usize>, step: &[R]) -> Rows<'_, R> {
-        assert!(parts.end <= self.axis.parts, "parts {parts:?} of {}", self.axis.parts);
+    pub fn parts<R>(self, parts: Range<usize>, step: &[R]) -> PanelView<'_, R> {
+        assert!(parts.end <= self.row_layout.parts, "parts {parts:?} of {}", self.row_layout.parts);
         // Where all parts are taken, no panel is left out between one and the next.
-        let whole = parts.len() == self.axis.parts;
+        let whole = parts.len() == self.row_layout.parts;
         let (of_block, block_stride) = if whole { (1, self.panel_len()) } else { (parts.len(), self.block_len()) };
-        Rows {
+        PanelView {
             data: step.get(parts.start * self.panel_len()..).unwrap_or_default(),
             steps: 1,
             step_stride: self.step_len(),
@@ -98,42 +98,45 @@ impl Shape {
             of_block,
             block_stride,
             rows: self.streams,
-            lanes: self.lanes,
+            panel_width: self.panel_width,
         }
     }
 }
 
 /// Rows of some streams over some steps, in panels. Allocated once.
 #[derive(Debug)]
-pub struct Blocked<R> {
+pub struct PanelBuffer<R> {
     values: Aligned<R>,
-    shape: Shape,
+    shape: PanelShape,
     steps: usize,
 }
 
-impl<R: Real> Clone for Blocked<R> {
+impl<R: Real> Clone for PanelBuffer<R> {
     fn clone(&self) -> Self {
-        Blocked { values: self.values.clone(), ..*self }
+        PanelBuffer { values: self.values.clone(), ..*self }
     }
 }
 
-impl<R: Real> Blocked<R> {
+impl<R: Real> PanelBuffer<R> {
     /// Room for `steps x streams` rows, all zero, for the instruction set in force.
-    pub fn new(axis: Axis, steps: usize, streams: usize) -> Self {
-        Self::for_isa(isa(), axis, steps, streams)
+    pub fn new(row_layout: RowLayout, steps: usize, streams: usize) -> Self {
+        Self::for_isa(isa(), row_layout, steps, streams)
     }
 
     /// Room for `steps x streams` rows, all zero, in the panels of `isa`.
-    pub fn for_isa(isa: Isa, axis: Axis, steps: usize, streams: usize) -> Self {
-        let shape = Shape { axis, streams, lanes: R::lanes(isa) };
-        let of_step = axis.panels(shape.lanes).checked_mul(shape.lanes).and_then(|row| row.checked_mul(streams));
+    pub fn for_isa(isa: Isa, row_layout: RowLayout, steps: usize, streams: usize) -> Self {
+        let shape = PanelShape { row_layout, streams, panel_width: R::panel_width(isa) };
+        let of_step = row_layout
+            .panels(shape.panel_width)
+            .checked_mul(shape.panel_width)
+            .and_then(|row| row.checked_mul(streams));
         let len = of_step.and_then(|of_step| of_step.checked_mul(steps));
         assert!(len.is_some(), "{steps} steps of {streams} rows");
-        Blocked { values: Aligned::zeros(len.unwrap_or(0)), shape, steps }
+        PanelBuffer { values: Aligned::zeros(len.unwrap_or(0)), shape, steps }
     }
 
     /// What a step looks like.
-    pub fn shape(&self) -> Shape {
+    pub fn shape(&self) -> PanelShape {
         self.shape
     }
     /// Steps that it has room for.
@@ -174,50 +177,50 @@ impl<R: Real> Blocked<R> {
     }
 
     /// Some neighbouring parts of the rows of some steps, as an operand of a product.
-    pub fn parts(&self, parts: Range<usize>, steps: Range<usize>) -> Rows<'_, R> {
+    pub fn parts(&self, parts: Range<usize>, steps: Range<usize>) -> PanelView<'_, R> {
         let len = self.shape.step_len();
-        Rows { steps: steps.len(), ..self.shape.parts(parts, &self.values[steps.start * len..steps.end * len]) }
+        PanelView { steps: steps.len(), ..self.shape.parts(parts, &self.values[steps.start * len..steps.end * len]) }
     }
 
     /// All panels of the rows of some steps, as an operand of a product.
-    pub fn all(&self, steps: Range<usize>) -> Rows<'_, R> {
-        self.parts(0..self.shape.axis.parts, steps)
+    pub fn all(&self, steps: Range<usize>) -> PanelView<'_, R> {
+        self.parts(0..self.shape.row_layout.parts, steps)
     }
 
     /// Copies the row of a stream at a step into `row`, in its plain order.
     pub fn read(&self, t: usize, stream: usize, row: &mut [R]) {
-        let Shape { axis, lanes, .. } = self.shape;
-        assert_eq!(row.len(), axis.elements(), "elements of a row");
+        let PanelShape { row_layout, panel_width, .. } = self.shape;
+        assert_eq!(row.len(), row_layout.elements(), "elements of a row");
         for (panel, values) in self.step(t).chunks_exact(self.shape.panel_len()).enumerate() {
-            let place = axis.elements_of(lanes, panel);
+            let place = row_layout.panel_columns(panel_width, panel);
             let len = place.len();
-            row[place].copy_from_slice(&values[stream * lanes..][..len]);
+            row[place].copy_from_slice(&values[stream * panel_width..][..len]);
         }
     }
 
     /// Sets the row of a stream at a step from `row`, in its plain order.
     pub fn write(&mut self, t: usize, stream: usize, row: &[R]) {
-        let Shape { axis, lanes, .. } = self.shape;
+        let PanelShape { row_layout, panel_width, .. } = self.shape;
         let panel_len = self.shape.panel_len();
-        assert_eq!(row.len(), axis.elements(), "elements of a row");
+        assert_eq!(row.len(), row_layout.elements(), "elements of a row");
         for (panel, values) in self.step_mut(t).chunks_exact_mut(panel_len).enumerate() {
-            let place = axis.elements_of(lanes, panel);
-            values[stream * lanes..][..place.len()].copy_from_slice(&row[place]);
+            let place = row_layout.panel_columns(panel_width, panel);
+            values[stream * panel_width..][..place.len()].copy_from_slice(&row[place]);
         }
     }
 }
 
 #[cfg(test)]
-impl<R: Real> Blocked<R> {
+impl<R: Real> PanelBuffer<R> {
     /// The same, right at a page that nobody may touch.
     pub(super) fn beside(self, edge: super::guarded::Edge) -> Self {
-        Blocked { values: super::guarded::beside(edge, &self.values), ..self }
+        PanelBuffer { values: super::guarded::beside(edge, &self.values), ..self }
     }
 }
 
-/// Rows of a [`Blocked`] as an operand of a product.
+/// Rows of a [`PanelBuffer`] as an operand of a product.
 #[derive(Clone, Copy, Debug)]
-pub struct Rows<'a, R> {
+pub struct PanelView<'a, R> {
     pub(super) data: &'a [R],
     pub(super) steps: usize,
     pub(super) step_stride: usize,
@@ -226,13 +229,13 @@ pub struct Rows<'a, R> {
     pub(super) of_block: usize,
     pub(super) block_stride: usize,
     pub(super) rows: usize,
-    pub(super) lanes: usize,
+    pub(super) panel_width: usize,
 }
 
-impl<'a, R> Rows<'a, R> {
+impl<'a, R> PanelView<'a, R> {
     /// Elements of a panel's row.
-    pub fn lanes(&self) -> usize {
-        self.lanes
+    pub fn panel_width(&self) -> usize {
+        self.panel_width
     }
 
     /// Steps.
@@ -240,9 +243,9 @@ impl<'a, R> Rows<'a, R> {
         self.steps
     }
 
-    /// The streams of a panel at a step, `streams x lanes`.
+    /// The streams of a panel at a step, `streams x panel_width`.
     pub fn panel(&self, t: usize, panel: usize) -> &'a [R] {
-        &self.data[t * self.step_stride + self.panel_at(panel)..][..self.rows * self.lanes]
+        &self.data[t * self.step_stride + self.panel_at(panel)..][..self.rows * self.panel_width]
     }
 
     /// Where a panel begins within a step.
@@ -253,7 +256,7 @@ impl<'a, R> Rows<'a, R> {
         }
         // Half as wide a division as of `usize` takes a fraction of the time.
         let (panel, of_block) = (panel as u32, self.of_block as u32);
-        (panel / of_block) as usize * self.block_stride + (panel % of_block) as usize * self.rows * self.lanes
+        (panel / of_block) as usize * self.block_stride + (panel % of_block) as usize * self.rows * self.panel_width
     }
 
     /// Panics unless every row lies within the data.
@@ -261,8 +264,8 @@ impl<'a, R> Rows<'a, R> {
         let last = |n: usize, stride: usize| n.saturating_sub(1).checked_mul(stride);
         let end = last(self.steps, self.step_stride)
             .and_then(|end| end.checked_add(last(self.panels / self.of_block.max(1), self.block_stride)?))
-            .and_then(|end| end.checked_add(last(self.of_block, self.rows.checked_mul(self.lanes)?)?))
-            .and_then(|end| end.checked_add(self.rows.checked_mul(self.lanes)?));
+            .and_then(|end| end.checked_add(last(self.of_block, self.rows.checked_mul(self.panel_width)?)?))
+            .and_then(|end| end.checked_add(self.rows.checked_mul(self.panel_width)?));
         let none = [self.steps, self.panels, self.rows].contains(&0);
         assert!(
             none || self.panels.is_multiple_of(self.of_block) && self.panels <= u32::MAX as usize,
@@ -280,13 +283,13 @@ mod tests {
     fn what_is_written_is_read_and_the_padding_stays_zero() {
         for isa in Isa::available() {
             for (parts, width) in [(1, 1), (2, 5), (4, 32), (3, 45)] {
-                let axis = Axis { parts, width };
-                let mut values = Blocked::<f32>::for_isa(isa, axis, 2, 3);
-                let row: Vec<f32> = (1..=axis.elements()).map(|x| x as f32).collect();
+                let row_layout = RowLayout { parts, width };
+                let mut values = PanelBuffer::<f32>::for_isa(isa, row_layout, 2, 3);
+                let row: Vec<f32> = (1..=row_layout.elements()).map(|x| x as f32).collect();
                 values.write(1, 2, &row);
                 let mut back = vec![0.0; row.len()];
                 values.read(1, 2, &mut back);
-                assert_eq!(back, row, "{isa:?} {axis:?}");
+                assert_eq!(back, row, "{isa:?} {row_layout:?}");
                 assert_eq!(values.values.iter().filter(|x| **x != 0.0).count(), row.len());
                 values.read(1, 1, &mut back);
                 assert!(back.iter().all(|x| *x == 0.0));
@@ -296,33 +299,41 @@ mod tests {
 
     #[test]
     fn the_panels_of_the_parts_alternate() {
-        let axis = Axis { parts: 2, width: 5 };
-        let ranges: Vec<_> = (0..axis.panels(4)).map(|panel| axis.elements_of(4, panel)).collect();
+        let row_layout = RowLayout { parts: 2, width: 5 };
+        let ranges: Vec<_> = (0..row_layout.panels(4)).map(|panel| row_layout.panel_columns(4, panel)).collect();
         assert_eq!(ranges, [0..4, 5..9, 4..5, 9..10]);
     }
 
     #[test]
     #[should_panic(expected = "steps of 8 rows")]
     fn a_size_beyond_all_numbers_is_refused() {
-        Blocked::<f32>::new(Axis::plain(8), usize::MAX / 64 + 1, 8);
+        PanelBuffer::<f32>::new(RowLayout::single(8), usize::MAX / 64 + 1, 8);
     }
 
     #[test]
     fn rows_beyond_their_data_are_refused_whatever_their_strides() {
         let data = [0.0f32; 64];
-        let (lanes, rows) = (4, 2);
-        let fits =
-            Rows { data: &data, steps: 2, step_stride: 32, panels: 4, of_block: 2, block_stride: 16, rows, lanes };
+        let (panel_width, rows) = (4, 2);
+        let fits = PanelView {
+            data: &data,
+            steps: 2,
+            step_stride: 32,
+            panels: 4,
+            of_block: 2,
+            block_stride: 16,
+            rows,
+            panel_width,
+        };
         fits.check();
         // What these reach comes to a number within the data where overflow is not noticed.
         let overflows = usize::MAX / 3 + 1;
         for beyond in [
-            Rows { data: &data[..63], ..fits },
-            Rows { step_stride: 33, ..fits },
-            Rows { steps: 4, step_stride: overflows, ..fits },
-            Rows { steps: 1, panels: 8, block_stride: overflows, ..fits },
-            Rows { steps: 1, panels: 6, of_block: 1, block_stride: usize::MAX / 5 + 1, ..fits },
-            Rows { steps: 1, rows: usize::MAX / 4 + 1, ..fits },
+            PanelView { data: &data[..63], ..fits },
+            PanelView { step_stride: 33, ..fits },
+            PanelView { steps: 4, step_stride: overflows, ..fits },
+            PanelView { steps: 1, panels: 8, block_stride: overflows, ..fits },
+            PanelView { steps: 1, panels: 6, of_block: 1, block_stride: usize::MAX / 5 + 1, ..fits },
+            PanelView { steps: 1, rows: usize::MAX / 4 + 1, ..fits },
         ] {
             assert!(std::panic::catch_unwind(|| beyond.check()).is_err(), "{beyond:?}");
         }

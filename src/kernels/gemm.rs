@@ -3,11 +3,11 @@
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut as FaerMut, MatRef, Par};
 
-use super::blocked::{Axis, Blocked};
+use super::blocked::{PanelBuffer, RowLayout};
 use super::isa;
-use super::packed::Packed;
+use super::packed::PackedMatrix;
 use super::real::Real;
-use super::start::Start;
+use super::start::AccumulatorInit;
 use super::view::{Mat, MatMut};
 
 /// `dst = a * b`, or `dst += a * b`: `a` is `m x k`, `b` is `k x n`, `dst` is `m x n`.
@@ -25,16 +25,16 @@ pub fn gemm<R: Real>(dst: MatMut<'_, R>, accumulate: bool, a: Mat<'_, R>, b: Mat
 /// The same by our own kernels, by way of panels.
 fn by_panels<R: Real>(mut dst: MatMut<'_, R>, accumulate: bool, a: Mat<'_, R>, b: Mat<'_, R>) {
     let (m, k, n) = (a.rows(), a.cols(), b.cols());
-    let (mut x, mut y) = (Blocked::new(Axis::plain(k), 1, m), Blocked::new(Axis::plain(n), 1, m));
+    let (mut x, mut y) = (PanelBuffer::new(RowLayout::single(k), 1, m), PanelBuffer::new(RowLayout::single(n), 1, m));
     let mut row = vec![R::ZERO; k];
     for i in 0..m {
         row.iter_mut().enumerate().for_each(|(j, x)| *x = a.at(i, j));
         x.write(0, i, &row);
         y.write(0, i, dst.row(i));
     }
-    let mut packed = Packed::new(Axis::plain(k), Axis::plain(n));
+    let mut packed = PackedMatrix::new(RowLayout::single(k), RowLayout::single(n));
     packed.pack(b);
-    let start = if accumulate { Start::Output } else { Start::Zero };
+    let start = if accumulate { AccumulatorInit::Output } else { AccumulatorInit::Zero };
     packed.multiply(0..packed.panels(), y.step_mut(0), 0, x.all(0..1), start);
     (0..m).for_each(|i| y.read(0, i, dst.row(i)));
 }

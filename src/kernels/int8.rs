@@ -9,7 +9,7 @@ use std::cell::RefCell;
 use std::ops::Range;
 
 use super::aligned::Aligned;
-use super::blocked::Rows;
+use super::blocked::PanelView;
 use super::isa::{Kernel, Mode, vectorize};
 use super::real::Real;
 use super::tile::WIDEST;
@@ -40,7 +40,7 @@ pub(super) struct Int8 {
     scales: Vec<f32>,
     /// The sum of every column's weights, times [`RAISE`].
     raised: Vec<i32>,
-    lanes: usize,
+    panel_width: usize,
     vnni: bool,
 }
 
@@ -50,29 +50,32 @@ thread_local! {
 }
 
 impl Int8 {
-    /// The same weights, from panels of `lanes` columns and `panel_len` elements.
-    pub fn of<R: Real>(panels: &[R], panel_len: usize, lanes: usize) -> Self {
-        assert!(lanes <= WIDEST && panel_len.is_multiple_of(FACTORS * lanes), "panels of {panel_len} elements");
-        let columns = panels.len() / panel_len.max(1) * lanes;
+    /// The same weights, from panels of `panel_width` columns and `panel_len` elements.
+    pub fn of<R: Real>(panels: &[R], panel_len: usize, panel_width: usize) -> Self {
+        assert!(
+            panel_width <= WIDEST && panel_len.is_multiple_of(FACTORS * panel_width),
+            "panels of {panel_len} elements"
+        );
+        let columns = panels.len() / panel_len.max(1) * panel_width;
         let mut int8 = Int8 {
             values: Aligned::zeros(panels.len()),
             scales: vec![0.0; columns],
             raised: vec![0; columns],
-            lanes,
+            panel_width,
             vnni: has_vnni(),
         };
-        let of_panels = int8.scales.chunks_exact_mut(lanes).zip(int8.raised.chunks_exact_mut(lanes));
+        let of_panels = int8.scales.chunks_exact_mut(panel_width).zip(int8.raised.chunks_exact_mut(panel_width));
         let panels = panels.chunks_exact(panel_len.max(1)).zip(int8.values.chunks_exact_mut(panel_len.max(1)));
         for ((from, to), (scales, raised)) in panels.zip(of_panels) {
-            let weight = |row: usize, lane: usize| from[row * lanes + lane].to_f64() as f32;
-            for lane in 0..lanes {
-                let rows = panel_len / lanes;
+            let weight = |row: usize, lane: usize| from[row * panel_width + lane].to_f64() as f32;
+            for lane in 0..panel_width {
+                let rows = panel_len / panel_width;
                 let largest = (0..rows).map(|row| weight(row, lane).abs()).fold(0.0, f32::max);
                 scales[lane] = largest / LARGEST;
                 let inverse = if largest > 0.0 { LARGEST / largest } else { 0.0 };
                 for row in 0..rows {
                     let q = (weight(row, lane) * inverse).round() as i8;
-                    to[(row / FACTORS * lanes + lane) * FACTORS + row % FACTORS] = q;
+                    to[(row / FACTORS * panel_width + lane) * FACTORS + row % FACTORS] = q;
                     raised[lane] += RAISE * i32::from(q);
                 }
             }
@@ -85,25 +88,25 @@ impl Int8 {
         self.values.len()
     }
 
-    /// `y += x w`, as [`Packed::multiply`](super::Packed::multiply), which has checked the dimensions.
+    /// `y += x w`, as [`PackedMatrix::multiply`](super::Packed::multiply), which has checked the dimensions.
     pub fn multiply<R: Real>(
         &self,
         panels: Range<usize>,
         panel_len: usize,
         y: &mut [R],
         step_stride: usize,
-        x: Rows<'_, R>,
+        x: PanelView<'_, R>,
     ) {
-        let y_panel = x.rows * self.lanes;
+        let y_panel = x.rows * self.panel_width;
         ROW.with_borrow_mut(|row| {
             for (t, stream) in (0..x.steps).flat_map(|t| (0..x.rows).map(move |stream| (t, stream))) {
                 let scale = quantize(row, &x, t, stream);
                 for (i, panel) in panels.clone().enumerate() {
                     let mut sums = [0; WIDEST];
                     self.sums(&mut sums, row, &self.values[panel * panel_len..][..panel_len]);
-                    let columns = panel * self.lanes..(panel + 1) * self.lanes;
+                    let columns = panel * self.panel_width..(panel + 1) * self.panel_width;
                     let of_columns = self.scales[columns.clone()].iter().zip(&self.raised[columns]).zip(&sums);
-                    let y = &mut y[t * step_stride + i * y_panel + stream * self.lanes..][..self.lanes];
+                    let y = &mut y[t * step_stride + i * y_panel + stream * self.panel_width..][..self.panel_width];
                     for (y, ((of_column, raised), sum)) in y.iter_mut().zip(of_columns) {
                         *y += R::from_f64(f64::from(scale * of_column * (sum - raised) as f32));
                     }
@@ -116,23 +119,23 @@ impl Int8 {
     fn sums(&self, sums: &mut [i32; WIDEST], row: &[u8], panel: &[i8]) {
         assert_eq!(
             panel.len(),
-            row.len() * self.lanes,
+            row.len() * self.panel_width,
             "a panel has a weight for each element of the row and each column"
         );
         #[cfg(target_arch = "x86_64")]
-        if self.vnni && self.lanes == WIDEST {
+        if self.vnni && self.panel_width == WIDEST {
             // SAFETY: `vnni` says that the machine has the instructions; the lengths were compared above, and `row` has whole
             // groups of `FACTORS`, since a panel of activations has.
             unsafe { vnni(sums, row, panel) };
             return;
         }
-        vectorize(Sums { sums, row, panel, lanes: self.lanes });
+        vectorize(Sums { sums, row, panel, panel_width: self.panel_width });
     }
 }
 
 /// Takes a row of activations to eight bits, raised; returns its scale.
-fn quantize<R: Real>(row: &mut Vec<u8>, x: &Rows<'_, R>, t: usize, stream: usize) -> f32 {
-    let part = |panel: usize| &x.panel(t, panel)[stream * x.lanes..][..x.lanes];
+fn quantize<R: Real>(row: &mut Vec<u8>, x: &PanelView<'_, R>, t: usize, stream: usize) -> f32 {
+    let part = |panel: usize| &x.panel(t, panel)[stream * x.panel_width..][..x.panel_width];
     let largest = (0..x.panels).flat_map(part).fold(0.0, |largest: f32, x| largest.max(x.to_f64().abs() as f32));
     let inverse = if largest > 0.0 { LARGEST / largest } else { 0.0 };
     row.clear();
@@ -151,7 +154,7 @@ struct Sums<'a> {
     sums: &'a mut [i32; WIDEST],
     row: &'a [u8],
     panel: &'a [i8],
-    lanes: usize,
+    panel_width: usize,
 }
 
 impl Kernel for Sums<'_> {
@@ -159,7 +162,7 @@ impl Kernel for Sums<'_> {
 
     #[inline(always)]
     fn run<M: Mode>(self) {
-        let groups = self.row.chunks_exact(FACTORS).zip(self.panel.chunks_exact(FACTORS * self.lanes));
+        let groups = self.row.chunks_exact(FACTORS).zip(self.panel.chunks_exact(FACTORS * self.panel_width));
         for (factors, weights) in groups {
             for (sum, weights) in self.sums.iter_mut().zip(weights.chunks_exact(FACTORS)) {
                 for (x, w) in factors.iter().zip(weights) {
@@ -231,21 +234,22 @@ mod edges;
 
 #[cfg(test)]
 mod tests {
-    use super::super::blocked::{Axis, Blocked};
+    use super::super::blocked::{PanelBuffer, RowLayout};
     use super::super::testing::numbers;
     use super::super::view::Mat;
-    use super::super::{Packed, Start};
+    use super::super::{AccumulatorInit, PackedMatrix};
     use super::*;
 
     /// `x w` for two steps of three rows, at a precision.
     fn product(precision: Precision, k: usize, n: usize, x: &[f32], w: &[f32]) -> Vec<f32> {
-        let mut packed = Packed::new(Axis::plain(k), Axis::plain(n));
+        let mut packed = PackedMatrix::new(RowLayout::single(k), RowLayout::single(n));
         packed.pack(Mat::new(w, k, n));
         packed.convert(precision);
-        let (mut rows, mut y) = (Blocked::new(Axis::plain(k), 2, 3), Blocked::new(Axis::plain(n), 2, 3));
+        let (mut rows, mut y) =
+            (PanelBuffer::new(RowLayout::single(k), 2, 3), PanelBuffer::new(RowLayout::single(n), 2, 3));
         x.chunks_exact(k).enumerate().for_each(|(i, row)| rows.write(i / 3, i % 3, row));
         let stride = y.shape().step_len();
-        packed.multiply(0..packed.panels(), y.steps_mut(0..2), stride, rows.all(0..2), Start::Zero);
+        packed.multiply(0..packed.panels(), y.steps_mut(0..2), stride, rows.all(0..2), AccumulatorInit::Zero);
         let mut got = vec![0.0; 6 * n];
         got.chunks_exact_mut(n).enumerate().for_each(|(i, row)| y.read(i / 3, i % 3, row));
         got

@@ -3,10 +3,10 @@
 //! - [`isa`]: which instruction set runs, found once; compiles a loop once per instruction set
 //! - [`Real`]: `f32` for work, `f64` for gradient checks
 //! - [`gemm`]: matrix products on row-major [views](Mat), by faer
-//! - [`Blocked`]: activations in panels, the layout of the products below
-//! - [`Packed`]: weights laid out once for many products with activations
-//! - [`Start`]: what the sums of those products begin with
-//! - [`outer`]: weight gradients, `x^T dy` over all rows of a window
+//! - [`PanelBuffer`]: activations in panels, the layout of the products below
+//! - [`PackedMatrix`]: weights laid out once for many products with activations
+//! - [`AccumulatorInit`]: what the sums of those products begin with
+//! - [`weight_gradient`]: weight gradients, `x^T dy` over all rows of a window
 //! - [`activation`]: branch-free `exp`, `sigmoid` and `tanh` with a stated error
 //! - [`softmax`]: softmax and cross-entropy of a row of logits
 //! - [`allocator`]: what the system's allocator sets aside
@@ -24,7 +24,6 @@ mod int8;
 pub mod isa;
 mod lanes;
 mod orthogonal;
-mod outer;
 mod packed;
 mod real;
 pub mod reference;
@@ -35,14 +34,15 @@ mod testing;
 mod tile;
 pub mod vector;
 mod view;
+mod weight_gradient;
 
-pub use blocked::{Axis, Blocked, Rows, Shape};
+pub use blocked::{PanelBuffer, PanelShape, PanelView, RowLayout};
 pub use gemm::gemm;
 pub use int8::Precision;
 pub use isa::{Isa, Kernel, Mode, vectorize};
 pub use orthogonal::orthogonal;
-pub use outer::outer;
-pub use packed::Packed;
+pub use packed::PackedMatrix;
 pub use real::Real;
-pub use start::Start;
+pub use start::AccumulatorInit;
 pub use view::{Mat, MatMut};
+pub use weight_gradient::weight_gradient;

@@ -7,12 +7,12 @@
 use std::ops::Range;
 
 use super::aligned::Aligned;
-use super::blocked::{Axis, Rows};
+use super::blocked::{PanelView, RowLayout};
 use super::int8::{Int8, Precision};
 use super::isa::{Isa, isa};
 use super::lanes::{Lanes, Work};
 use super::real::Real;
-use super::start::Start;
+use super::start::AccumulatorInit;
 use super::tile::{Begin, ByRow, Run, Tile, most_rows};
 use super::view::Mat;
 
@@ -25,30 +25,32 @@ const SIDE_BY_SIDE: usize = 4;
 
 /// A matrix of weights in panels.
 #[derive(Debug)]
-pub struct Packed<R> {
+pub struct PackedMatrix<R> {
     values: Aligned<R>,
     /// In place of `values`, where they were converted.
     int8: Option<Int8>,
-    input: Axis,
-    output: Axis,
+    input: RowLayout,
+    output: RowLayout,
     isa: Isa,
-    lanes: usize,
+    panel_width: usize,
 }
 
-impl<R: Real> Packed<R> {
+impl<R: Real> PackedMatrix<R> {
     /// Room for an `input x output` matrix, all zero, for the instruction set in force.
-    pub fn new(input: Axis, output: Axis) -> Self {
+    pub fn new(input: RowLayout, output: RowLayout) -> Self {
         Self::for_isa(isa(), input, output)
     }
 
     /// Room for an `input x output` matrix, all zero, for `isa`; the portable path where the machine lacks it.
-    pub fn for_isa(isa: Isa, input: Axis, output: Axis) -> Self {
+    pub fn for_isa(isa: Isa, input: RowLayout, output: RowLayout) -> Self {
         let isa = if isa.is_available() { isa } else { Isa::Portable };
-        let lanes = R::lanes(isa);
-        let elements = |axis: Axis| axis.width.div_ceil(lanes).checked_mul(axis.parts)?.checked_mul(lanes);
+        let panel_width = R::panel_width(isa);
+        let elements = |row_layout: RowLayout| {
+            row_layout.width.div_ceil(panel_width).checked_mul(row_layout.parts)?.checked_mul(panel_width)
+        };
         let len = elements(input).zip(elements(output)).and_then(|(input, output)| input.checked_mul(output));
         assert!(len.is_some(), "packed weights of {input:?} x {output:?}");
-        Packed { values: Aligned::zeros(len.unwrap_or(0)), int8: None, input, output, isa, lanes }
+        PackedMatrix { values: Aligned::zeros(len.unwrap_or(0)), int8: None, input, output, isa, panel_width }
     }
 
     /// Whether it has no element.
@@ -58,12 +60,12 @@ impl<R: Real> Packed<R> {
 
     /// Panels of its output.
     pub fn panels(&self) -> usize {
-        self.output.panels(self.lanes)
+        self.output.panels(self.panel_width)
     }
 
-    /// Elements of a panel: `lanes` for each element of its input.
+    /// Elements of a panel: `panel_width` for each element of its input.
     fn panel_len(&self) -> usize {
-        self.input.panels(self.lanes) * self.lanes * self.lanes
+        self.input.panels(self.panel_width) * self.panel_width * self.panel_width
     }
 
     /// Takes in new weights of the same shape.
@@ -71,13 +73,14 @@ impl<R: Real> Packed<R> {
         assert!(self.int8.is_none(), "converted weights take in no new ones");
         let shape = (self.input.elements(), self.output.elements());
         assert_eq!((weights.rows(), weights.cols()), shape, "the shape of packed weights is fixed");
-        let (input, output, lanes, panel_len) = (self.input, self.output, self.lanes, self.panel_len());
+        let (input, output, panel_width, panel_len) = (self.input, self.output, self.panel_width, self.panel_len());
         // The rows of an input panel stay at hand while they are cut up for all panels of the output.
-        for of_input in 0..input.panels(lanes) {
+        for of_input in 0..input.panels(panel_width) {
             for (panel, values) in self.values.chunks_exact_mut(panel_len).enumerate() {
-                let square = &mut values[of_input * lanes * lanes..][..lanes * lanes];
-                let (rows, columns) = (input.elements_of(lanes, of_input), output.elements_of(lanes, panel));
-                pack_square(square, lanes, weights, rows, columns);
+                let square = &mut values[of_input * panel_width * panel_width..][..panel_width * panel_width];
+                let (rows, columns) =
+                    (input.panel_columns(panel_width, of_input), output.panel_columns(panel_width, panel));
+                pack_square(square, panel_width, weights, rows, columns);
             }
         }
     }
@@ -85,7 +88,7 @@ impl<R: Real> Packed<R> {
     /// Keeps the weights at that precision from now on. It takes in no new ones then.
     pub fn convert(&mut self, precision: Precision) {
         if precision == Precision::Int8 && self.int8.is_none() && !self.is_empty() {
-            self.int8 = Some(Int8::of(&self.values, self.panel_len(), self.lanes));
+            self.int8 = Some(Int8::of(&self.values, self.panel_len(), self.panel_width));
             self.values = Aligned::zeros(0);
         }
     }
@@ -104,21 +107,31 @@ impl<R: Real> Packed<R> {
     ///
     /// `y` holds those panels of the steps of `x`: a panel's rows at a step follow each other, the panels follow each other,
     /// and the steps begin `step_stride` elements apart.
-    pub fn multiply(&self, panels: Range<usize>, y: &mut [R], step_stride: usize, x: Rows<'_, R>, start: Start<'_, R>) {
+    pub fn multiply(
+        &self,
+        panels: Range<usize>,
+        y: &mut [R],
+        step_stride: usize,
+        x: PanelView<'_, R>,
+        start: AccumulatorInit<'_, R>,
+    ) {
         let panel_len = self.panel_len();
         assert!(panels.end <= self.panels(), "panels {panels:?} of {}", self.panels());
-        assert!(x.lanes == self.lanes && x.panels == self.input.panels(self.lanes), "the input of a packed product");
+        assert!(
+            x.panel_width == self.panel_width && x.panels == self.input.panels(self.panel_width),
+            "the input of a packed product"
+        );
         x.check();
-        let of_step = panels.len().checked_mul(x.rows).and_then(|rows| rows.checked_mul(self.lanes));
+        let of_step = panels.len().checked_mul(x.rows).and_then(|rows| rows.checked_mul(self.panel_width));
         let last = x.steps.saturating_sub(1).checked_mul(step_stride);
         let end = last.zip(of_step).and_then(|(last, of_step)| last.checked_add(of_step));
         assert!(
             of_step == Some(0) || x.steps == 0 || end.is_some_and(|end| end <= y.len()),
             "the output of a packed product"
         );
-        start.check(x.steps * x.rows, self.panels(), self.lanes);
+        start.check(x.steps * x.rows, self.panels(), self.panel_width);
         if x.panels == 0 || self.int8.is_some() {
-            start.write(panels.clone(), y, step_stride, (x.steps, x.rows, self.lanes));
+            start.write(panels.clone(), y, step_stride, (x.steps, x.rows, self.panel_width));
         }
         if let Some(int8) = &self.int8 {
             return int8.multiply(panels, panel_len, y, step_stride, x);
@@ -131,20 +144,20 @@ impl<R: Real> Packed<R> {
 /// A square of a panel: the columns `columns` of the rows `rows`.
 fn pack_square<R: Real>(
     square: &mut [R],
-    lanes: usize,
+    panel_width: usize,
     weights: Mat<'_, R>,
     rows: Range<usize>,
     columns: Range<usize>,
 ) {
     if weights.col_stride() == 1 {
-        for (to, row) in square.chunks_exact_mut(lanes).zip(rows) {
+        for (to, row) in square.chunks_exact_mut(panel_width).zip(rows) {
             to[..columns.len()].copy_from_slice(&weights.row(row)[columns.clone()]);
         }
     } else {
         let weights = weights.t();
         for (place, column) in columns.enumerate() {
             let from = &weights.row(column)[rows.clone()];
-            for (to, value) in square[place..].iter_mut().step_by(lanes).zip(from) {
+            for (to, value) in square[place..].iter_mut().step_by(panel_width).zip(from) {
                 *to = *value;
             }
         }
@@ -155,12 +168,12 @@ fn pack_square<R: Real>(
 pub struct Product<'a, R> {
     y: &'a mut [R],
     step_stride: usize,
-    x: Rows<'a, R>,
+    x: PanelView<'a, R>,
     weights: &'a [R],
     /// The first panel.
     first: usize,
     panel_len: usize,
-    start: Start<'a, R>,
+    start: AccumulatorInit<'a, R>,
 }
 
 impl<R: Real> Work<R> for Product<'_, R> {
@@ -168,7 +181,7 @@ impl<R: Real> Work<R> for Product<'_, R> {
     #[inline(always)]
     unsafe fn run<L: Lanes<R>, const V: usize>(self) {
         let Product { y, step_stride, x, weights, mut first, panel_len, start } = self;
-        assert!(x.lanes == L::COLUMNS, "panels of another instruction set");
+        assert!(x.panel_width == L::COLUMNS, "panels of another instruction set");
         assert!(panel_len == x.panels * L::COLUMNS * L::COLUMNS, "panels of another input");
         if x.rows * x.steps * weights.len() == 0 {
             return;
@@ -179,7 +192,7 @@ impl<R: Real> Work<R> for Product<'_, R> {
             let panels = if few && weights.len() >= SIDE_BY_SIDE * panel_len { SIDE_BY_SIDE } else { 1 };
             let (these, others) = weights.split_at(panels * panel_len);
             let product = Panels { y: y.as_mut_ptr(), step_stride, x, weights: these, first, panel_len, start };
-            // SAFETY: `Packed::multiply` checked that `x` and `y` hold all rows of all steps, of these panels too, and `start` what
+            // SAFETY: `PackedMatrix::multiply` checked that `x` and `y` hold all rows of all steps, of these panels too, and `start` what
             // each begins with.
             unsafe {
                 match panels {
@@ -198,11 +211,11 @@ impl<R: Real> Work<R> for Product<'_, R> {
 struct Panels<'a, R> {
     y: *mut R,
     step_stride: usize,
-    x: Rows<'a, R>,
+    x: PanelView<'a, R>,
     weights: &'a [R],
     first: usize,
     panel_len: usize,
-    start: Start<'a, R>,
+    start: AccumulatorInit<'a, R>,
 }
 
 impl<R: Real> Panels<'_, R> {
@@ -262,18 +275,18 @@ mod edges;
 
 #[cfg(test)]
 mod tests {
-    use super::super::blocked::Blocked;
+    use super::super::blocked::PanelBuffer;
     use super::*;
     use crate::kernels::testing::{blocked, numbers, plain};
     use proptest::prelude::*;
 
     /// All of `x w` by one call.
     fn product(isa: Isa, rows: usize, x: &[f32], weights: Mat<'_, f32>) -> Vec<f32> {
-        let (input, output) = (Axis::plain(weights.rows()), Axis::plain(weights.cols()));
-        let mut packed = Packed::for_isa(isa, input, output);
+        let (input, output) = (RowLayout::single(weights.rows()), RowLayout::single(weights.cols()));
+        let mut packed = PackedMatrix::for_isa(isa, input, output);
         packed.pack(weights);
-        let (x, mut y) = (blocked(isa, input, 1, rows, x), Blocked::for_isa(isa, output, 1, rows));
-        packed.multiply(0..packed.panels(), y.step_mut(0), 0, x.all(0..1), Start::Zero);
+        let (x, mut y) = (blocked(isa, input, 1, rows, x), PanelBuffer::for_isa(isa, output, 1, rows));
+        packed.multiply(0..packed.panels(), y.step_mut(0), 0, x.all(0..1), AccumulatorInit::Zero);
         plain(&y, 1, rows)
     }
 
@@ -294,16 +307,16 @@ mod tests {
 
     #[test]
     fn panels_can_be_computed_one_by_one() {
-        let (input, output) = (Axis::plain(40), Axis { parts: 3, width: 50 });
+        let (input, output) = (RowLayout::single(40), RowLayout { parts: 3, width: 50 });
         let (x, w) = (numbers(7 * 40, 0.1), numbers(40 * 150, 0.2));
         let x = blocked(isa(), input, 1, 7, &x);
-        let mut packed = Packed::new(input, output);
+        let mut packed = PackedMatrix::new(input, output);
         packed.pack(Mat::new(&w, 40, 150));
-        let (mut whole, mut pieces) = (Blocked::<f32>::new(output, 1, 7), Blocked::<f32>::new(output, 1, 7));
-        packed.multiply(0..packed.panels(), whole.step_mut(0), 0, x.all(0..1), Start::Zero);
+        let (mut whole, mut pieces) = (PanelBuffer::<f32>::new(output, 1, 7), PanelBuffer::<f32>::new(output, 1, 7));
+        packed.multiply(0..packed.panels(), whole.step_mut(0), 0, x.all(0..1), AccumulatorInit::Zero);
         let len = pieces.shape().panel_len();
         for (panel, y) in pieces.step_mut(0).chunks_exact_mut(len).enumerate() {
-            packed.multiply(panel..panel + 1, y, 0, x.all(0..1), Start::Zero);
+            packed.multiply(panel..panel + 1, y, 0, x.all(0..1), AccumulatorInit::Zero);
         }
         assert_eq!(whole.step(0), pieces.step(0));
     }
@@ -311,23 +324,23 @@ mod tests {
     #[test]
     #[should_panic(expected = "the output of a packed product")]
     fn steps_beyond_all_memory_are_refused() {
-        let packed = Packed::<f32>::new(Axis::plain(8), Axis::plain(8));
-        let (x, mut y) = (Blocked::new(Axis::plain(8), 4, 1), vec![0.0; 1000]);
-        packed.multiply(0..packed.panels(), &mut y, usize::MAX / 3 + 1, x.all(0..4), Start::Zero);
+        let packed = PackedMatrix::<f32>::new(RowLayout::single(8), RowLayout::single(8));
+        let (x, mut y) = (PanelBuffer::new(RowLayout::single(8), 4, 1), vec![0.0; 1000]);
+        packed.multiply(0..packed.panels(), &mut y, usize::MAX / 3 + 1, x.all(0..4), AccumulatorInit::Zero);
     }
 
     #[test]
     #[should_panic(expected = "packed weights of")]
     fn a_size_beyond_all_numbers_is_refused() {
-        let wide = Axis { parts: 1 << 16, width: 1 << 16 };
-        Packed::<f32>::new(wide, wide);
+        let wide = RowLayout { parts: 1 << 16, width: 1 << 16 };
+        PackedMatrix::<f32>::new(wide, wide);
     }
 
     #[test]
     #[should_panic(expected = "the output of a packed product")]
     fn an_output_that_is_too_short_is_refused() {
-        let packed = Packed::<f32>::new(Axis::plain(8), Axis::plain(8));
-        let x = Blocked::new(Axis::plain(8), 1, 2);
-        packed.multiply(0..packed.panels(), &mut [0.0; 3], 0, x.all(0..1), Start::Zero);
+        let packed = PackedMatrix::<f32>::new(RowLayout::single(8), RowLayout::single(8));
+        let x = PanelBuffer::new(RowLayout::single(8), 1, 2);
+        packed.multiply(0..packed.panels(), &mut [0.0; 3], 0, x.all(0..1), AccumulatorInit::Zero);
     }
 }

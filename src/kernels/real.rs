@@ -7,9 +7,9 @@ use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub, SubAssign};
 use super::activation;
 use super::isa::{Isa, Mode};
 use super::lanes::{self, Lanes};
-use super::outer::Part;
 use super::packed::Product;
 use super::view::{Mat, MatMut};
+use super::weight_gradient::Part;
 
 /// A floating-point type that models are computed in.
 pub trait Real:
@@ -60,11 +60,11 @@ pub trait Products: Sized {
     #[doc(hidden)]
     fn faer(dst: MatMut<'_, Self>, accumulate: bool, a: Mat<'_, Self>, b: Mat<'_, Self>);
     #[doc(hidden)]
-    fn lanes(isa: Isa) -> usize;
+    fn panel_width(isa: Isa) -> usize;
     #[doc(hidden)]
     fn packed(isa: Isa, product: Product<'_, Self>);
     #[doc(hidden)]
-    fn outer(isa: Isa, part: Part<'_, '_, '_, Self>);
+    fn weight_gradient(isa: Isa, part: Part<'_, '_, '_, Self>);
 }
 
 impl Real for f32 {
@@ -109,7 +109,7 @@ impl Products for f32 {
     fn faer(dst: MatMut<'_, f32>, accumulate: bool, a: Mat<'_, f32>, b: Mat<'_, f32>) {
         super::gemm::faer(dst, accumulate, a, b, 1.0);
     }
-    fn lanes(isa: Isa) -> usize {
+    fn panel_width(isa: Isa) -> usize {
         match isa {
             Isa::Portable => <lanes::Portable as Lanes<f32>>::COLUMNS,
             #[cfg(target_arch = "x86_64")]
@@ -123,7 +123,7 @@ impl Products for f32 {
     fn packed(isa: Isa, product: Product<'_, f32>) {
         lanes::run_f32(isa, product);
     }
-    fn outer(isa: Isa, part: Part<'_, '_, '_, f32>) {
+    fn weight_gradient(isa: Isa, part: Part<'_, '_, '_, f32>) {
         lanes::run_f32(isa, part);
     }
 }
@@ -170,13 +170,13 @@ impl Products for f64 {
     fn faer(dst: MatMut<'_, f64>, accumulate: bool, a: Mat<'_, f64>, b: Mat<'_, f64>) {
         super::gemm::faer(dst, accumulate, a, b, 1.0);
     }
-    fn lanes(_: Isa) -> usize {
+    fn panel_width(_: Isa) -> usize {
         <lanes::Portable as Lanes<f64>>::COLUMNS
     }
     fn packed(_: Isa, product: Product<'_, f64>) {
         lanes::run_portable(product);
     }
-    fn outer(_: Isa, part: Part<'_, '_, '_, f64>) {
+    fn weight_gradient(_: Isa, part: Part<'_, '_, '_, f64>) {
         lanes::run_portable(part);
     }
 }

@@ -1,6 +1,6 @@
 //! What the tests of the products share.
 
-use super::blocked::{Axis, Blocked, Rows};
+use super::blocked::{PanelBuffer, PanelView, RowLayout};
 use super::guarded::{Guarded, Place, canary};
 use super::isa::Isa;
 use super::real::Real;
@@ -11,17 +11,17 @@ pub fn numbers(n: usize, phase: f64) -> Vec<f32> {
 }
 
 /// Rows in their plain order, brought into panels.
-pub fn blocked(isa: Isa, axis: Axis, steps: usize, rows: usize, values: &[f32]) -> Blocked<f32> {
-    let mut blocked = Blocked::for_isa(isa, axis, steps, rows);
-    for (i, row) in values.chunks_exact(axis.elements()).enumerate() {
+pub fn blocked(isa: Isa, row_layout: RowLayout, steps: usize, rows: usize, values: &[f32]) -> PanelBuffer<f32> {
+    let mut blocked = PanelBuffer::for_isa(isa, row_layout, steps, rows);
+    for (i, row) in values.chunks_exact(row_layout.elements()).enumerate() {
         blocked.write(i / rows, i % rows, row);
     }
     blocked
 }
 
 /// Rows in their plain order, from panels.
-pub fn plain(blocked: &Blocked<f32>, steps: usize, rows: usize) -> Vec<f32> {
-    let width = blocked.shape().axis.elements();
+pub fn plain(blocked: &PanelBuffer<f32>, steps: usize, rows: usize) -> Vec<f32> {
+    let width = blocked.shape().row_layout.elements();
     let mut values = vec![0.0; steps * rows * width];
     for (i, row) in values.chunks_exact_mut(width).enumerate() {
         blocked.read(i / rows, i % rows, row);
@@ -34,31 +34,31 @@ pub fn plain(blocked: &Blocked<f32>, steps: usize, rows: usize) -> Vec<f32> {
 #[derive(Debug)]
 pub struct Operand<R: 'static> {
     values: Guarded<R>,
-    layout: Rows<'static, R>,
+    layout: PanelView<'static, R>,
 }
 
 impl<R: Real> Operand<R> {
     /// From rows in their plain order, step by step.
     pub fn new(
         place: Place,
-        (axis, lanes): (Axis, usize),
+        (row_layout, panel_width): (RowLayout, usize),
         (steps, rows): (usize, usize),
         (others, gap): (usize, usize),
         values: &[R],
     ) -> Self {
-        // As `Shape::parts` has it.
-        let of_block = if others == 0 { 1 } else { axis.parts };
-        let (panels, block_stride) = (axis.panels(lanes), (of_block + others) * rows * lanes);
+        // As `PanelShape::parts` has it.
+        let of_block = if others == 0 { 1 } else { row_layout.parts };
+        let (panels, block_stride) = (row_layout.panels(panel_width), (of_block + others) * rows * panel_width);
         let step_stride = (panels / of_block.max(1)) * block_stride + gap;
-        let layout = Rows { data: &[], steps, step_stride, panels, of_block, block_stride, rows, lanes };
+        let layout = PanelView { data: &[], steps, step_stride, panels, of_block, block_stride, rows, panel_width };
         let place_of = |t: usize, panel: usize| t * step_stride + layout.panel_at(panel);
         let none = [steps, rows, panels].contains(&0);
-        let len = if none { 0 } else { place_of(steps - 1, panels - 1) + rows * lanes };
+        let len = if none { 0 } else { place_of(steps - 1, panels - 1) + rows * panel_width };
         let mut memory = vec![canary(); len];
-        for (i, row) in values.chunks_exact(axis.elements().max(1)).enumerate() {
+        for (i, row) in values.chunks_exact(row_layout.elements().max(1)).enumerate() {
             for panel in 0..panels {
-                let to = &mut memory[place_of(i / rows, panel) + i % rows * lanes..][..lanes];
-                let from = &row[axis.elements_of(lanes, panel)];
+                let to = &mut memory[place_of(i / rows, panel) + i % rows * panel_width..][..panel_width];
+                let from = &row[row_layout.panel_columns(panel_width, panel)];
                 to[..from.len()].copy_from_slice(from);
                 to[from.len()..].fill(R::ZERO);
             }
@@ -67,8 +67,8 @@ impl<R: Real> Operand<R> {
     }
 
     /// As an operand.
-    pub fn rows(&self) -> Rows<'_, R> {
-        Rows { data: &self.values, ..self.layout }
+    pub fn rows(&self) -> PanelView<'_, R> {
+        PanelView { data: &self.values, ..self.layout }
     }
 }
 

@@ -133,7 +133,7 @@ impl<R: Real> Kernel for Scatter<'_, R> {
 }
 
 /// Adds rows of `width` elements to rows of a table: `table[slots[i]] += rows[i]`.
-pub fn scatter<R: Real>(table: &mut [R], rows: &[R], width: usize, slots: &[u32]) {
+pub fn scatter_add<R: Real>(table: &mut [R], rows: &[R], width: usize, slots: &[u32]) {
     assert_eq!(rows.len(), slots.len() * width, "a slot for each row");
     vectorize(Scatter { table, rows, width, slots });
 }
@@ -224,7 +224,7 @@ mod tests {
             let (mut sums, slots) = (vec![0.25; len], [2, 0, 2, 1, 1, 2, 0]);
             add_rows(&mut sums, &rows, width);
             let mut table = vec![0.25; 3 * width];
-            scatter(&mut table, &rows, width, &slots);
+            scatter_add(&mut table, &rows, width, &slots);
             for (j, sum) in sums.into_iter().enumerate() {
                 assert_eq!(sum, (0..7).fold(0.25, |sum, row| sum + rows[row * width + j]));
                 for slot in 0..3 {

@@ -8,7 +8,7 @@ use std::ops::Range;
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{Rng, SeedableRng};
 
-use crate::kernels::{Axis, Blocked, Kernel, Mode, Real, Rows, vectorize};
+use crate::kernels::{Kernel, Mode, PanelBuffer, PanelView, Real, RowLayout, vectorize};
 
 /// Units that one number of the generator decides, 16 bits each.
 const UNITS: usize = 4;
@@ -39,20 +39,24 @@ impl Dropout {
 
 /// The outputs of a layer after dropout, and the mask.
 #[derive(Debug)]
-pub struct Dropped<R> {
-    values: Blocked<R>,
+pub struct DropoutLayer<R> {
+    values: PanelBuffer<R>,
     /// A number for each row of a panel, in the order of `values`: bit `j` is set where lane `j` is kept.
     mask: Vec<u32>,
     generators: Vec<Xoshiro256PlusPlus>,
 }
 
-impl<R: Real> Dropped<R> {
+impl<R: Real> DropoutLayer<R> {
     /// Room for `steps` steps of `streams` streams.
     pub fn new(hidden: usize, steps: usize, streams: usize) -> Self {
-        let values = Blocked::<R>::new(Axis::plain(hidden), steps, streams);
+        let values = PanelBuffer::<R>::new(RowLayout::single(hidden), steps, streams);
         let shape = values.shape();
-        assert!(shape.lanes <= WIDEST, "a panel's row has a bit a lane");
-        Dropped { mask: vec![0; steps * shape.blocks() * streams], values, generators: Vec::with_capacity(streams) }
+        assert!(shape.panel_width <= WIDEST, "a panel's row has a bit a lane");
+        DropoutLayer {
+            mask: vec![0; steps * shape.blocks() * streams],
+            values,
+            generators: Vec::with_capacity(streams),
+        }
     }
 
     /// Begins a window: draws anew for the streams from number `first` on.
@@ -63,21 +67,26 @@ impl<R: Real> Dropped<R> {
     }
 
     /// Takes in the outputs of the next steps. Steps must come in their order.
-    pub fn forward(&mut self, dropout: Dropout, steps: Range<usize>, outputs: Rows<'_, R>) {
+    pub fn forward(&mut self, dropout: Dropout, steps: Range<usize>, outputs: PanelView<'_, R>) {
         let shape = self.values.shape();
         let threshold = (dropout.rate * 65536.0).round() as u32;
         for t in steps.clone() {
             let masks = &mut self.mask[t * shape.blocks() * shape.streams..][..shape.blocks() * shape.streams];
             for (stream, generator) in self.generators.iter_mut().enumerate() {
                 for (block, mask) in masks.chunks_exact_mut(shape.streams).enumerate() {
-                    let units = shape.axis.elements_of(shape.lanes, block).len();
+                    let units = shape.row_layout.panel_columns(shape.panel_width, block).len();
                     mask[stream] = draw(generator, units, threshold);
                 }
             }
             for (block, values) in self.values.step_mut(t).chunks_exact_mut(shape.panel_len()).enumerate() {
                 values.copy_from_slice(outputs.panel(t - steps.start, block));
             }
-            vectorize(Apply { values: self.values.step_mut(t), masks, lanes: shape.lanes, scale: dropout.scale() });
+            vectorize(Apply {
+                values: self.values.step_mut(t),
+                masks,
+                panel_width: shape.panel_width,
+                scale: dropout.scale(),
+            });
         }
     }
 
@@ -86,11 +95,11 @@ impl<R: Real> Dropped<R> {
         let shape = self.values.shape();
         let per_step = shape.blocks() * shape.streams;
         let masks = &self.mask[steps.start * per_step..steps.end * per_step];
-        vectorize(Apply { values: d, masks, lanes: shape.lanes, scale: dropout.scale() });
+        vectorize(Apply { values: d, masks, panel_width: shape.panel_width, scale: dropout.scale() });
     }
 
     /// The outputs of some steps after dropout.
-    pub fn outputs(&self, steps: Range<usize>) -> Rows<'_, R> {
+    pub fn outputs(&self, steps: Range<usize>) -> PanelView<'_, R> {
         self.values.all(steps)
     }
 }
@@ -126,7 +135,7 @@ impl Kernel for Compare {
 struct Apply<'a, R> {
     values: &'a mut [R],
     masks: &'a [u32],
-    lanes: usize,
+    panel_width: usize,
     scale: R,
 }
 
@@ -135,7 +144,7 @@ impl<R: Real> Kernel for Apply<'_, R> {
 
     #[inline(always)]
     fn run<M: Mode>(self) {
-        for (row, &mask) in self.values.chunks_exact_mut(self.lanes).zip(self.masks) {
+        for (row, &mask) in self.values.chunks_exact_mut(self.panel_width).zip(self.masks) {
             for (lane, x) in row.iter_mut().enumerate() {
                 *x *= if (mask >> lane) & 1 == 1 { self.scale } else { R::ZERO };
             }
@@ -162,12 +171,12 @@ mod tests {
 
     /// What becomes of ones: `(T, streams, HIDDEN)`, and of gradients of one.
     fn masks(dropout: Dropout, layer: usize, first: usize, streams: usize) -> (Vec<f32>, Vec<f32>) {
-        let axis = Axis::plain(HIDDEN);
-        let mut ones = Blocked::<f32>::new(axis, STEPS, streams);
+        let row_layout = RowLayout::single(HIDDEN);
+        let mut ones = PanelBuffer::<f32>::new(row_layout, STEPS, streams);
         for (t, stream) in (0..STEPS).flat_map(|t| (0..streams).map(move |stream| (t, stream))) {
             ones.write(t, stream, &[1.0; HIDDEN]);
         }
-        let mut dropped = Dropped::new(HIDDEN, STEPS, streams);
+        let mut dropped = DropoutLayer::new(HIDDEN, STEPS, streams);
         dropped.begin(dropout, layer, first);
         for steps in [0..7, 7..STEPS] {
             dropped.forward(dropout, steps.clone(), ones.all(steps));
@@ -176,7 +185,7 @@ mod tests {
         (rows(&dropped.values), rows(&ones))
     }
 
-    fn rows(values: &Blocked<f32>) -> Vec<f32> {
+    fn rows(values: &PanelBuffer<f32>) -> Vec<f32> {
         let streams = values.shape().streams;
         let mut rows = vec![0.0; STEPS * streams * HIDDEN];
         let places = rows.chunks_exact_mut(HIDDEN).enumerate();

@@ -9,15 +9,15 @@ const ABSENT: u32 = u32::MAX;
 
 /// The distinct characters of a window, in the order in which they first occur.
 #[derive(Clone, Debug)]
-pub struct Distinct {
+pub struct DistinctIds {
     ids: Vec<u32>,
     slots: Vec<u32>,
 }
 
-impl Distinct {
+impl DistinctIds {
     /// No character yet, of a vocabulary of that size.
     pub fn new(vocab: usize) -> Self {
-        Distinct { ids: Vec::with_capacity(vocab), slots: vec![ABSENT; vocab] }
+        DistinctIds { ids: Vec::with_capacity(vocab), slots: vec![ABSENT; vocab] }
     }
 
     /// Takes in the characters of a window in place of those before.

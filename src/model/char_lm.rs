@@ -5,9 +5,9 @@ use std::sync::Arc;
 use bytemuck::allocation::try_zeroed_vec;
 
 use super::config::ModelConfig;
-use crate::cells::Entry;
+use crate::cells::RegisteredCell;
 use crate::error::{Error, Result};
-use crate::kernels::{Axis, Mat, Real};
+use crate::kernels::{Mat, Real, RowLayout};
 use crate::params::{Layout, SpanId};
 
 /// The spans of one recurrent layer.
@@ -37,7 +37,7 @@ struct Spans {
 #[derive(Clone, Debug)]
 pub struct CharLm<R> {
     config: ModelConfig,
-    cell: &'static Entry,
+    cell: &'static RegisteredCell,
     layout: Arc<Layout>,
     spans: Arc<Spans>,
     /// All weights, in the order of [`CharLm::layout`].
@@ -63,7 +63,7 @@ impl<R: Real> CharLm<R> {
         &self.config
     }
     /// The cell.
-    pub fn cell(&self) -> &'static Entry {
+    pub fn cell(&self) -> &'static RegisteredCell {
         self.cell
     }
     /// Names, shapes and places of the weights.
@@ -87,15 +87,15 @@ impl<R: Real> CharLm<R> {
         self.spans.head_b
     }
     /// The gates of a layer at one position.
-    pub fn gates(&self) -> Axis {
-        Axis { parts: self.cell.spec.gates.len(), width: self.config.hidden }
+    pub fn gates(&self) -> RowLayout {
+        RowLayout { parts: self.cell.spec.gates.len(), width: self.config.hidden }
     }
     /// Elements of the gates of a layer at one position.
     pub fn gates_len(&self) -> usize {
         self.gates().elements()
     }
     /// The weights of a layer's diagonals, one after another.
-    pub fn diagonals(&self, layer: usize) -> &[R] {
+    pub fn diagonal_weights(&self, layer: usize) -> &[R] {
         self.rnn(layer).p.map_or(&[], |id| self.slice(id))
     }
     /// Elements of a layer's state of one stream.
@@ -113,13 +113,13 @@ impl<R: Real> CharLm<R> {
     }
 
     /// Makes the blocks of the recurrent weights zero that the cell does not have.
-    pub fn close(&mut self) {
+    pub fn clear_zero_blocks(&mut self) {
         let (spec, hidden, layout) = (self.cell().spec, self.config.hidden, self.layout.clone());
         let columns = spec.recurrent.len() * hidden;
         for layer in 0..self.config.layers {
             let Some(w_hh) = self.rnn(layer).w_hh else { continue };
             let w_hh = layout.of_mut(&mut self.weights, w_hh);
-            for (state, gate) in spec.closed {
+            for (state, gate) in spec.zero_blocks {
                 let rows = w_hh[state * hidden * columns..].chunks_exact_mut(columns).take(hidden);
                 rows.for_each(|row| row[gate * hidden..][..hidden].fill(R::ZERO));
             }
@@ -134,7 +134,7 @@ impl<R: Real> CharLm<R> {
 }
 
 /// Matrices first: weight decay applies to one range.
-fn lay_out(config: &ModelConfig, cell: &Entry) -> (Layout, Spans) {
+fn lay_out(config: &ModelConfig, cell: &RegisteredCell) -> (Layout, Spans) {
     let ModelConfig { layers, hidden, embed, vocab, .. } = *config;
     let spec = cell.spec;
     let mut layout = Layout::new();
@@ -154,8 +154,8 @@ fn lay_out(config: &ModelConfig, cell: &Entry) -> (Layout, Spans) {
     let head_w = layout.matrix("head.w", hidden, vocab);
     let rnn = matrices.into_iter().enumerate().map(|(layer, (w_ih, w_hh))| {
         let b = layout.vector(format!("rnn.{layer}.b"), spec.gates.len() * hidden);
-        let diagonals = spec.diagonals.len() * hidden;
-        let p = (diagonals > 0).then(|| layout.vector(format!("rnn.{layer}.p"), diagonals));
+        let diagonal_weights = spec.diagonal_weights.len() * hidden;
+        let p = (diagonal_weights > 0).then(|| layout.vector(format!("rnn.{layer}.p"), diagonal_weights));
         RnnSpans { w_ih, w_hh, b, p }
     });
     let rnn = rnn.collect();

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::memory;
-use crate::cells::{self, CellSpec, Entry};
+use crate::cells::{self, CellSpec, RegisteredCell};
 use crate::error::{Error, Result};
 
 /// The shape of a model: what cannot change between training and sampling.
@@ -36,7 +36,7 @@ impl ModelConfig {
     ///
     /// # Errors
     /// [`Error::Usage`] naming what is out of range.
-    pub fn validate(&self) -> Result<&'static Entry> {
+    pub fn validate(&self) -> Result<&'static RegisteredCell> {
         let cell = cells::find(&self.cell)?;
         let ranges = [
             ("--layers", self.layers, 1, 1024),
@@ -85,7 +85,7 @@ impl ModelConfig {
     }
 
     /// Number of parameters, if it can be counted at all; `of_layer` is asked for those of a layer by its inputs and units.
-    fn count(&self, cell: &Entry, of_layer: fn(&CellSpec, u64, u64) -> Option<u64>) -> Option<u64> {
+    fn count(&self, cell: &RegisteredCell, of_layer: fn(&CellSpec, u64, u64) -> Option<u64>) -> Option<u64> {
         let (hidden, embed, vocab) = (self.hidden as u64, self.embed as u64, self.vocab as u64);
         let first = of_layer(cell.spec, if embed == 0 { vocab } else { embed }, hidden)?;
         let others = of_layer(cell.spec, hidden, hidden)?.checked_mul(self.layers as u64 - 1)?;

@@ -6,8 +6,8 @@
 use super::char_lm::CharLm;
 use super::packed_weights::Table;
 use super::shard::Shard;
-use crate::cells::{CellReal, Diagonal};
-use crate::kernels::{Axis, Blocked, Mat, MatMut, gemm, outer, vector};
+use crate::cells::{CellReal, DiagonalWeight};
+use crate::kernels::{Mat, MatMut, PanelBuffer, RowLayout, gemm, vector, weight_gradient};
 use crate::layers::linear;
 
 /// Rows of a matrix that a tile has at least: fewer would read the gate gradients too often.
@@ -21,7 +21,7 @@ enum Part {
     Input { layer: usize },
     Recurrent { layer: usize, state: usize },
     Bias { layer: usize, gate: usize },
-    Diagonal { layer: usize, index: usize },
+    DiagonalWeight { layer: usize, index: usize },
     HeadWeights,
     HeadBias,
 }
@@ -72,7 +72,7 @@ pub fn tiles<R: CellReal>(model: &CharLm<R>) -> Vec<Tile> {
     add(Part::HeadWeights, hidden, model.config().vocab);
     for layer in 0..model.config().layers {
         (0..spec.gates.len()).for_each(|gate| add(Part::Bias { layer, gate }, 1, hidden));
-        (0..spec.diagonals.len()).for_each(|index| add(Part::Diagonal { layer, index }, 1, hidden));
+        (0..spec.diagonal_weights.len()).for_each(|index| add(Part::DiagonalWeight { layer, index }, 1, hidden));
     }
     add(Part::HeadBias, 1, model.config().vocab);
     assert_eq!(tiles.iter().map(|tile| tile.len).sum::<usize>(), layout.len(), "tiles of the arena");
@@ -91,25 +91,25 @@ fn each_step<'a, R: CellReal, T>(
 /// Fills a tile that does not wait for the table.
 pub fn fill<R: CellReal>(tile: &Tile, out: &mut [R], model: &CharLm<R>, shards: &[Shard<R>]) {
     let (spec, width) = (model.cell().spec, model.config().hidden);
-    let axis = |parts| Axis { parts, width };
+    let row_layout = |parts| RowLayout { parts, width };
     let units = tile.row..tile.row + tile.rows;
-    let vocab = Axis::plain(model.config().vocab);
+    let vocab = RowLayout::single(model.config().vocab);
     match tile.part {
         Part::Input { layer } => {
-            let gates = axis(spec.input.len());
+            let gates = row_layout(spec.input.len());
             let dw = MatMut::new(out, tile.rows, gates.elements());
             let steps = each_step(shards, move |shard, t| {
                 (shard.layer_input(layer, t), shard.d_gates(layer, spec.input.clone(), t))
             });
-            outer(dw, units, gates, steps);
+            weight_gradient(dw, units, gates, steps);
         }
         Part::Recurrent { layer, state } => {
-            let gates = axis(spec.recurrent.len());
+            let gates = row_layout(spec.recurrent.len());
             let steps = each_step(shards, move |shard, t| {
                 (shard.state_before(layer, state, t), shard.d_gates(layer, spec.recurrent.clone(), t))
             });
-            outer(MatMut::new(out, tile.rows, gates.elements()), units, gates, steps);
-            for (_, gate) in spec.closed.iter().filter(|(from, _)| *from == state) {
+            weight_gradient(MatMut::new(out, tile.rows, gates.elements()), units, gates, steps);
+            for (_, gate) in spec.zero_blocks.iter().filter(|(from, _)| *from == state) {
                 out.chunks_exact_mut(gates.elements()).for_each(|row| row[gate * width..][..width].fill(R::ZERO));
             }
         }
@@ -118,8 +118,8 @@ pub fn fill<R: CellReal>(tile: &Tile, out: &mut [R], model: &CharLm<R>, shards: 
             let steps = each_step(shards, move |shard, t| shard.d_gates(layer, gates.clone(), t));
             linear::bias_gradient(out, gate, spec.gates.len(), steps);
         }
-        Part::Diagonal { layer, index } => {
-            let Diagonal { gate, state, after } = spec.diagonals[index];
+        Part::DiagonalWeight { layer, index } => {
+            let DiagonalWeight { gate, state, after } = spec.diagonal_weights[index];
             let steps = each_step(shards, move |shard, t| {
                 let seen = if after { shard.state_after(layer, state, t) } else { shard.state_before(layer, state, t) };
                 (shard.d_gates(layer, gate..gate + 1, t), seen)
@@ -130,7 +130,7 @@ pub fn fill<R: CellReal>(tile: &Tile, out: &mut [R], model: &CharLm<R>, shards: 
             let top = model.config().layers;
             let dw = MatMut::new(out, tile.rows, vocab.elements());
             let steps = each_step(shards, move |shard, t| Some((shard.layer_input(top, t), shard.d_logits(t)?)));
-            outer(dw, units, vocab, steps.flatten());
+            weight_gradient(dw, units, vocab, steps.flatten());
         }
         Part::HeadBias => linear::bias_gradient(out, 0, 1, each_step(shards, Shard::d_logits).flatten()),
         Part::Embedding => {}
@@ -140,7 +140,7 @@ pub fn fill<R: CellReal>(tile: &Tile, out: &mut [R], model: &CharLm<R>, shards: 
 /// The gradient of the first layer's input product: a row for each distinct character.
 #[derive(Debug)]
 pub struct TableGradient<R> {
-    panels: Blocked<R>,
+    panels: PanelBuffer<R>,
     rows: Vec<R>,
     d_gathered: Vec<R>,
 }
@@ -150,7 +150,7 @@ impl<R: CellReal> TableGradient<R> {
     pub fn new(model: &CharLm<R>, positions: usize) -> Self {
         let most = positions.min(model.config().vocab);
         TableGradient {
-            panels: Blocked::new(model.gates(), 1, most),
+            panels: PanelBuffer::new(model.gates(), 1, most),
             rows: vec![R::ZERO; most * model.gates_len()],
             d_gathered: vec![R::ZERO; most * model.config().embed],
         }
@@ -164,7 +164,7 @@ impl<R: CellReal> TableGradient<R> {
 
     /// Brings the filled panels into rows, of which there are as many as distinct characters.
     pub fn gather(&mut self, table: &Table<R>) {
-        let rows = self.rows.chunks_exact_mut(self.panels.shape().axis.elements()).enumerate();
+        let rows = self.rows.chunks_exact_mut(self.panels.shape().row_layout.elements()).enumerate();
         rows.take(table.distinct.ids().len()).for_each(|(slot, row)| self.panels.read(0, slot, row));
     }
 
@@ -219,6 +219,6 @@ pub fn fill_panel<R: CellReal>(panel: usize, values: &mut [R], shards: &[Shard<R
     values.fill(R::ZERO);
     let gates = 0..shards.first().map_or(0, Shard::gates);
     for (slots, d_gates) in each_step(shards, move |shard, t| (shard.slots(t), shard.d_gates(0, gates.clone(), t))) {
-        vector::scatter(values, d_gates.panel(0, panel), d_gates.lanes(), slots);
+        vector::scatter_add(values, d_gates.panel(0, panel), d_gates.panel_width(), slots);
     }
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::char_lm::CharLm;
 use super::config::ModelConfig;
-use crate::cells::Entry;
+use crate::cells::RegisteredCell;
 use crate::error::{Error, Result};
 use crate::kernels::{MatMut, orthogonal};
 
@@ -60,7 +60,7 @@ impl Init {
     ///
     /// # Errors
     /// [`Error::Usage`] where the bias is not a number, or the cell has no forget gate that it could go to.
-    pub fn validate(&self, cell: &Entry) -> Result<()> {
+    pub fn validate(&self, cell: &RegisteredCell) -> Result<()> {
         match self.forget_bias {
             Some(bias) if !(-1e3..=1e3).contains(&bias) => {
                 Err(Error::Usage(format!("--forget-bias must be -1000 to 1000, not {bias:?}")))
@@ -124,7 +124,7 @@ impl CharLm<f32> {
             let (w_hh, gates) = (layout.of_mut(&mut self.weights, w_hh), spec.recurrent.len());
             for (state, gate) in (0..spec.recurrent_inputs).flat_map(|state| (0..gates).map(move |gate| (state, gate)))
             {
-                if spec.closed.contains(&(state, gate)) {
+                if spec.zero_blocks.contains(&(state, gate)) {
                     continue;
                 }
                 let first = (state * hidden * gates + gate) * hidden;
@@ -139,7 +139,7 @@ impl CharLm<f32> {
         }
         if let Some(p) = spans.p {
             let p = layout.of_mut(&mut self.weights, p);
-            for (weights, _) in p.chunks_exact_mut(hidden).zip(spec.diagonals).filter(|(_, to)| to.state == 0) {
+            for (weights, _) in p.chunks_exact_mut(hidden).zip(spec.diagonal_weights).filter(|(_, to)| to.state == 0) {
                 weights.fill_with(|| rng.random_range(-1.0..1.0));
             }
         }

@@ -3,18 +3,18 @@
 use rayon::prelude::*;
 
 use super::char_lm::CharLm;
-use crate::kernels::{Axis, Blocked, Packed, Precision, Real};
-use crate::layers::embedding::{self, Distinct};
+use crate::kernels::{PackedMatrix, PanelBuffer, Precision, Real, RowLayout};
+use crate::layers::embedding::{self, DistinctIds};
 use crate::params::SpanId;
 
 /// The first layer's input product for each distinct character of a window.
 #[derive(Debug)]
 pub struct Table<R> {
     /// The characters.
-    pub distinct: Distinct,
+    pub distinct: DistinctIds,
     pub(super) gathered: Vec<R>,
     rows: Vec<R>,
-    pub(super) panels: Blocked<R>,
+    pub(super) panels: PanelBuffer<R>,
 }
 
 impl<R: Real> Table<R> {
@@ -22,10 +22,10 @@ impl<R: Real> Table<R> {
         let vocab = model.config().vocab;
         let most = most.min(vocab);
         Table {
-            distinct: Distinct::new(vocab),
+            distinct: DistinctIds::new(vocab),
             gathered: vec![R::ZERO; most * model.config().embed],
             rows: vec![R::ZERO; most * model.gates_len()],
-            panels: Blocked::new(model.gates(), 1, most),
+            panels: PanelBuffer::new(model.gates(), 1, most),
         }
     }
 
@@ -51,7 +51,7 @@ impl<R: Real> Table<R> {
 struct PackedSpan<R> {
     span: SpanId,
     transposed: bool,
-    packed: Packed<R>,
+    packed: PackedMatrix<R>,
 }
 
 impl<R: Real> PackedSpan<R> {
@@ -75,23 +75,23 @@ pub struct PackedWeights<R> {
     /// `w_hh`, its transpose, `w_ih`, its transpose of every layer, `head.w` and its transpose. The first layer's `w_ih` is empty,
     /// and every transpose where nothing runs back.
     packed: Vec<PackedSpan<R>>,
-    biases: Vec<Blocked<R>>,
+    biases: Vec<PanelBuffer<R>>,
 }
 
 impl<R: Real> PackedWeights<R> {
     /// Room for windows of up to `positions` characters that run forward and, if `backward`, back.
     pub fn new(model: &CharLm<R>, positions: usize, backward: bool) -> Self {
-        let (hidden, gates, none) = (Axis::plain(model.config().hidden), model.gates(), Axis::plain(0));
+        let (hidden, gates, none) = (RowLayout::single(model.config().hidden), model.gates(), RowLayout::single(0));
         let spec = model.cell().spec;
-        let axis = |parts| Axis { parts, width: hidden.width };
+        let row_layout = |parts| RowLayout { parts, width: hidden.width };
         let (recurrent_inputs, recurrent, input) =
-            (axis(spec.recurrent_inputs), axis(spec.recurrent.len()), axis(spec.input.len()));
-        let (vocab, layers) = (Axis::plain(model.config().vocab), model.config().layers);
+            (row_layout(spec.recurrent_inputs), row_layout(spec.recurrent.len()), row_layout(spec.input.len()));
+        let (vocab, layers) = (RowLayout::single(model.config().vocab), model.config().layers);
         let mut packed = Vec::with_capacity(OF_LAYER * layers + 2);
         let mut both = |span, input, output| {
-            packed.push(PackedSpan { span, transposed: false, packed: Packed::new(input, output) });
+            packed.push(PackedSpan { span, transposed: false, packed: PackedMatrix::new(input, output) });
             let (input, output) = if backward { (output, input) } else { (none, none) };
-            packed.push(PackedSpan { span, transposed: true, packed: Packed::new(input, output) });
+            packed.push(PackedSpan { span, transposed: true, packed: PackedMatrix::new(input, output) });
         };
         for layer in 0..layers {
             let spans = model.rnn(layer);
@@ -102,7 +102,8 @@ impl<R: Real> PackedWeights<R> {
             if layer == 0 { both(spans.w_ih, none, none) } else { both(spans.w_ih, hidden, input) }
         }
         both(model.head_w(), hidden, vocab);
-        let biases = (0..layers).map(|_| gates).chain([vocab]).map(|axis| Blocked::new(axis, 1, 1)).collect();
+        let biases =
+            (0..layers).map(|_| gates).chain([vocab]).map(|row_layout| PanelBuffer::new(row_layout, 1, 1)).collect();
         PackedWeights { table: Table::new(model, positions), packed, biases }
     }
 
@@ -130,35 +131,35 @@ impl<R: Real> PackedWeights<R> {
     }
 
     /// `fed back * H x recurrent gates * H` of a layer; empty where the recurrence is diagonal.
-    pub fn w_hh(&self, layer: usize) -> &Packed<R> {
+    pub fn w_hh(&self, layer: usize) -> &PackedMatrix<R> {
         &self.packed[OF_LAYER * layer].packed
     }
     /// `recurrent gates * H x fed back * H` of a layer.
-    pub fn w_hh_t(&self, layer: usize) -> &Packed<R> {
+    pub fn w_hh_t(&self, layer: usize) -> &PackedMatrix<R> {
         &self.packed[OF_LAYER * layer + 1].packed
     }
     /// `H x input gates * H` of a layer above the first.
-    pub fn w_ih(&self, layer: usize) -> &Packed<R> {
+    pub fn w_ih(&self, layer: usize) -> &PackedMatrix<R> {
         &self.packed[OF_LAYER * layer + 2].packed
     }
     /// `input gates * H x H` of a layer above the first.
-    pub fn w_ih_t(&self, layer: usize) -> &Packed<R> {
+    pub fn w_ih_t(&self, layer: usize) -> &PackedMatrix<R> {
         &self.packed[OF_LAYER * layer + 3].packed
     }
     /// `H x V`.
-    pub fn head_w(&self) -> &Packed<R> {
+    pub fn head_w(&self) -> &PackedMatrix<R> {
         &self.packed[self.packed.len() - 2].packed
     }
     /// `V x H`.
-    pub fn head_w_t(&self) -> &Packed<R> {
+    pub fn head_w_t(&self) -> &PackedMatrix<R> {
         &self.packed[self.packed.len() - 1].packed
     }
     /// The bias of a layer's gates.
-    pub fn bias(&self, layer: usize) -> &Blocked<R> {
+    pub fn bias(&self, layer: usize) -> &PanelBuffer<R> {
         &self.biases[layer]
     }
     /// The bias of the output layer.
-    pub fn head_b(&self) -> &Blocked<R> {
+    pub fn head_b(&self) -> &PanelBuffer<R> {
         &self.biases[self.biases.len() - 1]
     }
 }

@@ -10,8 +10,8 @@ use super::char_lm::CharLm;
 use super::packed_weights::{PackedWeights, Table};
 use super::window::Window;
 use crate::cells::{CellReal, CellSpec};
-use crate::kernels::{Axis, Blocked, Rows, Start, softmax};
-use crate::layers::dropout::{Dropout, Dropped};
+use crate::kernels::{AccumulatorInit, PanelBuffer, PanelView, RowLayout, softmax};
+use crate::layers::dropout::{Dropout, DropoutLayer};
 use crate::layers::linear;
 use crate::layers::recurrent::{LayerActivations, Resets};
 
@@ -45,9 +45,9 @@ pub struct Shard<R> {
     pub state: Vec<R>,
     tapes: Vec<LayerActivations<R>>,
     /// Every layer's outputs after dropout. Empty without dropout.
-    dropped: Vec<Dropped<R>>,
+    dropped: Vec<DropoutLayer<R>>,
     /// `(T, b, states * H)` of every layer: the state before each step, resets applied. Empty until a state is reset.
-    previous: Vec<Blocked<R>>,
+    previous: Vec<PanelBuffer<R>>,
     /// `(T, b)`: where streams are reset. Empty in a window without resets.
     resets: Vec<bool>,
     /// `(T, b)`: the row of the first layer's table for each character.
@@ -57,11 +57,11 @@ pub struct Shard<R> {
     /// `(T)`: whether any prediction of the batch counts, of this shard or another.
     scored: Vec<bool>,
     /// `(T, b, V)`: logits, then their gradients. Steps at which nothing counts are left out.
-    logits: Blocked<R>,
+    logits: PanelBuffer<R>,
     /// One row of logits.
     row: Vec<R>,
     /// `(at_once, b, H)`: the gradient of a layer's outputs.
-    dy: Blocked<R>,
+    dy: PanelBuffer<R>,
     /// The weighted sum of losses of every stream, in nats.
     pub losses: Vec<f64>,
 }
@@ -90,9 +90,9 @@ impl<R: CellReal> Shard<R> {
             slots: Vec::with_capacity(steps * streams),
             weights: Vec::with_capacity(steps * streams),
             scored: Vec::with_capacity(steps),
-            logits: Blocked::new(Axis::plain(config.vocab), steps, streams),
+            logits: PanelBuffer::new(RowLayout::single(config.vocab), steps, streams),
             row: vec![R::ZERO; config.vocab],
-            dy: Blocked::new(Axis::plain(config.hidden), back, streams),
+            dy: PanelBuffer::new(RowLayout::single(config.hidden), back, streams),
             losses: vec![0.0; streams],
         }
     }
@@ -118,7 +118,7 @@ impl<R: CellReal> Shard<R> {
         self.begin(window, &prepared.table, model.config().hidden, dropout);
         let (len, width) = (model.layer_state_len(), model.state_len());
         for layer in 0..self.tapes.len() {
-            self.tapes[layer].set_diagonals(model.diagonals(layer));
+            self.tapes[layer].set_diagonal_weights(model.diagonal_weights(layer));
             for (stream, state) in self.state.chunks_exact(width).enumerate() {
                 self.tapes[layer].write_initial_state(stream, &state[layer * len..][..len]);
             }
@@ -211,12 +211,12 @@ impl<R: CellReal> Shard<R> {
     }
 
     /// What a layer above the first read at a step, the output layer being the last: the outputs of the one below.
-    pub(super) fn layer_input(&self, layer: usize, t: usize) -> Rows<'_, R> {
+    pub(super) fn layer_input(&self, layer: usize, t: usize) -> PanelView<'_, R> {
         outputs(&self.tapes, &self.dropped, layer - 1, t..t + 1)
     }
 
     /// A vector of a layer's state before a step.
-    pub(super) fn state_before(&self, layer: usize, part: usize, t: usize) -> Rows<'_, R> {
+    pub(super) fn state_before(&self, layer: usize, part: usize, t: usize) -> PanelView<'_, R> {
         if self.resets.is_empty() {
             self.tapes[layer].states_before(part, t..t + 1)
         } else {
@@ -225,12 +225,12 @@ impl<R: CellReal> Shard<R> {
     }
 
     /// A vector of a layer's state after a step.
-    pub(super) fn state_after(&self, layer: usize, part: usize, t: usize) -> Rows<'_, R> {
+    pub(super) fn state_after(&self, layer: usize, part: usize, t: usize) -> PanelView<'_, R> {
         self.tapes[layer].states_after(part, t..t + 1)
     }
 
     /// The gradients of some of a layer's pre-activations at a step.
-    pub(super) fn d_gates(&self, layer: usize, gates: Range<usize>, t: usize) -> Rows<'_, R> {
+    pub(super) fn d_gates(&self, layer: usize, gates: Range<usize>, t: usize) -> PanelView<'_, R> {
         self.tapes[layer].gates.parts(gates, t..t + 1)
     }
 
@@ -240,7 +240,7 @@ impl<R: CellReal> Shard<R> {
     }
 
     /// The gradients of the logits at a step; `None` where no prediction of the batch counts.
-    pub(super) fn d_logits(&self, t: usize) -> Option<Rows<'_, R>> {
+    pub(super) fn d_logits(&self, t: usize) -> Option<PanelView<'_, R>> {
         self.scored[t].then(|| self.logits.all(t..t + 1))
     }
 
@@ -279,7 +279,7 @@ impl<R: CellReal> Shard<R> {
             return;
         };
         let steps = self.logits.steps();
-        self.dropped.resize_with(self.tapes.len(), || Dropped::new(hidden, steps, streams.len()));
+        self.dropped.resize_with(self.tapes.len(), || DropoutLayer::new(hidden, steps, streams.len()));
         for (layer, dropped) in self.dropped.iter_mut().enumerate() {
             dropped.begin(dropout, layer, self.first);
         }
@@ -305,12 +305,12 @@ impl<R: CellReal> Shard<R> {
         if layer == 0 {
             let (rows, slots, streams) = (&prepared.table.panels, &self.slots, self.streams);
             let input = |t: usize, blocks: Range<usize>, gates: &mut [R]| {
-                let start = Start::Table { rows, slots: &slots[t * streams..][..streams] };
+                let start = AccumulatorInit::Table { rows, slots: &slots[t * streams..][..streams] };
                 if self.spec.is_summed() {
                     return start;
                 }
-                start.write(shape.panels_of(blocks), gates, 0, (1, streams, shape.lanes));
-                Start::Output
+                start.write(shape.panels_of(blocks), gates, 0, (1, streams, shape.panel_width));
+                AccumulatorInit::Output
             };
             tape.forward(w_hh, &input, steps, resets, tasks);
             return;
@@ -319,13 +319,13 @@ impl<R: CellReal> Shard<R> {
         let (w_ih, bias) = (prepared.w_ih(layer), prepared.bias(layer));
         if steps.len() == 1 {
             let input = |_, blocks, gates: &mut [R]| {
-                linear::multiply((shape, parts.clone(), blocks), gates, 0, x, w_ih, Start::Bias(bias));
-                Start::Output
+                linear::multiply((shape, parts.clone(), blocks), gates, 0, x, w_ih, AccumulatorInit::Bias(bias));
+                AccumulatorInit::Output
             };
             tape.forward(w_hh, &input, steps, resets, tasks);
         } else {
             linear::forward(&mut tape.gates, parts, steps.clone(), x, w_ih, bias);
-            tape.forward(w_hh, &|_, _, _: &mut [R]| Start::Output, steps, resets, tasks);
+            tape.forward(w_hh, &|_, _, _: &mut [R]| AccumulatorInit::Output, steps, resets, tasks);
         }
     }
 
@@ -338,11 +338,11 @@ impl<R: CellReal> Shard<R> {
             Some(above) => {
                 let w = prepared.w_ih_t(layer + 1);
                 let gates = above.gates.parts(self.spec.input.clone(), steps);
-                w.multiply(0..w.panels(), dy, len, gates, Start::Zero);
+                w.multiply(0..w.panels(), dy, len, gates, AccumulatorInit::Zero);
             }
             None if counts => {
                 let w = prepared.head_w_t();
-                w.multiply(0..w.panels(), dy, len, self.logits.all(steps), Start::Zero);
+                w.multiply(0..w.panels(), dy, len, self.logits.all(steps), AccumulatorInit::Zero);
             }
             None => dy.fill(R::ZERO),
         }
@@ -351,8 +351,8 @@ impl<R: CellReal> Shard<R> {
     /// The states before each step with resets applied, for the weight gradients.
     fn reset_previous(&mut self) {
         let (steps, streams) = (self.logits.steps(), self.streams);
-        let axis = self.tapes[0].state_shape().axis;
-        self.previous.resize_with(self.tapes.len(), || Blocked::new(axis, steps, streams));
+        let row_layout = self.tapes[0].state_shape().row_layout;
+        self.previous.resize_with(self.tapes.len(), || PanelBuffer::new(row_layout, steps, streams));
         for (previous, tape) in self.previous.iter_mut().zip(&self.tapes) {
             tape.reset_states(previous, 0..self.steps, some_resets(&self.resets));
         }
@@ -362,10 +362,10 @@ impl<R: CellReal> Shard<R> {
 /// The outputs of a layer at some steps, after dropout if there is any.
 fn outputs<'a, R: CellReal>(
     tapes: &'a [LayerActivations<R>],
-    dropped: &'a [Dropped<R>],
+    dropped: &'a [DropoutLayer<R>],
     layer: usize,
     steps: Range<usize>,
-) -> Rows<'a, R> {
+) -> PanelView<'a, R> {
     match dropped.get(layer) {
         Some(dropped) => dropped.outputs(steps),
         None => tapes[layer].outputs(steps),

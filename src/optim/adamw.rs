@@ -1,6 +1,6 @@
 //! AdamW: Loshchilov & Hutter, "Decoupled Weight Decay Regularization" (2019).
 
-use super::{Rule, Slices, Update};
+use super::{OptimizerSlices, Rule, UpdateParams};
 use crate::kernels::Real;
 
 /// ```text
@@ -27,7 +27,7 @@ impl Default for AdamW {
 
 impl Rule for AdamW {
     #[inline(always)]
-    fn apply<R: Real>(self, slices: Slices<'_, R>, update: Update) {
+    fn apply<R: Real>(self, slices: OptimizerSlices<'_, R>, update: UpdateParams) {
         let AdamW { beta1, beta2, eps } = self;
         let power = |beta: f64| beta.powi(i32::try_from(update.number).unwrap_or(i32::MAX));
         let real = R::from_f64;

@@ -7,7 +7,7 @@ mod schedule;
 mod sgd;
 
 pub use clip::clip_scale;
-pub use schedule::{FLOOR, Schedule, learning_rate};
+pub use schedule::{FINAL_LR_FRACTION, Schedule, learning_rate};
 
 use std::str::FromStr;
 
@@ -23,7 +23,7 @@ use crate::kernels::{Kernel, Mode, Real, vectorize};
 /// Which optimizer updates the weights.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Method {
+pub enum Optimizer {
     /// Adam with decoupled weight decay (Loshchilov & Hutter 2019).
     #[default]
     Adamw,
@@ -33,27 +33,27 @@ pub enum Method {
     Rmsprop,
 }
 
-impl Method {
+impl Optimizer {
     /// The names that [`str::parse`] takes.
     pub const NAMES: [&str; 3] = ["adamw", "sgd", "rmsprop"];
 
     /// Arenas of moments that it keeps.
     pub fn moments(self) -> usize {
         match self {
-            Method::Adamw => 2,
-            Method::Sgd | Method::Rmsprop => 1,
+            Optimizer::Adamw => 2,
+            Optimizer::Sgd | Optimizer::Rmsprop => 1,
         }
     }
 }
 
-impl FromStr for Method {
+impl FromStr for Optimizer {
     type Err = Error;
 
     fn from_str(name: &str) -> Result<Self> {
         match name {
-            "adamw" => Ok(Method::Adamw),
-            "sgd" => Ok(Method::Sgd),
-            "rmsprop" => Ok(Method::Rmsprop),
+            "adamw" => Ok(Optimizer::Adamw),
+            "sgd" => Ok(Optimizer::Sgd),
+            "rmsprop" => Ok(Optimizer::Rmsprop),
             _ => Err(Error::no_such("optimizer", name, &Self::NAMES)),
         }
     }
@@ -61,7 +61,7 @@ impl FromStr for Method {
 
 /// What one update needs besides the arenas.
 #[derive(Clone, Copy, Debug)]
-pub struct Update {
+pub struct UpdateParams {
     /// The learning rate of this step.
     pub lr: f64,
     /// The decay per step is `lr * weight_decay`; 0 for vectors.
@@ -74,7 +74,7 @@ pub struct Update {
 
 /// Some elements of the arenas: weights, gradients, moments.
 #[derive(Debug)]
-pub struct Slices<'a, R> {
+pub struct OptimizerSlices<'a, R> {
     /// The weights, which are updated.
     pub weights: &'a mut [R],
     /// Their gradients.
@@ -88,10 +88,10 @@ pub struct Slices<'a, R> {
 /// The loop of an optimizer. Implementations are `#[inline(always)]`: they are compiled once per instruction set.
 trait Rule {
     /// Updates some elements.
-    fn apply<R: Real>(self, slices: Slices<'_, R>, update: Update);
+    fn apply<R: Real>(self, slices: OptimizerSlices<'_, R>, update: UpdateParams);
 }
 
-struct Apply<'a, O, R>(O, Slices<'a, R>, Update);
+struct Apply<'a, O, R>(O, OptimizerSlices<'a, R>, UpdateParams);
 
 impl<O: Rule, R: Real> Kernel for Apply<'_, O, R> {
     type Output = ();
@@ -103,11 +103,11 @@ impl<O: Rule, R: Real> Kernel for Apply<'_, O, R> {
 }
 
 /// Updates some elements. Every element is computed by itself: any cut of the arenas gives the same bits.
-pub fn update<R: Real>(method: Method, slices: Slices<'_, R>, update: Update) {
-    match method {
-        Method::Adamw => vectorize(Apply(AdamW::default(), slices, update)),
-        Method::Sgd => vectorize(Apply(Sgd::default(), slices, update)),
-        Method::Rmsprop => vectorize(Apply(RmsProp::default(), slices, update)),
+pub fn update<R: Real>(optimizer: Optimizer, slices: OptimizerSlices<'_, R>, update: UpdateParams) {
+    match optimizer {
+        Optimizer::Adamw => vectorize(Apply(AdamW::default(), slices, update)),
+        Optimizer::Sgd => vectorize(Apply(Sgd::default(), slices, update)),
+        Optimizer::Rmsprop => vectorize(Apply(RmsProp::default(), slices, update)),
     }
 }
 
@@ -117,12 +117,12 @@ mod tests {
 
     #[test]
     fn every_name_is_known() {
-        for name in Method::NAMES {
-            assert_eq!(format!("{:?}", name.parse::<Method>().unwrap()).to_lowercase(), name);
+        for name in Optimizer::NAMES {
+            assert_eq!(format!("{:?}", name.parse::<Optimizer>().unwrap()).to_lowercase(), name);
         }
         for name in Schedule::NAMES {
             assert_eq!(format!("{:?}", name.parse::<Schedule>().unwrap()).to_lowercase(), name);
         }
-        assert!("adam".parse::<Method>().is_err() && "step".parse::<Schedule>().is_err());
+        assert!("adam".parse::<Optimizer>().is_err() && "step".parse::<Schedule>().is_err());
     }
 }

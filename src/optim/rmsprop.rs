@@ -1,6 +1,6 @@
 //! RMSprop (Tieleman & Hinton, lecture 6.5 of "Neural Networks for Machine Learning", 2012); weight decay as in AdamW.
 
-use super::{Rule, Slices, Update};
+use super::{OptimizerSlices, Rule, UpdateParams};
 use crate::kernels::Real;
 
 /// ```text
@@ -23,7 +23,7 @@ impl Default for RmsProp {
 
 impl Rule for RmsProp {
     #[inline(always)]
-    fn apply<R: Real>(self, slices: Slices<'_, R>, update: Update) {
+    fn apply<R: Real>(self, slices: OptimizerSlices<'_, R>, update: UpdateParams) {
         let RmsProp { alpha, eps } = self;
         let real = R::from_f64;
         let keep = real(1.0 - update.lr * update.weight_decay);

@@ -10,10 +10,10 @@ use crate::error::{Error, Result};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Schedule {
-    /// Half a cosine from the peak down to [`FLOOR`] of it (Loshchilov & Hutter 2017).
+    /// Half a cosine from the peak down to [`FINAL_LR_FRACTION`] of it (Loshchilov & Hutter 2017).
     #[default]
     Cosine,
-    /// A straight line from the peak down to [`FLOOR`] of it.
+    /// A straight line from the peak down to [`FINAL_LR_FRACTION`] of it.
     Linear,
     /// The peak throughout.
     Constant,
@@ -38,7 +38,7 @@ impl FromStr for Schedule {
 }
 
 /// What is left of the peak at the end.
-pub const FLOOR: f64 = 0.02;
+pub const FINAL_LR_FRACTION: f64 = 0.02;
 
 /// The learning rate of `step` (from 0) of `total`, rising in a line over the first `warmup` steps to `peak`.
 pub fn learning_rate(schedule: Schedule, peak: f64, warmup: u64, step: u64, total: u64) -> f64 {
@@ -53,7 +53,7 @@ pub fn learning_rate(schedule: Schedule, peak: f64, warmup: u64, step: u64, tota
         Schedule::Linear => 1.0 - progress.min(1.0),
         Schedule::Constant => 1.0,
     };
-    peak * (FLOOR + (1.0 - FLOOR) * shape)
+    peak * (FINAL_LR_FRACTION + (1.0 - FINAL_LR_FRACTION) * shape)
 }
 
 #[cfg(test)]
@@ -66,7 +66,7 @@ mod tests {
         assert_eq!(rate(Schedule::Cosine, 0), 0.01);
         assert_eq!(rate(Schedule::Cosine, 99), 1.0);
         assert_eq!(rate(Schedule::Cosine, 100), 1.0);
-        assert!(rate(Schedule::Cosine, 1999) < FLOOR + 1e-3);
+        assert!(rate(Schedule::Cosine, 1999) < FINAL_LR_FRACTION + 1e-3);
         assert!((rate(Schedule::Linear, 1050) - 0.51).abs() < 1e-9);
         assert_eq!(rate(Schedule::Constant, 1999), 1.0);
     }

@@ -1,6 +1,6 @@
 //! Stochastic gradient descent with momentum, as PyTorch has it (no dampening); weight decay is decoupled as in AdamW.
 
-use super::{Rule, Slices, Update};
+use super::{OptimizerSlices, Rule, UpdateParams};
 use crate::kernels::Real;
 
 /// ```text
@@ -21,7 +21,7 @@ impl Default for Sgd {
 
 impl Rule for Sgd {
     #[inline(always)]
-    fn apply<R: Real>(self, slices: Slices<'_, R>, update: Update) {
+    fn apply<R: Real>(self, slices: OptimizerSlices<'_, R>, update: UpdateParams) {
         let keep = R::from_f64(1.0 - update.lr * update.weight_decay);
         let (momentum, scale, lr) = (R::from_f64(self.momentum), R::from_f64(update.scale), R::from_f64(update.lr));
         for ((w, g), b) in slices.weights.iter_mut().zip(slices.grads).zip(slices.first.iter_mut()) {

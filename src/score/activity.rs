@@ -110,7 +110,7 @@ mod tests {
         let mut model = CharLm::init(&config, 3).unwrap();
         let bump = |i: usize| 0.3 * (i as f32 * 1.7).sin();
         model.weights.iter_mut().enumerate().for_each(|(i, w)| *w = *w * scale + bump(i));
-        model.close();
+        model.clear_zero_blocks();
         model
     }
 
@@ -149,7 +149,7 @@ mod tests {
             for layer in 0..LAYERS {
                 let sums = sums(model, layer, &x, &h[layer]);
                 let p = |place: usize, j: usize| {
-                    model.diagonals(layer).get(place * HIDDEN + j).map_or(0.0, |p| f64::from(*p))
+                    model.diagonal_weights(layer).get(place * HIDDEN + j).map_or(0.0, |p| f64::from(*p))
                 };
                 for j in 0..HIDDEN {
                     let a = |gate: usize| sums[gate * HIDDEN + j].iter().sum::<f64>();

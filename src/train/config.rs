@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::optim::{Method, Schedule};
+use crate::optim::{Optimizer, Schedule};
 
 /// How to train. `None` for an interval means an epoch, 0 means never.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -17,7 +17,7 @@ pub struct TrainConfig {
     /// Optimizer steps, in all.
     pub steps: Option<u64>,
     /// The optimizer.
-    pub optimizer: Method,
+    pub optimizer: Optimizer,
     /// The peak learning rate.
     pub lr: f64,
     /// The shape of the learning rate after the warm-up.
@@ -51,7 +51,7 @@ impl Default for TrainConfig {
             seq_len: 128,
             epochs: 20,
             steps: None,
-            optimizer: Method::Adamw,
+            optimizer: Optimizer::Adamw,
             lr: 3e-3,
             schedule: Schedule::Cosine,
             warmup: 100,

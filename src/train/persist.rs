@@ -108,7 +108,7 @@ impl Trainer {
     /// # Errors
     /// [`Error::Diverged`] where a number is not finite: that is never written.
     pub fn weights_sections(&self, texts: &DatasetConfig, elapsed_s: f64) -> Result<Vec<Section<'_>>> {
-        if let Some(name) = self.model.layout().unsound(&self.model.weights) {
+        if let Some(name) = self.model.layout().first_invalid(&self.model.weights) {
             return Err(diverged(name));
         }
         let saved =
@@ -275,7 +275,7 @@ mod tests {
     use crate::checkpoint::RunFolder;
     use crate::data::{Corpus, Encoding};
     use crate::model::{ModelConfig, Scheme};
-    use crate::optim::{Method, Schedule};
+    use crate::optim::{Optimizer, Schedule};
     use proptest::collection::vec;
     use proptest::option;
     use proptest::prelude::*;
@@ -301,7 +301,7 @@ mod tests {
         fn configs()(
             (batch, seq_len, threads) in (1usize..5, 1usize..9, option::of(1usize..3)),
             (epochs, steps) in (1u64..1 << 40, option::of(1u64..1 << 50)),
-            optimizer in select(&[Method::Adamw, Method::Sgd, Method::Rmsprop]),
+            optimizer in select(&[Optimizer::Adamw, Optimizer::Sgd, Optimizer::Rmsprop]),
             schedule in select(&[Schedule::Cosine, Schedule::Linear, Schedule::Constant]),
             (lr, weight_decay, clip, dropout) in (1e-9f64..1.0, 0f64..1e6, 0f64..f64::MAX, 0f64..0.95),
             (warmup, log_every, seed) in any::<(u64, u64, u64)>(), (eval_every, save_every) in any::<(Option<u64>, Option<u64>)>(),

@@ -18,7 +18,7 @@ use crate::kernels::vector;
 use crate::layers::dropout::Dropout;
 use crate::model::gradients::{self, TableGradient, Tile};
 use crate::model::{CharLm, PackedWeights, Purpose, Shard, Window, cut};
-use crate::optim::{self, Method, Slices, Update};
+use crate::optim::{self, Optimizer, OptimizerSlices, UpdateParams};
 
 /// Elements of the arena that one task updates.
 const CHUNK: usize = 1 << 15;
@@ -107,16 +107,16 @@ impl<R: CellReal> Step<R> {
     }
 
     /// Updates the weights with the gradients of the last step; weight decay goes to matrices only.
-    pub fn update(&self, model: &mut CharLm<R>, moments: &mut [Vec<R>], method: Method, settings: Update) {
+    pub fn update(&self, model: &mut CharLm<R>, moments: &mut [Vec<R>], optimizer: Optimizer, settings: UpdateParams) {
         let matrices = model.layout().matrices();
         let (first, second) = moments.split_at_mut(1);
         let first = &mut first[0][..];
         let second = second.first_mut().map_or(&mut [][..], |second| &mut second[..]);
-        let all = Slices { weights: &mut model.weights, grads: &self.grads, first, second };
+        let all = OptimizerSlices { weights: &mut model.weights, grads: &self.grads, first, second };
         let (of_matrices, of_vectors) = split(all, matrices);
         rayon::join(
-            || update(method, of_matrices, settings),
-            || update(method, of_vectors, Update { weight_decay: 0.0, ..settings }),
+            || update(optimizer, of_matrices, settings),
+            || update(optimizer, of_vectors, UpdateParams { weight_decay: 0.0, ..settings }),
         );
     }
 
@@ -150,23 +150,23 @@ fn each_tile<R: Send>(tiles: &[Tile], out: &mut [R], f: &(impl Fn(&Tile, &mut [R
 }
 
 /// Updates in parallel by halving down to chunks.
-fn update<R: CellReal>(method: Method, slices: Slices<'_, R>, settings: Update) {
+fn update<R: CellReal>(optimizer: Optimizer, slices: OptimizerSlices<'_, R>, settings: UpdateParams) {
     let len = slices.weights.len();
     if len <= CHUNK {
-        optim::update(method, slices, settings);
+        optim::update(optimizer, slices, settings);
     } else {
         let (left, right) = split(slices, len / 2);
-        rayon::join(|| update(method, left, settings), || update(method, right, settings));
+        rayon::join(|| update(optimizer, left, settings), || update(optimizer, right, settings));
     }
 }
 
-fn split<R>(slices: Slices<'_, R>, at: usize) -> (Slices<'_, R>, Slices<'_, R>) {
+fn split<R>(slices: OptimizerSlices<'_, R>, at: usize) -> (OptimizerSlices<'_, R>, OptimizerSlices<'_, R>) {
     let (weights, weights2) = slices.weights.split_at_mut(at);
     let (grads, grads2) = slices.grads.split_at(at);
     let (first, first2) = slices.first.split_at_mut(at);
     let (second, second2) = slices.second.split_at_mut(at.min(slices.second.len()));
     (
-        Slices { weights, grads, first, second },
-        Slices { weights: weights2, grads: grads2, first: first2, second: second2 },
+        OptimizerSlices { weights, grads, first, second },
+        OptimizerSlices { weights: weights2, grads: grads2, first: first2, second: second2 },
     )
 }

@@ -12,7 +12,7 @@ use crate::data::{BatchLoader, Dataset};
 use crate::error::{Error, Result};
 use crate::layers::dropout::Dropout;
 use crate::model::{CharLm, Init, ModelConfig, Window};
-use crate::optim::{Update, clip_scale, learning_rate};
+use crate::optim::{UpdateParams, clip_scale, learning_rate};
 use crate::score::{self, Loss};
 
 /// Steps without a finite loss and gradient, one after another, that end a run.
@@ -214,7 +214,7 @@ impl Trainer {
             if !skipped && scored > 0 {
                 let scale = clip_scale(norm, config.clip);
                 let number = progress.updates + 1;
-                let update = Update { lr, weight_decay: config.weight_decay, scale, number };
+                let update = UpdateParams { lr, weight_decay: config.weight_decay, scale, number };
                 step.update(model, moments, config.optimizer, update);
             }
             (loss, norm, skipped)

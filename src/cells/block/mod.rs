@@ -27,7 +27,7 @@
 mod activation;
 mod vectors;
 
-use super::{CellSpec, Diagonal, Equations, Row};
+use super::{CellInputs, CellSpec, DiagonalWeight, Equations};
 use crate::kernels::{Mode, Real};
 pub(super) use activation::Activation;
 
@@ -82,13 +82,13 @@ pub(super) const fn variant(
 }
 
 /// The peephole of a gate that opens before the cell state is new.
-pub(super) const fn before(gate: usize, state: usize) -> Diagonal {
-    Diagonal { gate, state, after: false }
+pub(super) const fn before(gate: usize, state: usize) -> DiagonalWeight {
+    DiagonalWeight { gate, state, after: false }
 }
 
 /// The peephole of the output gate.
-pub(super) const fn after(gate: usize, state: usize) -> Diagonal {
-    Diagonal { gate, state, after: true }
+pub(super) const fn after(gate: usize, state: usize) -> DiagonalWeight {
+    DiagonalWeight { gate, state, after: true }
 }
 
 /// Vectors of a row, empty where there is none.
@@ -136,7 +136,7 @@ impl<B: Block> Equations for B {
     const SPEC: CellSpec = <B as Block>::SPEC;
 
     #[inline(always)]
-    fn forward<M: Mode, R: Real>(row: Row<'_, R>, gates: &mut [R], next: &mut [R]) {
+    fn forward<M: Mode, R: Real>(row: CellInputs<'_, R>, gates: &mut [R], next: &mut [R]) {
         let Four { i, f, g, o } = of_gates::<B, R>(gates, row.hidden);
         let p = of_diagonals::<B, R>(row.p, row.hidden);
         let (h, fed, c) = of_state::<B, R>(next, row.hidden);
@@ -149,7 +149,7 @@ impl<B: Block> Equations for B {
     }
 
     #[inline(always)]
-    fn backward<M: Mode, R: Real>(row: Row<'_, R>, gates: &mut [R], next: &[R], d: &mut [R]) {
+    fn backward<M: Mode, R: Real>(row: CellInputs<'_, R>, gates: &mut [R], next: &[R], d: &mut [R]) {
         let Four { i, f, g, o } = of_gates::<B, R>(gates, row.hidden);
         let p = of_diagonals::<B, R>(row.p, row.hidden);
         let (c_prev, c) = (cell_state::<B, R>(row.prev, row.hidden), cell_state::<B, R>(next, row.hidden));

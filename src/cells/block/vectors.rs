@@ -69,10 +69,10 @@ pub(super) fn forward<B: Block, M: Mode, R: Real>(
 ) {
     let n = g.len();
     let (i, f, o) = (cut_mut(B::INPUT_GATE, i, n), cut_mut(B::FORGET_GATE, f, n), cut_mut(B::OUTPUT_GATE, o, n));
-    let diagonals = p.cut::<B>(n);
+    let diagonal_weights = p.cut::<B>(n);
     let (h_prev, c_prev, c, h) = (&h_prev[..n], &c_prev[..n], &mut c[..n], &mut h[..n]);
     for j in 0..n {
-        let p = diagonals.of_unit::<B>(j);
+        let p = diagonal_weights.of_unit::<B>(j);
         let seen = if B::INDEPENDENT { h_prev[j] } else { c_prev[j] };
         let mut i_j = R::ONE;
         if B::INPUT_GATE {
@@ -114,7 +114,7 @@ pub(super) fn backward<B: Block, M: Mode, R: Real>(
 ) {
     let n = g.len();
     let (i, f, o) = (cut_mut(B::INPUT_GATE, i, n), cut_mut(B::FORGET_GATE, f, n), cut_mut(B::OUTPUT_GATE, o, n));
-    let diagonals = p.cut::<B>(n);
+    let diagonal_weights = p.cut::<B>(n);
     let (di, df, d_o) = (cut_mut(B::FEEDBACK, di, n), cut_mut(B::FEEDBACK, df, n), cut_mut(B::FEEDBACK, d_o, n));
     let (c_prev, c, dh, dc) = (&c_prev[..n], &c[..n], &mut dh[..n], &mut dc[..n]);
     for j in 0..n {
@@ -125,7 +125,7 @@ pub(super) fn backward<B: Block, M: Mode, R: Real>(
                 g: g[j],
                 o: at(B::OUTPUT_GATE, o, j, R::ONE),
             },
-            p: diagonals.of_unit::<B>(j),
+            p: diagonal_weights.of_unit::<B>(j),
             c_prev: c_prev[j],
             c: c[j],
         };

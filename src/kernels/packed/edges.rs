@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::kernels::blocked::Blocked;
+use crate::kernels::blocked::PanelBuffer;
 use crate::kernels::guarded::{Edge, Guarded, Place, are_canaries, beside, canary, edge, place, size};
 use crate::kernels::reference;
 use crate::kernels::testing::{Operand, reals, spaced};
@@ -23,8 +23,8 @@ enum From {
 struct Case {
     steps: usize,
     rows: usize,
-    input: Axis,
-    output: Axis,
+    input: RowLayout,
+    output: RowLayout,
     /// How much of the output's panels is computed, in hundredths.
     panels: (usize, usize),
     from: From,
@@ -47,11 +47,11 @@ struct Case {
 const TABLE: usize = 3;
 
 fn case() -> impl Strategy<Value = Case> {
-    let axis = |most| (1usize..5, size(most)).prop_map(|(parts, width)| Axis { parts, width });
+    let row_layout = |most| (1usize..5, size(most)).prop_map(|(parts, width)| RowLayout { parts, width });
     let from = prop_oneof![Just(From::Zero), Just(From::Output), Just(From::Bias), Just(From::Table)];
     let panels = prop_oneof![Just((0, 100)), (0usize..60, 60usize..=100)];
     let gaps = prop::array::uniform3(prop_oneof![Just(0), 0usize..40]);
-    let shape = (0usize..3, size(20), axis(150), axis(70), panels);
+    let shape = (0usize..3, size(20), row_layout(150), row_layout(70), panels);
     let places = (place(), place(), place(), place(), edge(), edge());
     (shape, from, any::<bool>(), 0usize..3, gaps, places).prop_map(|(shape, from, transposed, others, gaps, places)| {
         let (steps, rows, input, output, panels) = shape;
@@ -89,9 +89,9 @@ impl Case {
         wanted
     }
 
-    fn pack<R: Real>(&self, isa: Isa, weights: &[R]) -> Packed<R> {
+    fn pack<R: Real>(&self, isa: Isa, weights: &[R]) -> PackedMatrix<R> {
         let (k, n) = (self.input.elements(), self.output.elements());
-        let mut packed = Packed::for_isa(isa, self.input, self.output);
+        let mut packed = PackedMatrix::for_isa(isa, self.input, self.output);
         if self.transposed {
             let columns: Vec<R> = (0..n).flat_map(|j| (0..k).map(move |i| weights[i * n + j])).collect();
             let matrix = Guarded::new(self.matrix, &spaced(&columns, k, k + self.gaps[2]));
@@ -109,35 +109,35 @@ impl Case {
         let Case { steps, rows, input, output, .. } = *self;
         let (x, w) = self.factors::<R>();
         let packed = self.pack(isa, &w);
-        let lanes = packed.lanes;
-        let x = Operand::new(self.x, (input, lanes), (steps, rows), (self.others, self.gaps[0]), &x);
+        let panel_width = packed.panel_width;
+        let x = Operand::new(self.x, (input, panel_width), (steps, rows), (self.others, self.gaps[0]), &x);
         let (of_table, beginnings, slots) = self.beginnings::<R>();
         let slots = Guarded::new(self.slots, &slots);
-        let mut table = Blocked::for_isa(isa, output, 1, of_table);
+        let mut table = PanelBuffer::for_isa(isa, output, 1, of_table);
         for (i, row) in beginnings.chunks_exact(output.elements().max(1)).enumerate() {
             table.write(0, i, row);
         }
         let table = table.beside(self.start);
         let start = match self.from {
-            From::Zero => Start::Zero,
-            From::Output => Start::Output,
-            From::Bias => Start::Bias(&table),
-            From::Table => Start::Table { rows: &table, slots: &slots },
+            From::Zero => AccumulatorInit::Zero,
+            From::Output => AccumulatorInit::Output,
+            From::Bias => AccumulatorInit::Bias(&table),
+            From::Table => AccumulatorInit::Table { rows: &table, slots: &slots },
         };
         let all = packed.panels();
         let panels = all * self.panels.0 / 100..all * self.panels.1 / 100;
-        let (of_step, n) = (panels.len() * rows * lanes, output.elements());
+        let (of_step, n) = (panels.len() * rows * panel_width, output.elements());
         let stride = of_step + self.gaps[1];
         // Every row of every panel: its number step by step, its place in `y`, its elements.
         let places = (0..steps * rows).flat_map(|i| {
-            let at = move |p: usize| i / rows * stride + (p * rows + i % rows) * lanes;
-            panels.clone().enumerate().map(move |(p, panel)| (i, at(p), output.elements_of(lanes, panel)))
+            let at = move |p: usize| i / rows * stride + (p * rows + i % rows) * panel_width;
+            panels.clone().enumerate().map(move |(p, panel)| (i, at(p), output.panel_columns(panel_width, panel)))
         });
         let len = if of_step == 0 { 0 } else { steps.saturating_sub(1) * stride + of_step.min(steps * of_step) };
         let mut before = vec![canary(); len];
         if let From::Output = self.from {
             for (i, at, elements) in places.clone() {
-                before[at..][..lanes].fill(R::ZERO);
+                before[at..][..panel_width].fill(R::ZERO);
                 before[at..][..elements.len()].copy_from_slice(&beginnings[i * n..][..n][elements]);
             }
         }
@@ -145,13 +145,13 @@ impl Case {
         packed.multiply(panels.clone(), &mut y, stride, x.rows(), start);
         prop_assert!(y.is_intact(), "{isa:?}: written beside the output");
         for (i, at, elements) in places {
-            let (got, padding) = y[at..][..lanes].split_at_mut(elements.len());
+            let (got, padding) = y[at..][..panel_width].split_at_mut(elements.len());
             for (got, wanted) in got.iter().zip(&wanted[i * n..][..n][elements]) {
                 let off = (got.to_f64() - wanted).abs();
                 prop_assert!(off <= epsilon * (input.elements() + 1) as f64, "{isa:?}: {got:?} against {wanted}");
             }
             prop_assert!(padding.iter().all(|x| *x == R::ZERO), "{isa:?}: {padding:?} behind a row");
-            y[at..][..lanes].fill(canary());
+            y[at..][..panel_width].fill(canary());
         }
         prop_assert!(are_canaries(&y), "{isa:?}: written between the steps");
         Ok(())

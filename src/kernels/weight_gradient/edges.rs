@@ -17,7 +17,7 @@ struct Case {
     width: usize,
     /// Those that are rows of `dw`.
     units: Range<usize>,
-    columns: Axis,
+    columns: RowLayout,
     /// Panels between the blocks of `x` and of `dy`.
     others: usize,
     x: Place,
@@ -27,7 +27,7 @@ struct Case {
 }
 
 fn case() -> impl Strategy<Value = Case> {
-    let columns = (1usize..6, size(50)).prop_map(|(parts, width)| Axis { parts, width });
+    let columns = (1usize..6, size(50)).prop_map(|(parts, width)| RowLayout { parts, width });
     let units = prop_oneof![Just((0, 100)), (0usize..60, 60usize..=100)];
     let shape = (prop::collection::vec(size(70), 0..5), size(140), units, columns, 0usize..3);
     let places = (place(), place(), place(), prop::array::uniform3(edge()));
@@ -55,26 +55,32 @@ impl Case {
     }
 
     /// The pieces of rows in guarded memory.
-    fn operands<R: Real>(&self, place: Place, axis: Axis, lanes: usize, rows: &[R]) -> Vec<Operand<R>> {
-        let (mut rest, width) = (rows, axis.elements());
+    fn operands<R: Real>(
+        &self,
+        place: Place,
+        row_layout: RowLayout,
+        panel_width: usize,
+        rows: &[R],
+    ) -> Vec<Operand<R>> {
+        let (mut rest, width) = (rows, row_layout.elements());
         let piece = |n: &usize| {
             let rows = rest.split_off(..n * width).unwrap();
-            Operand::new(place, (axis, lanes), (1, *n), (self.others, 0), rows)
+            Operand::new(place, (row_layout, panel_width), (1, *n), (self.others, 0), rows)
         };
         self.pieces.iter().map(piece).collect()
     }
 
     /// Everything in guarded memory, multiplied and compared.
     fn check<R: Real>(&self, isa: Isa, wanted: &[f64], epsilon: f64) -> Result<(), TestCaseError> {
-        let lanes = R::lanes(isa);
+        let panel_width = R::panel_width(isa);
         let (x, dy) = self.factors::<R>();
-        let x = self.operands(self.x, Axis::plain(self.width), lanes, &x);
-        let dy = self.operands(self.dy, self.columns, lanes, &dy);
+        let x = self.operands(self.x, RowLayout::single(self.width), panel_width, &x);
+        let dy = self.operands(self.dy, self.columns, panel_width, &dy);
         let steps = x.iter().zip(&dy).map(|(x, dy)| (x.rows(), dy.rows()));
         // As much room as there must be for panels of so many lanes.
-        let room = |edge, rows: usize| beside(edge, &vec![canary::<R>(); rows * lanes]);
+        let room = |edge, rows: usize| beside(edge, &vec![canary::<R>(); rows * panel_width]);
         let mut copies = [room(self.room[0], X_PANELS * DEPTH), room(self.room[1], DEPTH)];
-        let mut sums = room(self.room[2], X_PANELS * DY_PANELS * lanes);
+        let mut sums = room(self.room[2], X_PANELS * DY_PANELS * panel_width);
         let [of_x, of_dy] = &mut copies;
         let room = Room { x: of_x, dy: of_dy, sums: &mut sums };
         let mut dw = Guarded::new(self.dw, &vec![canary(); wanted.len()]);

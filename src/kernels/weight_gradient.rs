@@ -10,7 +10,7 @@ use std::cell::RefCell;
 use std::ops::Range;
 
 use super::aligned::Aligned;
-use super::blocked::{Axis, Rows};
+use super::blocked::{PanelView, RowLayout};
 use super::isa::{Isa, isa};
 use super::lanes::{Lanes, Work};
 use super::real::Real;
@@ -29,8 +29,8 @@ const DY_PANELS: usize = 16;
 /// Some rows that follow each other.
 #[derive(Clone, Copy)]
 struct Piece<'a, R> {
-    x: Rows<'a, R>,
-    dy: Rows<'a, R>,
+    x: PanelView<'a, R>,
+    dy: PanelView<'a, R>,
     first: usize,
     n: usize,
 }
@@ -43,7 +43,7 @@ impl<'a, R> Piece<'a, R> {
         self.cut(self.dy.panel(0, panel))
     }
     fn cut(&self, panel: &'a [R]) -> &'a [R] {
-        &panel[self.first * self.x.lanes..][..self.n * self.x.lanes]
+        &panel[self.first * self.x.panel_width..][..self.n * self.x.panel_width]
     }
 }
 
@@ -123,37 +123,37 @@ pub struct Part<'a, 'b, 'r, R> {
 ///
 /// `steps` gives `x` and `dy` of one step after another (of the streams of one shard after another within a step). The elements
 /// of a row of `x` are the rows of `dw`.
-pub fn outer<'a, R: Real>(
+pub fn weight_gradient<'a, R: Real>(
     dw: MatMut<'_, R>,
     units: Range<usize>,
-    columns: Axis,
-    steps: impl Iterator<Item = (Rows<'a, R>, Rows<'a, R>)> + Clone,
+    columns: RowLayout,
+    steps: impl Iterator<Item = (PanelView<'a, R>, PanelView<'a, R>)> + Clone,
 ) {
     with_room(|room| product(isa(), room, dw, units, columns, steps));
 }
 
-/// [`outer`] on an instruction set, in some room.
+/// [`weight_gradient`] on an instruction set, in some room.
 fn product<'a, R: Real>(
     isa: Isa,
     mut room: Room<'_, R>,
     dw: MatMut<'_, R>,
     units: Range<usize>,
-    columns: Axis,
-    steps: impl Iterator<Item = (Rows<'a, R>, Rows<'a, R>)> + Clone,
+    columns: RowLayout,
+    steps: impl Iterator<Item = (PanelView<'a, R>, PanelView<'a, R>)> + Clone,
 ) {
     let width = columns.elements();
     assert_eq!((dw.rows(), dw.cols(), dw.stride()), (units.len(), width, width), "shape of dw");
-    let lanes = R::lanes(isa);
+    let panel_width = R::panel_width(isa);
     let mut start = units.start;
     while start < units.end {
-        let end = units.end.min((start / lanes + X_PANELS) * lanes);
+        let end = units.end.min((start / panel_width + X_PANELS) * panel_width);
         let dw = &mut dw.data[(start - units.start) * width..(end - units.start) * width];
-        let all = columns.panels(lanes);
+        let all = columns.panels(panel_width);
         for first in (0..all).step_by(DY_PANELS) {
             let panels = first..all.min(first + DY_PANELS);
-            room.sums[..panels.len() * X_PANELS * lanes * lanes].fill(R::ZERO);
+            room.sums[..panels.len() * X_PANELS * panel_width * panel_width].fill(R::ZERO);
             sum(isa, start..end, all, panels.clone(), steps.clone(), &mut room);
-            spread(dw, start..end, columns, panels, room.sums, lanes);
+            spread(dw, start..end, columns, panels, room.sums, panel_width);
         }
         start = end;
     }
@@ -165,16 +165,16 @@ fn sum<'a, R: Real>(
     units: Range<usize>,
     all: usize,
     panels: Range<usize>,
-    steps: impl Iterator<Item = (Rows<'a, R>, Rows<'a, R>)>,
+    steps: impl Iterator<Item = (PanelView<'a, R>, PanelView<'a, R>)>,
     room: &mut Room<'_, R>,
 ) {
     let mut chunk = Chunk::new();
     let mut flush = |chunk: &mut Chunk<'a, R>| {
-        R::outer(isa, Part { units: units.clone(), panels: panels.clone(), chunk, room });
+        R::weight_gradient(isa, Part { units: units.clone(), panels: panels.clone(), chunk, room });
         *chunk = Chunk::new();
     };
     for (x, dy) in steps {
-        check(R::lanes(isa), all, units.end, &x, &dy);
+        check(R::panel_width(isa), all, units.end, &x, &dy);
         let mut first = 0;
         while first < x.rows {
             let n = chunk.room().min(x.rows - first);
@@ -190,23 +190,30 @@ fn sum<'a, R: Real>(
     }
 }
 
-fn check<R: Real>(lanes: usize, panels: usize, units: usize, x: &Rows<'_, R>, dy: &Rows<'_, R>) {
+fn check<R: Real>(panel_width: usize, panels: usize, units: usize, x: &PanelView<'_, R>, dy: &PanelView<'_, R>) {
     x.check();
     dy.check();
     assert!(x.steps == 1 && dy.steps == 1 && x.rows == dy.rows, "rows of a weight gradient");
-    assert!(x.lanes == lanes && dy.lanes == lanes, "panels of another instruction set");
-    assert!(dy.panels == panels && x.panels * lanes >= units, "panels of a weight gradient");
+    assert!(x.panel_width == panel_width && dy.panel_width == panel_width, "panels of another instruction set");
+    assert!(dy.panels == panels && x.panels * panel_width >= units, "panels of a weight gradient");
 }
 
 /// Brings the squares of some panels to their place in `dw`, which begins with the first of `units`.
-fn spread<R: Real>(dw: &mut [R], units: Range<usize>, columns: Axis, panels: Range<usize>, sums: &[R], lanes: usize) {
-    let of_units = units.start / lanes;
+fn spread<R: Real>(
+    dw: &mut [R],
+    units: Range<usize>,
+    columns: RowLayout,
+    panels: Range<usize>,
+    sums: &[R],
+    panel_width: usize,
+) {
+    let of_units = units.start / panel_width;
     for (unit, row) in units.zip(dw.chunks_exact_mut(columns.elements())) {
-        let (panel, lane) = (unit / lanes - of_units, unit % lanes);
-        for (of_columns, squares) in panels.clone().zip(sums.chunks_exact(X_PANELS * lanes * lanes)) {
-            let place = columns.elements_of(lanes, of_columns);
+        let (panel, lane) = (unit / panel_width - of_units, unit % panel_width);
+        for (of_columns, squares) in panels.clone().zip(sums.chunks_exact(X_PANELS * panel_width * panel_width)) {
+            let place = columns.panel_columns(panel_width, of_columns);
             let len = place.len();
-            row[place].copy_from_slice(&squares[(panel * lanes + lane) * lanes..][..len]);
+            row[place].copy_from_slice(&squares[(panel * panel_width + lane) * panel_width..][..len]);
         }
     }
 }
@@ -254,29 +261,40 @@ mod edges;
 
 #[cfg(test)]
 mod tests {
-    use super::super::blocked::Blocked;
+    use super::super::blocked::PanelBuffer;
     use super::*;
     use crate::kernels::testing::numbers;
 
-    /// Rows `first..first + n` of every step of `values`, `(steps, streams, axis)`.
-    fn cut(axis: Axis, steps: usize, streams: usize, first: usize, n: usize, values: &[f32]) -> Blocked<f32> {
-        let mut blocked = Blocked::new(axis, steps, n);
+    /// Rows `first..first + n` of every step of `values`, `(steps, streams, row_layout)`.
+    fn cut(
+        row_layout: RowLayout,
+        steps: usize,
+        streams: usize,
+        first: usize,
+        n: usize,
+        values: &[f32],
+    ) -> PanelBuffer<f32> {
+        let mut blocked = PanelBuffer::new(row_layout, steps, n);
         for (t, stream) in (0..steps).flat_map(|t| (0..n).map(move |stream| (t, stream))) {
-            blocked.write(t, stream, &values[(t * streams + first + stream) * axis.elements()..][..axis.elements()]);
+            blocked.write(
+                t,
+                stream,
+                &values[(t * streams + first + stream) * row_layout.elements()..][..row_layout.elements()],
+            );
         }
         blocked
     }
 
     /// The gradient from shards of that many streams, in tiles of `tile` rows.
-    fn gradient(x: &[f32], dy: &[f32], units: usize, columns: Axis, shards: &[usize], tile: usize) -> Vec<f32> {
+    fn gradient(x: &[f32], dy: &[f32], units: usize, columns: RowLayout, shards: &[usize], tile: usize) -> Vec<f32> {
         let streams: usize = shards.iter().sum();
         let steps = x.len() / units / streams;
         let mut first = 0;
         let shards: Vec<_> = shards
             .iter()
             .map(|&n| {
-                let of = |axis, values| cut(axis, steps, streams, first, n, values);
-                let shard = (of(Axis::plain(units), x), of(columns, dy));
+                let of = |row_layout, values| cut(row_layout, steps, streams, first, n, values);
+                let shard = (of(RowLayout::single(units), x), of(columns, dy));
                 first += n;
                 shard
             })
@@ -285,14 +303,14 @@ mod tests {
         let mut dw = vec![1.0; units * columns.elements()];
         for (i, rows) in dw.chunks_mut(tile * columns.elements()).enumerate() {
             let n = rows.len() / columns.elements();
-            outer(MatMut::new(rows, n, columns.elements()), i * tile..i * tile + n, columns, pairs.clone());
+            weight_gradient(MatMut::new(rows, n, columns.elements()), i * tile..i * tile + n, columns, pairs.clone());
         }
         dw
     }
 
     #[test]
     fn the_bits_depend_neither_on_the_cut_nor_on_the_tiles() {
-        let (units, columns, steps, streams) = (165, Axis { parts: 4, width: 165 }, 9, 35);
+        let (units, columns, steps, streams) = (165, RowLayout { parts: 4, width: 165 }, 9, 35);
         let (x, dy) = (numbers(steps * streams * units, 0.1), numbers(steps * streams * columns.elements(), 0.2));
         let whole = gradient(&x, &dy, units, columns, &[35], units);
         for (shards, tile) in [(vec![17, 18], 165), (vec![1, 30, 4], 64), (vec![5; 7], 13), (vec![1; 35], 1)] {
