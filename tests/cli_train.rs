@@ -283,24 +283,6 @@ fn a_loss_far_above_that_of_guessing_is_warned_of_once() {
 }
 
 #[test]
-fn steps_that_are_skipped_halve_the_learning_rate_and_that_is_told() {
-    let place = Place::with_text();
-    let settings = "--lr 1e6 --clip 0 --optimizer sgd --schedule constant --warmup 0 --dropout 0";
-    let train = format!("train text.txt --name wild {TINY} {settings} --steps 500 --save-every 0 --eval-every 0");
-    let Ran { code, err, .. } = place.run(&train);
-    assert_eq!(code, Some(70), "{err}");
-    assert_eq!((err.matches("not finite; skipped").count(), err.matches("5 steps in a row").count()), (4, 1), "{err}");
-    assert!(err.trim_end().ends_with("The last good checkpoint is checkpoints/wild/latest.ckpt (step 0)"), "{err}");
-    assert!(place.json("eval wild")["loss"].is_number(), "it is whole");
-    for share in ["0.5", "0.25"] {
-        assert!(
-            err.contains(&format!("within 100: the learning rate is halved, to {share} of what was chosen\n")),
-            "{err}"
-        );
-    }
-}
-
-#[test]
 fn what_a_name_holds_does_not_steer_a_terminal() {
     let place = Place::empty();
     let name = "a\u{1b}[2J\nerror: forged.txt";

@@ -79,10 +79,6 @@ fn the_hash_sees_what_matters_and_nothing_else() {
         trainer.sections(&DatasetConfig { paths: vec!["/elsewhere".into()], ..DatasetConfig::default() }, 99.0);
     let other_clock = Frame::parse("y.ckpt".as_ref(), format::frame(&other_clock.unwrap())).unwrap();
     assert_eq!(state_hash(&other_clock).unwrap(), before);
-    let mut owing = trainer.sections(&DatasetConfig::default(), 0.0).unwrap();
-    owing.push(("owed", Vec::new().into()));
-    let owing = Frame::parse("z.ckpt".as_ref(), format::frame(&owing)).unwrap();
-    assert_ne!(state_hash(&owing).unwrap(), before, "an evaluation is still to come");
     for other in [
         TrainConfig { threads: Some(1), steps: Some(99), eval_every: Some(3), ..config() },
         TrainConfig { epochs: 7, log_every: 1, ..config() },
@@ -237,7 +233,7 @@ fn a_run_may_be_stopped_at_any_moment_also_within_an_evaluation() {
     let folder = |name: &str| RunFolder::new(place.path().join(name));
     let whole = folder("whole");
     assert_eq!(go_on(&mut begin(&config), &whole, usize::MAX), Outcome::Finished);
-    let (mut stops, mut owed) = (0, 0);
+    let mut stops = 0;
     for moment in 1.. {
         let run = folder(&moment.to_string());
         let mut trainer = begin(&config);
@@ -245,16 +241,11 @@ fn a_run_may_be_stopped_at_any_moment_also_within_an_evaluation() {
             break;
         }
         stops += 1;
-        owed += usize::from(trainer.owes_evaluation());
         let mut again =
             Trainer::resume(&Frame::read(&run.latest()).unwrap(), text(false), config.clone(), false).unwrap();
-        assert_eq!(again.owes_evaluation(), trainer.owes_evaluation());
-        let never = TrainConfig { eval_every: Some(0), patience: None, ..config.clone() };
-        let without = Trainer::resume(&Frame::read(&run.latest()).unwrap(), text(false), never, false).unwrap();
-        assert!(!without.owes_evaluation());
         assert_eq!(hash(&again), hash(&trainer));
         assert_ne!(go_on(&mut again, &run, usize::MAX), Outcome::Stopped);
         assert_eq!(ends(&run), ends(&whole), "stopped when it was asked for the time {moment}");
     }
-    assert!(stops > 7 && owed > 1, "{stops}, {owed}");
+    assert!(stops > 7, "{stops}");
 }

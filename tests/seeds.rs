@@ -29,9 +29,3 @@ fn every_seed_of_every_target_is_read() {
         }
     }
 }
-
-#[test]
-fn the_golden_checkpoint_is_a_seed_too() {
-    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/v1.ckpt");
-    fuzz::checkpoint::check(&fs::read(golden).unwrap());
-}

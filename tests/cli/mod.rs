@@ -147,19 +147,6 @@ impl Place {
     }
 }
 
-/// The program under `strace`, which has these arguments; `None`, and a word about it, where there is none.
-pub fn traced(place: &Place, strace: &[&str], args: &str) -> Option<Command> {
-    if !Command::new("strace").arg("-V").stdout(Stdio::null()).status().is_ok_and(|status| status.success()) {
-        eprintln!("SKIPPED: strace, which looks into system calls, is not installed");
-        return None;
-    }
-    let program = place.command(args);
-    let mut command = Command::new("strace");
-    command.args(["-f", "-qq"]).args(strace).arg(program.get_program()).args(program.get_args());
-    command.current_dir(place.path("")).stdin(Stdio::null());
-    Some(command)
-}
-
 /// A file system in memory; it goes away with the test.
 pub struct Mounted(PathBuf);
 
