@@ -12,6 +12,16 @@ pub enum Error {
     /// An option has a value that is not allowed, or options contradict each other.
     #[error("{0}")]
     Usage(String),
+    /// Something needs more memory than is available.
+    #[error("{what} needs {} MiB of memory{}", mebibytes(*needed), available_memory(*available))]
+    OutOfMemory {
+        /// What needs it.
+        what: String,
+        /// Bytes that it needs.
+        needed: u64,
+        /// Bytes that are available, where that is known.
+        available: Option<u64>,
+    },
     /// A corpus cannot be used as it is.
     #[error("{}: {problem}", path.display())]
     Corpus {
@@ -107,6 +117,14 @@ fn known(pid: &str) -> &str {
     if pid.is_empty() { "unknown" } else { pid }
 }
 
+fn mebibytes(bytes: u64) -> u64 {
+    bytes.div_ceil(1 << 20)
+}
+
+fn available_memory(bytes: Option<u64>) -> String {
+    bytes.map_or(", which cannot be allocated".into(), |bytes| format!(", and {} MiB are available", bytes >> 20))
+}
+
 fn free_room(free: Option<u64>) -> String {
     free.map_or(String::new(), |free| format!(", and {free} are free"))
 }
@@ -120,7 +138,7 @@ impl Error {
     /// The exit code that the command line documents for this error (after BSD's `sysexits.h`).
     pub fn exit_code(&self) -> u8 {
         match self {
-            Error::Usage(_) | Error::UnknownCharacter(_) => 2,
+            Error::Usage(_) | Error::OutOfMemory { .. } | Error::UnknownCharacter(_) => 2,
             Error::Corpus { .. } | Error::Checkpoint { .. } => 65,
             Error::Input { .. } | Error::Missing(_) => 66,
             Error::Diverged(_) | Error::Internal(_) => 70,

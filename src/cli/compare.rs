@@ -100,7 +100,8 @@ fn read(text: &Corpus, part: Range<usize>) -> Result<Vec<u32>> {
 /// The bits of every character; NaN where nothing predicts it.
 fn bits(side: &Side, symbols: &[u32]) -> Result<Vec<f32>> {
     // The other one has its memory too now.
-    memory::must_hold(side.model.config(), super::ONE_TEXT, 0.0)?;
+    let shape = side.model.config();
+    memory::check_available("this model", shape.sizes()?.inference(shape.vocab, super::ONE_TEXT))?;
     let ready = InferenceModel::new(&side.model, Precision::F32);
     let mut tracer = SurprisalScorer::carried(&ready, &side.vocab, 0);
     let bits = |nats: Option<f64>| nats.map_or(f32::NAN, |nats| (nats / std::f64::consts::LN_2) as f32);

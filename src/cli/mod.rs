@@ -47,7 +47,6 @@ const ONE_TEXT: usize = 128;
 
 /// Runs the command line.
 pub fn main() -> ExitCode {
-    memory::spare_addresses();
     let args = match Args::try_parse() {
         Ok(args) => args,
         Err(e) => {
@@ -122,27 +121,28 @@ fn train_from(checkpoint: &Path) -> String {
 
 /// Starts a thread for each core, this one among them: a step that is divided among threads begins and ends here.
 fn use_threads() -> Result<()> {
-    memory::start_threads(memory::default_threads(), |builder| builder.use_current_thread().build_global())?;
-    memory::begin_on_every_thread();
-    Ok(())
+    start_threads(ThreadPoolBuilder::new().num_threads(memory::default_threads()).use_current_thread())
 }
 
 /// Starts a thread for each core, and no more than so many, for what has other threads for its steps: this one only waits for them,
 /// asleep.
 fn use_threads_beside(most: Option<usize>) -> Result<()> {
-    let threads = most.map_or_else(memory::default_threads, |most| most.min(memory::cores()));
-    memory::start_threads(threads, ThreadPoolBuilder::build_global)?;
-    memory::begin_on_every_thread();
-    Ok(())
+    let threads = memory::default_threads().min(most.unwrap_or(usize::MAX));
+    start_threads(ThreadPoolBuilder::new().num_threads(threads))
+}
+
+fn start_threads(builder: ThreadPoolBuilder) -> Result<()> {
+    builder.build_global().map_err(|e| Error::Usage(format!("cannot start threads: {e}")))
 }
 
 /// The model of a checkpoint, where there is room to run it, `positions` characters at once.
 fn model_to_run(frame: &Frame, positions: usize) -> Result<(CharLm<f32>, Vocab)> {
     let shape = model::shape(frame)?;
-    // A shape that the file does not hold is refused as it is read.
-    let weights = shape.sizes().map(|sizes| sizes.weights).ok();
-    if let Some(weights) = weights.filter(|weights| frame.len("weights").is_ok_and(|held| held as f64 == *weights)) {
-        memory::must_hold(&shape, positions, weights)?;
+    // Reading the model rejects a shape that does not match the weights in the file.
+    if let Ok(sizes) = shape.sizes()
+        && frame.len("weights").is_ok_and(|len| len == sizes.weights)
+    {
+        memory::check_available("this model", sizes.weights.saturating_add(sizes.inference(shape.vocab, positions)))?;
     }
     model::read(frame)
 }

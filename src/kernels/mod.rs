@@ -9,13 +9,11 @@
 //! - [`weight_gradient`]: weight gradients, `x^T dy` over all rows of a window
 //! - [`activation`]: branch-free `exp`, `sigmoid` and `tanh` with a stated error
 //! - [`softmax`]: softmax and cross-entropy of a row of logits
-//! - [`allocator`]: what the system's allocator sets aside
 //! - [`vector`]: operations over flat slices
 //! - [`reference`](mod@reference): the same, as plainly as possible; the oracle of the tests
 
 pub mod activation;
 mod aligned;
-pub mod allocator;
 mod blocked;
 mod gemm;
 #[cfg(test)]

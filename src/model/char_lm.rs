@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use bytemuck::allocation::try_zeroed_vec;
-
 use super::config::ModelConfig;
+use super::memory;
 use crate::cells::RegisteredCell;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::kernels::{Mat, Real, RowLayout};
 use crate::params::{Layout, SpanId};
 
@@ -48,13 +47,12 @@ impl<R: Real> CharLm<R> {
     /// A model of that shape, every weight zero.
     ///
     /// # Errors
-    /// [`Error::Usage`] when the shape is out of range.
+    /// [`Error::Usage`](crate::error::Error::Usage) when the shape is out of range,
+    /// [`Error::OutOfMemory`](crate::error::Error::OutOfMemory) where the weights cannot be allocated.
     pub fn zeros(config: &ModelConfig) -> Result<Self> {
         let cell = config.validate()?;
         let (layout, spans) = lay_out(config, cell);
-        let weights = try_zeroed_vec(layout.len()).map_err(|()| {
-            Error::Usage(format!("{} parameters do not fit into memory; choose a smaller net", layout.len()))
-        })?;
+        let weights = memory::try_zeroed("a model of this shape", layout.len())?;
         Ok(CharLm { config: config.clone(), cell, layout: Arc::new(layout), spans: Arc::new(spans), weights })
     }
 

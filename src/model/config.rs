@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::memory;
 use crate::cells::{self, CellSpec, RegisteredCell};
 use crate::error::{Error, Result};
 
@@ -51,18 +50,10 @@ impl ModelConfig {
         }
         match self.count(cell, CellSpec::parameters) {
             Some(n) if n <= MOST_PARAMETERS => Ok(cell),
-            _ => {
-                let free = memory::free().map(|free| format!(", and {} are free", (free / memory::MIB).floor()));
-                Err(Error::Usage(format!(
-                    "{} layers of {} units: over {MOST_PARAMETERS} parameters, whose weights alone need over {} MiB of memory{}; \
-                     choose fewer",
-                    self.layers,
-                    self.hidden,
-                    // Of four bytes each.
-                    MOST_PARAMETERS >> 18,
-                    free.unwrap_or_default()
-                )))
-            }
+            _ => Err(Error::Usage(format!(
+                "{} layers of {} units have more than {MOST_PARAMETERS} parameters; choose fewer",
+                self.layers, self.hidden
+            ))),
         }
     }
 

@@ -1,180 +1,143 @@
-//! What a model needs of the machine's memory, reckoned before any of it is taken: an allocation that fails ends the process.
+//! A rough check that the memory of the machine suffices, made before a model is loaded or trained.
+//!
+//! The estimate covers weights, gradients, moments, packed weights and activations; it leaves out what is small beside them. An
+//! arena that cannot be allocated after all is an error as well, see [`try_zeroed`].
 
-use rayon::{ThreadPoolBuildError, ThreadPoolBuilder};
+use std::path::Path;
+
+use bytemuck::Zeroable;
+use bytemuck::allocation::try_zeroed_vec;
 
 use super::ModelConfig;
 use crate::error::{Error, Result};
-use crate::kernels::allocator;
 
-/// Bytes of the parts of a model of some shape.
+/// Bytes of the parts of a model.
 #[derive(Clone, Copy, Debug)]
 pub struct Sizes {
     /// The weights.
-    pub weights: f64,
-    /// The weights of products, packed for one direction.
-    pub packed: f64,
-    /// What the first layer makes of a character.
-    pub character: f64,
+    pub weights: u64,
+    /// The weight matrices, packed for the forward or the backward pass.
+    pub packed: u64,
+    /// The first layer's input product of one character.
+    pub table_row: u64,
     /// The states of all layers at one position.
-    pub states: f64,
-    /// The activations of all layers at one position, logits and states among them.
-    pub position: f64,
+    pub states: u64,
+    /// The activations of all layers at one position: gates, states and logits.
+    pub position: u64,
 }
 
-/// Elements of the widest panel: rows are filled up to a multiple of it.
+/// Elements of the widest panel; packed rows are padded to a multiple of it.
 const PANEL: usize = 32;
-/// Bytes that the program takes beside.
-const BESIDE: f64 = (4u32 << 20) as f64;
-/// Of what is taken, what lies between in pieces that are too small: up to a fortieth was measured.
-const GAPS: f64 = 1.0 / 25.0;
-/// Bytes that a thread takes for products, once and for all of them: faer's buffer of 4 MiB and what lies about it.
-pub const THREAD: f64 = (5u32 << 20) as f64;
-const FLOAT: f64 = size_of::<f32>() as f64;
-/// Bytes of addresses of a thread's stack and what stands beside it.
-const STACK: f64 = 2.125 * MIB;
-pub(super) const MIB: f64 = (1u32 << 20) as f64;
+const F32: u64 = size_of::<f32>() as u64;
 
 impl ModelConfig {
-    /// What the parts of such a model take.
+    /// The sizes of the parts of a model of this shape.
     ///
     /// # Errors
-    /// [`Error::Usage`] where the shape is out of range.
+    /// [`Error::Usage`] when the shape is out of range.
     pub fn sizes(&self) -> Result<Sizes> {
         let spec = self.validate()?.spec;
-        let panels = |n: usize| n.next_multiple_of(PANEL) as f64;
-        let (layers, hidden, vocab) = (self.layers as f64, panels(self.hidden), panels(self.vocab));
+        let padded = |n: usize| n.next_multiple_of(PANEL) as u64;
+        let (layers, hidden, vocab) = (self.layers as u64, padded(self.hidden), padded(self.vocab));
         let [gates, states, recurrent_inputs, recurrent, input] =
             [spec.gates.len(), spec.states, spec.recurrent_inputs, spec.recurrent.len(), spec.input.len()]
-                .map(|parts| parts as f64 * hidden);
-        let packed = layers * recurrent_inputs * recurrent + (layers - 1.0) * hidden * input + hidden * vocab;
+                .map(|parts| parts as u64 * hidden);
+        let packed = layers * recurrent_inputs * recurrent + (layers - 1) * hidden * input + hidden * vocab;
         Ok(Sizes {
-            weights: FLOAT * self.parameters()? as f64,
-            packed: FLOAT * packed,
-            character: FLOAT * (2.0 * gates + self.embed as f64),
-            states: FLOAT * layers * states,
-            position: FLOAT * (layers * (gates + states) + vocab),
+            weights: F32 * self.parameters()?,
+            packed: F32 * packed,
+            table_row: F32 * (2 * gates + self.embed as u64),
+            states: F32 * layers * states,
+            position: F32 * (layers * (gates + states) + vocab),
         })
     }
 }
 
 impl Sizes {
-    /// Bytes of a model that only runs, for that many positions at once.
-    pub fn running(&self, vocab: usize, positions: usize) -> f64 {
-        self.packed + self.character * vocab as f64 + self.position * positions as f64
+    /// Bytes that inference takes besides the weights: packed weights, the first layer's table for the whole vocabulary, and the
+    /// activations of `positions` characters at once.
+    pub fn inference(&self, vocab: usize, positions: usize) -> u64 {
+        let activations = self.position.saturating_mul(positions as u64);
+        self.packed.saturating_add(self.table_row * vocab as u64).saturating_add(activations)
     }
 }
 
-/// Refuses to run a model that the memory cannot hold, `positions` characters at once; of its weights so many bytes are still to be
-/// read.
+/// Checks that `needed_bytes` are available; passes where the system does not report its memory.
 ///
 /// # Errors
-/// [`Error::Usage`] with what it needs and what there is.
-pub fn must_hold(shape: &ModelConfig, positions: usize, weights: f64) -> Result<()> {
-    let sizes = shape.sizes()?;
-    must_be_free(
-        "this model",
-        weights + sizes.running(shape.vocab, positions) + THREAD * rayon::current_num_threads() as f64,
-        "close other programs, or lift the limit",
-    )
+/// [`Error::OutOfMemory`] with both figures; `what` is what needs the memory.
+pub fn check_available(what: &str, needed_bytes: u64) -> Result<()> {
+    match available() {
+        Some(bytes) if needed_bytes > bytes => {
+            Err(Error::OutOfMemory { what: what.into(), needed: needed_bytes, available: Some(bytes) })
+        }
+        _ => Ok(()),
+    }
 }
 
-/// Threads where no number is chosen: that of `RAYON_NUM_THREADS`, or of cores.
+/// Allocates an arena of `len` zeros.
+///
+/// # Errors
+/// [`Error::OutOfMemory`] where the allocation fails; `what` is what the arena is for.
+pub fn try_zeroed<R: Zeroable>(what: &str, len: usize) -> Result<Vec<R>> {
+    try_zeroed_vec(len).map_err(|()| {
+        let needed = (len as u64).saturating_mul(size_of::<R>() as u64);
+        Error::OutOfMemory { what: what.into(), needed, available: available() }
+    })
+}
+
+/// The default number of threads: `RAYON_NUM_THREADS`, or the cores that this process may use.
 pub fn default_threads() -> usize {
     let chosen = std::env::var("RAYON_NUM_THREADS").ok().and_then(|number| number.parse().ok());
+    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
     chosen.filter(|number| *number > 0).unwrap_or_else(cores)
 }
 
-/// Cores that this process may use.
-pub fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
+/// Bytes that this process can still allocate, by the machine's memory and the limits of its control groups.
+fn available() -> Option<u64> {
+    let groups = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    [in_machine(), in_cgroups(&groups, Path::new("/sys/fs/cgroup"))].into_iter().flatten().min()
 }
 
-/// Starts so many threads, by what `start` does with a builder of them.
-///
-/// # Errors
-/// [`Error::Usage`] where they cannot be started.
-pub fn start_threads<T>(
-    threads: usize,
-    start: impl FnOnce(ThreadPoolBuilder) -> std::result::Result<T, ThreadPoolBuildError>,
-) -> Result<T> {
-    must_hold_threads(threads)?;
-    let started = start(ThreadPoolBuilder::new().num_threads(threads));
-    started.map_err(|e| Error::Usage(format!("threads cannot be started: {e}")))
+fn in_machine() -> Option<u64> {
+    let kib = figure(Path::new("/proc/meminfo"), "MemAvailable:")?;
+    Some(kib * 1024)
 }
 
-/// Refuses to start more threads than there are addresses for: one that lacks them as it starts ends the process.
-fn must_hold_threads(threads: usize) -> Result<()> {
-    let needed = threads as f64 * STACK;
-    match limit() {
-        Some((_, free)) if needed > free => Err(Error::Usage(format!(
-            "threads cannot be started: the stacks of {threads} need {} MiB, and {} are free (ulimit -v); lift the limit, or choose \
-             fewer threads (--threads of train, RAYON_NUM_THREADS)",
-            (needed / MIB).ceil(),
-            (free / MIB).floor()
-        ))),
-        _ => Ok(()),
-    }
-}
-
-/// Refuses what needs more bytes than can be had.
-///
-/// # Errors
-/// [`Error::Usage`] with what it needs and what there is, `remedy` at its end.
-pub fn must_be_free(what: &str, needed: f64, remedy: &str) -> Result<()> {
-    let needed = needed * (1.0 + GAPS) + BESIDE;
-    let mib = |bytes: f64| (bytes / MIB).ceil();
-    let refused = |of: String, free: f64| {
-        let (needed, free) = (mib(needed), (free / MIB).floor());
-        Err(Error::Usage(format!("{what} needs {needed} MiB of memory, and {of}{free} are free; {remedy}")))
+/// The least that is available in a control group of this process or in one above it. `groups` is `/proc/self/cgroup`; version 1
+/// has a hierarchy for each controller, version 2 a single one.
+fn in_cgroups(groups: &str, root: &Path) -> Option<u64> {
+    let in_group = |line: &str| {
+        let (controllers, path) = line.split_once(':')?.1.split_once(':')?;
+        let (root, limit, usage, cached) = match controllers {
+            "" => (root.to_owned(), "memory.max", "memory.current", ["inactive_file ", "active_file "]),
+            "memory" => (
+                root.join("memory"),
+                "memory.limit_in_bytes",
+                "memory.usage_in_bytes",
+                ["total_inactive_file ", "total_active_file "],
+            ),
+            _ => return None,
+        };
+        let folder = root.join(path.trim_start_matches('/'));
+        let folders = folder.ancestors().take_while(|folder| folder.starts_with(&root));
+        let free = folders.filter_map(|folder| {
+            let limit = figure(&folder.join(limit), "")?;
+            // The page cache counts as used, but is given back when memory runs short.
+            let cached: u64 = cached.iter().filter_map(|name| figure(&folder.join("memory.stat"), name)).sum();
+            let used = figure(&folder.join(usage), "")?.saturating_sub(cached);
+            Some(limit.saturating_sub(used))
+        });
+        free.min()
     };
-    match (machine(), limit()) {
-        (_, Some((allowed, free))) if needed > free => {
-            refused(format!("of the {} MiB that are allowed (ulimit -v) ", mib(allowed)), free)
-        }
-        (Some(free), _) if needed > free => refused(String::new(), free),
-        _ => Ok(()),
-    }
+    groups.lines().filter_map(in_group).min()
 }
 
-/// Bytes of memory that can be had, as far as that is known.
-pub fn free() -> Option<f64> {
-    [machine(), limit().map(|(_, free)| free)].into_iter().flatten().reduce(f64::min)
-}
-
-/// Where addresses are limited, makes the allocator spare them; to be called before there is another thread. What was free is gone
-/// else before it is used.
-pub fn spare_addresses() {
-    if limit().is_some() {
-        allocator::spare_addresses();
-    }
-}
-
-/// Bytes that the machine has free.
-fn machine() -> Option<f64> {
-    kib("/proc/meminfo", "MemAvailable:")
-}
-
-/// The bytes of addresses that this process may take, and those of them that are left; `None` where there is no limit.
-fn limit() -> Option<(f64, f64)> {
-    #[cfg(unix)]
-    let allowed = rustix::process::getrlimit(rustix::process::Resource::As).current? as f64;
-    #[cfg(not(unix))]
-    let allowed = None?;
-    let taken = kib("/proc/self/status", "VmSize:")?;
-    Some((allowed, (allowed - taken).max(0.0)))
-}
-
-/// A figure in KiB of a file that the system supplies, as bytes.
-fn kib(path: &str, name: &str) -> Option<f64> {
+/// The number that follows `name` at the start of a line of a file.
+fn figure(path: &Path, name: &str) -> Option<u64> {
     let text = std::fs::read_to_string(path).ok()?;
-    let figure = text.lines().find_map(|line| line.strip_prefix(name))?;
-    figure.trim().strip_suffix(" kB")?.parse::<f64>().ok().map(|kib| kib * 1024.0)
-}
-
-/// Takes a little on every thread of the pool at hand, so that all have begun: what threads set aside as they begin (with some
-/// allocators, 64 MiB of addresses and more) can be seen then.
-pub fn begin_on_every_thread() {
-    rayon::broadcast(|_| drop(std::hint::black_box(Box::new(0u8))));
+    let rest = text.lines().find_map(|line| line.strip_prefix(name))?;
+    rest.split_whitespace().next()?.parse().ok()
 }
 
 #[cfg(test)]
@@ -185,30 +148,48 @@ mod tests {
     use crate::model::{CharLm, InferenceModel};
 
     #[test]
-    fn what_is_packed_is_what_was_reckoned() {
+    fn estimated_sizes_match_the_packed_weights() {
         for cell in CELLS {
             let shape = ModelConfig { cell: cell.spec.name.into(), layers: 3, hidden: 64, embed: 32, vocab: 32 };
             let (model, sizes) = (CharLm::zeros(&shape).unwrap(), shape.sizes().unwrap());
-            let (ready, layers) = (InferenceModel::new(&model, Precision::F32), 0..shape.layers);
-            let of_layer = |layer| ready.prepared.w_hh(layer).bytes() + ready.prepared.w_ih(layer).bytes();
-            let packed = layers.map(of_layer).sum::<usize>() + ready.prepared.head_w().bytes();
-            assert_eq!(sizes.packed, packed as f64, "{}", cell.spec.name);
-            assert_eq!(sizes.weights, 4.0 * model.weights.len() as f64);
+            let (model, layers) = (InferenceModel::new(&model, Precision::F32), 0..shape.layers);
+            let of_layer = |layer| model.prepared.w_hh(layer).bytes() + model.prepared.w_ih(layer).bytes();
+            let packed = layers.map(of_layer).sum::<usize>() + model.prepared.head_w().bytes();
+            assert_eq!(sizes.packed, packed as u64, "{}", cell.spec.name);
+            assert_eq!(sizes.weights, 4 * model.model.weights.len() as u64);
         }
     }
 
     #[test]
-    fn what_cannot_be_had_is_refused_with_both_figures() {
-        if limit().is_none() && machine().is_none() {
-            eprintln!("SKIPPED: this system does not say how much memory is free");
+    fn out_of_memory_reports_both_figures() {
+        if available().is_none() {
+            eprintln!("SKIPPED: this system does not report how much memory is available");
             return;
         }
-        must_be_free("a byte", 1.0, "").unwrap();
-        let message = must_be_free("all", 1e18, "take less").unwrap_err().to_string();
-        assert!(message.starts_with("all needs 991821289067 MiB of memory, and "), "{message}");
-        assert!(message.ends_with(" are free; take less"), "{message}");
-        let shape =
-            ModelConfig { hidden: 1 << 14, embed: 1 << 14, vocab: 1 << 20, layers: 2, ..ModelConfig::default() };
-        assert!(matches!(must_hold(&shape, 1 << 20, 0.0), Err(Error::Usage(_))));
+        check_available("a byte", 1).unwrap();
+        let error = check_available("everything", u64::MAX).unwrap_err();
+        assert!(matches!(error, Error::OutOfMemory { needed: u64::MAX, available: Some(_), .. }), "{error:?}");
+        assert!(matches!(try_zeroed::<f32>("everything", 1 << 60), Err(Error::OutOfMemory { .. })));
+    }
+
+    #[test]
+    fn cgroup_limits_of_both_versions_apply() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        };
+        let free = |groups: &str| in_cgroups(groups, folder.path());
+        write("a/b/memory.max", "max\n");
+        write("a/b/memory.current", "500\n");
+        assert_eq!(free("0::/a/b"), None, "no limit");
+        write("a/memory.max", "1000\n");
+        write("a/memory.current", "900\n");
+        write("a/memory.stat", "anon 650\ninactive_file 200\nactive_file 50\n");
+        assert_eq!(free("0::/a/b"), Some(350), "the limit of the parent, page cache left out");
+        write("memory/c/memory.limit_in_bytes", "100\n");
+        write("memory/c/memory.usage_in_bytes", "30\n");
+        assert_eq!(free("5:cpu:/c\n4:memory:/c\n0::/a/b"), Some(70));
     }
 }
