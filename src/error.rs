@@ -1,26 +1,67 @@
-//! What can go wrong, sorted by what the user can do about it.
+//! The library's error type: one variant per kind of failure, with the facts that a caller needs to react or to explain it.
 
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
-/// The result of everything in this crate that can fail.
+/// The result of every fallible operation in this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// An error; its text is one line that says what is wrong, where, and what to do.
+/// An error. Its text is one line: where, what is wrong and, where the library knows it, what to do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// An option has a value that is not allowed, or options contradict each other.
+    /// An argument is not allowed, or arguments contradict each other.
     #[error("{0}")]
     Usage(String),
-    /// Something needs more memory than is available.
-    #[error("{what} needs {} MiB of memory{}", mebibytes(*needed), available_memory(*available))]
+    /// An operation needs more memory than is available.
+    #[error("{what} needs {} MiB of memory, {}", needed.div_ceil(1 << 20), available_memory(*available))]
     OutOfMemory {
         /// What needs it.
         what: String,
-        /// Bytes that it needs.
+        /// The bytes that it needs.
         needed: u64,
-        /// Bytes that are available, where that is known.
+        /// The bytes that are available, if known.
         available: Option<u64>,
+    },
+    /// A setting has a value outside its range.
+    #[error("{setting} must be {allowed}, not {value}")]
+    OutOfRange {
+        /// The setting, as the field of the configuration is called.
+        setting: &'static str,
+        /// The value.
+        value: String,
+        /// The range, such as `1 to 1024`.
+        allowed: String,
+    },
+    /// A name is not in a list of choices.
+    #[error("unknown {kind} \"{name}\"; choose from: {}", choices.join(", "))]
+    UnknownName {
+        /// What is named, such as `cell`.
+        kind: String,
+        /// The name.
+        name: String,
+        /// The names that exist.
+        choices: Vec<String>,
+    },
+    /// A run cannot be resumed with another value of this setting.
+    #[error("{}: {setting} is {saved} in this run and cannot be changed to {requested}", run.display())]
+    FixedSetting {
+        /// The checkpoint or the run.
+        run: PathBuf,
+        /// The setting, as the field of the configuration is called.
+        setting: &'static str,
+        /// The value that the run has.
+        saved: String,
+        /// The value that was asked for.
+        requested: String,
+    },
+    /// A model of bytes cannot be used with a text that was opened as characters, or the reverse.
+    #[error("{}: the model reads {}, but the text was opened as {}", run.display(), unit(*model_reads_bytes), unit(!*model_reads_bytes))]
+    EncodingMismatch {
+        /// The model's run.
+        run: PathBuf,
+        /// Whether the model reads bytes.
+        model_reads_bytes: bool,
     },
     /// A corpus cannot be used as it is.
     #[error("{}: {problem}", path.display())]
@@ -30,7 +71,54 @@ pub enum Error {
         /// What is wrong with it and what to do.
         problem: String,
     },
-    /// A checkpoint is damaged, or is no checkpoint.
+    /// A text is not valid UTF-8.
+    #[error("{}: not valid UTF-8 at byte {byte}", path.display())]
+    NotUtf8 {
+        /// The file.
+        path: PathBuf,
+        /// The first byte that is not valid, counted from 0.
+        byte: usize,
+    },
+    /// A folder contains no text files.
+    #[error("{}: no text files in this folder (subfolders are not searched)", folder.display())]
+    NoTextFiles {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// A text is too short for the batch size and the window length.
+    #[error(
+        "{}: {chars} characters to train on, but {batch_size} streams of {seq_len} characters need at least {}",
+        path.display(), batch_size * seq_len + 1
+    )]
+    TextTooShort {
+        /// The file.
+        path: PathBuf,
+        /// The characters to train on.
+        chars: usize,
+        /// The number of streams.
+        batch_size: usize,
+        /// The characters in a window.
+        seq_len: usize,
+    },
+    /// The corpus is not the one that a run was trained on.
+    #[error("{}: the text differs from the one that this run {role} (then {before}; now {now})", path.display())]
+    CorpusMismatch {
+        /// The file.
+        path: PathBuf,
+        /// What the run did with it, such as `was trained on`.
+        role: &'static str,
+        /// Length and hash at that time.
+        before: String,
+        /// Length and hash now.
+        now: String,
+    },
+    /// The corpus that a run was trained on no longer exists.
+    #[error("{}: the text that this run was trained on no longer exists", path.display())]
+    CorpusMissing {
+        /// The file or folder.
+        path: PathBuf,
+    },
+    /// A checkpoint is damaged, or the file is not a checkpoint.
     #[error("{}: {problem}", path.display())]
     Checkpoint {
         /// The file.
@@ -38,10 +126,10 @@ pub enum Error {
         /// What is wrong with it.
         problem: String,
     },
-    /// A text has a character that the model has never seen.
-    #[error("the model has never seen {0}; leave it out, or train on a text that has it")]
+    /// A text contains a character that is not in the model's vocabulary.
+    #[error("the model does not know {0}; remove it, or train on a text that contains it")]
     UnknownCharacter(String),
-    /// A file or folder is not there, or may not be read.
+    /// A file or folder does not exist or cannot be opened.
     #[error("{}: {}", path.display(), unreadable(source))]
     Input {
         /// The file or folder.
@@ -49,10 +137,22 @@ pub enum Error {
         /// Why it cannot be opened.
         source: std::io::Error,
     },
-    /// There is nothing of what was asked for (no run to resume, no run to sample from).
+    /// What was asked for does not exist (no run to resume, no held-out text).
     #[error("{0}")]
     Missing(String),
-    /// A run's folder cannot be created, or holds a run already.
+    /// A folder contains no runs.
+    #[error("{}: no runs in this folder", folder.display())]
+    NoRuns {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// A new run would replace an existing one.
+    #[error("{}: this folder already contains a run", folder.display())]
+    RunExists {
+        /// The run's folder.
+        folder: PathBuf,
+    },
+    /// A file or folder cannot be created.
     #[error("{}: {problem}", path.display())]
     CannotCreate {
         /// The file or folder.
@@ -60,46 +160,46 @@ pub enum Error {
         /// Why, and what to do.
         problem: String,
     },
-    /// Reading or writing failed half-way.
+    /// Reading or writing failed.
     #[error("{}: {source}", path.display())]
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// What the operating system reported.
         source: std::io::Error,
     },
-    /// A text was changed while it was in use.
+    /// A text was modified while it was in use.
     #[error("{}: {problem}", path.display())]
     Changed {
         /// The file.
         path: PathBuf,
-        /// What was changed.
+        /// What was modified.
         problem: String,
     },
-    /// A file does not fit on the disk, or is larger than a process may make one. What was there before stands.
-    #[error("{}: {source}: it needs {needed} bytes{}; make room, then try again", path.display(), free_room(*free))]
+    /// A file does not fit on the disk, or exceeds the limit on file sizes. The previous file is intact.
+    #[error("{}: {source}: {needed} bytes are needed{}; free some space and try again", path.display(), free_space(*free))]
     NoRoom {
         /// The file.
         path: PathBuf,
-        /// Bytes that it would have had.
+        /// The size that the file would have had, in bytes.
         needed: u64,
-        /// Bytes that there is room for, where that can be known.
+        /// Free space in bytes, if known.
         free: Option<u64>,
-        /// What the system said.
+        /// What the operating system reported.
         source: std::io::Error,
     },
-    /// Another process is training in the same run.
-    #[error("{}: another process (pid {}) is training here; wait for it, or choose another --name", path.display(), known(pid))]
+    /// Another process is training the same run.
+    #[error("{}: another process (pid {}) is training this run", path.display(), if pid.is_empty() { "unknown" } else { pid })]
     Busy {
         /// The run's folder.
         path: PathBuf,
-        /// The process that holds it, as it wrote itself down; empty where it did not yet.
+        /// The process that holds the lock, as recorded in it; empty if it has not been recorded yet.
         pid: String,
     },
-    /// Training cannot go on: its losses or weights are no longer finite.
+    /// A loss, a gradient, an activation or a weight is no longer finite.
     #[error("{0}")]
     Diverged(String),
-    /// Something that should not happen did.
+    /// A defect in this crate.
     #[error("internal error: {0}")]
     Internal(String),
 }
@@ -107,45 +207,34 @@ pub enum Error {
 /// Why something cannot be read, and what to do.
 fn unreadable(source: &std::io::Error) -> String {
     match source.kind() {
-        std::io::ErrorKind::NotFound => "there is no such file or folder; check the name".into(),
-        std::io::ErrorKind::PermissionDenied => "it may not be read; check its permissions".into(),
-        _ => format!("it cannot be read: {source}"),
+        std::io::ErrorKind::NotFound => "no such file or folder; check the name".into(),
+        std::io::ErrorKind::PermissionDenied => "permission denied; check its permissions".into(),
+        _ => format!("cannot be read: {source}"),
     }
-}
-
-fn known(pid: &str) -> &str {
-    if pid.is_empty() { "unknown" } else { pid }
-}
-
-fn mebibytes(bytes: u64) -> u64 {
-    bytes.div_ceil(1 << 20)
 }
 
 fn available_memory(bytes: Option<u64>) -> String {
-    bytes.map_or(", which cannot be allocated".into(), |bytes| format!(", and {} MiB are available", bytes >> 20))
+    bytes.map_or("which cannot be allocated".into(), |bytes| format!("and {} MiB are available", bytes >> 20))
 }
 
-fn free_room(free: Option<u64>) -> String {
-    free.map_or(String::new(), |free| format!(", and {free} are free"))
+fn free_space(free: Option<u64>) -> String {
+    free.map_or(String::new(), |free| format!(", {free} are free"))
+}
+
+fn unit(bytes: bool) -> &'static str {
+    if bytes { "bytes" } else { "UTF-8 characters" }
 }
 
 impl Error {
-    /// A name that nothing has; `names` are those there are.
-    pub fn no_such(what: &str, name: &str, names: &[&str]) -> Self {
-        Error::Usage(format!("there is no {what} \"{name}\"; choose from: {}", names.join(", ")))
+    /// An [`Error::OutOfRange`].
+    pub fn out_of_range(setting: &'static str, value: impl Display, allowed: impl Into<String>) -> Self {
+        Error::OutOfRange { setting, value: value.to_string(), allowed: allowed.into() }
     }
 
-    /// The exit code that the command line documents for this error (after BSD's `sysexits.h`).
-    pub fn exit_code(&self) -> u8 {
-        match self {
-            Error::Usage(_) | Error::OutOfMemory { .. } | Error::UnknownCharacter(_) => 2,
-            Error::Corpus { .. } | Error::Checkpoint { .. } => 65,
-            Error::Input { .. } | Error::Missing(_) => 66,
-            Error::Diverged(_) | Error::Internal(_) => 70,
-            Error::CannotCreate { .. } => 73,
-            Error::Io { .. } | Error::Changed { .. } | Error::NoRoom { .. } => 74,
-            Error::Busy { .. } => 75,
-        }
+    /// An [`Error::UnknownName`].
+    pub fn unknown_name(kind: impl Into<String>, name: &str, choices: &[&str]) -> Self {
+        let choices = choices.iter().map(|choice| (*choice).to_owned()).collect();
+        Error::UnknownName { kind: kind.into(), name: name.into(), choices }
     }
 
     /// An [`Error::Corpus`].
@@ -168,13 +257,13 @@ impl Error {
         Error::Io { path: path.as_ref().into(), source }
     }
 
-    /// Whether a file could not be written, which may pass.
-    pub fn is_unwritten(&self) -> bool {
-        matches!(self, Error::Io { .. } | Error::NoRoom { .. })
-    }
-
     /// An [`Error::CannotCreate`].
     pub fn cannot_create(path: impl AsRef<Path>, problem: impl Into<String>) -> Self {
         Error::CannotCreate { path: path.as_ref().into(), problem: problem.into() }
+    }
+
+    /// Whether a file could not be written, so that trying again later may succeed.
+    pub fn is_unwritten(&self) -> bool {
+        matches!(self, Error::Io { .. } | Error::NoRoom { .. })
     }
 }

@@ -143,7 +143,7 @@ fn what_cannot_change_is_refused() {
         TrainConfig { seed: 2, ..config() },
         TrainConfig { optimizer: Optimizer::Sgd, ..config() },
     ] {
-        assert!(matches!(Trainer::resume(&saved, text(false), other, false), Err(Error::Usage(_))));
+        assert!(matches!(Trainer::resume(&saved, text(false), other, false), Err(Error::FixedSetting { .. })));
     }
 }
 

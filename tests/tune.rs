@@ -127,7 +127,7 @@ fn the_old_text_loses_nothing_but_to_the_new_characters() {
     for (cell, embed) in [("lstm", 24), ("lstm", 0), ("gru", 7)] {
         let old = place.old(cell, embed);
         let (model, vocab) = charlstm::checkpoint::model::read(&old).unwrap();
-        let texts = DatasetProvenance::read(&old).unwrap().open("").unwrap();
+        let texts = DatasetProvenance::read(&old).unwrap().open().unwrap();
         let (corpus, part) = texts.held_out().unwrap();
         let before = score::held_out(&model, corpus, &vocab, part.clone()).unwrap().nats();
         let trainer = place.tune(&old, 0.0);
@@ -174,7 +174,7 @@ fn a_replayed_text_that_changed_is_refused_wherever_it_did() {
     run_to(&mut trainer, 3);
     let saved = checkpoint(&trainer, &place.config("new.txt"));
     assert_eq!(Beginning::read(&saved).unwrap().unwrap().run, Path::new("old-run"));
-    DatasetProvenance::read(&saved).unwrap().open("").unwrap();
+    DatasetProvenance::read(&saved).unwrap().open().unwrap();
     let text = std::fs::read(place.path("old.txt")).unwrap();
     for at in [5, 3000, 5999] {
         let mut changed = text.clone();

@@ -154,7 +154,7 @@ pub static CELLS: &[RegisteredCell] = &[
 pub fn find(name: &str) -> Result<&'static RegisteredCell> {
     CELLS.iter().find(|cell| cell.spec.name == name || cell.spec.aliases.contains(&name)).ok_or_else(|| {
         let names: Vec<_> = CELLS.iter().map(|cell| cell.spec.name).collect();
-        Error::no_such("cell", name, &names)
+        Error::unknown_name("cell", name, &names)
     })
 }
 

@@ -4,7 +4,6 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use super::{Frame, disk, model};
 use crate::error::{Error, Result};
 
 /// How far the clock of a disk that is another machine's may be ahead.
@@ -88,22 +87,10 @@ pub fn is_there(path: &Path) -> Result<bool> {
     }
 }
 
-/// The newest of the other checkpoints that stand beside a damaged one in the folder of its run, of those that are whole.
-pub fn whole_beside(damaged: &Path) -> Option<PathBuf> {
-    let run = RunFolder::new(disk::folder_of(damaged));
-    let others = [run.latest(), run.best()].into_iter().filter(|path| path.file_name() != damaged.file_name());
-    let is_whole = |path: &PathBuf| {
-        let frame = Frame::read(path).ok().filter(|frame| frame.verify().is_ok());
-        frame.is_some_and(|frame| model::read(&frame).is_ok())
-    };
-    let saved = |path: &PathBuf| path.metadata().and_then(|file| file.modified()).ok();
-    others.filter(is_whole).max_by_key(saved)
-}
-
 /// The run in `runs` that was saved last.
 ///
 /// # Errors
-/// [`Error::Missing`] where there is none, [`Error::Usage`] where it is one of several and was saved in the future: which one was
+/// [`Error::NoRuns`] where there is none, [`Error::Usage`] where it is one of several and was saved in the future: which one was
 /// saved last cannot be known then.
 pub fn newest(runs: &Path) -> Result<RunFolder> {
     let saved = |run: &RunFolder| -> Option<SystemTime> {
@@ -115,8 +102,7 @@ pub fn newest(runs: &Path) -> Result<RunFolder> {
     let mut found: Vec<(SystemTime, RunFolder)> = found.collect();
     found.sort_by(|a, b| (a.0, a.1.path()).cmp(&(b.0, b.1.path())));
     let Some((saved, run)) = found.pop() else {
-        let problem = format!("there is no run under {}; make one with: charlstm train", runs.display());
-        return Err(Error::Missing(problem));
+        return Err(Error::NoRuns { folder: runs.into() });
     };
     if !found.is_empty() && saved > SystemTime::now() + SKEW {
         let (at, runs) = (run.path.display(), runs.display());
@@ -184,7 +170,7 @@ mod tests {
             let file = std::fs::File::options().append(true).open(runs.join(name).join("latest.ckpt"));
             file.unwrap().set_modified(time).unwrap();
         };
-        assert!(matches!(find(None, runs), Err(Error::Missing(_))));
+        assert!(matches!(find(None, runs), Err(Error::NoRuns { .. })));
         for name in ["old", "new"] {
             std::fs::create_dir(runs.join(name)).unwrap();
             std::fs::write(runs.join(name).join("latest.ckpt"), name).unwrap();

@@ -79,7 +79,7 @@ fn open(given: &Path) -> Result<Side> {
 
 /// The texts that A was trained on, if they are still there, and the characters that are scored.
 fn texts(args: &CompareArgs, a: &Side) -> Result<(Result<Dataset>, Vec<u32>)> {
-    let own = DatasetProvenance::read(&a.frame)?.open("bring it back, or name a text with --text");
+    let own = DatasetProvenance::read(&a.frame)?.open();
     if let Some(path) = &args.text {
         let text = Corpus::open(std::slice::from_ref(path), a.vocab.encoding())?;
         return Ok((own, read(&text, 0..text.chars())?));

@@ -40,7 +40,7 @@ pub fn run(args: &EvalArgs, terminal: &Terminal) -> Result<()> {
 
 /// The texts that a run was trained on.
 pub fn own_texts(frame: &Frame) -> Result<Dataset> {
-    DatasetProvenance::read(frame)?.open("bring it back, or name a text with --text")
+    DatasetProvenance::read(frame)?.open()
 }
 
 /// What a run holds out, which must be something.

@@ -15,9 +15,6 @@ use serde_json::json;
 use super::args::{LineArgs, MatchBy, SampleArgs};
 use super::terminal::Terminal;
 
-/// What to do where a run's text is not what it was.
-const REMEDY: &str = "bring it back, or name another with --novel-against in place of --novel";
-
 /// What writes the lines.
 pub struct Source<'a> {
     pub frame: &'a Frame,
@@ -93,12 +90,12 @@ fn known(choices: &LineArgs, source: &Source<'_>, terminal: &Terminal) -> Result
 
 /// The lines of the texts of a run, what was held out included, and of the run that it began with.
 fn of_run(frame: &Frame) -> Result<LineHashes> {
-    let texts = DatasetProvenance::read(frame)?.open(REMEDY)?;
+    let texts = DatasetProvenance::read(frame)?.open()?;
     let mut lines = LineHashes::default();
     lines.add(texts.training().0)?;
     texts.held_out().iter().try_for_each(|(corpus, _)| lines.add(corpus))?;
     if let Some(beginning) = Beginning::read(frame)? {
-        lines.add(beginning.sources.open(REMEDY)?.training().0)?;
+        lines.add(beginning.sources.open()?.training().0)?;
     }
     Ok(lines)
 }

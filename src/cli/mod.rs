@@ -5,10 +5,12 @@ mod bench;
 mod cells;
 mod compare;
 mod eval;
+mod exit_code;
 mod experiment;
 mod experiment_list;
 mod files;
 mod heat;
+mod hints;
 mod info;
 mod inspect;
 mod inspect_page;
@@ -28,40 +30,44 @@ mod terminal;
 mod train;
 mod tune;
 
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use charlstm::checkpoint::{Frame, RunFolder, disk, model, run};
-use charlstm::data::{DatasetProvenance, Encoding, Vocab};
+use charlstm::checkpoint::{Frame, model};
+use charlstm::data::Vocab;
 use charlstm::error::{Error, Result};
 use charlstm::kernels::isa;
 use charlstm::model::{CharLm, memory};
-use clap::{CommandFactory, Parser};
+use clap::{CommandFactory, FromArgMatches};
 use rayon::ThreadPoolBuilder;
 
 use args::{Args, Command};
-use terminal::{Terminal, quoted};
+use exit_code::exit_code;
+use terminal::Terminal;
 
 /// Characters of one text that a model reads at once, at most.
 const ONE_TEXT: usize = 128;
 
 /// Runs the command line.
 pub fn main() -> ExitCode {
-    let args = match Args::try_parse() {
-        Ok(args) => args,
+    let parsed = Args::command().try_get_matches().and_then(|matches| {
+        let command = matches.subcommand_name().unwrap_or_default().to_owned();
+        Args::from_arg_matches(&matches).map(|args| (args, command))
+    });
+    let (args, command) = match parsed {
+        Ok(parsed) => parsed,
         Err(e) => {
             // Help and version go to stdout and are no error.
             let _ = e.print();
-            return ExitCode::from(if e.use_stderr() { 2 } else { 0 });
+            return ExitCode::from(if e.use_stderr() { exit_code::USAGE } else { 0 });
         }
     };
-    let (terminal, trains) = (Terminal::new(&args.common), matches!(args.command, Command::Train(_)));
+    let terminal = Terminal::new(&args.common);
     match obey(args.command, &terminal) {
         Ok(code) => code,
         Err(e) if is_closed_pipe(&e) => ExitCode::SUCCESS,
         Err(e) => {
-            terminal.error(&format!("{e}{}", in_its_place(&e, trains)));
-            ExitCode::from(e.exit_code())
+            terminal.error(&hints::message(&e, &command));
+            ExitCode::from(exit_code(&e))
         }
     }
 }
@@ -87,36 +93,6 @@ fn obey(command: Command, terminal: &Terminal) -> Result<ExitCode> {
             terminal.out(&script).map(|()| ExitCode::SUCCESS)
         }
     }
-}
-
-/// What to use in place of a checkpoint that is damaged, where there is anything: no run goes on from its best checkpoint.
-fn in_its_place(error: &Error, trains: bool) -> String {
-    let Error::Checkpoint { path, .. } = error else { return String::new() };
-    run::whole_beside(path).map_or(String::new(), |whole| {
-        let (at, to_resume) = (quoted(&whole), trains && path.file_name() == Some("latest.ckpt".as_ref()));
-        let instead = if to_resume { "" } else { "name it instead, or " };
-        format!("; {at} is whole: {instead}begin with its weights by: {}", train_from(&whole))
-    })
-}
-
-/// The command that begins a run with the weights of a checkpoint, on the text that it learned from.
-fn train_from(checkpoint: &Path) -> String {
-    let folder = disk::folder_of(checkpoint);
-    let run = RunFolder::new(folder.canonicalize().unwrap_or(folder.into()));
-    let name = PathBuf::from(format!("{}-2", run.name().trim_start_matches('-')));
-    let mut words = vec!["charlstm train".to_owned()];
-    if let Ok(DatasetProvenance { config: texts, .. }) =
-        Frame::read(checkpoint).and_then(|frame| DatasetProvenance::read(&frame))
-    {
-        words.extend(texts.paths.iter().map(|text| quoted(text)));
-        words.extend((texts.encoding == Encoding::Bytes).then(|| "--bytes".to_owned()));
-        words.push(match &texts.val_file {
-            Some(file) => format!("--val-file {}", quoted(file)),
-            None => format!("--val-frac {}", texts.val_frac),
-        });
-    }
-    words.push(format!("--name {} --init-from {}", quoted(&name), quoted(checkpoint)));
-    words.join(" ")
 }
 
 /// Starts a thread for each core, this one among them: a step that is divided among threads begins and ends here.

@@ -48,7 +48,7 @@ pub fn run(args: &NoveltyArgs, terminal: &Terminal) -> Result<()> {
 /// What a run was trained on; what it held out is not in it.
 fn learned(run: Option<&Path>) -> Result<(Novelty, Encoding)> {
     let frame = Frame::read(&run::find(run, Path::new(RUNS))?.model())?;
-    let texts = DatasetProvenance::read(&frame)?.open("bring it back, or name a corpus with --against")?;
+    let texts = DatasetProvenance::read(&frame)?.open()?;
     let (corpus, part) = texts.training();
     Ok((Novelty::against(corpus, part.end)?, corpus.encoding()))
 }

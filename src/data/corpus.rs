@@ -84,10 +84,8 @@ impl Corpus {
         }
         let (scanned, hash) = rayon::join(|| scan::scan(&bytes, encoding), || hash(&bytes));
         parts.iter().try_for_each(Part::check_not_truncated)?;
-        let found = scanned.map_err(|NotUtf8 { part, byte }| {
-            let problem = format!("not UTF-8 at byte {byte}; convert it, or read it as bytes with --bytes");
-            Error::corpus(&parts[part].name, problem)
-        })?;
+        let found =
+            scanned.map_err(|NotUtf8 { part, byte }| Error::NotUtf8 { path: parts[part].name.clone(), byte })?;
         if encoding == Encoding::Utf8 {
             if bytes[0].starts_with("\u{feff}".as_bytes()) {
                 notes.push("the text begins with a byte order mark (U+FEFF), which is kept as a character".into());

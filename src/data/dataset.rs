@@ -60,7 +60,7 @@ impl Dataset {
     /// Opens the texts.
     ///
     /// # Errors
-    /// As [`Corpus::open`]; [`Error::Usage`] for a share that is out of range.
+    /// As [`Corpus::open`]; [`Error::OutOfRange`] for the share.
     pub fn open(config: &DatasetConfig) -> Result<Self> {
         let corpus = if config.paths.is_empty() {
             Corpus::from_text(BUILT_IN_NAME, BUILT_IN.as_bytes(), config.encoding)?
@@ -74,10 +74,10 @@ impl Dataset {
     /// A text, and a held-out text of its own or the share of the first that is held out, from its end.
     ///
     /// # Errors
-    /// [`Error::Usage`] for a share outside `0..1`, [`Error::Corpus`] for a text that teaches nothing.
+    /// [`Error::OutOfRange`] for a share outside `0..1`, [`Error::Corpus`] for a text that teaches nothing.
     pub fn new(corpus: Corpus, held_out: Option<Corpus>, val_frac: f64) -> Result<Self> {
         if !(0.0..1.0).contains(&val_frac) {
-            return Err(Error::Usage(format!("--val-frac must be 0 up to 1 (not included), not {val_frac}")));
+            return Err(Error::out_of_range("val_frac", val_frac, "at least 0 and below 1"));
         }
         let symbols = corpus.symbols().iter().chain(held_out.iter().flat_map(|text| text.symbols()));
         let vocab = Vocab::new(corpus.encoding(), symbols.copied());
@@ -112,7 +112,7 @@ impl Dataset {
     /// is held out stays as it is, and the old text's end is not trained on. Its characters all join the vocabulary.
     ///
     /// # Errors
-    /// As [`Corpus::open`]; [`Error::Usage`] for a share that is out of range, or where there are marks for the text as it was.
+    /// As [`Corpus::open`]; [`Error::OutOfRange`] for the share, [`Error::Usage`] where there are marks for the text as it was.
     pub fn with_replay(self, replay: &ReplayConfig) -> Result<Self> {
         let (replayed, old) = replay.open(self.training, self.corpus.encoding())?;
         let chars = replayed.chars as usize;
@@ -189,17 +189,16 @@ impl Dataset {
         }
     }
 
-    /// Checks that these are the texts that a run was trained on and the one that it replayed; `remedy` ends the message if not.
+    /// Checks that these are the texts that a run was trained on and the one that it replayed.
     ///
     /// # Errors
-    /// [`Error::Corpus`] naming the text that is another, and both lengths and hashes.
-    pub fn check_same_text(&self, sources: &DatasetProvenance, remedy: &str) -> Result<()> {
+    /// [`Error::CorpusMismatch`] for the first file that differs.
+    pub fn check_same_text(&self, sources: &DatasetProvenance) -> Result<()> {
         let (found, saved, replayed) = (self.identity(), &sources.identity, sources.replay.as_ref());
         let name = |identity: &CorpusIdentity| format!("{} bytes, hash {:032x}", identity.bytes, identity.hash);
         let named = |identity: Option<&CorpusIdentity>| identity.map_or("none".into(), name);
-        let other = |path: &Path, role: &str, before: String, now: String| {
-            let problem = format!("the text is not the one this run {role} ({before}; now {now}); {remedy}");
-            Err(Error::corpus(path, problem))
+        let other = |path: &Path, role, before: String, now: String| {
+            Err(Error::CorpusMismatch { path: path.into(), role, before, now })
         };
         let [before, now] = [replayed, self.replay()].map(|old| old.map(|old| &old.identity));
         if let Some(old) = self.replay().or(replayed).filter(|_| before != now) {
@@ -284,7 +283,7 @@ mod tests {
             assert_eq!(texts.replay_held_out().unwrap().1, 18..20);
         }
         for bad in [0.0, 1.0, -0.1, f64::NAN] {
-            assert!(matches!(mixed(bad), Err(Error::Usage(_))), "{bad}");
+            assert!(matches!(mixed(bad), Err(Error::OutOfRange { .. })), "{bad}");
         }
         let mut marks = LossMask::default();
         (0..20).for_each(|_| marks.push(1.0, false));
@@ -294,9 +293,9 @@ mod tests {
         let texts = mixed(0.5).unwrap();
         let (identity, replayed) = (texts.identity(), texts.replay().cloned());
         let before = DatasetProvenance { config: DatasetConfig::default(), identity, replay: replayed };
-        texts.check_same_text(&before, "").unwrap();
+        texts.check_same_text(&before).unwrap();
         std::fs::write(&file, "ABCDEFGHIJKLMNOPQRSX").unwrap();
-        let refused = mixed(0.5).unwrap().check_same_text(&before, "so").unwrap_err().to_string();
+        let refused = mixed(0.5).unwrap().check_same_text(&before).unwrap_err().to_string();
         assert!(refused.starts_with(file.to_str().unwrap()) && refused.contains("replays"), "{refused}");
     }
 

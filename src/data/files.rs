@@ -20,10 +20,7 @@ pub(super) fn list(paths: &[PathBuf], encoding: Encoding, notes: &mut Vec<String
             let before = files.len();
             folder(path, encoding, &mut files, notes)?;
             if files.len() == before {
-                return Err(Error::corpus(
-                    path,
-                    "the folder has no text file (folders in it are not entered); name a file, or use --bytes for other files",
-                ));
+                return Err(Error::NoTextFiles { folder: path.clone() });
             }
         } else {
             files.push(path.clone());

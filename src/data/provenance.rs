@@ -17,22 +17,20 @@ pub struct DatasetProvenance {
 }
 
 impl DatasetProvenance {
-    /// Opens the texts again; `remedy` ends the message where they are others now.
+    /// Opens the texts again and checks that they are the same.
     ///
     /// # Errors
-    /// As [`Dataset::open`], [`Dataset::with_replay`] and [`Dataset::check_same_text`].
-    pub fn open(&self, remedy: &str) -> Result<Dataset> {
+    /// [`Error::CorpusMissing`], and as [`Dataset::open`], [`Dataset::with_replay`] and [`Dataset::check_same_text`].
+    pub fn open(&self) -> Result<Dataset> {
         let texts = Dataset::open(&self.config).map_err(|e| match e {
-            Error::Input { path, .. } => {
-                Error::Missing(format!("{}: the text is no longer there; {remedy}", path.display()))
-            }
+            Error::Input { path, .. } => Error::CorpusMissing { path },
             other => other,
         })?;
         let texts = match &self.replay {
             Some(replayed) => texts.with_replay(&replayed.config)?,
             None => texts,
         };
-        texts.check_same_text(self, remedy)?;
+        texts.check_same_text(self)?;
         Ok(texts)
     }
 }

@@ -38,12 +38,12 @@ impl ReplayConfig {
     /// Checks the share.
     ///
     /// # Errors
-    /// [`Error::Usage`] for one outside `0..1`, or of 0.
+    /// [`Error::OutOfRange`] for a share outside `0..1`, or of 0.
     pub fn validate(&self) -> Result<()> {
         if self.fraction > 0.0 && self.fraction < 1.0 {
             return Ok(());
         }
-        Err(Error::Usage(format!("--replay-frac must be above 0 and below 1, not {}", self.fraction)))
+        Err(Error::out_of_range("replay_frac", self.fraction, "above 0 and below 1"))
     }
 
     /// Opens the old text, and takes what goes with `training` characters of the new: as much as its first nine tenths have.
@@ -53,7 +53,7 @@ impl ReplayConfig {
         let wanted = (training as f64 * self.fraction / (1.0 - self.fraction)).round() as usize;
         let chars = wanted.max(1).min(seen(&corpus));
         if chars == 0 {
-            return Err(Error::corpus(&self.file, "too short to replay anything of it; leave out --replay"));
+            return Err(Error::corpus(&self.file, "too short to replay; use a longer text"));
         }
         Ok((ReplayIdentity { config: self.clone(), identity: corpus.identity().clone(), chars: chars as u64 }, corpus))
     }

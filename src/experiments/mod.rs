@@ -196,7 +196,7 @@ pub static EXPERIMENTS: &[Experiment] = &[
 pub fn find(name: &str) -> Result<&'static Experiment> {
     EXPERIMENTS.iter().find(|experiment| experiment.name == name).ok_or_else(|| {
         let names: Vec<_> = EXPERIMENTS.iter().map(|experiment| experiment.name).collect();
-        Error::no_such("experiment", name, &names)
+        Error::unknown_name("experiment", name, &names)
     })
 }
 

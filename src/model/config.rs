@@ -38,14 +38,14 @@ impl ModelConfig {
     pub fn validate(&self) -> Result<&'static RegisteredCell> {
         let cell = cells::find(&self.cell)?;
         let ranges = [
-            ("--layers", self.layers, 1, 1024),
-            ("--hidden", self.hidden, 1, 1 << 20),
-            ("--embed", self.embed, 0, 1 << 20),
-            ("the vocabulary", self.vocab, 1, 0x11_0000),
+            ("layers", self.layers, 1, 1024),
+            ("hidden", self.hidden, 1, 1 << 20),
+            ("embed", self.embed, 0, 1 << 20),
+            ("vocab", self.vocab, 1, 0x11_0000),
         ];
         for (name, value, least, most) in ranges {
             if !(least..=most).contains(&value) {
-                return Err(Error::Usage(format!("{name} must be {least} to {most}, not {value}")));
+                return Err(Error::out_of_range(name, value, format!("{least} to {most}")));
             }
         }
         match self.count(cell, CellSpec::parameters) {
@@ -111,7 +111,7 @@ mod tests {
             ModelConfig { vocab: 1 << 60, ..config() },
             ModelConfig { cell: "nope".into(), ..config() },
         ] {
-            assert!(matches!(bad.validate(), Err(Error::Usage(_))), "{bad:?}");
+            assert!(bad.validate().is_err(), "{bad:?}");
         }
     }
 }

@@ -40,7 +40,7 @@ impl FromStr for Scheme {
             "orthogonal" => Ok(Scheme::Orthogonal),
             "uniform" => Ok(Scheme::Uniform),
             "xavier" => Ok(Scheme::Xavier),
-            _ => Err(Error::no_such("initialisation", name, &Self::NAMES)),
+            _ => Err(Error::unknown_name("initialisation", name, &Self::NAMES)),
         }
     }
 }
@@ -59,14 +59,14 @@ impl Init {
     /// Checks that it can be used for models of that cell.
     ///
     /// # Errors
-    /// [`Error::Usage`] where the bias is not a number, or the cell has no forget gate that it could go to.
+    /// [`Error::OutOfRange`] for the bias; [`Error::Usage`] if the cell has no separate forget gate.
     pub fn validate(&self, cell: &RegisteredCell) -> Result<()> {
         match self.forget_bias {
             Some(bias) if !(-1e3..=1e3).contains(&bias) => {
-                Err(Error::Usage(format!("--forget-bias must be -1000 to 1000, not {bias:?}")))
+                Err(Error::out_of_range("forget_bias", bias, "-1000 to 1000"))
             }
             Some(_) if cell.spec.forget_gate.is_none() => Err(Error::Usage(format!(
-                "the cell \"{}\" has no forget gate of its own; leave out --forget-bias",
+                "the cell \"{}\" has no separate forget gate; leave out the forget bias",
                 cell.spec.name
             ))),
             _ => Ok(()),

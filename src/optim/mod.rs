@@ -54,7 +54,7 @@ impl FromStr for Optimizer {
             "adamw" => Ok(Optimizer::Adamw),
             "sgd" => Ok(Optimizer::Sgd),
             "rmsprop" => Ok(Optimizer::Rmsprop),
-            _ => Err(Error::no_such("optimizer", name, &Self::NAMES)),
+            _ => Err(Error::unknown_name("optimizer", name, &Self::NAMES)),
         }
     }
 }

@@ -32,7 +32,7 @@ impl FromStr for Schedule {
             "cosine" => Ok(Schedule::Cosine),
             "linear" => Ok(Schedule::Linear),
             "constant" => Ok(Schedule::Constant),
-            _ => Err(Error::no_such("schedule", name, &Self::NAMES)),
+            _ => Err(Error::unknown_name("schedule", name, &Self::NAMES)),
         }
     }
 }

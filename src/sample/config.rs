@@ -36,20 +36,19 @@ impl SamplingConfig {
     /// Checks every number.
     ///
     /// # Errors
-    /// [`Error::Usage`] with the range that is allowed.
+    /// [`Error::OutOfRange`].
     pub fn validate(&self) -> Result<()> {
-        let refuse = |what: &str| Err(Error::Usage(what.into()));
         if !(self.temperature.is_finite() && self.temperature >= 0.0) {
-            return refuse("--temp must be 0 or more: 0 is the most likely character, 1 the model's own distribution");
+            return Err(Error::out_of_range("temperature", self.temperature, "a finite number, 0 or more"));
         }
         if self.top_k == Some(0) {
-            return refuse("--top-k must be at least 1");
+            return Err(Error::out_of_range("top_k", 0, "at least 1"));
         }
-        if self.top_p.is_some_and(|p| !(p > 0.0 && p <= 1.0)) {
-            return refuse("--top-p must be above 0 and at most 1");
+        if let Some(p) = self.top_p.filter(|p| !(*p > 0.0 && *p <= 1.0)) {
+            return Err(Error::out_of_range("top_p", p, "above 0 and at most 1"));
         }
-        if self.min_p.is_some_and(|p| !(0.0..=1.0).contains(&p)) {
-            return refuse("--min-p must be 0 to 1");
+        if let Some(p) = self.min_p.filter(|p| !(0.0..=1.0).contains(p)) {
+            return Err(Error::out_of_range("min_p", p, "0 to 1"));
         }
         Ok(())
     }

@@ -43,7 +43,7 @@ impl<'r> Explorer<'r> {
             }
             let reason = reason.to_string();
             let reason = reason.lines().last().unwrap_or_default().trim_start_matches("error: ");
-            Error::Usage(format!("--match \"{}\" cannot be used: {reason}", regex.escape_debug()))
+            Error::Usage(format!("pattern \"{}\": {reason}", regex.escape_debug()))
         })?;
         let cache = dfa.create_cache();
         Ok(Explorer { regex, dfa, cache })
@@ -107,5 +107,5 @@ impl<'r> Explorer<'r> {
 /// An expression that is refused for its size.
 pub(super) fn too_large(regex: &str) -> Error {
     let regex = regex.escape_debug();
-    Error::Usage(format!("--match \"{regex}\" takes too many states; choose a simpler one, or fewer --max-chars"))
+    Error::Usage(format!("pattern \"{regex}\": too many states; use a simpler pattern or shorter lines"))
 }

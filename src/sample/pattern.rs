@@ -60,11 +60,11 @@ impl Pattern {
         pattern.reach = pattern.reachable(&accepting);
         if !pattern.can_end(pattern.start()) {
             return Err(Error::Usage(format!(
-                "no line of {} to {} characters that the model knows matches \"{}\"; choose another --match, \
-                 --min-chars or --max-chars",
+                "pattern \"{}\": no line of {} to {} characters in the model's vocabulary matches; change the pattern or \
+                 the lengths",
+                regex.escape_debug(),
                 pattern.lengths.start(),
-                pattern.lengths.end(),
-                regex.escape_debug()
+                pattern.lengths.end()
             )));
         }
         Ok(pattern)

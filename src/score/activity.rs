@@ -35,7 +35,7 @@ impl Quantity {
         let all = Self::all(spec);
         let names: Vec<_> = all.iter().map(|quantity| quantity.name(spec)).collect();
         let found = all.iter().find(|quantity| quantity.name(spec) == name);
-        found.copied().ok_or_else(|| Error::no_such(&format!("gate of {}", spec.name), name, &names))
+        found.copied().ok_or_else(|| Error::unknown_name(format!("gate of {}", spec.name), name, &names))
     }
 
     /// Its name in the cell's equations.

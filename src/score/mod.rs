@@ -56,7 +56,7 @@ pub fn carried(ready: &InferenceModel<'_>, corpus: &Corpus, vocab: &Vocab, part:
 /// The loss over windows of `window` predictions, each from a zero state; every character but the first is scored.
 ///
 /// # Errors
-/// As [`carried`]; [`Error::Usage`] for a window of 0.
+/// As [`carried`]; [`Error::OutOfRange`] for a window of 0.
 pub fn windows(
     ready: &InferenceModel<'_>,
     corpus: &Corpus,
@@ -66,7 +66,7 @@ pub fn windows(
 ) -> Result<Loss> {
     check(corpus, &part)?;
     if window == 0 {
-        return Err(Error::Usage("--window must be at least 1".into()));
+        return Err(Error::out_of_range("window", 0, "at least 1"));
     }
     let end = part.end - 1;
     let lane = |from: usize| Lane { from, scored: from, end: end.min(from.saturating_add(window)) };

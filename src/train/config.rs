@@ -74,28 +74,24 @@ impl TrainConfig {
     /// # Errors
     /// [`Error::Usage`] with the range that is allowed.
     pub fn validate(&self) -> Result<()> {
-        let whole = |name: &str, value: u64, least: u64, most: u64| {
+        let whole = |name: &'static str, value: u64, least: u64, most: u64| {
             if (least..=most).contains(&value) {
                 Ok(())
             } else {
-                Err(Error::Usage(format!("--{name} must be {least} to {most}, not {value}")))
+                Err(Error::out_of_range(name, value, format!("{least} to {most}")))
             }
         };
         whole("batch", self.batch as u64, 1, 1 << 20)?;
-        whole("seq-len", self.seq_len as u64, 1, 1 << 20)?;
+        whole("seq_len", self.seq_len as u64, 1, 1 << 20)?;
         whole("epochs", self.epochs, 1, 1 << 40)?;
         whole("steps", self.steps.unwrap_or(1), 1, 1 << 50)?;
         whole("threads", self.threads.unwrap_or(1) as u64, 1, 1024)?;
         whole("patience", self.patience.unwrap_or(1), 1, 1 << 40)?;
-        let real = |name: &str, value: f64, allowed: bool, range: &str| {
-            if allowed && value.is_finite() {
-                Ok(())
-            } else {
-                Err(Error::Usage(format!("--{name} must be {range}, not {value:?}")))
-            }
+        let real = |name: &'static str, value: f64, allowed: bool, range: &str| {
+            if allowed && value.is_finite() { Ok(()) } else { Err(Error::out_of_range(name, value, range)) }
         };
         real("lr", self.lr, self.lr > 0.0 && self.lr <= 1e6, "above 0 and at most 1000000")?;
-        real("weight-decay", self.weight_decay, (0.0..=1e6).contains(&self.weight_decay), "0 to 1000000")?;
+        real("weight_decay", self.weight_decay, (0.0..=1e6).contains(&self.weight_decay), "0 to 1000000")?;
         real("clip", self.clip, self.clip >= 0.0, "0 (no clipping) or more")?;
         real("dropout", self.dropout, (0.0..=0.95).contains(&self.dropout), "0 to 0.95")
     }
@@ -125,7 +121,7 @@ mod tests {
             TrainConfig { steps: Some(u64::MAX), ..good.clone() },
             TrainConfig { epochs: 0, ..good.clone() },
         ] {
-            assert!(matches!(bad.validate(), Err(Error::Usage(_))), "{bad:?}");
+            assert!(matches!(bad.validate(), Err(Error::OutOfRange { .. })), "{bad:?}");
         }
     }
 }

@@ -156,8 +156,8 @@ impl Trainer {
     /// unless `allow_change`: then the epoch at hand begins anew.
     ///
     /// # Errors
-    /// [`Error::Checkpoint`] where the checkpoint is not complete, [`Error::Corpus`] where the text is another, [`Error::Usage`]
-    /// where `config` changes what cannot change.
+    /// [`Error::Checkpoint`] where the checkpoint is not complete, [`Error::CorpusMismatch`] where the text is another,
+    /// [`Error::FixedSetting`] where `config` changes what cannot change.
     pub fn resume(frame: &Frame, mut texts: Dataset, config: TrainConfig, allow_change: bool) -> Result<Self> {
         if !frame.has(STATE) {
             return Err(frame.error("it holds weights only; a run resumes from its latest.ckpt"));
@@ -169,8 +169,7 @@ impl Trainer {
         }
         saved.train.validate().map_err(|e| frame.error(e.to_string()))?;
         same_shape(frame, &saved.train, &config)?;
-        let remedy = "bring it back, or go on with --allow-corpus-change";
-        let unchanged = texts.check_same_text(&DatasetProvenance::read(frame)?, remedy);
+        let unchanged = texts.check_same_text(&DatasetProvenance::read(frame)?);
         let same_text = unchanged.is_ok();
         if !allow_change {
             unchanged?;
@@ -227,7 +226,9 @@ fn optional<T: DeserializeOwned>(frame: &Frame, name: &str) -> Result<Option<T>>
 }
 
 fn diverged(name: &str) -> Error {
-    Error::Diverged(format!("training diverged: {name} is beyond all bounds, so it is not saved; try a lower --lr"))
+    Error::Diverged(format!(
+        "training diverged: {name} is beyond all bounds, so it is not saved; try a lower learning rate"
+    ))
 }
 
 fn all_finite(values: &[f32]) -> bool {
@@ -251,20 +252,20 @@ fn read_finite(frame: &Frame, name: &str, len: Option<usize>) -> Result<Vec<f32>
 
 /// Refuses a change of what cannot change while a run goes on.
 fn same_shape(frame: &Frame, saved: &TrainConfig, wanted: &TrainConfig) -> Result<()> {
-    let fixed: [(&str, String, String); 4] = [
+    let fixed: [(&'static str, String, String); 4] = [
         ("batch", saved.batch.to_string(), wanted.batch.to_string()),
-        ("seq-len", saved.seq_len.to_string(), wanted.seq_len.to_string()),
+        ("seq_len", saved.seq_len.to_string(), wanted.seq_len.to_string()),
         ("seed", saved.seed.to_string(), wanted.seed.to_string()),
         ("optimizer", format!("{:?}", saved.optimizer), format!("{:?}", wanted.optimizer)),
     ];
     match fixed.into_iter().find(|(_, a, b)| a != b) {
         None => Ok(()),
-        Some((name, saved, wanted)) => Err(Error::Usage(format!(
-            "{}: the run has --{name} {}, which cannot become {} on the way",
-            frame.path().display(),
-            saved.to_lowercase(),
-            wanted.to_lowercase()
-        ))),
+        Some((setting, saved, wanted)) => Err(Error::FixedSetting {
+            run: frame.path().into(),
+            setting,
+            saved: saved.to_lowercase(),
+            requested: wanted.to_lowercase(),
+        }),
     }
 }
 

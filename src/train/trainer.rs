@@ -230,7 +230,7 @@ impl Trainer {
             if progress.skipped_in_a_row >= MOST_SKIPPED_IN_A_ROW {
                 return Err(Error::Diverged(format!(
                     "training diverged: {MOST_SKIPPED_IN_A_ROW} steps in a row, up to step {}, had a loss or gradient that \
-                     is not finite; try a lower --lr",
+                     is not finite; try a lower learning rate",
                     progress.step
                 )));
             }
@@ -315,26 +315,17 @@ pub(super) fn check(texts: &Dataset, config: &TrainConfig) -> Result<()> {
     config.validate()?;
     let (corpus, part) = texts.training();
     if config.seq_len >= part.len() && part.len() > 1 {
-        return Err(Error::Usage(format!(
-            "--seq-len must be 1 to {}, not {}: {} characters are there to train on",
-            part.len() - 1,
-            config.seq_len,
-            part.len()
-        )));
+        let allowed = format!("1 to {} for {} characters to train on", part.len() - 1, part.len());
+        return Err(Error::out_of_range("seq_len", config.seq_len, allowed));
     }
     let window = config.batch * config.seq_len;
     if part.len() <= window {
-        let problem = format!(
-            "{} characters to train on, but --batch {} x --seq-len {} needs over {window}; choose smaller ones",
-            part.len(),
-            config.batch,
-            config.seq_len
-        );
-        return Err(Error::corpus(corpus.name(), problem));
+        let (path, chars, batch_size, seq_len) = (corpus.name().into(), part.len(), config.batch, config.seq_len);
+        return Err(Error::TextTooShort { path, chars, batch_size, seq_len });
     }
     if config.patience.is_some() && (config.eval_every == Some(0) || texts.held_out().is_none()) {
         return Err(Error::Usage(
-            "--patience needs evaluations: hold some text out, and leave --eval-every above 0".into(),
+            "early stopping (patience) needs evaluations; hold out some text and evaluate during training".into(),
         ));
     }
     Ok(())

@@ -86,7 +86,7 @@ impl Trainer {
         if self.texts.replay().is_some() {
             return self.loss_of(model, self.texts.replay_held_out());
         }
-        let texts = sources.open("bring it back to compare")?;
+        let texts = sources.open()?;
         self.loss_of(model, texts.held_out())
     }
 
@@ -97,17 +97,10 @@ impl Trainer {
 }
 
 fn same_encoding(run: &Path, model: Encoding, texts: Encoding) -> Result<()> {
-    let (reads, remedy) = match model {
-        Encoding::Bytes => ("bytes", "give --bytes"),
-        Encoding::Utf8 => ("UTF-8 characters", "leave out --bytes"),
-    };
     if model == texts {
         return Ok(());
     }
-    Err(Error::Usage(format!(
-        "{}: its model reads {reads}, so the new text cannot be read otherwise; {remedy}",
-        run.display()
-    )))
+    Err(Error::EncodingMismatch { run: run.into(), model_reads_bytes: model == Encoding::Bytes })
 }
 
 /// Where each character of `texts` comes from. A new one that makes up the share `f` of the new text begins with the bias
