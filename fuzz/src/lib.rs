@@ -1,4 +1,4 @@
-//! What holds of anything that is read, a module for each fuzz target. `fuzz_targets/` gives it to libFuzzer; `tests/seeds.rs`
+//! What holds of anything that is read, a module for each fuzz target. `fuzz_targets/` gives it to libFuzzer; `tests/checkpoints/fuzz_seeds.rs`
 //! replays `seeds/` through it as an ordinary test.
 
 pub mod checkpoint;

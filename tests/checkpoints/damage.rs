@@ -1,0 +1,204 @@
+//! Checkpoints that are damaged, hostile or something else: what is said of them, and that nothing large is allocated.
+
+use std::ops::Range;
+use std::path::Path;
+
+use crate::harness::{Place, Ran};
+use charlstm::checkpoint::{Frame, format, model};
+use charlstm::data::{DatasetConfig, Encoding, Vocab};
+use charlstm::error::{Error, Result};
+use charlstm::model::{CharLm, ModelConfig};
+use charlstm::train::{TrainConfig, Trainer};
+use xxhash_rust::xxh3::xxh3_64;
+
+/// A name, an offset, a length and a checksum.
+const ENTRY: usize = 40;
+
+/// A checkpoint of a run that made one step.
+fn small() -> Vec<u8> {
+    let shape = ModelConfig { layers: 1, hidden: 4, embed: 3, ..ModelConfig::default() };
+    let config = TrainConfig { batch: 2, threads: Some(1), ..crate::fixtures::config() };
+    let mut trainer = Trainer::new(crate::fixtures::text(false), &shape, config).unwrap();
+    trainer.step().unwrap();
+    format::frame(&trainer.sections(&DatasetConfig::default(), 0.0).unwrap())
+}
+
+fn number(bytes: &[u8], at: usize) -> u64 {
+    u64::from_le_bytes(*bytes[at..].first_chunk().unwrap())
+}
+
+/// The sections of a checkpoint by name, padding included, as its table has them; before the first comes the header.
+fn sections(bytes: &[u8]) -> Vec<(String, Range<usize>)> {
+    let count = (number(bytes, 8) >> 32) as usize;
+    let entry = |i: usize| &bytes[16 + i * ENTRY..][..ENTRY];
+    let place = |i: usize| {
+        let name = String::from_utf8(entry(i)[..16].to_vec()).unwrap().trim_end_matches('\0').to_owned();
+        let start = number(entry(i), 16) as usize;
+        (name, start..start + (number(entry(i), 24) as usize).next_multiple_of(64))
+    };
+    (0..count).map(place).collect()
+}
+
+/// What is wrong with a checkpoint of which everything is read.
+fn problem(bytes: Vec<u8>) -> String {
+    let read = |bytes| -> Result<()> {
+        let frame = Frame::parse(Path::new("x.ckpt"), bytes)?;
+        frame.verify()?;
+        model::read(&frame).map(drop)
+    };
+    match read(bytes) {
+        Err(e @ Error::Checkpoint { .. }) => e.to_string(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_cut_at_every_byte_is_told_with_both_lengths() {
+    let whole = small();
+    let header = sections(&whole)[0].1.start;
+    for n in 1..whole.len() {
+        let message = problem(whole[..n].to_vec());
+        let of = if n < header { "at least ".into() } else { format!("{} bytes, within section", whole.len()) };
+        assert!(message.contains(&format!("truncated at {n} of {of}")), "{message}");
+    }
+    assert!(problem(Vec::new()).contains("it is empty"));
+}
+
+#[test]
+fn a_flip_of_every_byte_is_told_with_the_section() {
+    let whole = small();
+    let sections = sections(&whole);
+    for n in 0..whole.len() {
+        for bit in [1, 0x80] {
+            let mut flipped = whole.clone();
+            flipped[n] ^= bit;
+            let message = problem(flipped);
+            let wanted = match sections.iter().find(|(_, range)| range.contains(&n)) {
+                Some((name, _)) => format!("section \"{name}\" is damaged"),
+                None if n < 8 => "not a charlstm checkpoint".into(),
+                // A version or a count of sections may be anything.
+                None if n < 16 => "".into(),
+                None => "the header is damaged".into(),
+            };
+            assert!(message.contains(&wanted), "byte {n}: {message}");
+        }
+    }
+}
+
+/// The checkpoint with other numbers in its table, as if it had been made so.
+fn with_table(change: impl FnOnce(&mut [u8])) -> Vec<u8> {
+    let mut bytes = small();
+    let end = 16 + (number(&bytes, 8) >> 32) as usize * ENTRY;
+    change(&mut bytes[16..end]);
+    let checksum = xxh3_64(&bytes[..end]);
+    bytes[end..end + 8].copy_from_slice(&checksum.to_le_bytes());
+    bytes
+}
+
+/// The same with one number of the table: of section `i`, its offset (0) or length (1).
+fn with_number(i: usize, field: usize, value: u64) -> Vec<u8> {
+    with_table(|table| table[i * ENTRY + 16 + field * 8..][..8].copy_from_slice(&value.to_le_bytes()))
+}
+
+/// A checkpoint of a model of that shape, with four weights.
+fn with_shape(shape: ModelConfig) -> Vec<u8> {
+    let vocab = Vocab::new(Encoding::Utf8, [97, 98]);
+    format::frame(&[("model", format::value(&(shape, vocab)).unwrap()), ("weights", format::floats(&[0.0; 4]))])
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn hostile_lengths_are_refused_without_memory() {
+    let (place, whole) = (Place::with_text(), small());
+    let second = sections(&whole)[1].1.start as u64;
+    let shape = ModelConfig { cell: "lstm".into(), layers: 1, hidden: 4, embed: 3, vocab: 2 };
+    // A count of 2^60 in front of no characters at all.
+    let mut claim = format::value(&(shape.clone(), Encoding::Utf8)).unwrap().into_owned();
+    claim.push(253);
+    claim.extend_from_slice(&(1u64 << 60).to_le_bytes());
+    let claim = format::frame(&[("model", claim.into()), ("weights", format::floats(&[0.0; 4]))]);
+    let misplaced = "is misplaced";
+    let expected = "weights were expected";
+    let bytes = [
+        ("length-max", with_number(0, 1, u64::MAX), misplaced),
+        ("length-near-max", with_number(1, 1, u64::MAX - 63), misplaced),
+        ("length-large", with_number(1, 1, 1 << 60), misplaced),
+        ("offset-max", with_number(0, 0, u64::MAX), misplaced),
+        ("overlap", with_number(1, 0, second - 64), misplaced),
+        ("gap", with_number(1, 0, second + 64), misplaced),
+        ("uncovered", [&whole[..], &[0; 64]].concat(), "64 bytes follow the last section"),
+        ("vocab", with_shape(ModelConfig { vocab: 1 << 60, ..shape.clone() }), "vocabulary is not sound"),
+        ("product", with_shape(ModelConfig { hidden: 1 << 40, embed: 1 << 40, ..shape.clone() }), "--hidden must be"),
+        ("layers", with_shape(ModelConfig { layers: usize::MAX, ..shape.clone() }), "--layers must be"),
+        ("parameters", with_shape(ModelConfig { hidden: 1 << 13, layers: 9, ..shape }), expected),
+        ("symbols", claim, "section \"model\" cannot be read"),
+    ];
+    for (name, bytes, problem) in bytes {
+        place.write(name, bytes);
+        let run = format!("run-{name}/latest.ckpt");
+        place.write(&run, place.bytes(name));
+        for command in ["info", "sample", "eval", "inspect", "train text.txt --name new --init-from", "train --resume"]
+        {
+            let which = if command == "train --resume" { &run } else { name };
+            let ran = Ran::of(place.command_after("ulimit -v 1048576", &format!("{command} {which}")));
+            // What a run goes on with comes before its model.
+            let problem = if ran.err.contains("no section \"run\"") { "no section" } else { problem };
+            ran.fails(65, &[which, problem]);
+        }
+    }
+    // The limit itself is not what is refused.
+    place.write("whole", &whole);
+    Ran::of(place.command_after("ulimit -v 1048576", "sample whole --length 5")).succeeds();
+}
+
+#[test]
+fn numbers_that_are_not_finite_are_told_with_their_tensor() {
+    let (place, shape) =
+        (Place::empty(), ModelConfig { layers: 1, hidden: 5, embed: 3, vocab: 2, ..ModelConfig::default() });
+    let vocab = Vocab::new(Encoding::Utf8, [97, 98]);
+    let model = CharLm::<f32>::init(&shape, 1).unwrap();
+    for span in model.layout().spans() {
+        for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            let mut model = model.clone();
+            model.weights[span.range.end - 1] = bad;
+            place.write("bad.ckpt", format::frame(&model::sections(&model, &vocab).unwrap()));
+            place.run("sample bad.ckpt").fails(65, &["bad.ckpt", &span.name, "not finite"]);
+        }
+    }
+}
+
+#[test]
+fn other_files_are_told_for_what_they_look_like() {
+    let place = Place::empty();
+    let mut newer = small();
+    newer[8] = 9;
+    let stored = |name: &str| [&b"PK\x03\x04"[..], &[0; 26], name.as_bytes(), &[0; 60]].concat();
+    let mut tensors = 70u64.to_le_bytes().to_vec();
+    tensors.extend_from_slice(b"{\"w\":{\"dtype\":\"F32\",\"shape\":[2]}}");
+    for (name, bytes, looks) in [
+        ("newer", newer, "format version 9 is newer"),
+        ("nothing", Vec::new(), "it is empty"),
+        ("zip", stored("letter.txt"), "a zip archive"),
+        ("net.pt", stored("net/data.pkl"), "a PyTorch file"),
+        ("old.pt", b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.".to_vec(), "a PyTorch file of the old kind"),
+        ("cv.t7", b"\x04\0\0\0\x01\0\0\0\x03\0\0\0V 1\x08\0\0\0".to_vec(), "a Torch7 file"),
+        ("ascii.t7", b"4\n1\n3\nV 1\n13\nnn.Sequential\n".to_vec(), "a Torch7 file"),
+        ("net.safetensors", tensors, "a safetensors file"),
+    ] {
+        place.write(name, bytes);
+        place.run(&format!("sample {name}")).fails(65, &[name, looks]);
+    }
+}
+
+#[test]
+fn a_damaged_checkpoint_is_told_with_the_other_of_its_run() {
+    let place = Place::with_run();
+    let (latest, best) = ("checkpoints/run/latest.ckpt", "checkpoints/run/best.ckpt");
+    let [whole_latest, whole_best] = [latest, best].map(|name| place.bytes(name));
+    place.write(latest, &whole_latest[..5000]);
+    let cut = format!("truncated at 5000 of {} bytes", whole_latest.len());
+    place.run("train --resume run --steps 30").fails(65, &[latest, &cut, best]);
+    place.write(latest, &whole_latest);
+    place.write(best, &whole_best[..5000]);
+    place.run("sample run").fails(65, &[best, "truncated", latest]);
+}

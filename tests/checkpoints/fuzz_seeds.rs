@@ -1,0 +1,28 @@
+//! The seeds of the fuzz targets, as ordinary tests: what the targets say of any input holds of these.
+
+#[path = "../../fuzz/src/lib.rs"]
+mod fuzz;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn inside(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
+    entries.map(|entry| entry.unwrap().path()).collect()
+}
+
+#[test]
+fn every_seed_of_every_target_is_read() {
+    let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds");
+    let folders: BTreeSet<PathBuf> = inside(&seeds).into_iter().collect();
+    assert_eq!(folders, fuzz::TARGETS.iter().map(|(name, _)| seeds.join(name)).collect(), "a folder for each target");
+    for (name, check) in fuzz::TARGETS {
+        let files = inside(&seeds.join(name));
+        assert!(files.len() > 2, "{name} has hardly any seed");
+        for file in files {
+            println!("{}", file.display());
+            check(&fs::read(&file).unwrap());
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! Scoring texts: by character, word and line, as they come.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::Stdio;
+
+use crate::harness::{Place, Ran, prose};
+use serde_json::Value;
+
+fn jsonl(text: &str) -> Vec<Value> {
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn scored(place: &Place, args: &str) -> Vec<Value> {
+    jsonl(&place.run(&format!("score {args} --jsonl")).succeeds().0)
+}
+
+fn sum(rows: &[Value], name: &str) -> f64 {
+    rows.iter().filter_map(|row| row[name].as_f64()).sum()
+}
+
+#[test]
+fn characters_words_and_lines_add_up_to_what_evaluation_says() {
+    let place = Place::with_run();
+    place.write("other.txt", &prose(2000)[700..1500]);
+    let wanted = place.json("eval run --text other.txt");
+    let total = &scored(&place, "run other.txt --summary")[0];
+    let off = total["nats_per_char"].as_f64().unwrap() - wanted["loss"].as_f64().unwrap();
+    assert!(off.abs() < 1e-6 && total["chars"] == wanted["chars"], "{total} {wanted}");
+    for unit in ["char", "word", "line"] {
+        let rows = scored(&place, &format!("run other.txt --unit {unit}"));
+        assert!((sum(&rows, "nats") - total["nats"].as_f64().unwrap()).abs() < 1e-6, "{unit}");
+        assert_eq!(sum(&rows, "chars"), 799.0);
+        let text: String = rows.iter().map(|row| row["text"].as_str().unwrap()).collect();
+        assert_eq!(text, place.read("other.txt"), "nothing of the text is lost");
+    }
+    let words = scored(&place, "run other.txt --unit word");
+    assert!(words.iter().any(|row| row["text"] == "crow ") && words.iter().any(|row| row["text"] == "why?\n"));
+}
+
+#[test]
+fn a_table_says_what_json_says() {
+    let place = Place::with_run();
+    place.write("other.txt", "the fox\tmet \\ a\n\ncrow\n");
+    let (table, said) = place.run("score run other.txt --unit char").succeeds();
+    let rows = scored(&place, "run other.txt --unit char");
+    let mut lines = table.lines();
+    assert_eq!(lines.next(), Some("text\tchars\tbits\tnats\trank\tentropy\tunknown"));
+    assert_eq!(lines.next(), Some("t\t0\t-\t-\t-\t-\t0"), "nothing predicts the first");
+    assert_eq!(rows.len(), 22);
+    for (line, row) in lines.zip(&rows[1..]) {
+        let fields: Vec<&str> = line.split('\t').collect();
+        for (field, name) in fields[1..].iter().zip(["chars", "bits", "nats", "rank", "entropy", "unknown"]) {
+            match row[name].as_f64() {
+                Some(figure) => assert!((field.parse::<f64>().unwrap() - figure).abs() < 1e-4, "{line} {row}"),
+                None => assert_eq!(*field, "-", "{line} {row}"),
+            }
+        }
+        let bits = row["bits"].as_f64().unwrap();
+        assert!((bits - row["nats"].as_f64().unwrap() / 2f64.ln()).abs() < 1e-9 && bits >= 0.0);
+    }
+    assert!(table.contains("\\t\t1") && table.contains("\\\\\t1") && table.contains("\\n\t1"), "{table}");
+    assert!(said.contains("21 characters") && said.contains("2 unknown"), "the tab and the backslash: {said}");
+}
+
+#[test]
+fn what_is_unknown_costs_much_and_breaks_nothing() {
+    let place = Place::with_run();
+    place.write("known.txt", "the fox met a crow\n");
+    place.write("strange.txt", "the \u{3b1}fox\u{1f600} met a crow\n");
+    let [known, strange] = ["known", "strange"].map(|name| scored(&place, &format!("run {name}.txt --unit char")));
+    let unknown: Vec<&Value> = strange.iter().filter(|row| row["unknown"] == 1).collect();
+    assert_eq!(unknown.len(), 2);
+    assert!(unknown.iter().all(|row| (44.0..44.2).contains(&row["bits"].as_f64().unwrap()) && row["rank"].is_null()));
+    let rest: Vec<&Value> = strange.iter().filter(|row| row["unknown"] == 0).collect();
+    assert!(rest.iter().zip(&known).all(|(a, b)| **a == *b), "the others cost what they did");
+    place.write("broken.txt", b"the \xff fox\n");
+    assert_eq!(scored(&place, "run broken.txt --summary")[0]["unknown"], 1);
+    // A line of any length, cut where a character has two bytes.
+    place.write("long.txt", format!("{}\u{e9}{}", "a".repeat((1 << 20) - 1), "b".repeat(99)));
+    let long = &scored(&place, "run long.txt --summary")[0];
+    assert_eq!((&long["chars"], &long["unknown"]), (&Value::from((1 << 20) + 98), &Value::from(100)), "{long}");
+    place.write("empty.txt", "");
+    assert_eq!(scored(&place, "run empty.txt --summary")[0]["chars"], 0);
+    assert_eq!(place.out("score run empty.txt --summary"), "nothing was scored\n");
+}
+
+#[test]
+fn lines_read_apart_cost_what_they_do_alone() {
+    let place = Place::with_run();
+    let text = prose(2000);
+    place.write("other.txt", &text);
+    let together = scored(&place, "run other.txt --state reset");
+    for (number, line) in text.split_inclusive('\n').enumerate().step_by(17) {
+        place.write("alone.txt", format!("\n{line}"));
+        let alone = place.json("eval run --text alone.txt");
+        let mean = together[number]["nats"].as_f64().unwrap() / together[number]["chars"].as_f64().unwrap();
+        assert!((mean - alone["loss"].as_f64().unwrap()).abs() < 1e-5, "{line}");
+    }
+    let carried = scored(&place, "run other.txt");
+    assert_eq!(carried.len(), together.len());
+    assert!(carried.iter().zip(&together).any(|(a, b)| a["nats"] != b["nats"]));
+    // However many threads there are.
+    let mut one = place.command("score run other.txt --state reset --jsonl");
+    one.env("RAYON_NUM_THREADS", "1");
+    assert_eq!(jsonl(&Ran::of(one).succeeds().0), together);
+}
+
+#[test]
+fn a_stream_is_scored_as_it_comes() {
+    let place = Place::with_run();
+    for state in ["carry", "reset"] {
+        let mut command = place.command(&format!("score run - --alert-bits 8 --jsonl --state {state} -q"));
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let (mut input, mut output) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
+        for strange in ["\u{3b1}\u{3b2}", "\u{3b3}"] {
+            input.write_all(format!("the fox met a crow\n{strange}\nthe old trees. \n").as_bytes()).unwrap();
+            let mut line = String::new();
+            // It answers while its input is open: otherwise this would wait for ever.
+            output.read_line(&mut line).unwrap();
+            assert_eq!(jsonl(&line)[0]["text"], format!("{strange}\n"), "only the line that surprises");
+        }
+        drop(input);
+        assert_eq!(child.wait().unwrap().code(), Some(0));
+    }
+}
+
+#[test]
+fn the_run_may_be_left_out_and_mistakes_are_named() {
+    let place = Place::with_run();
+    place.write("other.txt", "the fox\n");
+    assert_eq!(scored(&place, "other.txt"), scored(&place, "run other.txt"));
+    place.run("score run missing.txt").fails(66, &["missing.txt"]);
+    place.run("score missing other.txt").fails(66, &["missing"]);
+    place.run("score run checkpoints").fails(2, &["checkpoints", "folder"]);
+    place.run("score run other.txt --html no/such/x.html").fails(73, &["no/such", "make it first"]);
+    assert!(place.out("score --help").contains("24 bits"), "the escape is told");
+    place.run("score run other.txt --alert-bits nan").fails(2, &["--alert-bits"]);
+    place.run("score").fails_at_length(2, &["FILE"]);
+}

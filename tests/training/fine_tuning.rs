@@ -1,0 +1,186 @@
+//! Fine-tuning keeps what the model knows, begins new characters at their frequency, and resumes to the bit.
+
+use std::path::{Path, PathBuf};
+
+use charlstm::checkpoint::{Frame, format};
+use charlstm::data::{Dataset, DatasetConfig, DatasetProvenance, ReplayConfig};
+use charlstm::error::Error;
+use charlstm::kernels::softmax;
+use charlstm::model::{CharLm, ModelConfig, PackedWeights, Purpose, Shard, Window};
+use charlstm::score;
+use charlstm::train::{Beginning, TrainConfig, Trainer, state_hash};
+
+const NEW: &str = "αβγδεζηθικλμνξοπρστυ";
+
+/// Words of an alphabet that learning can tell from noise.
+fn words(seed: usize, chars: usize) -> Vec<char> {
+    const WORDS: [&str; 8] = ["the ", "quick ", "fox ", "and ", "a ", "lazy ", "dog.\n", "jumps "];
+    let next = |x: &usize| Some(x.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(seed));
+    let numbers = std::iter::successors(Some(seed), next).map(|x| x >> 40);
+    numbers.flat_map(|x| WORDS[x % WORDS.len()].chars()).take(chars).collect()
+}
+
+/// The same with 20 new characters, each as frequent as the others: together one character in ten.
+fn with_new(seed: usize, chars: usize) -> String {
+    let new: Vec<char> = NEW.chars().collect();
+    let text = words(seed, chars).into_iter().enumerate();
+    text.map(|(i, c)| if i % 10 == 7 { new[i / 10 % new.len()] } else { c }).collect()
+}
+
+struct Place(tempfile::TempDir);
+
+impl Place {
+    fn new() -> Self {
+        let place = Place(tempfile::tempdir().unwrap());
+        std::fs::write(place.path("old.txt"), words(1, 6000).into_iter().collect::<String>()).unwrap();
+        std::fs::write(place.path("new.txt"), with_new(2, 3000)).unwrap();
+        place
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn config(&self, name: &str) -> DatasetConfig {
+        DatasetConfig { paths: vec![self.path(name)], ..DatasetConfig::default() }
+    }
+
+    /// The new text, with a share of the old one unless that is 0.
+    fn texts(&self, share: f64) -> Dataset {
+        let texts = Dataset::open(&self.config("new.txt")).unwrap();
+        if share == 0.0 {
+            return texts;
+        }
+        texts.with_replay(&ReplayConfig { file: self.path("old.txt"), fraction: share }).unwrap()
+    }
+
+    /// A checkpoint of a run on the old text.
+    fn old(&self, cell: &str, embed: usize) -> Frame {
+        let shape = ModelConfig { cell: cell.into(), layers: 2, hidden: 24, embed, vocab: 0 };
+        let texts = Dataset::open(&self.config("old.txt")).unwrap();
+        let mut trainer = Trainer::new(texts, &shape, TrainConfig { steps: Some(60), ..train() }).unwrap();
+        run_to(&mut trainer, 60);
+        checkpoint(&trainer, &self.config("old.txt"))
+    }
+
+    fn tune(&self, old: &Frame, share: f64) -> Trainer {
+        Trainer::tune(old, "old-run".into(), self.texts(share), train()).unwrap()
+    }
+}
+
+fn train() -> TrainConfig {
+    TrainConfig { batch: 10, seq_len: 32, steps: Some(13), lr: 0.01, threads: Some(2), ..TrainConfig::default() }
+}
+
+fn checkpoint(trainer: &Trainer, texts: &DatasetConfig) -> Frame {
+    let sections = trainer.sections(texts, 0.0).unwrap();
+    Frame::parse(Path::new("x.ckpt"), format::frame(&sections)).unwrap()
+}
+
+fn run_to(trainer: &mut Trainer, step: u64) {
+    while trainer.progress().step < step {
+        trainer.step().unwrap();
+    }
+}
+
+/// The ids of the characters that the model did not know.
+fn new_ids(trainer: &Trainer) -> Vec<u32> {
+    let new = &trainer.beginning().unwrap().new;
+    new.iter().map(|symbol| trainer.texts().vocab().id(*symbol).unwrap()).collect()
+}
+
+/// The mean probability that a model gives to each of some characters over a text.
+fn mean_probabilities(model: &CharLm<f32>, text: &[u32], of: &[u32]) -> Vec<f64> {
+    let mut shard = Shard::new(model, 0, 1, text.len(), Purpose::Inference);
+    let window = Window::new(text.len(), 1, text.to_vec(), text.to_vec());
+    shard.forward(model, &PackedWeights::whole(model), &window, None);
+    let (mut logits, mut sums) = (Vec::new(), vec![0.0; of.len()]);
+    shard.logits(&mut logits);
+    for row in logits.chunks_exact_mut(model.config().vocab) {
+        softmax::softmax(row);
+        sums.iter_mut().zip(of).for_each(|(sum, id)| *sum += f64::from(row[*id as usize]) / text.len() as f64);
+    }
+    sums
+}
+
+#[test]
+fn new_characters_begin_at_their_frequency() {
+    let place = Place::new();
+    for (cell, embed) in [("lstm", 24), ("gru", 0)] {
+        let trainer = place.tune(&place.old(cell, embed), 0.0);
+        let (ids, vocab) = (new_ids(&trainer), trainer.texts().vocab());
+        assert_eq!(ids.len(), 20);
+        let text = vocab.encode(&std::fs::read(place.path("new.txt")).unwrap()).unwrap();
+        let means = mean_probabilities(trainer.model(), &text, &ids);
+        let sum: f64 = means.iter().sum();
+        println!("{cell}: {sum:.4} in all, {means:.4?}");
+        assert!((sum - 0.1).abs() < 0.01, "{cell}: {sum}");
+        assert!(means.iter().all(|mean| (mean - 0.005).abs() < 0.0008), "{cell}: {means:?}");
+    }
+}
+
+#[test]
+fn the_old_text_loses_nothing_but_to_the_new_characters() {
+    let place = Place::new();
+    for (cell, embed) in [("lstm", 24), ("lstm", 0), ("gru", 7)] {
+        let old = place.old(cell, embed);
+        let (model, vocab) = charlstm::checkpoint::model::read(&old).unwrap();
+        let texts = DatasetProvenance::read(&old).unwrap().open().unwrap();
+        let (corpus, part) = texts.held_out().unwrap();
+        let before = score::held_out(&model, corpus, &vocab, part.clone()).unwrap().nats();
+        let trainer = place.tune(&old, 0.0);
+        let ids = new_ids(&trainer);
+        let mut masked = trainer.model().clone();
+        let (layout, head_b) = (masked.layout().clone(), masked.head_b());
+        ids.iter().for_each(|id| layout.of_mut(&mut masked.weights, head_b)[*id as usize] = -1e9);
+        let after = score::held_out(&masked, corpus, trainer.texts().vocab(), part).unwrap().nats();
+        println!("{cell}, --embed {embed}: {before} {after}");
+        assert!((before - after).abs() < 1e-6, "{cell}, --embed {embed}: {before} {after}");
+        // Unmasked, the new characters take their share from the old ones: ln(1 / 0.9) and no more than some noise.
+        let losses = &trainer.beginning().unwrap().before;
+        let lost = losses.old.clone().unwrap() - before;
+        assert!(lost > 0.02 && lost < 0.3, "{cell}, --embed {embed}: {lost}");
+        assert!(*losses.new.as_ref().unwrap() > before, "{losses:?}");
+    }
+}
+
+#[test]
+fn a_fine_tuned_run_resumes_to_the_bit_at_every_step() {
+    let place = Place::new();
+    let old = place.old("lstm", 0);
+    let hash = |trainer: &Trainer| state_hash(&checkpoint(trainer, &place.config("new.txt"))).unwrap();
+    for share in [0.0, 0.3] {
+        let mut whole = place.tune(&old, share);
+        assert_eq!(whole.steps_per_epoch(), if share > 0.0 { 13 } else { 9 });
+        run_to(&mut whole, 13);
+        for k in 0..=13 {
+            let mut first = place.tune(&old, share);
+            run_to(&mut first, k);
+            let saved = checkpoint(&first, &place.config("new.txt"));
+            let mut second = Trainer::resume(&saved, place.texts(share), train(), false).unwrap();
+            assert_eq!((second.beginning(), hash(&second)), (first.beginning(), hash(&first)), "saved at {k}");
+            run_to(&mut second, 13);
+            assert_eq!(hash(&second), hash(&whole), "resumed at {k}, replaying {share}");
+        }
+    }
+}
+
+#[test]
+fn a_replayed_text_that_changed_is_refused_wherever_it_did() {
+    let place = Place::new();
+    let mut trainer = place.tune(&place.old("lstm", 0), 0.2);
+    run_to(&mut trainer, 3);
+    let saved = checkpoint(&trainer, &place.config("new.txt"));
+    assert_eq!(Beginning::read(&saved).unwrap().unwrap().run, Path::new("old-run"));
+    DatasetProvenance::read(&saved).unwrap().open().unwrap();
+    let text = std::fs::read(place.path("old.txt")).unwrap();
+    for at in [5, 3000, 5999] {
+        let mut changed = text.clone();
+        changed[at] ^= 1;
+        std::fs::write(place.path("old.txt"), changed).unwrap();
+        let refused = Trainer::resume(&saved, place.texts(0.2), train(), false);
+        assert!(matches!(&refused, Err(Error::Corpus { path, .. }) if *path == place.path("old.txt")), "{refused:?}");
+    }
+    let refused = Trainer::resume(&saved, place.texts(0.0), train(), false);
+    assert!(matches!(&refused, Err(Error::Corpus { .. })), "{refused:?}");
+}

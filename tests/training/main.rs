@@ -1,0 +1,14 @@
+//! Training: bit-identical resuming, saving, fine-tuning, and what a killed run leaves.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod fixtures;
+
+mod fine_tuning;
+mod keep_going;
+#[cfg(feature = "cli")]
+mod kill;
+#[cfg(feature = "cli")]
+mod memory;
+mod resume;
+mod saving;

@@ -1,0 +1,247 @@
+//! The promise that a run goes on where it stopped, to the bit, at any step and with any number of threads.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::fixtures::{STEPS_PER_EPOCH, TEXT_LEN, begin, config, keep, letter, text};
+use charlstm::checkpoint::model::weights_hash;
+use charlstm::checkpoint::{Frame, RunFolder, format};
+use charlstm::data::{Corpus, Dataset, DatasetConfig, Encoding, LossMask};
+use charlstm::error::Error;
+use charlstm::model::ModelConfig;
+use charlstm::optim::Optimizer;
+use charlstm::train::{Event, Metrics, Observer, Outcome, Record, Saved, TrainConfig, Trainer, fit, state_hash};
+
+fn checkpoint(trainer: &Trainer) -> Frame {
+    let sections = trainer.sections(&DatasetConfig::default(), 0.0).unwrap();
+    Frame::parse("x.ckpt".as_ref(), format::frame(&sections)).unwrap()
+}
+
+fn run_to(trainer: &mut Trainer, step: u64) {
+    while trainer.progress().step < step {
+        trainer.step().unwrap();
+        // Evaluating touches nothing but what is known of the held-out loss.
+        if trainer.progress().step.is_multiple_of(4) {
+            let loss = trainer.held_out().unwrap().unwrap();
+            trainer.judge(loss.nats());
+        }
+    }
+}
+
+fn hash(trainer: &Trainer) -> u128 {
+    state_hash(&checkpoint(trainer)).unwrap()
+}
+
+#[test]
+fn n_steps_equal_k_steps_and_resume_for_every_k() {
+    for optimizer in [Optimizer::Adamw, Optimizer::Sgd, Optimizer::Rmsprop] {
+        let config = TrainConfig { optimizer, ..config() };
+        let total = config.steps.unwrap();
+        let mut whole = begin(&config);
+        assert_eq!(whole.steps_per_epoch(), STEPS_PER_EPOCH, "the test means to cross the end of an epoch");
+        run_to(&mut whole, total);
+        for k in 0..=total {
+            let mut first = begin(&config);
+            run_to(&mut first, k);
+            let mut second = Trainer::resume(&checkpoint(&first), text(false), config.clone(), false).unwrap();
+            assert_eq!(hash(&first), hash(&second), "{optimizer:?}: what was saved at step {k} is not what was loaded");
+            run_to(&mut second, total);
+            assert_eq!(second.model().weights, whole.model().weights, "{optimizer:?}: resumed at step {k}");
+            assert_eq!(hash(&second), hash(&whole), "{optimizer:?}: resumed at step {k}");
+        }
+    }
+}
+
+#[test]
+fn the_bits_do_not_depend_on_the_number_of_threads() {
+    // More streams than a shard has, more rows than a tile, more columns than a block, more weights than a chunk, and clipping:
+    // something to share out in every parallel region.
+    let base = TrainConfig { batch: 35, seq_len: 4, clip: 0.05, ..config() };
+    let shape = ModelConfig { layers: 2, hidden: 150, embed: 80, ..ModelConfig::default() };
+    let hashes = [1, 2, 3, 8].map(|threads| {
+        let config = TrainConfig { threads: Some(threads), ..base.clone() };
+        let mut trainer = Trainer::new(text(false), &shape, config).unwrap();
+        run_to(&mut trainer, 6);
+        hash(&trainer)
+    });
+    assert_eq!(hashes, [hashes[0]; 4]);
+}
+
+#[test]
+fn the_hash_sees_what_matters_and_nothing_else() {
+    let mut trainer = begin(&config());
+    run_to(&mut trainer, 3);
+    let before = hash(&trainer);
+    let other_clock =
+        trainer.sections(&DatasetConfig { paths: vec!["/elsewhere".into()], ..DatasetConfig::default() }, 99.0);
+    let other_clock = Frame::parse("y.ckpt".as_ref(), format::frame(&other_clock.unwrap())).unwrap();
+    assert_eq!(state_hash(&other_clock).unwrap(), before);
+    for other in [
+        TrainConfig { threads: Some(1), steps: Some(99), eval_every: Some(3), ..config() },
+        TrainConfig { epochs: 7, log_every: 1, ..config() },
+    ] {
+        assert_eq!(hash(&Trainer::resume(&checkpoint(&trainer), text(false), other, false).unwrap()), before);
+    }
+    for other in [TrainConfig { lr: 0.01, ..config() }, TrainConfig { dropout: 0.2, ..config() }] {
+        assert_ne!(hash(&Trainer::resume(&checkpoint(&trainer), text(false), other, false).unwrap()), before);
+    }
+    trainer.step().unwrap();
+    assert_ne!(hash(&trainer), before);
+}
+
+#[test]
+fn another_text_is_refused_unless_it_is_wanted() {
+    let mut trainer = begin(&config());
+    run_to(&mut trainer, 3);
+    let saved = checkpoint(&trainer);
+    let refused = Trainer::resume(&saved, text(true), config(), false);
+    assert!(matches!(refused, Err(Error::Corpus { .. })), "{refused:?}");
+    let mut wanted = Trainer::resume(&saved, text(true), config(), true).unwrap();
+    assert_eq!((wanted.progress().position, wanted.progress().step), (0, 3));
+    run_to(&mut wanted, 15);
+}
+
+#[test]
+fn a_strangers_numbers_are_refused_before_anything_is_allocated() {
+    let trainer = begin(&config());
+    let sections = trainer.sections(&DatasetConfig::default(), 0.0).unwrap();
+    let saved = Saved::read(&checkpoint(&trainer)).unwrap();
+    for batch in [0, 5, 1 << 19, 1 << 40, 1 << 58, usize::MAX] {
+        let train = TrainConfig { batch, ..saved.train.clone() };
+        let hostile = Saved { train: train.clone(), ..saved.clone() };
+        let mut sections = sections.clone();
+        let run = sections.iter_mut().find(|(name, _)| *name == "run").unwrap();
+        run.1 = format::value(&hostile).unwrap();
+        let frame = Frame::parse("x.ckpt".as_ref(), format::frame(&sections)).unwrap();
+        let refused = Trainer::resume(&frame, text(false), train, false);
+        assert!(matches!(refused, Err(Error::Checkpoint { .. })), "{batch}: {refused:?}");
+    }
+}
+
+#[test]
+fn another_split_or_another_held_out_text_is_another_text() {
+    let saved = checkpoint(&begin(&config()));
+    let corpus = |name, text: String| Corpus::from_text(name, text.into_bytes(), Encoding::Utf8).unwrap();
+    let letters: String = (0..TEXT_LEN).map(letter).collect();
+    let split = Dataset::new(corpus("test", letters.clone()), None, 0.2).unwrap();
+    let held_out = Dataset::new(corpus("test", letters), Some(corpus("other", "abcabc".into())), 0.1).unwrap();
+    for (texts, name) in [(split, "test"), (held_out, "other")] {
+        let refused = Trainer::resume(&saved, texts, config(), false).unwrap_err();
+        assert!(refused.to_string().starts_with(&format!("{name}: ")), "{refused}");
+    }
+}
+
+#[test]
+fn what_cannot_change_is_refused() {
+    let saved = checkpoint(&begin(&config()));
+    for other in [
+        TrainConfig { batch: 5, ..config() },
+        TrainConfig { seq_len: 9, ..config() },
+        TrainConfig { seed: 2, ..config() },
+        TrainConfig { optimizer: Optimizer::Sgd, ..config() },
+    ] {
+        assert!(matches!(Trainer::resume(&saved, text(false), other, false), Err(Error::FixedSetting { .. })));
+    }
+}
+
+#[test]
+fn a_run_that_diverges_ends_and_is_not_saved() {
+    let config =
+        TrainConfig { optimizer: Optimizer::Sgd, lr: 1e6, clip: 0.0, warmup: 0, steps: Some(1000), ..config() };
+    let mut trainer = begin(&config);
+    let error = (0..1000).find_map(|_| trainer.step().err()).unwrap();
+    assert!(matches!(error, Error::Diverged(_)), "{error}");
+    let progress = trainer.progress();
+    assert_eq!((progress.skipped_in_a_row, progress.skipped >= 5), (5, true));
+    let refused = trainer.sections(&DatasetConfig::default(), 0.0);
+    assert!(matches!(refused, Err(Error::Diverged(_))), "what gives NaN is never written");
+}
+
+/// Weights of the loss and resets, here and there.
+fn marked() -> Dataset {
+    let texts = text(false);
+    let mut marks = LossMask::default();
+    for i in 0..texts.training().0.chars() {
+        marks.push(if i % 7 < 4 { 0.0 } else { 0.5 + (i % 3) as f32 }, i % 11 == 5);
+    }
+    texts.with_loss_mask(marks).unwrap()
+}
+
+#[test]
+fn no_cell_depends_on_the_number_of_threads_where_states_are_reset_and_little_counts() {
+    for cell in ["rnn", "gru", "fgr", "indylstm", "vanilla"] {
+        let shape = ModelConfig { cell: cell.into(), layers: 2, hidden: 40, embed: 24, ..ModelConfig::default() };
+        let hashes = [1, 2, 3, 8].map(|threads| {
+            let config = TrainConfig { batch: 35, seq_len: 4, threads: Some(threads), ..config() };
+            let mut trainer = Trainer::new(marked(), &shape, config).unwrap();
+            run_to(&mut trainer, 6);
+            hash(&trainer)
+        });
+        assert_eq!(hashes, [hashes[0]; 4], "{cell}");
+    }
+}
+
+#[test]
+fn a_window_in_which_nothing_counts_carries_the_state_on_and_teaches_nothing() {
+    let texts = text(false);
+    let mut marks = LossMask::default();
+    (0..texts.training().0.chars()).for_each(|_| marks.push(0.0, false));
+    let shape = ModelConfig { layers: 1, hidden: 8, ..ModelConfig::default() };
+    let mut trainer = Trainer::new(texts.with_loss_mask(marks).unwrap(), &shape, config()).unwrap();
+    let weights = trainer.model().weights.clone();
+    for _ in 0..6 {
+        let report = trainer.step().unwrap();
+        assert_eq!((report.skipped, report.chars, report.loss), (false, 0, 0.0));
+    }
+    assert_eq!((trainer.model().weights == weights, trainer.progress().updates), (true, 0));
+}
+
+/// Asks for the end when it is asked for the `left`th time, and from then on.
+struct Impatient {
+    left: AtomicUsize,
+}
+
+impl Observer for Impatient {
+    fn on_event(&mut self, _: &Trainer, _: Event<'_>) {}
+
+    fn should_stop(&self) -> bool {
+        let less = |left: usize| Some(left.saturating_sub(1));
+        self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).is_ok_and(|left| left <= 1)
+    }
+}
+
+#[test]
+fn a_run_may_be_stopped_at_any_moment_also_within_an_evaluation() {
+    let config = TrainConfig { steps: Some(6), eval_every: Some(3), threads: Some(1), patience: Some(1), ..config() };
+    let place = tempfile::tempdir().unwrap();
+    let texts = DatasetConfig::default();
+    let go_on = |trainer: &mut Trainer, folder: &RunFolder, left: usize| {
+        let held = folder.lock().unwrap();
+        fit(trainer, Some(keep(&held, &texts)), None, &mut Impatient { left: left.into() }).unwrap()
+    };
+    let ends = |folder: &RunFolder| {
+        let (latest, best) = (Frame::read(&folder.latest()).unwrap(), Frame::read(&folder.best()).unwrap());
+        let records = Metrics::read(&folder.metrics()).unwrap().into_iter().filter_map(|record| match record {
+            Record::Eval(record) => Some((record.step, record.loss, record.best)),
+            Record::Train(_) => None,
+        });
+        (state_hash(&latest).unwrap(), weights_hash(&best).unwrap(), records.collect::<Vec<_>>())
+    };
+    let folder = |name: &str| RunFolder::new(place.path().join(name));
+    let whole = folder("whole");
+    assert_eq!(go_on(&mut begin(&config), &whole, usize::MAX), Outcome::Finished);
+    let mut stops = 0;
+    for moment in 1.. {
+        let run = folder(&moment.to_string());
+        let mut trainer = begin(&config);
+        if go_on(&mut trainer, &run, moment) != Outcome::Stopped {
+            break;
+        }
+        stops += 1;
+        let mut again =
+            Trainer::resume(&Frame::read(&run.latest()).unwrap(), text(false), config.clone(), false).unwrap();
+        assert_eq!(hash(&again), hash(&trainer));
+        assert_ne!(go_on(&mut again, &run, usize::MAX), Outcome::Stopped);
+        assert_eq!(ends(&run), ends(&whole), "stopped when it was asked for the time {moment}");
+    }
+    assert!(stops > 7, "{stops}");
+}

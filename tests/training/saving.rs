@@ -1,0 +1,58 @@
+//! When a run is saved, and that its two checkpoints agree.
+
+use std::time::Duration;
+
+use crate::fixtures::{begin, config, keep};
+use charlstm::checkpoint::{Frame, LockedRun, RunFolder};
+use charlstm::data::DatasetConfig;
+use charlstm::train::{Event, Keep, Observer, Progress, TrainConfig, Trainer, fit};
+
+#[test]
+fn a_run_without_a_pace_is_saved_by_the_clock() {
+    struct Saves(usize);
+    impl Observer for Saves {
+        fn on_event(&mut self, _: &Trainer, event: Event<'_>) {
+            self.0 += usize::from(matches!(event, Event::Saved(path) if path.ends_with("latest.ckpt")));
+        }
+    }
+    let place = tempfile::tempdir().unwrap();
+    for (save_every, save_after, saves) in [
+        (None, Duration::MAX, 1),
+        (None, Duration::ZERO, 6),
+        (Some(0), Duration::ZERO, 1),
+        (Some(2), Duration::ZERO, 3),
+    ] {
+        let config = TrainConfig { steps: Some(6), save_every, eval_every: Some(0), ..config() };
+        let (mut trainer, mut seen) = (begin(&config), Saves(0));
+        assert!(trainer.steps_per_epoch() > 6);
+        let folder = RunFolder::new(place.path().join("run")).lock().unwrap();
+        let texts = DatasetConfig::default();
+        let keep = Keep { save_after, ..keep(&folder, &texts) };
+        fit(&mut trainer, Some(keep), None, &mut seen).unwrap();
+        assert_eq!(seen.0, saves, "{save_every:?}, {save_after:?}");
+    }
+}
+
+#[test]
+fn a_latest_checkpoint_knows_of_the_best_one_beside_it() {
+    /// Looks at what a kill would leave.
+    struct Watches<'a>(&'a LockedRun, Vec<Option<u64>>);
+    impl Observer for Watches<'_> {
+        fn on_event(&mut self, _: &Trainer, event: Event<'_>) {
+            let best_of = |frame: Frame| Progress::read(&frame).unwrap().best.map(|(_, step)| step);
+            // An evaluation that is told of is shown, which may take any time.
+            if let Event::Step(_) | Event::Evaluated(_) = event {
+                let [latest, best] =
+                    [self.0.latest(), self.0.best()].map(|path| Frame::read(&path).ok().and_then(best_of));
+                assert_eq!(latest, best);
+                self.1.push(best);
+            }
+        }
+    }
+    let (place, texts) = (tempfile::tempdir().unwrap(), DatasetConfig::default());
+    let folder = RunFolder::new(place.path()).lock().unwrap();
+    let config = TrainConfig { steps: Some(6), save_every: Some(0), eval_every: Some(2), ..config() };
+    let mut watches = Watches(&folder, Vec::new());
+    fit(&mut begin(&config), Some(keep(&folder, &texts)), None, &mut watches).unwrap();
+    assert_eq!(watches.1, [0, 0, 2, 2, 2, 4, 4, 4, 6].map(|step| Some(step).filter(|step| *step > 0)));
+}
