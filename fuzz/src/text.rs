@@ -89,10 +89,10 @@ fn in_passages(text: &[u8]) {
     for passages in [data::split_lines(text), data::split_paragraphs(text)] {
         let mut rest = 0;
         for passage in passages {
-            assert!(text[passage.from..].starts_with(passage.text) && !passage.text.trim_ascii().is_empty());
-            assert!(text[rest..passage.from].trim_ascii().is_empty());
-            assert_eq!(passage.line, 1 + text[..passage.from].iter().filter(|byte| **byte == b'\n').count());
-            rest = passage.from + passage.text.len();
+            assert!(text[passage.offset..].starts_with(passage.text) && !passage.text.trim_ascii().is_empty());
+            assert!(text[rest..passage.offset].trim_ascii().is_empty());
+            assert_eq!(passage.line, 1 + text[..passage.offset].iter().filter(|byte| **byte == b'\n').count());
+            rest = passage.offset + passage.text.len();
         }
         assert!(text[rest..].trim_ascii().is_empty());
     }

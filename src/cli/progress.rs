@@ -191,14 +191,6 @@ impl<'a> Reporter<'a> {
         }
     }
 
-    /// Says even when quiet that a text is not there to resume on.
-    fn elsewhere(&self, path: &Path) {
-        self.warn(&format!(
-            "{}: it was deleted or replaced; the run goes on with what it was, and will need that to be resumed",
-            path.display()
-        ));
-    }
-
     /// Draws the plot anew. That it cannot be drawn is said, and no reason to stop.
     fn plot(&self) {
         let drawn = plot::draw(&self.curves.chart(&self.folder.name()))
@@ -216,7 +208,6 @@ impl Observer for Reporter<'_> {
             Event::Record(record) => self.record(trainer, record),
             Event::Evaluated(record) => self.evaluated(trainer, record),
             Event::Saved(path) => self.saved(trainer, path),
-            Event::Elsewhere(path) => self.elsewhere(path),
             Event::MadeAgain { folder, without_best } => {
                 let best = if without_best { WITHOUT_BEST } else { "" };
                 self.warn(&format!(

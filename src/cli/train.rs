@@ -137,7 +137,7 @@ fn resume(args: &TrainArgs, given: Option<&Path>, terminal: &Terminal) -> Result
     settings.check_matches(&before, &path)?;
     settings.train.validate()?;
     let texts = open(&settings, terminal)?;
-    let other_text = texts.check_same_text(&DatasetProvenance::read(&frame)?).is_err();
+    let other_text = DatasetProvenance::read(&frame)?.check_same_text(&texts).is_err();
     let best = if other_text { None } else { unsaved_best(&frame, &path)? };
     let trainer = Trainer::resume(&frame, texts, settings.train.clone(), args.allow_corpus_change)?;
     let (step, total) = (trainer.progress().step, trainer.total_steps());

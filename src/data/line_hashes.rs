@@ -1,34 +1,34 @@
-//! The lines of texts, to tell whether a line is one of them.
+//! The lines of a corpus as hashes, to test whether a line occurs in it.
 
 use std::collections::HashSet;
 
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::Corpus;
+use super::corpus::Corpus;
 use crate::error::Result;
 
-/// The lines of some texts, by their XXH3 (128 bits): 16 bytes and a little each, however long they are. Line ends, `\n` and
-/// `\r\n`, do not belong to them.
+/// The XXH3 hashes (128 bits) of lines: about 16 bytes per distinct line, whatever its length. Line ends (`\n` and `\r\n`)
+/// are not hashed.
 #[derive(Clone, Debug, Default)]
 pub struct LineHashes(HashSet<u128>);
 
 impl LineHashes {
-    /// Takes in the lines of a text.
+    /// Adds every line of a corpus.
     ///
     /// # Errors
     /// As [`Corpus::check_not_truncated`].
     pub fn add(&mut self, corpus: &Corpus) -> Result<()> {
-        self.0.extend(corpus.lines().map(hash));
+        self.0.extend(corpus.lines().map(hash_line));
         corpus.check_not_truncated()
     }
 
-    /// Whether a line is one of them.
+    /// Whether a line was added.
     pub fn contains(&self, line: &[u8]) -> bool {
-        self.0.contains(&hash(line))
+        self.0.contains(&hash_line(line))
     }
 }
 
-fn hash(line: &[u8]) -> u128 {
+fn hash_line(line: &[u8]) -> u128 {
     xxh3_128(line.strip_suffix(b"\r").unwrap_or(line))
 }
 
@@ -38,7 +38,7 @@ mod tests {
     use crate::data::Encoding;
 
     #[test]
-    fn a_line_is_known_whatever_ends_it() {
+    fn finds_lines_regardless_of_line_ends() {
         let mut lines = LineHashes::default();
         for text in ["one\ntwo\r\n\nlast", "three\n"] {
             lines.add(&Corpus::from_text("t", text.as_bytes(), Encoding::Utf8).unwrap()).unwrap();
@@ -47,19 +47,16 @@ mod tests {
         assert!(!["on", "onet", "two\n", "t"].iter().any(|line| lines.contains(line.as_bytes())));
     }
 
-    /// Elsewhere than on Unix a file that is mapped cannot be cut.
     #[cfg(unix)]
     #[test]
-    fn lines_that_are_gone_when_they_are_read_are_not_taken_for_others() {
-        use crate::data::Novelty;
+    fn rejects_a_truncated_corpus() {
         use crate::error::Error;
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("text.txt");
         std::fs::write(&path, "a line\n".repeat(10_000)).unwrap();
-        let text = Corpus::open(std::slice::from_ref(&path), Encoding::Utf8).unwrap();
-        LineHashes::default().add(&text).unwrap();
+        let corpus = Corpus::open(std::slice::from_ref(&path), Encoding::Utf8).unwrap();
+        LineHashes::default().add(&corpus).unwrap();
         std::fs::File::options().write(true).open(&path).unwrap().set_len(5000).unwrap();
-        assert!(matches!(LineHashes::default().add(&text), Err(Error::Changed { .. })));
-        assert!(matches!(Novelty::against(&text, text.chars()), Err(Error::Changed { .. })));
+        assert!(matches!(LineHashes::default().add(&corpus), Err(Error::Changed { .. })));
     }
 }

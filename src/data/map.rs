@@ -1,8 +1,9 @@
-//! A file mapped into memory, which may be cut short while it is read: the only unsafe code outside of the kernels.
+//! Memory-mapped files that may be truncated while they are read.
 //!
-//! To read what is mapped but no longer in the file raises SIGBUS, which ends a process. Here it puts zeros in the place of what
-//! is gone and is noted. Within the last page there are zeros without a signal, so the file is asked for its length too; whoever
-//! reads can tell ([`Map::gone`]) and end in good order.
+//! Reading a mapped page beyond the end of its file raises SIGBUS, which would end the process. The handler in this file maps
+//! zeros over the missing pages instead and records that it did. Between the end of the file and the end of its last page the
+//! system itself supplies zeros without a signal, so [`MappedFile::read_fault`] also checks the file's length. The only unsafe
+//! code outside of the numerical kernels.
 
 use std::fs::{File, Metadata};
 use std::io;
@@ -11,93 +12,64 @@ use std::path::Path;
 
 use memmap2::Mmap;
 
-/// A mapped file.
+/// A memory-mapped file.
 #[derive(Debug)]
-pub(super) struct Map {
+pub(super) struct MappedFile {
     map: Mmap,
     #[cfg(unix)]
-    guard: &'static guard::Guard,
-    found: Metadata,
-    /// The file itself, whatever becomes of its name; none of many, since only so many may be open.
-    file: Option<File>,
+    guard: &'static sigbus::Guard,
+    metadata: Metadata,
 }
 
-/// Why zeros may have been read in the place of what was there.
+/// Why zeros may have been read instead of the contents of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Gone {
-    /// The file is shorter than it was: its bytes now.
-    CutShort(u64),
-    /// The file is as long, but a part of it could not be read.
+pub(super) enum ReadFault {
+    /// The file was truncated to this many bytes.
+    Truncated(u64),
+    /// The file has its old length, but a part of it could not be read.
     Unreadable,
 }
 
-/// What has become of a file by its name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Now {
-    /// It has the length that it had.
-    AsLong,
-    /// It has another length, in bytes.
-    OtherLength(u64),
-    /// There is no such file any more, or another one.
-    Elsewhere,
-}
-
-impl Map {
-    /// Maps all of a file, which must not be empty.
-    pub fn new(file: File) -> io::Result<Self> {
-        // SAFETY: the map is read-only, and its bytes are read as plain numbers: nothing relies on them being UTF-8, or the same
-        // when they are read again, so that a file that changes underneath gives other characters and no more than that.
-        let map = unsafe { Mmap::map(&file) }?;
-        let found = file.metadata()?;
-        Ok(Map {
-            // Nothing can fail from here on: a guard must end before its map does.
+impl MappedFile {
+    /// Maps a whole file, which must not be empty.
+    pub fn new(file: &File) -> io::Result<Self> {
+        // SAFETY: the map is read-only and its bytes are only used as numbers. Nothing relies on them being valid UTF-8 or
+        // staying the same, so a file that another process modifies yields other characters and nothing worse.
+        let map = unsafe { Mmap::map(file) }?;
+        let metadata = file.metadata()?;
+        Ok(MappedFile {
+            // Nothing may fail after this: the guard must be released before the map is.
             #[cfg(unix)]
-            guard: guard::Guard::new(&map),
+            guard: sigbus::Guard::new(&map),
             map,
-            found,
-            file: Some(file),
+            metadata,
         })
     }
 
-    /// Closes the file, which is known by its name from here on.
-    pub fn close(&mut self) {
-        self.file = None;
-    }
-
-    /// Whether something may have been read that is no longer there, and zeros in its place; the file has this name.
-    pub fn gone(&self, name: &Path) -> Option<Gone> {
-        let found = match &self.file {
-            Some(file) => file.metadata(),
-            None => name.metadata(),
-        };
-        match self.now(found) {
-            Now::OtherLength(now) if now < self.map.len() as u64 => Some(Gone::CutShort(now)),
-            _ if self.was_filled() => Some(Gone::Unreadable),
+    /// Whether zeros may have been read instead of the file's contents. `path` is where the file was opened.
+    pub fn read_fault(&self, path: &Path) -> Option<ReadFault> {
+        match self.current_len(path) {
+            Some(len) if len < self.map.len() as u64 => Some(ReadFault::Truncated(len)),
+            _ if self.has_missing_pages() => Some(ReadFault::Unreadable),
             _ => None,
         }
     }
 
-    /// Whether zeros were put in the place of something.
-    fn was_filled(&self) -> bool {
+    fn has_missing_pages(&self) -> bool {
         #[cfg(unix)]
-        return self.guard.was_filled();
-        // Elsewhere a file that is mapped cannot be cut short.
+        return self.guard.has_missing_pages();
+        // Other systems do not allow a mapped file to be truncated.
         #[cfg(not(unix))]
         false
     }
 
-    /// What has become of the file, whose metadata are asked for anew.
-    pub fn now(&self, found: io::Result<Metadata>) -> Now {
-        match found {
-            Ok(found) if !same_file(&found, &self.found) => Now::Elsewhere,
-            Ok(found) if found.len() != self.map.len() as u64 => Now::OtherLength(found.len()),
-            Ok(_) => Now::AsLong,
-            Err(_) => Now::Elsewhere,
-        }
+    /// The file's length now; `None` if it was deleted or replaced, in which case the map still has the old contents.
+    pub fn current_len(&self, path: &Path) -> Option<u64> {
+        path.metadata().ok().filter(|now| same_file(now, &self.metadata)).map(|now| now.len())
     }
 }
 
-impl Deref for Map {
+impl Deref for MappedFile {
     type Target = [u8];
     fn deref(&self) -> &[u8] {
         &self.map
@@ -105,13 +77,13 @@ impl Deref for Map {
 }
 
 #[cfg(unix)]
-impl Drop for Map {
+impl Drop for MappedFile {
     fn drop(&mut self) {
-        self.guard.end();
+        self.guard.release();
     }
 }
 
-/// Whether two are of one file; where a system does not tell, they are.
+/// Whether two metadata belong to one file; always true where the system cannot tell.
 #[cfg(unix)]
 pub(crate) fn same_file(a: &Metadata, b: &Metadata) -> bool {
     use std::os::unix::fs::MetadataExt;
@@ -123,23 +95,22 @@ pub(crate) fn same_file(_: &Metadata, _: &Metadata) -> bool {
     true
 }
 
-/// The signal's handler, and the list of maps that it looks into.
+/// The SIGBUS handler and the list of maps that it searches.
 #[cfg(unix)]
-mod guard {
+mod sigbus {
     use std::ffi::{c_int, c_void};
     use std::ptr;
     use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
     use std::sync::{Once, OnceLock};
 
-    /// Where a map is. It stays for good (a few words), so that the handler may look at it at any moment; it says itself whether
-    /// the map is still there.
+    /// The address range of a map. Guards are never freed, so that the handler may read them at any time.
     #[derive(Debug)]
     pub struct Guard {
         start: usize,
         end: usize,
         page: usize,
-        alive: AtomicBool,
-        filled: AtomicBool,
+        is_mapped: AtomicBool,
+        has_missing_pages: AtomicBool,
         next: *mut Guard,
     }
 
@@ -148,121 +119,123 @@ mod guard {
     // SAFETY: as above.
     unsafe impl Send for Guard {}
 
-    /// The newest guard, from which `next` leads to all others.
-    static NEWEST: AtomicPtr<Guard> = AtomicPtr::new(ptr::null_mut());
-    /// What the signal did before.
-    static BEFORE: OnceLock<libc::sigaction> = OnceLock::new();
-    static INSTALLED: Once = Once::new();
+    /// The head of a linked list of all guards.
+    static GUARDS: AtomicPtr<Guard> = AtomicPtr::new(ptr::null_mut());
+    /// The signal's previous action.
+    static PREVIOUS: OnceLock<libc::sigaction> = OnceLock::new();
+    static INSTALL: Once = Once::new();
 
     impl Guard {
         pub fn new(map: &[u8]) -> &'static Guard {
-            INSTALLED.call_once(install);
-            // SAFETY: it asks for a number.
+            INSTALL.call_once(install);
+            // SAFETY: sysconf has no preconditions.
             let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) } as usize;
             let start = map.as_ptr() as usize;
             let guard = Guard {
                 start,
                 end: start + map.len().next_multiple_of(page),
                 page,
-                alive: AtomicBool::new(true),
-                filled: AtomicBool::new(false),
+                is_mapped: AtomicBool::new(true),
+                has_missing_pages: AtomicBool::new(false),
                 next: ptr::null_mut(),
             };
             let guard: *mut Guard = Box::leak(Box::new(guard));
-            let add = |newest: *mut Guard| {
-                // SAFETY: until it is the newest nobody else knows it.
-                unsafe { (*guard).next = newest };
+            let push = |head: *mut Guard| {
+                // SAFETY: until it is the head of the list, no other thread can reach the guard.
+                unsafe { (*guard).next = head };
                 Some(guard)
             };
-            let _ = NEWEST.fetch_update(Ordering::AcqRel, Ordering::Acquire, add);
-            // SAFETY: it is never freed, and from here on only shared.
+            let _ = GUARDS.fetch_update(Ordering::AcqRel, Ordering::Acquire, push);
+            // SAFETY: the guard is never freed and from here on only shared.
             unsafe { &*guard }
         }
 
-        pub fn was_filled(&self) -> bool {
-            self.filled.load(Ordering::Acquire)
+        pub fn has_missing_pages(&self) -> bool {
+            self.has_missing_pages.load(Ordering::Acquire)
         }
 
-        /// To be called before the map goes.
-        pub fn end(&self) {
-            self.alive.store(false, Ordering::Release);
+        /// Must be called before the file is unmapped.
+        pub fn release(&self) {
+            self.is_mapped.store(false, Ordering::Release);
         }
 
-        /// Puts zeros in the place of what the map has from the page of `address` on; whether that is part of it.
-        fn fill(&self, address: usize) -> bool {
-            if !self.alive.load(Ordering::Acquire) || !(self.start..self.end).contains(&address) {
+        /// Maps zeros from the page of `address` to the end. Returns false if the address is not in this map.
+        fn map_zeros(&self, address: usize) -> bool {
+            if !self.is_mapped.load(Ordering::Acquire) || !(self.start..self.end).contains(&address) {
                 return false;
             }
             let from = address - (address - self.start) % self.page;
-            // First, so that whoever reads a zero can tell.
-            self.filled.store(true, Ordering::Release);
+            // Set first, so that any thread that reads a zero can tell.
+            self.has_missing_pages.store(true, Ordering::Release);
             let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED;
-            // SAFETY: these pages are of the map, which lives as long as somebody reads it, and readable before and after. What
-            // was there cannot be read any more, and nobody relies on what is.
+            // SAFETY: these pages belong to the map, which lives as long as anyone reads it, and are readable before and after.
+            // Their old contents can no longer be read, and nothing relies on the new ones.
             let zeros = unsafe { libc::mmap(from as *mut c_void, self.end - from, libc::PROT_READ, flags, -1, 0) };
             zeros != libc::MAP_FAILED
         }
     }
 
     fn install() {
-        // SAFETY: all zeros is a value of it: no flags, no mask, the default handler. It is filled in, and read after that only.
-        let (mut before, mut ours): (libc::sigaction, libc::sigaction) = unsafe { std::mem::zeroed() };
-        let handler: extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void) = on_bus_error;
-        ours.sa_sigaction = handler as usize;
-        ours.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
-        // SAFETY: both are whole; the handler has the signature that SA_SIGINFO asks for, and does what a handler may: atomic
-        // loads and stores, mmap, sigaction, raise. `BEFORE` is set before the handler can run.
+        // SAFETY: all zeros is a valid sigaction: no flags, no mask, the default handler.
+        let (mut previous, mut action): (libc::sigaction, libc::sigaction) = unsafe { std::mem::zeroed() };
+        let handler: extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void) = on_sigbus;
+        action.sa_sigaction = handler as usize;
+        action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
+        // SAFETY: both structs are initialized. The handler has the signature that SA_SIGINFO requires and only calls what is
+        // async-signal-safe: atomic loads and stores, mmap, sigaction, raise. `PREVIOUS` is set before the handler can run.
         unsafe {
-            libc::sigaction(libc::SIGBUS, ptr::null(), &raw mut before);
-            let _ = BEFORE.set(before);
-            libc::sigaction(libc::SIGBUS, &raw const ours, ptr::null_mut());
+            libc::sigaction(libc::SIGBUS, ptr::null(), &raw mut previous);
+            let _ = PREVIOUS.set(previous);
+            libc::sigaction(libc::SIGBUS, &raw const action, ptr::null_mut());
         }
     }
 
-    extern "C" fn on_bus_error(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
-        // SAFETY: the system hands over a whole siginfo.
+    extern "C" fn on_sigbus(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
+        // SAFETY: the system passes a valid siginfo.
         let (code, address) = unsafe { ((*info).si_code, (*info).si_addr() as usize) };
-        // What is sent is no fault, and has no address. The faults are BUS_ADRALN to BUS_OBJERR, and Linux's two of failed memory.
+        // Faults have the codes BUS_ADRALN to BUS_OBJERR and two of Linux's for failed memory; a signal that a process sent has
+        // another code and no address.
         if !(1..=5).contains(&code) {
-            return pass_on_sent(signal, info, context);
+            return forward_sent_signal(signal, info, context);
         }
-        // SAFETY: guards are never freed, and whole before they are in the list.
-        let mut guard = unsafe { NEWEST.load(Ordering::Acquire).as_ref() };
-        while let Some(here) = guard {
-            if here.fill(address) {
+        // SAFETY: guards are complete before they are in the list, and never freed.
+        let mut guard = unsafe { GUARDS.load(Ordering::Acquire).as_ref() };
+        while let Some(current) = guard {
+            if current.map_zeros(address) {
                 return;
             }
             // SAFETY: as above.
-            guard = unsafe { here.next.as_ref() };
+            guard = unsafe { current.next.as_ref() };
         }
-        pass_on(signal, info, context);
+        forward(signal, info, context);
     }
 
-    /// A fault that is not ours: what the signal did before is done. Where that is to end the process, the fault comes again.
-    fn pass_on(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
-        let Some(before) = BEFORE.get() else { return };
-        let handler = before.sa_sigaction;
-        if before.sa_flags & libc::SA_SIGINFO != 0 && handler != libc::SIG_DFL && handler != libc::SIG_IGN {
+    /// Applies the previous action to a fault outside of all maps. If that is the default action, it is restored, and the fault
+    /// is raised again when the handler returns.
+    fn forward(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
+        let Some(previous) = PREVIOUS.get() else { return };
+        let handler = previous.sa_sigaction;
+        if previous.sa_flags & libc::SA_SIGINFO != 0 && handler != libc::SIG_DFL && handler != libc::SIG_IGN {
             // SAFETY: with SA_SIGINFO a handler has this signature.
             let handler: extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void) =
                 unsafe { std::mem::transmute(handler) };
             handler(signal, info, context);
         } else {
-            // SAFETY: `before` is what the system gave.
-            unsafe { libc::sigaction(signal, before, ptr::null_mut()) };
+            // SAFETY: `previous` was filled in by the system.
+            unsafe { libc::sigaction(signal, previous, ptr::null_mut()) };
         }
     }
 
-    /// The same for a signal that a process sent, which does not come again by itself.
-    fn pass_on_sent(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
-        if BEFORE.get().is_some_and(|before| before.sa_sigaction == libc::SIG_IGN) {
+    /// The same for a signal that a process sent, which is not raised again by itself.
+    fn forward_sent_signal(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
+        if PREVIOUS.get().is_some_and(|previous| previous.sa_sigaction == libc::SIG_IGN) {
             return;
         }
-        pass_on(signal, info, context);
-        // SAFETY: all zeros is a value of it, which the system replaces; a handler may raise a signal.
+        forward(signal, info, context);
+        // SAFETY: all zeros is a valid sigaction, which the system overwrites; a handler may raise a signal.
         unsafe {
-            let mut now: libc::sigaction = std::mem::zeroed();
-            if libc::sigaction(signal, ptr::null(), &raw mut now) == 0 && now.sa_sigaction == libc::SIG_DFL {
+            let mut current: libc::sigaction = std::mem::zeroed();
+            if libc::sigaction(signal, ptr::null(), &raw mut current) == 0 && current.sa_sigaction == libc::SIG_DFL {
                 libc::raise(signal);
             }
         }
@@ -276,62 +249,57 @@ mod tests {
 
     const PAGE: usize = 1 << 16;
 
-    fn text(len: usize) -> tempfile::NamedTempFile {
+    fn temporary_file(len: usize) -> tempfile::NamedTempFile {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(&file, vec![7; len]).unwrap();
         file
     }
 
-    fn map(file: &tempfile::NamedTempFile) -> Map {
-        Map::new(file.reopen().unwrap()).unwrap()
+    fn map(file: &tempfile::NamedTempFile) -> MappedFile {
+        MappedFile::new(&file.reopen().unwrap()).unwrap()
     }
 
     #[test]
-    fn what_is_cut_off_is_read_as_zeros_and_noted() {
-        let file = text(8 * PAGE);
-        let [cut, other] = [(); 2].map(|()| map(&file));
-        let sum = |map: &Map| map.iter().map(|byte| u64::from(*byte)).sum::<u64>();
-        assert_eq!((sum(&cut), cut.gone(file.path())), (7 * 8 * PAGE as u64, None));
+    fn truncated_pages_read_as_zeros_and_are_reported() {
+        let file = temporary_file(8 * PAGE);
+        let [first, second] = [(); 2].map(|()| map(&file));
+        let sum = |map: &MappedFile| map.iter().map(|byte| u64::from(*byte)).sum::<u64>();
+        assert_eq!((sum(&first), first.read_fault(file.path())), (7 * 8 * PAGE as u64, None));
         file.as_file().set_len(3 * PAGE as u64).unwrap();
-        assert_eq!((sum(&cut), cut.was_filled(), other.was_filled()), (7 * 3 * PAGE as u64, true, false));
-        assert_eq!(cut.gone(file.path()), Some(Gone::CutShort(3 * PAGE as u64)));
-        assert_eq!(cut.now(file.path().metadata()), Now::OtherLength(3 * PAGE as u64));
-        // Another map in its place is watched as this one was, from any thread.
-        drop(cut);
+        assert_eq!(sum(&first), 7 * 3 * PAGE as u64);
+        assert!(first.has_missing_pages() && !second.has_missing_pages());
+        assert_eq!(first.read_fault(file.path()), Some(ReadFault::Truncated(3 * PAGE as u64)));
+        // The second map is still protected after the first is gone, on any thread.
+        drop(first);
         std::thread::scope(|scope| {
-            scope.spawn(|| assert_eq!((other[8 * PAGE - 1], other.was_filled()), (0, true)));
+            scope.spawn(|| assert_eq!((second[8 * PAGE - 1], second.has_missing_pages()), (0, true)));
         });
-        // What was not there when it was read is not there for being put back.
+        // Growing the file again does not bring back what was read as zeros.
         file.as_file().set_len(8 * PAGE as u64).unwrap();
-        assert_eq!(other.gone(file.path()), Some(Gone::Unreadable));
+        assert_eq!(second.read_fault(file.path()), Some(ReadFault::Unreadable));
     }
 
     #[test]
-    fn a_cut_within_the_last_page_is_noted_whatever_becomes_of_the_name() {
-        let (file, elsewhere) = (text(1000), Path::new("/nowhere"));
-        let (open, mut closed) = (map(&file), map(&file));
-        closed.close();
-        assert_eq!((open.gone(elsewhere), closed.gone(file.path())), (None, None));
+    fn truncation_within_the_last_page_is_reported() {
+        let file = temporary_file(1000);
+        let map = map(&file);
+        assert_eq!(map.read_fault(file.path()), None);
         file.as_file().set_len(999).unwrap();
-        assert_eq!((open[999], open.was_filled()), (0, false), "zeros without a signal");
-        assert_eq!(
-            (open.gone(elsewhere), closed.gone(file.path())),
-            (Some(Gone::CutShort(999)), Some(Gone::CutShort(999)))
-        );
-        assert_eq!(closed.gone(elsewhere), None, "nobody knows");
+        assert_eq!((map[999], map.has_missing_pages()), (0, false), "zeros without a signal");
+        assert_eq!(map.read_fault(file.path()), Some(ReadFault::Truncated(999)));
     }
 
     #[test]
-    fn a_file_is_followed_by_its_name() {
+    fn a_replaced_or_deleted_file_stays_readable() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("text");
         std::fs::write(&path, "text").unwrap();
-        let map = Map::new(File::open(&path).unwrap()).unwrap();
-        assert_eq!(map.now(path.metadata()), Now::AsLong);
-        std::fs::write(folder.path().join("new"), "text").unwrap();
+        let map = MappedFile::new(&File::open(&path).unwrap()).unwrap();
+        assert_eq!(map.current_len(&path), Some(4));
+        std::fs::write(folder.path().join("new"), "new text").unwrap();
         std::fs::rename(folder.path().join("new"), &path).unwrap();
-        assert_eq!(map.now(path.metadata()), Now::Elsewhere);
+        assert_eq!((map.current_len(&path), map.read_fault(&path), &*map), (None, None, &b"text"[..]));
         std::fs::remove_file(&path).unwrap();
-        assert_eq!((map.now(path.metadata()), &*map), (Now::Elsewhere, &b"text"[..]));
+        assert_eq!((map.current_len(&path), map.read_fault(&path), &*map), (None, None, &b"text"[..]));
     }
 }

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
+use super::encoding::is_continuation_byte;
 use super::suffixes::{MOST, Suffixes};
-use super::utf8::is_continuation;
 use super::{Corpus, Encoding, Segment};
 use crate::error::{Error, Result};
 
@@ -156,13 +156,13 @@ impl Novelty {
 
     /// Whether a character ends or begins at a byte.
     fn is_boundary(&self, text: &[u8], at: usize) -> bool {
-        self.encoding == Encoding::Bytes || text.get(at).is_none_or(|&byte| !is_continuation(byte))
+        self.encoding == Encoding::Bytes || text.get(at).is_none_or(|&byte| !is_continuation_byte(byte))
     }
 
     fn chars(&self, text: &[u8]) -> usize {
         match self.encoding {
             Encoding::Bytes => text.len(),
-            Encoding::Utf8 => text.iter().filter(|byte| !is_continuation(**byte)).count(),
+            Encoding::Utf8 => text.iter().filter(|byte| !is_continuation_byte(**byte)).count(),
         }
     }
 }

@@ -1,44 +1,45 @@
-//! Old text that is learned again beside the new, so that it is not forgotten.
+//! Old text that is mixed into the training text of a fine-tuned run, so that the model does not forget it.
 
 use std::ops::Range;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Corpus, CorpusIdentity, Encoding};
+use super::corpus::{Corpus, CorpusIdentity};
+use super::encoding::Encoding;
 use crate::error::{Error, Result};
 
-/// The share of a text, from its beginning, that can be replayed; what is behind it stays unseen.
-const SEEN: f64 = 0.9;
+/// The fraction of the old text, from its beginning, that may be trained on; the rest is held out.
+const TRAINING_FRACTION: f64 = 0.9;
 
-/// Where the old text is, and how much of it is mixed in.
+/// Which old text is replayed, and how much of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ReplayConfig {
-    /// Its file.
+    /// The file.
     pub file: PathBuf,
-    /// Its share of all characters that are trained on.
+    /// The fraction of the training text that is old text.
     pub fraction: f64,
 }
 
-/// What is mixed in of an old text.
+/// The part of an old text that is replayed, as recorded in a checkpoint.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ReplayIdentity {
-    /// What was asked for.
+    /// The configuration.
     pub config: ReplayConfig,
-    /// What the whole file is known by.
+    /// Length and hash of the whole file.
     pub identity: CorpusIdentity,
-    /// Characters from its beginning that are trained on.
+    /// Characters at its beginning that are trained on.
     pub chars: u64,
 }
 
 impl ReplayConfig {
-    /// The share that is mixed in unless another is chosen.
+    /// The default fraction.
     pub const DEFAULT_FRACTION: f64 = 0.1;
 
-    /// Checks the share.
+    /// Checks the fraction.
     ///
     /// # Errors
-    /// [`Error::OutOfRange`] for a share outside `0..1`, or of 0.
+    /// [`Error::OutOfRange`] if it is not strictly between 0 and 1.
     pub fn validate(&self) -> Result<()> {
         if self.fraction > 0.0 && self.fraction < 1.0 {
             return Ok(());
@@ -46,25 +47,22 @@ impl ReplayConfig {
         Err(Error::out_of_range("replay_frac", self.fraction, "above 0 and below 1"))
     }
 
-    /// Opens the old text, and takes what goes with `training` characters of the new: as much as its first nine tenths have.
-    pub(super) fn open(&self, training: usize, encoding: Encoding) -> Result<(ReplayIdentity, Corpus)> {
+    /// Opens the old text and chooses how much of it to replay with `training_chars` characters of new text: what the fraction
+    /// asks for, but at most the part that is not held out.
+    pub(super) fn open(&self, training_chars: usize, encoding: Encoding) -> Result<(ReplayIdentity, Corpus)> {
         self.validate()?;
         let corpus = Corpus::open(std::slice::from_ref(&self.file), encoding)?;
-        let wanted = (training as f64 * self.fraction / (1.0 - self.fraction)).round() as usize;
-        let chars = wanted.max(1).min(seen(&corpus));
+        let wanted = (training_chars as f64 * self.fraction / (1.0 - self.fraction)).round() as usize;
+        let chars = wanted.max(1).min(held_out_range(&corpus).start);
         if chars == 0 {
             return Err(Error::corpus(&self.file, "too short to replay; use a longer text"));
         }
-        Ok((ReplayIdentity { config: self.clone(), identity: corpus.identity().clone(), chars: chars as u64 }, corpus))
+        let identity = corpus.identity().clone();
+        Ok((ReplayIdentity { config: self.clone(), identity, chars: chars as u64 }, corpus))
     }
 }
 
-/// Characters of an old text that can be replayed.
-fn seen(corpus: &Corpus) -> usize {
-    (corpus.chars() as f64 * SEEN) as usize
-}
-
-/// The end of an old text, of which nothing is replayed.
-pub(super) fn unseen(corpus: &Corpus) -> Range<usize> {
-    seen(corpus)..corpus.chars()
+/// The end of an old text, which is never trained on.
+pub(super) fn held_out_range(corpus: &Corpus) -> Range<usize> {
+    (corpus.chars() as f64 * TRAINING_FRACTION) as usize..corpus.chars()
 }

@@ -1,155 +1,146 @@
-//! One parallel pass over a text: is it sound, which characters does it have, how many.
+//! One parallel pass over a corpus that validates it, counts its characters and collects its symbols.
 
 use rayon::prelude::*;
 
-use super::Encoding;
-use super::utf8::{self, is_continuation};
+use super::encoding::{Encoding, decode_utf8, is_continuation_byte};
 
-/// A piece of one file, cut between characters.
+/// A part of one file that starts and ends between characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Chunk {
-    /// The file.
-    pub part: usize,
-    /// The first byte in it.
-    pub byte: usize,
-    /// Bytes.
+    /// The index of the file.
+    pub file: usize,
+    /// The offset of the first byte in the file.
+    pub offset: usize,
+    /// Length in bytes.
     pub len: usize,
-    /// Characters of the whole corpus before it.
+    /// Characters of the corpus before this chunk.
     pub chars_before: usize,
 }
 
-/// Where a file stops being UTF-8.
+/// The position of the first byte that is not valid UTF-8.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct NotUtf8 {
-    pub part: usize,
-    pub byte: usize,
+pub(super) struct InvalidUtf8 {
+    pub file: usize,
+    pub offset: usize,
 }
 
-/// What the pass finds.
+/// The result of a scan.
 #[derive(Debug)]
 pub(super) struct Scan {
-    pub pieces: Vec<Chunk>,
+    pub chunks: Vec<Chunk>,
     pub chars: usize,
-    /// Code points (or bytes), sorted.
+    /// The distinct symbols in ascending order.
     pub symbols: Vec<u32>,
 }
 
-/// Pieces are at least this long, and there are at most `MOST` of them, so that their list does not grow with the text.
-const LEAST: usize = 1 << 16;
-const MOST: usize = 1 << 12;
+const MIN_CHUNK: usize = 1 << 16;
+/// Bounds the size of the list of chunks, whatever the size of the corpus.
+const MAX_CHUNKS: usize = 1 << 12;
 
-pub(super) fn scan(parts: &[&[u8]], encoding: Encoding) -> Result<Scan, NotUtf8> {
-    let total: usize = parts.iter().map(|part| part.len()).sum();
-    scan_by(parts, encoding, LEAST.max(total / MOST))
+/// Scans files that form one corpus.
+pub(super) fn scan(files: &[&[u8]], encoding: Encoding) -> Result<Scan, InvalidUtf8> {
+    let total: usize = files.iter().map(|file| file.len()).sum();
+    scan_in_chunks(files, encoding, MIN_CHUNK.max(total / MAX_CHUNKS))
 }
 
-/// The same by pieces of about `size` bytes.
-fn scan_by(parts: &[&[u8]], encoding: Encoding, size: usize) -> Result<Scan, NotUtf8> {
-    let mut pieces = cut(parts, encoding, size);
-    let look_at = |piece: &Chunk| look(&parts[piece.part][piece.byte..][..piece.len], *piece, encoding);
-    // In order: of several errors the first is told.
-    let found =
-        pieces.par_iter().fold(Found::new, |found, piece| found.add(look_at(piece))).reduce(Found::new, Found::join);
-    if let Some(error) = found.error {
+fn scan_in_chunks(files: &[&[u8]], encoding: Encoding, size: usize) -> Result<Scan, InvalidUtf8> {
+    let mut chunks = split_into_chunks(files, encoding, size);
+    let scan_one = |chunk: &Chunk| scan_chunk(&files[chunk.file][chunk.offset..][..chunk.len], *chunk, encoding);
+    let scanned = chunks
+        .par_iter()
+        .fold(Scanned::default, |scanned, chunk| scanned.push(scan_one(chunk)))
+        .reduce(Scanned::default, Scanned::append);
+    if let Some(error) = scanned.first_error {
         return Err(error);
     }
     let mut chars = 0;
-    for (piece, count) in pieces.iter_mut().zip(found.counts) {
-        piece.chars_before = chars;
+    for (chunk, count) in chunks.iter_mut().zip(scanned.char_counts) {
+        chunk.chars_before = chars;
         chars += count;
     }
-    Ok(Scan { pieces, chars, symbols: found.seen.symbols() })
+    Ok(Scan { chunks, chars, symbols: scanned.symbols.to_sorted() })
 }
 
-/// What some pieces have, one after another.
-struct Found {
-    counts: Vec<usize>,
-    seen: Seen,
-    error: Option<NotUtf8>,
+/// The results of consecutive chunks.
+#[derive(Default)]
+struct Scanned {
+    char_counts: Vec<usize>,
+    symbols: SymbolSet,
+    first_error: Option<InvalidUtf8>,
 }
 
-impl Found {
-    fn new() -> Self {
-        Found { counts: Vec::new(), seen: Seen::new(), error: None }
-    }
-
-    fn add(mut self, piece: Result<(usize, Seen), NotUtf8>) -> Self {
-        match piece {
-            Ok((count, seen)) => {
-                self.counts.push(count);
-                self.seen.join(&seen);
+impl Scanned {
+    fn push(mut self, chunk: Result<(usize, SymbolSet), InvalidUtf8>) -> Self {
+        match chunk {
+            Ok((chars, symbols)) => {
+                self.char_counts.push(chars);
+                self.symbols.union(&symbols);
             }
-            Err(error) => self.error = self.error.or(Some(error)),
+            Err(error) => self.first_error = self.first_error.or(Some(error)),
         }
         self
     }
 
-    fn join(mut self, later: Found) -> Self {
-        self.counts.extend(later.counts);
-        self.seen.join(&later.seen);
-        self.error = self.error.or(later.error);
+    fn append(mut self, later: Scanned) -> Self {
+        self.char_counts.extend(later.char_counts);
+        self.symbols.union(&later.symbols);
+        self.first_error = self.first_error.or(later.first_error);
         self
     }
 }
 
-/// Pieces of about `size` bytes, none across a file's end or within a character.
-fn cut(parts: &[&[u8]], encoding: Encoding, size: usize) -> Vec<Chunk> {
-    let mut pieces = Vec::new();
-    for (part, bytes) in parts.iter().enumerate() {
-        let mut byte = 0;
-        while byte < bytes.len() {
-            let mut end = bytes.len().min(byte + size);
+/// Splits files into chunks of about `size` bytes. No chunk spans two files or ends within a character.
+fn split_into_chunks(files: &[&[u8]], encoding: Encoding, size: usize) -> Vec<Chunk> {
+    let mut chunks = Vec::new();
+    for (file, bytes) in files.iter().enumerate() {
+        let mut offset = 0;
+        while offset < bytes.len() {
+            let mut end = bytes.len().min(offset + size);
             if encoding == Encoding::Utf8 {
-                // At most three bytes continue a character; more is an error that the pass will report.
-                let continues = bytes[end..].iter().take(3).take_while(|b| is_continuation(**b)).count();
-                end += continues;
+                // A character has at most three continuation bytes; the scan reports more as an error.
+                end += bytes[end..].iter().take(3).take_while(|byte| is_continuation_byte(**byte)).count();
             }
-            pieces.push(Chunk { part, byte, len: end - byte, chars_before: 0 });
-            byte = end;
+            chunks.push(Chunk { file, offset, len: end - offset, chars_before: 0 });
+            offset = end;
         }
     }
-    pieces
+    chunks
 }
 
-fn look(bytes: &[u8], piece: Chunk, encoding: Encoding) -> Result<(usize, Seen), NotUtf8> {
-    let mut seen = Seen::new();
-    match encoding {
-        Encoding::Bytes => bytes.iter().for_each(|&b| seen.low[b as usize] = true),
-        Encoding::Utf8 => {
-            std::str::from_utf8(bytes).map_err(|e| NotUtf8 { part: piece.part, byte: piece.byte + e.valid_up_to() })?;
-            for run in bytes.chunks(4096) {
-                if run.is_ascii() {
-                    run.iter().for_each(|&b| seen.low[b as usize] = true);
-                } else {
-                    seen.wide = true;
-                }
-            }
-            if seen.wide {
-                let mut at = 0;
-                while let Some((symbol, next)) = utf8::decode(bytes, at) {
-                    seen.insert(symbol);
-                    at = next;
-                }
-            }
-            return Ok((bytes.iter().filter(|b| !is_continuation(**b)).count(), seen));
-        }
+/// Counts the characters of a chunk and collects its symbols.
+fn scan_chunk(bytes: &[u8], chunk: Chunk, encoding: Encoding) -> Result<(usize, SymbolSet), InvalidUtf8> {
+    let mut symbols = SymbolSet::default();
+    if encoding == Encoding::Bytes {
+        bytes.iter().for_each(|&byte| symbols.low[byte as usize] = true);
+        return Ok((bytes.len(), symbols));
     }
-    Ok((bytes.len(), seen))
+    std::str::from_utf8(bytes).map_err(|e| InvalidUtf8 { file: chunk.file, offset: chunk.offset + e.valid_up_to() })?;
+    if bytes.is_ascii() {
+        bytes.iter().for_each(|&byte| symbols.low[byte as usize] = true);
+        return Ok((bytes.len(), symbols));
+    }
+    let mut at = 0;
+    while let Some((symbol, next)) = decode_utf8(bytes, at) {
+        symbols.insert(symbol);
+        at = next;
+    }
+    Ok((bytes.iter().filter(|byte| !is_continuation_byte(**byte)).count(), symbols))
 }
 
-/// A set of code points: a table for the first 256, a bitmap for the rest once there is one.
+/// A set of code points: a table for the first 256, a bitmap for the others that is allocated when needed.
 #[derive(Debug)]
-struct Seen {
+struct SymbolSet {
     low: [bool; 256],
-    wide: bool,
     high: Vec<u64>,
 }
 
-impl Seen {
-    fn new() -> Self {
-        Seen { low: [false; 256], wide: false, high: Vec::new() }
+impl Default for SymbolSet {
+    fn default() -> Self {
+        SymbolSet { low: [false; 256], high: Vec::new() }
     }
+}
 
+impl SymbolSet {
     fn insert(&mut self, symbol: u32) {
         if symbol < 256 {
             self.low[symbol as usize] = true;
@@ -161,7 +152,7 @@ impl Seen {
         }
     }
 
-    fn join(&mut self, other: &Seen) {
+    fn union(&mut self, other: &SymbolSet) {
         self.low.iter_mut().zip(&other.low).for_each(|(a, b)| *a |= b);
         if self.high.is_empty() {
             self.high.clone_from(&other.high);
@@ -170,11 +161,11 @@ impl Seen {
         }
     }
 
-    fn symbols(&self) -> Vec<u32> {
-        let low = (0..256).filter(|&s| self.low[s as usize]);
-        let words = self.high.iter().enumerate().filter(|(_, word)| **word != 0);
-        let high =
-            words.flat_map(|(i, &word)| (0..64).filter(move |b| word >> b & 1 == 1).map(move |b| i as u32 * 64 + b));
+    fn to_sorted(&self) -> Vec<u32> {
+        let low = (0..256).filter(|&symbol| self.low[symbol as usize]);
+        let high = self.high.iter().enumerate().flat_map(|(word, &bits)| {
+            (0..64).filter(move |bit| bits >> bit & 1 == 1).map(move |bit| word as u32 * 64 + bit)
+        });
         low.chain(high).collect()
     }
 }
@@ -188,23 +179,23 @@ mod tests {
         #[test]
         fn agrees_with_the_standard_library(texts in proptest::collection::vec(".{0,60}", 1..5), repeat in 1usize..4000) {
             let texts: Vec<String> = texts.iter().map(|text| text.repeat(repeat)).collect();
-            let parts: Vec<&[u8]> = texts.iter().map(|text| text.as_bytes()).collect();
-            let found = scan(&parts, Encoding::Utf8).unwrap();
+            let files: Vec<&[u8]> = texts.iter().map(|text| text.as_bytes()).collect();
+            let found = scan(&files, Encoding::Utf8).unwrap();
             let whole = texts.concat();
             let mut symbols: Vec<u32> = whole.chars().map(u32::from).collect();
             symbols.sort_unstable();
             symbols.dedup();
             prop_assert_eq!(found.chars, whole.chars().count());
             prop_assert_eq!(found.symbols, symbols);
-            for piece in found.pieces {
-                let before: usize = texts[..piece.part].iter().map(|text| text.chars().count()).sum();
-                let within = texts[piece.part][..piece.byte].chars().count();
-                prop_assert_eq!(piece.chars_before, before + within);
+            for chunk in found.chunks {
+                let before: usize = texts[..chunk.file].iter().map(|text| text.chars().count()).sum();
+                let within = texts[chunk.file][..chunk.offset].chars().count();
+                prop_assert_eq!(chunk.chars_before, before + within);
             }
         }
     }
 
-    /// Characters of every length, and now and then what is none.
+    /// Mostly valid UTF-8: characters of every length and occasional stray bytes.
     fn almost_utf8() -> impl Strategy<Value = Vec<u8>> {
         let char = any::<char>().prop_map(|c| c.to_string().into_bytes());
         let broken =
@@ -215,14 +206,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_cut_decodes_as_the_standard_library_and_finds_the_same_error(bytes in almost_utf8(), size in 1usize..20) {
-            match (scan_by(&[&bytes], Encoding::Utf8, size), std::str::from_utf8(&bytes)) {
+        fn chunks_of_any_size_decode_like_the_standard_library(bytes in almost_utf8(), size in 1usize..20) {
+            match (scan_in_chunks(&[&bytes], Encoding::Utf8, size), std::str::from_utf8(&bytes)) {
                 (Ok(found), Ok(text)) => {
                     let mut decoded = Vec::new();
-                    for piece in &found.pieces {
-                        prop_assert_eq!(piece.chars_before, decoded.len());
-                        let (bytes, mut at) = (&bytes[piece.byte..][..piece.len], 0);
-                        while let Some((symbol, next)) = utf8::decode(bytes, at) {
+                    for chunk in &found.chunks {
+                        prop_assert_eq!(chunk.chars_before, decoded.len());
+                        let (bytes, mut at) = (&bytes[chunk.offset..][..chunk.len], 0);
+                        while let Some((symbol, next)) = decode_utf8(bytes, at) {
                             decoded.push(symbol);
                             at = next;
                         }
@@ -230,24 +221,24 @@ mod tests {
                     prop_assert_eq!(found.chars, decoded.len());
                     prop_assert_eq!(decoded, text.chars().map(u32::from).collect::<Vec<_>>());
                 }
-                (Err(error), Err(wanted)) => prop_assert_eq!(error, NotUtf8 { part: 0, byte: wanted.valid_up_to() }),
+                (Err(error), Err(wanted)) => prop_assert_eq!(error, InvalidUtf8 { file: 0, offset: wanted.valid_up_to() }),
                 (found, wanted) => prop_assert!(false, "{found:?}, not {wanted:?}"),
             }
         }
     }
 
     #[test]
-    fn the_byte_at_which_utf8_ends_is_named() {
+    fn reports_the_first_invalid_byte() {
         let mut bytes = "\u{e9}".repeat(100_000).into_bytes();
         bytes[150_001] = b'x';
         let error = scan(&[b"fine", &bytes], Encoding::Utf8).unwrap_err();
-        assert_eq!(error, NotUtf8 { part: 1, byte: 150_000 });
+        assert_eq!(error, InvalidUtf8 { file: 1, offset: 150_000 });
         assert_eq!(scan(&[&bytes], Encoding::Bytes).unwrap().symbols, [0x78, 0xa9, 0xc3]);
         let twice = [&bytes[..], &bytes[..]].concat();
         for _ in 0..20 {
-            assert_eq!(scan(&[&twice], Encoding::Utf8).unwrap_err().byte, 150_000, "the first of several");
+            assert_eq!(scan(&[&twice], Encoding::Utf8).unwrap_err().offset, 150_000, "the first of several");
         }
         let endless = vec![0x80; 10];
-        assert_eq!(scan(&[&endless], Encoding::Utf8).unwrap_err().byte, 0);
+        assert_eq!(scan(&[&endless], Encoding::Utf8).unwrap_err().offset, 0);
     }
 }

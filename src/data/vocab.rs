@@ -1,11 +1,11 @@
-//! Characters and their ids.
+//! The vocabulary: symbols and their token ids.
 
 use serde::{Deserialize, Serialize};
 
-use super::Encoding;
+use super::encoding::Encoding;
 use crate::error::{Error, Result};
 
-/// The characters that a model knows. Ids number them in the order of their code points.
+/// The symbols (code points or bytes) that a model knows. Token ids number them in ascending order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Vocab {
     encoding: Encoding,
@@ -13,7 +13,7 @@ pub struct Vocab {
 }
 
 impl Vocab {
-    /// A vocabulary of these code points (or bytes), in any order and as often as they come.
+    /// A vocabulary of these symbols, given in any order and with repetitions.
     pub fn new(encoding: Encoding, symbols: impl IntoIterator<Item = u32>) -> Self {
         let mut symbols: Vec<u32> = symbols.into_iter().collect();
         symbols.sort_unstable();
@@ -21,47 +21,47 @@ impl Vocab {
         Vocab { encoding, symbols }
     }
 
-    /// Checks what came from a file: sorted, unique, and characters of its encoding.
+    /// Whether a deserialized vocabulary is valid: sorted, without duplicates, and with symbols of its encoding only.
     pub fn is_valid(&self) -> bool {
-        let known = |&symbol: &u32| match self.encoding {
+        let is_allowed = |&symbol: &u32| match self.encoding {
             Encoding::Utf8 => char::from_u32(symbol).is_some(),
             Encoding::Bytes => symbol < 256,
         };
-        self.symbols.iter().all(known) && self.symbols.windows(2).all(|pair| pair[0] < pair[1])
+        self.symbols.iter().all(is_allowed) && self.symbols.windows(2).all(|pair| pair[0] < pair[1])
     }
 
-    /// What a character is.
+    /// The unit that counts as a character.
     pub fn encoding(&self) -> Encoding {
         self.encoding
     }
 
-    /// Number of characters.
+    /// Number of symbols.
     pub fn len(&self) -> usize {
         self.symbols.len()
     }
 
-    /// Whether there is none.
+    /// Whether it has no symbols.
     pub fn is_empty(&self) -> bool {
         self.symbols.is_empty()
     }
 
-    /// The code point (or byte) of an id.
+    /// The symbol of a token id.
     pub fn symbol(&self, id: u32) -> u32 {
         self.symbols[id as usize]
     }
 
-    /// The code points (or bytes) in the order of their ids.
+    /// All symbols in the order of their token ids.
     pub fn symbols(&self) -> &[u32] {
         &self.symbols
     }
 
-    /// The id of a code point (or byte).
+    /// The token id of a symbol.
     #[inline]
     pub fn id(&self, symbol: u32) -> Option<u32> {
         self.symbols.binary_search(&symbol).ok().map(|id| id as u32)
     }
 
-    /// A code point (or byte) as a message names it.
+    /// A symbol as error messages show it, such as `'e' (U+0065)` or `byte 0x65`.
     pub fn describe(&self, symbol: u32) -> String {
         match (self.encoding, char::from_u32(symbol)) {
             (Encoding::Utf8, Some(c)) if c.is_control() => format!("U+{symbol:04X}"),
@@ -70,13 +70,13 @@ impl Vocab {
         }
     }
 
-    /// A code point (or byte) as a character to look at: of a byte that is none by itself, the replacement character.
+    /// A symbol as a character; a byte that is not ASCII becomes U+FFFD.
     pub fn display_char(&self, symbol: u32) -> char {
         let is_character = self.encoding == Encoding::Utf8 || symbol < 0x80;
         char::from_u32(symbol).filter(|_| is_character).unwrap_or(char::REPLACEMENT_CHARACTER)
     }
 
-    /// The ids of a text.
+    /// The token ids of a text.
     ///
     /// # Errors
     /// [`Error::UnknownCharacter`] naming the first character that is not in the vocabulary.
@@ -100,7 +100,7 @@ impl Vocab {
         }
     }
 
-    /// The code points (or bytes) of a text, whether they are known or not. What is not UTF-8 comes as U+FFFD.
+    /// The symbols of a text, including unknown ones. Invalid UTF-8 becomes U+FFFD.
     pub fn to_symbols(&self, text: &[u8]) -> Vec<u32> {
         match self.encoding {
             Encoding::Bytes => text.iter().copied().map(u32::from).collect(),
@@ -108,7 +108,7 @@ impl Vocab {
         }
     }
 
-    /// Appends the bytes of one character to `to`.
+    /// Appends the bytes of a token to `to`.
     pub fn decode_into(&self, id: u32, to: &mut Vec<u8>) {
         let symbol = self.symbol(id);
         match (self.encoding, char::from_u32(symbol)) {
@@ -117,7 +117,7 @@ impl Vocab {
         }
     }
 
-    /// The bytes of some characters.
+    /// The bytes of tokens.
     pub fn decode(&self, ids: impl IntoIterator<Item = u32>) -> Vec<u8> {
         let mut bytes = Vec::new();
         ids.into_iter().for_each(|id| self.decode_into(id, &mut bytes));
@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_follow_code_points_and_come_back() {
+    fn encodes_and_decodes() {
         let vocab = Vocab::new(Encoding::Utf8, "h\u{e9}llo \u{1f600}".chars().map(u32::from));
         assert!(vocab.is_valid());
         assert_eq!(vocab.symbols(), [0x20, 0x68, 0x6c, 0x6f, 0xe9, 0x1f600]);
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_character_is_named_with_its_place() {
+    fn unknown_characters_are_reported_with_their_position() {
         let vocab = Vocab::new(Encoding::Utf8, "abc".chars().map(u32::from));
         let message = vocab.encode(b"abz").unwrap_err().to_string();
         assert!(message.contains("'z' (U+007A), at character 3"), "{message}");
@@ -149,14 +149,14 @@ mod tests {
     }
 
     #[test]
-    fn whatever_a_text_holds_is_read() {
+    fn to_symbols_accepts_any_bytes() {
         let vocab = Vocab::new(Encoding::Utf8, [97]);
         assert_eq!(vocab.to_symbols(b"a\xff\xc3\xa9b"), [97, 0xfffd, 0xe9, 98]);
         assert_eq!(Vocab::new(Encoding::Bytes, [97]).to_symbols(b"a\xff"), [97, 255]);
     }
 
     #[test]
-    fn a_vocabulary_from_a_file_is_checked() {
+    fn is_valid_rejects_malformed_vocabularies() {
         for (encoding, symbols) in [
             (Encoding::Utf8, vec![0xd800]),
             (Encoding::Utf8, vec![5, 5]),

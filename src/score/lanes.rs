@@ -98,7 +98,7 @@ fn fill(
     vocab: &Vocab,
 ) -> Result<()> {
     for place in (stream..window.inputs.len()).step_by(window.streams) {
-        let counts = reader.at() >= lane.scored;
+        let counts = reader.position() >= lane.scored;
         let Some((input, target)) = reader.next(corpus, vocab)? else { break };
         (window.inputs[place], window.targets[place]) = (input, target);
         window.weights[place] = if counts { 1.0 } else { 0.0 };

@@ -1,7 +1,6 @@
 //! The loop of a run: steps, records, evaluations, checkpoints.
 
 use std::borrow::Cow;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::metrics::{EvalRecord, Metrics, Record, TrainRecord};
@@ -59,9 +58,8 @@ pub fn fit(
     let (step, owed) = (trainer.progress().step, trainer.owes_evaluation());
     let metrics = keep.map(|keep| Metrics::open(keep.folder, step, owed)).transpose()?;
     let (begun, interval) = (Instant::now(), Interval::default());
-    let (saved, elsewhere, unsaved_best) =
-        ((step, begun), Vec::new(), keep.and_then(|keep| keep.best).map(Cow::Borrowed));
-    let mut run = Run { trainer, keep, metrics, observer, begun, saved, interval, elsewhere, unsaved_best };
+    let (saved, unsaved_best) = ((step, begun), keep.and_then(|keep| keep.best).map(Cow::Borrowed));
+    let mut run = Run { trainer, keep, metrics, observer, begun, saved, interval, unsaved_best };
     let outcome = match run.steps(stop_at) {
         Err(e) if !matches!(e, Error::Changed { .. }) && !e.is_unwritten() => return Err(e),
         outcome => outcome,
@@ -93,8 +91,6 @@ struct Run<'a> {
     /// The step at which it was last saved, or that was tried, and when.
     saved: (u64, Instant),
     interval: Interval,
-    /// Files that are known to be deleted or replaced.
-    elsewhere: Vec<PathBuf>,
     /// A `best.ckpt` that could not be written.
     unsaved_best: Option<Cow<'a, [u8]>>,
 }
@@ -176,13 +172,7 @@ impl Run<'_> {
 
     /// Makes sure that what was trained on is what was opened.
     fn watch_texts(&mut self) -> Result<()> {
-        for path in self.trainer.texts().check_unchanged()? {
-            if !self.elsewhere.iter().any(|known| known == path) {
-                self.elsewhere.push(path.into());
-                self.observer.on_event(self.trainer, Event::Elsewhere(path));
-            }
-        }
-        Ok(())
+        self.trainer.texts().check_unchanged()
     }
 
     /// What the steps since the last record come to; `None` where there are none, or no records are wanted.

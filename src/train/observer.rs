@@ -18,8 +18,6 @@ pub enum Event<'a> {
     Evaluated(&'a EvalRecord),
     /// A checkpoint was written.
     Saved(&'a Path),
-    /// A file of the texts was deleted or replaced; training goes on with what it was. Told once a file.
-    Elsewhere(&'a Path),
     /// The run's folder was deleted or moved away, and made again.
     MadeAgain {
         /// The folder.

@@ -169,7 +169,7 @@ impl Trainer {
         }
         saved.train.validate().map_err(|e| frame.error(e.to_string()))?;
         same_shape(frame, &saved.train, &config)?;
-        let unchanged = texts.check_same_text(&DatasetProvenance::read(frame)?);
+        let unchanged = DatasetProvenance::read(frame)?.check_same_text(&texts);
         let same_text = unchanged.is_ok();
         if !allow_change {
             unchanged?;

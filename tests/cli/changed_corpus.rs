@@ -153,7 +153,7 @@ fn a_text_that_is_touched_or_written_as_it_was_is_the_same() {
 }
 
 #[test]
-fn a_text_that_is_deleted_or_replaced_is_read_on_and_that_is_said_once() {
+fn a_deleted_or_replaced_text_stays_readable() {
     for replaced in [false, true] {
         let (place, running) = training(&prose(SHORT));
         if replaced {
@@ -164,8 +164,6 @@ fn a_text_that_is_deleted_or_replaced_is_read_on_and_that_is_said_once() {
         }
         wait_for_epochs(&place);
         assert_eq!(running.end_by("INT"), Some(130), "{}", place.read("stderr.txt"));
-        let said = place.read("stderr.txt");
-        assert_eq!(said.matches("text.txt: it was deleted or replaced").count(), 1, "{said}");
         place.write("text.txt", prose(SHORT));
         let step = place.fact("run", "step").as_u64().unwrap();
         place.run(&format!("train --resume run --stop-at {}", step + 1)).succeeds();

@@ -1,0 +1,64 @@
+//! How the bytes of a text become symbols: code points of UTF-8, or single bytes.
+
+use serde::{Deserialize, Serialize};
+
+/// The unit that a model reads and predicts: its symbols.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Encoding {
+    /// Unicode scalar values; the text must be valid UTF-8.
+    #[default]
+    Utf8,
+    /// Bytes.
+    Bytes,
+}
+
+/// Whether a UTF-8 byte is not the first of its character.
+#[inline]
+pub(super) fn is_continuation_byte(byte: u8) -> bool {
+    byte & 0xc0 == 0x80
+}
+
+/// Decodes the character that starts at byte `at`. Returns its code point and the start of the next character.
+///
+/// The bytes may have changed since they were validated: malformed UTF-8 decodes to an arbitrary number, without a panic.
+#[inline]
+pub(super) fn decode_utf8(bytes: &[u8], at: usize) -> Option<(u32, usize)> {
+    let first = u32::from(*bytes.get(at)?);
+    let continuation_bytes = match first {
+        0..0x80 => return Some((first, at + 1)),
+        0x80..0xe0 => 1,
+        0xe0..0xf0 => 2,
+        _ => 3,
+    };
+    let tail = bytes[at + 1..].iter().take(continuation_bytes);
+    let symbol = tail.fold(first & (0x3f >> continuation_bytes), |symbol, &byte| symbol << 6 | u32::from(byte & 0x3f));
+    Some((symbol, bytes.len().min(at + 1 + continuation_bytes)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn agrees_with_the_standard_library(text in "\\PC{0,99}") {
+            let (mut at, mut decoded) = (0, Vec::new());
+            while let Some((symbol, next)) = decode_utf8(text.as_bytes(), at) {
+                decoded.push(symbol);
+                at = next;
+            }
+            prop_assert_eq!(decoded, text.chars().map(u32::from).collect::<Vec<_>>());
+        }
+
+        #[test]
+        fn decoding_arbitrary_bytes_terminates(bytes: Vec<u8>) {
+            let mut at = 0;
+            while let Some((_, next)) = decode_utf8(&bytes, at) {
+                prop_assert!(next > at);
+                at = next;
+            }
+            prop_assert_eq!(at, bytes.len());
+        }
+    }
+}
