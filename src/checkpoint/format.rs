@@ -96,15 +96,15 @@ pub fn floats(values: &[f32]) -> Cow<'_, [u8]> {
     }
 }
 
-/// Where a section stands.
+/// A row of the section table.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct SectionEntry {
     pub name: String,
-    /// Its bytes, padding left out.
+    /// Position of its bytes in the file, without padding.
     pub range: Range<u64>,
-    /// Zeros behind it.
+    /// Number of zeros after it.
     pub padding: usize,
-    /// Of its bytes and its padding.
+    /// Checksum of its bytes and its padding.
     pub checksum: u64,
 }
 
@@ -115,7 +115,7 @@ pub(super) fn longest_header() -> usize {
 
 /// The version and the sections of a file of `len` bytes that begins with `bytes`, the whole header if there is one, after every
 /// check of it.
-pub(super) fn table(bytes: &[u8], len: u64) -> Result<(u32, Vec<Place>), String> {
+pub(super) fn table(bytes: &[u8], len: u64) -> Result<(u32, Vec<SectionEntry>), String> {
     let number = |at: usize| -> Option<u64> { Some(u64::from_le_bytes(*bytes.get(at..)?.first_chunk()?)) };
     let short = |needed: usize| format!("truncated at {len} of at least {needed} bytes, within the header");
     if !bytes.starts_with(MAGIC) {
@@ -141,7 +141,8 @@ pub(super) fn table(bytes: &[u8], len: u64) -> Result<(u32, Vec<Place>), String>
     let mut next = header as u64;
     let mut cut = None;
     for entry in bytes[16..end].chunks_exact(ENTRY) {
-        let Some(name) = name(&entry[..NAME]).filter(|name| sections.iter().all(|other: &Place| other.name != *name))
+        let Some(name) =
+            name(&entry[..NAME]).filter(|name| sections.iter().all(|other: &SectionEntry| other.name != *name))
         else {
             return Err("the header is damaged".into());
         };
@@ -157,7 +158,7 @@ pub(super) fn table(bytes: &[u8], len: u64) -> Result<(u32, Vec<Place>), String>
             cut.get_or_insert_with(|| name.clone());
         }
         let range = next..next + length;
-        sections.push(Place { name, padding: (stop - range.end) as usize, range, checksum });
+        sections.push(SectionEntry { name, padding: (stop - range.end) as usize, range, checksum });
         next = stop;
     }
     if let Some(name) = cut {

@@ -1,5 +1,5 @@
-//! A checkpoint that is read. Its header is checked at once, a section when it is asked for: sampling from a run's whole state
-//! reads no more than the model.
+//! Reading a checkpoint: the header is checked when the file is opened, a section when it is read. Sampling from a run's full state
+//! therefore reads only the model.
 
 use std::cell::RefCell;
 use std::fmt::Debug;
@@ -10,39 +10,39 @@ use serde::de::DeserializeOwned;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::disk;
-use super::format::{self, ALIGN, Place};
+use super::format::{self, ALIGN, SectionEntry};
 use crate::error::{Error, Result};
 
-/// A bincode section may claim at most this many bytes.
+/// Maximum size of a bincode section.
 const LIMIT: usize = 1 << 26;
-/// Bytes that are read at once, and summed while they are in the cache.
-const PIECE: usize = 1 << 18;
+/// Size of the read buffer; small enough that a piece is hashed while it is in the cache.
+const PIECE: u64 = 1 << 18;
 
 trait Source: Read + Seek + Debug {}
 impl<T: Read + Seek + Debug> Source for T {}
 
-/// A checkpoint whose header was checked, its sections at hand.
+/// A checkpoint with a valid header, whose sections can be read.
 #[derive(Debug)]
 pub struct Frame {
     path: PathBuf,
     source: RefCell<Box<dyn Source>>,
     version: u32,
-    sections: Vec<Place>,
+    sections: Vec<SectionEntry>,
 }
 
 impl Frame {
     /// Opens a checkpoint.
     ///
     /// # Errors
-    /// [`Error::Input`] where it cannot be read, [`Error::Checkpoint`] where it is damaged or something else.
+    /// [`Error::Input`] if it cannot be read, [`Error::Checkpoint`] if the header is damaged or the file is not a checkpoint.
     pub fn read(path: &Path) -> Result<Self> {
         Self::open(path, Box::new(disk::open(path).map_err(|e| Error::input(path, e))?))
     }
 
-    /// Takes in the bytes of a checkpoint; `path` is for messages.
+    /// Opens a checkpoint in memory; `path` is for messages.
     ///
     /// # Errors
-    /// [`Error::Checkpoint`] where they are damaged or something else.
+    /// [`Error::Checkpoint`] if the header is damaged or the bytes are not a checkpoint.
     pub fn parse(path: &Path, bytes: Vec<u8>) -> Result<Self> {
         Self::open(path, Box::new(Cursor::new(bytes)))
     }
@@ -58,52 +58,52 @@ impl Frame {
         Ok(Frame { path: path.into(), source: RefCell::new(source), version, sections })
     }
 
-    /// The file it came from.
+    /// The file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The version of the format that it is written in.
+    /// The format version.
     pub fn version(&self) -> u32 {
         self.version
     }
 
-    /// The names of its sections, in order.
+    /// The names of the sections, in file order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.sections.iter().map(|place| &*place.name)
+        self.sections.iter().map(|section| &*section.name)
     }
 
-    /// Whether there is a section of that name.
+    /// Whether a section exists.
     pub fn has(&self, name: &str) -> bool {
-        self.sections.iter().any(|place| place.name == name)
+        self.sections.iter().any(|section| section.name == name)
     }
 
-    /// Bytes of a section.
+    /// The length of a section in bytes.
     ///
     /// # Errors
-    /// [`Error::Checkpoint`] where there is none of that name.
+    /// [`Error::Checkpoint`] if there is no such section.
     pub fn len(&self, name: &str) -> Result<u64> {
-        self.place(name).map(|place| place.range.end - place.range.start)
+        self.find(name).map(|section| section.range.end - section.range.start)
     }
 
     /// The bytes of a section.
     ///
     /// # Errors
-    /// [`Error::Checkpoint`] where there is none of that name, or it is damaged, [`Error::Input`] where it cannot be read.
+    /// [`Error::Checkpoint`] if the section is missing or damaged, [`Error::Input`] if it cannot be read.
     pub fn section(&self, name: &str) -> Result<Vec<u8>> {
         let len = self.len(name)?;
         let mut bytes = Vec::new();
-        // The file is as long, if perhaps with holes.
+        // The file has this length, but may be sparse.
         let room = usize::try_from(len).ok().filter(|len| bytes.try_reserve_exact(*len).is_ok());
         bytes.resize(room.ok_or_else(|| self.error(format!("section \"{name}\" does not fit into memory")))?, 0);
-        self.fill(name, &mut bytes)?;
+        self.read_into(name, &mut bytes)?;
         Ok(bytes)
     }
 
-    /// A section that holds one value in bincode.
+    /// Decodes a bincode section.
     ///
     /// # Errors
-    /// [`Error::Checkpoint`] where there is none, it is damaged, or it holds something else.
+    /// [`Error::Checkpoint`] if the section is missing, damaged, or does not contain exactly one such value.
     pub fn value<T: DeserializeOwned>(&self, name: &str) -> Result<T> {
         if self.len(name)? > LIMIT as u64 {
             return Err(self.error(format!("section \"{name}\" is too long")));
@@ -112,31 +112,39 @@ impl Frame {
         let config = bincode::config::standard().with_limit::<LIMIT>();
         match bincode::serde::decode_from_slice(&bytes, config) {
             Ok((value, read)) if read == bytes.len() => Ok(value),
-            Ok(_) => Err(self.error(format!("section \"{name}\" is longer than what it holds"))),
-            Err(e) => Err(self.error(format!("section \"{name}\" cannot be read: {e}"))),
+            Ok(_) => Err(self.error(format!("section \"{name}\" has trailing bytes"))),
+            Err(e) => Err(self.error(format!("section \"{name}\" cannot be decoded: {e}"))),
         }
     }
 
-    /// A section of `f32`s, read into `to`, whose length it must have.
+    /// Reads a section of `f32`s into `to`.
     ///
     /// # Errors
-    /// [`Error::Checkpoint`] where there is none, it is damaged, or its length is another.
+    /// [`Error::Checkpoint`] if the section is missing or damaged, or does not have the length of `to`.
     pub fn floats(&self, name: &str, to: &mut [f32]) -> Result<()> {
         let len = self.len(name)?;
         if Some(len) != (to.len() as u64).checked_mul(4) {
             return Err(self.error(format!("section \"{name}\" has {len} bytes, not 4 x {}", to.len())));
         }
-        self.fill(name, bytemuck::cast_slice_mut(to))?;
+        self.read_into(name, bytemuck::cast_slice_mut(to))?;
         to.iter_mut().for_each(|x| *x = f32::from_bits(u32::from_le(x.to_bits())));
         Ok(())
     }
 
-    /// Reads every section and compares its checksum.
+    /// Checks the checksum of every section; memory use does not depend on their size.
     ///
     /// # Errors
-    /// As [`section`](Self::section).
+    /// [`Error::Checkpoint`] if a section is damaged, [`Error::Input`] if it cannot be read.
     pub fn verify(&self) -> Result<()> {
-        self.sections.iter().try_for_each(|place| self.section(&place.name).map(drop))
+        self.sections.iter().try_for_each(|section| self.for_each_piece(section, |_| ()))
+    }
+
+    /// Adds a section to `hasher`; memory use does not depend on its size.
+    ///
+    /// # Errors
+    /// [`Error::Checkpoint`] if the section is missing or damaged, [`Error::Input`] if it cannot be read.
+    pub fn hash_section(&self, name: &str, hasher: &mut Xxh3) -> Result<()> {
+        self.for_each_piece(self.find(name)?, |piece| hasher.update(piece))
     }
 
     /// An error about this checkpoint.
@@ -144,34 +152,49 @@ impl Frame {
         Error::checkpoint(&self.path, problem)
     }
 
-    fn place(&self, name: &str) -> Result<&Place> {
-        let found = self.sections.iter().find(|place| place.name == name);
+    fn find(&self, name: &str) -> Result<&SectionEntry> {
+        let found = self.sections.iter().find(|section| section.name == name);
         found.ok_or_else(|| self.error(format!("it has no section \"{name}\"")))
     }
 
-    /// Reads a section into `bytes`, which are as long, and compares its checksum.
-    fn fill(&self, name: &str, bytes: &mut [u8]) -> Result<()> {
-        let place = self.place(name)?;
-        let padding = &mut [0; ALIGN][..place.padding];
+    /// Reads a section into `to`, which must have its length, and checks its checksum.
+    fn read_into(&self, name: &str, mut to: &mut [u8]) -> Result<()> {
+        self.for_each_piece(self.find(name)?, |piece| {
+            let (start, rest) = std::mem::take(&mut to).split_at_mut(piece.len());
+            start.copy_from_slice(piece);
+            to = rest;
+        })
+    }
+
+    /// Reads a section piece by piece through a buffer of fixed size, then checks its checksum.
+    fn for_each_piece(&self, section: &SectionEntry, mut visit: impl FnMut(&[u8])) -> Result<()> {
+        let name = &section.name;
         let mut checksum = Xxh3::new();
         let mut source = self.source.borrow_mut();
         let mut read = || {
-            source.seek(SeekFrom::Start(place.range.start))?;
-            for piece in bytes.chunks_mut(PIECE).chain([&mut *padding]) {
+            let mut left = section.range.end - section.range.start;
+            let mut buffer = vec![0; left.min(PIECE) as usize];
+            source.seek(SeekFrom::Start(section.range.start))?;
+            while left > 0 {
+                let piece = &mut buffer[..left.min(PIECE) as usize];
                 source.read_exact(piece)?;
                 checksum.update(piece);
+                visit(piece);
+                left -= piece.len() as u64;
             }
-            Ok(())
+            let padding = &mut [0; ALIGN][..section.padding];
+            source.read_exact(padding)?;
+            checksum.update(padding);
+            Ok(padding.iter().all(|byte| *byte == 0))
         };
-        read().map_err(|e: io::Error| match e.kind() {
+        let is_padded = read().map_err(|e: io::Error| match e.kind() {
             io::ErrorKind::UnexpectedEof => self.error(format!("truncated within section \"{name}\"")),
             _ => Error::input(&self.path, e),
         })?;
-        // A section ends as it is written: with zeros.
-        if checksum.digest() == place.checksum && padding.iter().all(|b| *b == 0) {
+        if is_padded && checksum.digest() == section.checksum {
             Ok(())
         } else {
-            Err(self.error(format!("section \"{name}\" is damaged (checksum)")))
+            Err(self.error(format!("section \"{name}\" is damaged (wrong checksum)")))
         }
     }
 }
@@ -291,12 +314,22 @@ mod tests {
     #[test]
     fn a_file_that_is_cut_while_it_is_read_is_truncated() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        let bytes = frame(&[("long", vec![7; 3 * PIECE + 5].into())]);
+        let bytes = frame(&[("long", vec![7; 3 * PIECE as usize + 5].into())]);
         std::fs::write(file.path(), &bytes).unwrap();
         let frame = Frame::read(file.path()).unwrap();
-        assert!(frame.section("long").unwrap() == vec![7; 3 * PIECE + 5]);
-        file.as_file().set_len(2 * PIECE as u64).unwrap();
+        assert!(frame.section("long").unwrap() == vec![7; 3 * PIECE as usize + 5]);
+        file.as_file().set_len(2 * PIECE).unwrap();
         assert!(frame.section("long").unwrap_err().to_string().contains("truncated within section \"long\""));
+    }
+
+    #[test]
+    fn hashes_a_section_piece_by_piece() {
+        let bytes = vec![7; 3 * PIECE as usize + 5];
+        let frame = Frame::parse(Path::new("x.ckpt"), frame(&[("long", (&bytes[..]).into())])).unwrap();
+        let mut hasher = Xxh3::new();
+        frame.hash_section("long", &mut hasher).unwrap();
+        assert_eq!(hasher.digest128(), xxhash_rust::xxh3::xxh3_128(&bytes));
+        assert!(frame.hash_section("missing", &mut hasher).is_err());
     }
 
     #[test]

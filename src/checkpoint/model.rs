@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use xxhash_rust::xxh3::xxh3_128;
+use xxhash_rust::xxh3::Xxh3;
 
 use super::format::{self, Section};
 use super::frame::Frame;
@@ -29,34 +29,38 @@ pub fn sections<'a>(model: &'a CharLm<f32>, vocab: &Vocab) -> Result<Vec<Section
     Ok(vec![(SHAPE, format::value(&shape)?), (WEIGHTS, format::floats(&model.weights))])
 }
 
-/// The shape of the model of a checkpoint, its weights left alone.
+/// The shape of the model in a checkpoint, checked against the vocabulary and the number of weights. The weights are not read.
 ///
 /// # Errors
-/// [`Error::Checkpoint`](crate::error::Error::Checkpoint) where it is missing or damaged.
+/// [`Error::Checkpoint`](crate::error::Error::Checkpoint) if its sections are missing or damaged, or do not fit each other.
 pub fn shape(frame: &Frame) -> Result<ModelConfig> {
-    Ok(frame.value::<Shape>(SHAPE)?.config)
+    read_shape(frame).map(|shape| shape.config)
 }
 
-/// The model of a checkpoint.
-///
-/// # Errors
-/// [`Error::Checkpoint`](crate::error::Error::Checkpoint) where its sections are missing, do not fit each other, or hold numbers
-/// that are not finite.
-pub fn read(frame: &Frame) -> Result<(CharLm<f32>, Vocab)> {
-    let Shape { config, vocab } = frame.value(SHAPE)?;
-    if !vocab.is_valid() || vocab.len() != config.vocab {
-        return Err(frame.error("the vocabulary is not sound"));
+fn read_shape(frame: &Frame) -> Result<Shape> {
+    let shape: Shape = frame.value(SHAPE)?;
+    if !shape.vocab.is_valid() || shape.vocab.len() != shape.config.vocab {
+        return Err(frame.error("the vocabulary does not fit the model"));
     }
-    // Weights are allocated only once the file is known to hold as many.
-    let parameters = config.parameters().map_err(|e| frame.error(e.to_string()))?;
+    let parameters = shape.config.parameters().map_err(|e| frame.error(e.to_string()))?;
     let bytes = frame.len(WEIGHTS)?;
     if parameters.checked_mul(4) != Some(bytes) {
         return Err(frame.error(format!("{parameters} weights were expected in {bytes} bytes")));
     }
+    Ok(shape)
+}
+
+/// The model in a checkpoint.
+///
+/// # Errors
+/// [`Error::Checkpoint`](crate::error::Error::Checkpoint) if its sections are missing or damaged, do not fit each other, or contain
+/// numbers that are not finite.
+pub fn read(frame: &Frame) -> Result<(CharLm<f32>, Vocab)> {
+    let Shape { config, vocab } = read_shape(frame)?;
     let mut model = CharLm::zeros(&config).map_err(|e| frame.error(e.to_string()))?;
     frame.floats(WEIGHTS, &mut model.weights)?;
     match model.layout().first_invalid(&model.weights) {
-        Some(name) => Err(frame.error(format!("the weights of {name} are not finite, or beyond all bounds"))),
+        Some(name) => Err(frame.error(format!("the weights of {name} are not finite, or too large"))),
         None => Ok((model, vocab)),
     }
 }
@@ -72,9 +76,11 @@ pub fn load(path: &Path) -> Result<(CharLm<f32>, Vocab)> {
 /// XXH3 (128 bits) of all weights.
 ///
 /// # Errors
-/// [`Error::Checkpoint`](crate::error::Error::Checkpoint) where there are none.
+/// [`Error::Checkpoint`](crate::error::Error::Checkpoint) if they are missing or damaged.
 pub fn weights_hash(frame: &Frame) -> Result<u128> {
-    Ok(xxh3_128(&frame.section(WEIGHTS)?))
+    let mut hasher = Xxh3::new();
+    frame.hash_section(WEIGHTS, &mut hasher)?;
+    Ok(hasher.digest128())
 }
 
 #[cfg(test)]

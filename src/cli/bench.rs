@@ -11,6 +11,7 @@ use charlstm::train::{TrainConfig, Trainer};
 use serde_json::json;
 
 use super::args::BenchArgs;
+use super::load;
 use super::terminal::Terminal;
 
 /// How long training is measured, and each way of writing.
@@ -37,7 +38,7 @@ pub fn run(args: &BenchArgs, terminal: &Terminal) -> Result<()> {
     let config =
         TrainConfig { batch: args.batch, seq_len: args.seq_len, threads: args.threads, ..TrainConfig::default() };
     config.validate()?;
-    super::use_threads_beside(args.threads)?;
+    load::start_worker_threads(args.threads)?;
     let mut trainer = Trainer::new(made_up(args.vocab, args.batch, args.seq_len)?, &shape, config)?;
     let training = training(&mut trainer, TRAINING)?;
     let [one, one_int8] =

@@ -13,6 +13,7 @@ use charlstm::score::{Interval, NGram, SurprisalScorer, paired};
 use serde_json::json;
 
 use super::args::CompareArgs;
+use super::load;
 use super::terminal::Terminal;
 
 /// Rounds of the bootstrap.
@@ -47,7 +48,7 @@ impl Row {
 }
 
 pub fn run(args: &CompareArgs, terminal: &Terminal) -> Result<()> {
-    super::use_threads()?;
+    load::start_threads()?;
     let (a, b) = (open(&args.a)?, open(&args.b)?);
     if a.vocab.encoding() != b.vocab.encoding() {
         return Err(Error::Usage("one run reads bytes and the other characters: they do not compare".into()));
@@ -73,7 +74,7 @@ pub fn run(args: &CompareArgs, terminal: &Terminal) -> Result<()> {
 
 fn open(given: &Path) -> Result<Side> {
     let frame = Frame::read(&run::find(Some(given), Path::new(RUNS))?.model())?;
-    let (model, vocab) = super::model_to_run(&frame, super::ONE_TEXT)?;
+    let (model, vocab) = load::load_model(&frame, load::POSITIONS_OF_ONE_STREAM)?;
     Ok(Side { name: given.display().to_string(), frame, model, vocab })
 }
 
@@ -101,7 +102,7 @@ fn read(text: &Corpus, part: Range<usize>) -> Result<Vec<u32>> {
 fn bits(side: &Side, symbols: &[u32]) -> Result<Vec<f32>> {
     // The other one has its memory too now.
     let shape = side.model.config();
-    memory::check_available("this model", shape.sizes()?.inference(shape.vocab, super::ONE_TEXT))?;
+    memory::check_available("this model", shape.sizes()?.inference(shape.vocab, load::POSITIONS_OF_ONE_STREAM))?;
     let ready = InferenceModel::new(&side.model, Precision::F32);
     let mut tracer = SurprisalScorer::carried(&ready, &side.vocab, 0);
     let bits = |nats: Option<f64>| nats.map_or(f32::NAN, |nats| (nats / std::f64::consts::LN_2) as f32);

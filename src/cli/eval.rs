@@ -12,13 +12,15 @@ use charlstm::score::{self, Loss};
 use serde_json::json;
 
 use super::args::EvalArgs;
+use super::load;
 use super::terminal::Terminal;
 
 pub fn run(args: &EvalArgs, terminal: &Terminal) -> Result<()> {
-    super::use_threads()?;
+    load::start_threads()?;
     let frame = Frame::read(&run::find(args.run.as_deref(), Path::new(RUNS))?.model())?;
-    let positions = if args.window.is_some() { score::positions_at_once(usize::MAX) } else { super::ONE_TEXT };
-    let (model, vocab) = super::model_to_run(&frame, positions)?;
+    let positions =
+        if args.window.is_some() { score::positions_at_once(usize::MAX) } else { load::POSITIONS_OF_ONE_STREAM };
+    let (model, vocab) = load::load_model(&frame, positions)?;
     let ready = InferenceModel::new(&model, args.precision.into());
     let score = |corpus: &Corpus, part: Range<usize>| match args.window {
         Some(window) => score::windows(&ready, corpus, &vocab, part, window),

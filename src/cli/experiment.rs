@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 
 use super::args::ExperimentArgs;
 use super::terminal::Terminal;
-use super::{experiment_list, files, plot};
+use super::{experiment_list, files, load, plot};
 
 pub fn run(args: &ExperimentArgs, terminal: &Terminal) -> Result<ExitCode> {
     if args.name == "list" {
@@ -26,7 +26,7 @@ pub fn run(args: &ExperimentArgs, terminal: &Terminal) -> Result<ExitCode> {
     must_mean_something(experiment.name, &experiment.choices(), args, terminal)?;
     let chart = chart_path(experiment, args);
     [&args.write, &chart].into_iter().flatten().try_for_each(|path| files::must_be_writable(path))?;
-    super::use_threads_beside(None)?;
+    load::start_worker_threads(None)?;
     let passed = match experiment.kind {
         Kind::Task { setup, task } => {
             let asked = Variant { cell: args.cell.clone(), q: args.q, noise: args.noise, size: args.size };

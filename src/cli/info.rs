@@ -24,14 +24,14 @@ pub fn run(args: &InfoArgs, terminal: &Terminal) -> Result<()> {
 }
 
 fn facts(frame: &Frame) -> Result<Value> {
-    let (model, vocab) = model::read(frame)?;
+    let shape = model::shape(frame)?;
     let (progress, saved) = (Progress::read(frame)?, Saved::read(frame)?);
-    let (beginning, replayed) = (Beginning::read(frame)?, DatasetProvenance::read(frame)?.replay);
-    let shape = model.config();
+    let (beginning, provenance) = (Beginning::read(frame)?, DatasetProvenance::read(frame)?);
     let held_out = |nats: f64| json!({ "loss": nats, "bpc": nats / std::f64::consts::LN_2 });
     let whole = frame.has("state");
-    let text = saved.texts.paths.iter().map(|path| path.display().to_string());
-    let text: Vec<String> = if saved.texts.paths.is_empty() { vec![BUILT_IN_NAME.into()] } else { text.collect() };
+    let text = provenance.config.paths.iter().map(|path| path.display().to_string());
+    let text: Vec<String> =
+        if provenance.config.paths.is_empty() { vec![BUILT_IN_NAME.into()] } else { text.collect() };
     Ok(json!({
         "checkpoint": frame.path().display().to_string(),
         "format": frame.version(),
@@ -41,11 +41,11 @@ fn facts(frame: &Frame) -> Result<Value> {
         "hidden": shape.hidden,
         "embed": shape.embed,
         "vocab": shape.vocab,
-        "characters": if vocab.encoding() == Encoding::Bytes { "bytes" } else { "unicode" },
-        "parameters": model.layout().len(),
+        "characters": if provenance.config.encoding == Encoding::Bytes { "bytes" } else { "unicode" },
+        "parameters": shape.parameters()?,
         "text": text,
         "init_from": beginning.map(|beginning| beginning.run),
-        "replay": replayed.map(|of| json!({ "file": of.config.file, "fraction": of.config.fraction, "chars": of.chars })),
+        "replay": provenance.replay.map(|of| json!({ "file": of.config.file, "fraction": of.config.fraction, "chars": of.chars })),
         "step": progress.step,
         "epoch": progress.epoch,
         "skipped": progress.skipped,

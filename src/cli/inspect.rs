@@ -17,7 +17,7 @@ use charlstm::score::property::{PROPERTIES, Property};
 use super::args::InspectArgs;
 use super::paint::{Meaning, Palette};
 use super::terminal::{Terminal, quoted};
-use super::{eval, files, inspect_page, paint};
+use super::{eval, files, inspect_page, load, paint};
 
 /// Values that are recorded at most, of all characters and units; a page holds a byte for each.
 const MOST_VALUES: usize = 1 << 27;
@@ -60,10 +60,10 @@ pub struct Text {
 
 pub fn run(args: &InspectArgs, terminal: &Terminal) -> Result<()> {
     args.html.as_deref().map_or(Ok(()), files::must_be_writable)?;
-    super::use_threads()?;
+    load::start_threads()?;
     let path = run::find(args.run.as_deref(), Path::new(RUNS))?.model();
     let frame = Frame::read(&path)?;
-    let (model, vocab) = super::model_to_run(&frame, super::ONE_TEXT)?;
+    let (model, vocab) = load::load_model(&frame, load::POSITIONS_OF_ONE_STREAM)?;
     let (shape, spec) = (model.config(), model.cell().spec);
     let choice = Choice::new(args, shape, spec)?;
     let quantities = if args.html.is_some() { Quantity::all(spec).len() } else { 1 };

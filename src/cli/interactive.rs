@@ -14,7 +14,7 @@ use signal_hook::flag;
 
 use super::files;
 use super::signals::cannot;
-use super::terminal::Terminal;
+use super::terminal::{Terminal, is_broken_pipe};
 
 /// New characters of a turn where nothing else is asked for.
 const TURN: u64 = 200;
@@ -71,7 +71,7 @@ pub fn run(
                         | Error::UnknownCharacter(_)
                         | Error::CannotCreate { .. }
                         | Error::Io { .. }),
-                    ) if !super::is_closed_pipe(&e) => {
+                    ) if !is_broken_pipe(&e) => {
                         terminal.error(&e.to_string());
                     }
                     other => other?,

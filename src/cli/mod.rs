@@ -16,6 +16,7 @@ mod inspect;
 mod inspect_page;
 mod interactive;
 mod lines;
+mod load;
 mod novelty;
 mod own;
 mod page;
@@ -32,20 +33,13 @@ mod tune;
 
 use std::process::ExitCode;
 
-use charlstm::checkpoint::{Frame, model};
-use charlstm::data::Vocab;
-use charlstm::error::{Error, Result};
+use charlstm::error::Result;
 use charlstm::kernels::isa;
-use charlstm::model::{CharLm, memory};
 use clap::{CommandFactory, FromArgMatches};
-use rayon::ThreadPoolBuilder;
 
 use args::{Args, Command};
 use exit_code::exit_code;
-use terminal::Terminal;
-
-/// Characters of one text that a model reads at once, at most.
-const ONE_TEXT: usize = 128;
+use terminal::{Terminal, is_broken_pipe};
 
 /// Runs the command line.
 pub fn main() -> ExitCode {
@@ -64,7 +58,7 @@ pub fn main() -> ExitCode {
     let terminal = Terminal::new(&args.common);
     match obey(args.command, &terminal) {
         Ok(code) => code,
-        Err(e) if is_closed_pipe(&e) => ExitCode::SUCCESS,
+        Err(e) if is_broken_pipe(&e) => ExitCode::SUCCESS,
         Err(e) => {
             terminal.error(&hints::message(&e, &command));
             ExitCode::from(exit_code(&e))
@@ -93,37 +87,4 @@ fn obey(command: Command, terminal: &Terminal) -> Result<ExitCode> {
             terminal.out(&script).map(|()| ExitCode::SUCCESS)
         }
     }
-}
-
-/// Starts a thread for each core, this one among them: a step that is divided among threads begins and ends here.
-fn use_threads() -> Result<()> {
-    start_threads(ThreadPoolBuilder::new().num_threads(memory::default_threads()).use_current_thread())
-}
-
-/// Starts a thread for each core, and no more than so many, for what has other threads for its steps: this one only waits for them,
-/// asleep.
-fn use_threads_beside(most: Option<usize>) -> Result<()> {
-    let threads = memory::default_threads().min(most.unwrap_or(usize::MAX));
-    start_threads(ThreadPoolBuilder::new().num_threads(threads))
-}
-
-fn start_threads(builder: ThreadPoolBuilder) -> Result<()> {
-    builder.build_global().map_err(|e| Error::Usage(format!("cannot start threads: {e}")))
-}
-
-/// The model of a checkpoint, where there is room to run it, `positions` characters at once.
-fn model_to_run(frame: &Frame, positions: usize) -> Result<(CharLm<f32>, Vocab)> {
-    let shape = model::shape(frame)?;
-    // Reading the model rejects a shape that does not match the weights in the file.
-    if let Ok(sizes) = shape.sizes()
-        && frame.len("weights").is_ok_and(|len| len == sizes.weights)
-    {
-        memory::check_available("this model", sizes.weights.saturating_add(sizes.inference(shape.vocab, positions)))?;
-    }
-    model::read(frame)
-}
-
-/// Whether the reader of our output went away, as `head` does.
-fn is_closed_pipe(error: &Error) -> bool {
-    matches!(error, Error::Io { source, .. } if source.kind() == std::io::ErrorKind::BrokenPipe)
 }

@@ -9,11 +9,11 @@ use charlstm::error::{Error, Result};
 use serde_json::json;
 
 use super::args::NoveltyArgs;
-use super::files;
 use super::terminal::Terminal;
+use super::{files, load};
 
 pub fn run(args: &NoveltyArgs, terminal: &Terminal) -> Result<()> {
-    super::use_threads_beside(None)?;
+    load::start_worker_threads(None)?;
     let (novelty, encoding) = if args.against.is_empty() {
         learned(args.run.as_deref())?
     } else {

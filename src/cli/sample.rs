@@ -14,7 +14,7 @@ use charlstm::sample::{Batch, Generator, SamplingConfig, StopCriteria};
 
 use super::args::SampleArgs;
 use super::terminal::Terminal;
-use super::{files, interactive, lines};
+use super::{files, interactive, lines, load};
 
 /// Texts that are held in memory at once.
 const AT_ONCE: usize = 1024;
@@ -23,10 +23,10 @@ const LENGTH: u64 = 1000;
 
 pub fn run(args: &SampleArgs, terminal: &Terminal) -> Result<ExitCode> {
     check(args)?;
-    super::use_threads()?;
+    load::start_threads()?;
     let path = run::find(args.run.as_deref(), Path::new(RUNS))?.model();
     let frame = Frame::read(&path)?;
-    let (model, vocab) = super::model_to_run(&frame, positions(args))?;
+    let (model, vocab) = load::load_model(&frame, positions(args))?;
     let shapings = shapings(args, &vocab)?;
     let prompt = prompt(args, &vocab, terminal)?;
     let seed = args.seed.unwrap_or_else(any_seed);
@@ -53,7 +53,7 @@ pub fn run(args: &SampleArgs, terminal: &Terminal) -> Result<ExitCode> {
 /// Characters that are read or written at once, at most.
 fn positions(args: &SampleArgs) -> usize {
     let texts = args.line.lines.unwrap_or(args.samples).min(AT_ONCE as u64) as usize;
-    super::ONE_TEXT + 2 * texts
+    load::POSITIONS_OF_ONE_STREAM + 2 * texts
 }
 
 /// Refuses what is wrong by itself, before anything is read.

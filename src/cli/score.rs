@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::args::{self, ScoreArgs, State};
 use super::heat::{self, Page, TOP};
 use super::terminal::Terminal;
-use super::{files, paint};
+use super::{files, load, paint};
 
 /// Bytes that are read ahead: what is there at once is scored at once.
 const AHEAD: usize = 1 << 20;
@@ -34,7 +34,7 @@ pub fn run(args: &ScoreArgs, terminal: &Terminal) -> Result<()> {
         ));
     }
     args.html.as_deref().map_or(Ok(()), files::must_be_writable)?;
-    super::use_threads()?;
+    load::start_threads()?;
     let (given, file) = match &args.files[..] {
         [run, file] => (Some(run.as_path()), file),
         files => (None, &files[0]),
@@ -42,10 +42,10 @@ pub fn run(args: &ScoreArgs, terminal: &Terminal) -> Result<()> {
     let text = Text::open(file)?;
     let frame = Frame::read(&run::find(given, Path::new(RUNS))?.model())?;
     let positions = match args.state {
-        State::Carry => super::ONE_TEXT,
+        State::Carry => load::POSITIONS_OF_ONE_STREAM,
         State::Reset => 2 * positions_at_once(usize::MAX),
     };
-    let (model, vocab) = super::model_to_run(&frame, positions)?;
+    let (model, vocab) = load::load_model(&frame, positions)?;
     let ready = InferenceModel::new(&model, args.precision.into());
     let top = if args.html.is_some() { TOP } else { 0 };
     let tracer = match args.state {

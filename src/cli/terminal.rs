@@ -1,7 +1,7 @@
 //! Where text goes: what was asked for to stdout, everything else to stderr. What a file, an argument or a model has brought into it
 //! does not steer the terminal.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::path::Path;
 use std::str::Utf8Chunk;
 
@@ -98,6 +98,11 @@ impl Terminal {
     fn write(&self, line: &str) {
         let _ = writeln!(AutoStream::new(io::stderr(), self.color), "{line}");
     }
+}
+
+/// Whether the reader of standard output has gone, as `head` does when it has enough.
+pub fn is_broken_pipe(error: &Error) -> bool {
+    matches!(error, Error::Io { source, .. } if source.kind() == ErrorKind::BrokenPipe)
 }
 
 /// A text in which every control character but line ends, carriage returns and tabs is U+FFFD. What is not UTF-8, such as a single

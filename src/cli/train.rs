@@ -14,6 +14,7 @@ use charlstm::kernels::isa;
 use charlstm::train::{BEST, Keep, Outcome, Saved, Trainer, fit};
 
 use super::args::{Choices, TrainArgs};
+use super::load;
 use super::own::must_be_a_runs;
 use super::progress::{Reporter, not_saved};
 use super::settings::{Settings, read_choices, write_choices};
@@ -250,7 +251,7 @@ fn own_folder(args: &TrainArgs) -> Result<Option<RunFolder>> {
 }
 
 fn open(settings: &Settings, terminal: &Terminal) -> Result<Dataset> {
-    super::use_threads_beside(settings.train.threads)?;
+    load::start_worker_threads(settings.train.threads)?;
     let replay = settings.replay()?;
     if settings.texts.paths.is_empty() {
         terminal.say("No text was named: learning from the built-in book of fables");

@@ -19,7 +19,7 @@ pub fn state_hash(frame: &Frame) -> Result<u128> {
     hasher.update(&format::value(&(seed, lr, schedule, warmup, weight_decay, clip, dropout, patience))?);
     let others = MOMENTS.into_iter().chain([BRAKE]).filter(|name| frame.has(name));
     for name in ["weights", PROGRESS, STATE].into_iter().chain(others) {
-        hasher.update(&frame.section(name)?);
+        frame.hash_section(name, &mut hasher)?;
     }
     if frame.has(OWED) {
         // It is empty: that it is there is what counts.

@@ -1,0 +1,32 @@
+//! Preparing inference: the thread pool, and a model that fits into memory.
+
+use charlstm::checkpoint::{Frame, model};
+use charlstm::data::Vocab;
+use charlstm::error::{Error, Result};
+use charlstm::model::{CharLm, memory};
+use rayon::ThreadPoolBuilder;
+
+/// Positions of one stream that a model processes at once, at most.
+pub const POSITIONS_OF_ONE_STREAM: usize = 128;
+
+/// Starts one thread per core, the calling thread included.
+pub fn start_threads() -> Result<()> {
+    build(ThreadPoolBuilder::new().num_threads(memory::default_threads()).use_current_thread())
+}
+
+/// Starts one thread per core, but at most `max`. The calling thread is not one of them: it only waits for their results.
+pub fn start_worker_threads(max: Option<usize>) -> Result<()> {
+    build(ThreadPoolBuilder::new().num_threads(memory::default_threads().min(max.unwrap_or(usize::MAX))))
+}
+
+fn build(pool: ThreadPoolBuilder) -> Result<()> {
+    pool.build_global().map_err(|e| Error::Usage(format!("cannot start threads: {e}")))
+}
+
+/// Loads the model of a checkpoint, after checking that memory suffices to process `positions` characters at once.
+pub fn load_model(frame: &Frame, positions: usize) -> Result<(CharLm<f32>, Vocab)> {
+    let shape = model::shape(frame)?;
+    let sizes = shape.sizes()?;
+    memory::check_available("this model", sizes.weights.saturating_add(sizes.inference(shape.vocab, positions)))?;
+    model::read(frame)
+}
