@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::path::Path;
 
-use crate::harness::{Place, Ran};
+use crate::harness::{Finished, TestDir};
 use charlstm::checkpoint::{Frame, format, model};
 use charlstm::data::{DatasetConfig, Encoding, Vocab};
 use charlstm::error::{Error, Result};
@@ -31,12 +31,12 @@ fn number(bytes: &[u8], at: usize) -> u64 {
 fn sections(bytes: &[u8]) -> Vec<(String, Range<usize>)> {
     let count = (number(bytes, 8) >> 32) as usize;
     let entry = |i: usize| &bytes[16 + i * ENTRY..][..ENTRY];
-    let place = |i: usize| {
+    let dir = |i: usize| {
         let name = String::from_utf8(entry(i)[..16].to_vec()).unwrap().trim_end_matches('\0').to_owned();
         let start = number(entry(i), 16) as usize;
         (name, start..start + (number(entry(i), 24) as usize).next_multiple_of(64))
     };
-    (0..count).map(place).collect()
+    (0..count).map(dir).collect()
 }
 
 /// What is wrong with a checkpoint of which everything is read.
@@ -53,7 +53,7 @@ fn problem(bytes: Vec<u8>) -> String {
 }
 
 #[test]
-fn a_cut_at_every_byte_is_told_with_both_lengths() {
+fn rejects_checkpoint_truncated_at_any_byte() {
     let whole = small();
     let header = sections(&whole)[0].1.start;
     for n in 1..whole.len() {
@@ -65,7 +65,7 @@ fn a_cut_at_every_byte_is_told_with_both_lengths() {
 }
 
 #[test]
-fn a_flip_of_every_byte_is_told_with_the_section() {
+fn rejects_checkpoint_with_any_byte_changed() {
     let whole = small();
     let sections = sections(&whole);
     for n in 0..whole.len() {
@@ -108,8 +108,8 @@ fn with_shape(shape: ModelConfig) -> Vec<u8> {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn hostile_lengths_are_refused_without_memory() {
-    let (place, whole) = (Place::with_text(), small());
+fn rejects_hostile_lengths_without_allocating() {
+    let (dir, whole) = (TestDir::with_text(), small());
     let second = sections(&whole)[1].1.start as u64;
     let shape = ModelConfig { cell: "lstm".into(), layers: 1, hidden: 4, embed: 3, vocab: 2 };
     // A count of 2^60 in front of no characters at all.
@@ -134,42 +134,42 @@ fn hostile_lengths_are_refused_without_memory() {
         ("symbols", claim, "section \"model\" cannot be read"),
     ];
     for (name, bytes, problem) in bytes {
-        place.write(name, bytes);
+        dir.write(name, bytes);
         let run = format!("run-{name}/latest.ckpt");
-        place.write(&run, place.bytes(name));
+        dir.write(&run, dir.bytes(name));
         for command in ["info", "sample", "eval", "inspect", "train text.txt --name new --init-from", "train --resume"]
         {
             let which = if command == "train --resume" { &run } else { name };
-            let ran = Ran::of(place.command_after("ulimit -v 1048576", &format!("{command} {which}")));
+            let ran = Finished::run(dir.command_in_shell("ulimit -v 1048576", &format!("{command} {which}")));
             // What a run goes on with comes before its model.
             let problem = if ran.err.contains("no section \"run\"") { "no section" } else { problem };
             ran.fails(65, &[which, problem]);
         }
     }
     // The limit itself is not what is refused.
-    place.write("whole", &whole);
-    Ran::of(place.command_after("ulimit -v 1048576", "sample whole --length 5")).succeeds();
+    dir.write("whole", &whole);
+    Finished::run(dir.command_in_shell("ulimit -v 1048576", "sample whole --length 5")).succeeds();
 }
 
 #[test]
-fn numbers_that_are_not_finite_are_told_with_their_tensor() {
-    let (place, shape) =
-        (Place::empty(), ModelConfig { layers: 1, hidden: 5, embed: 3, vocab: 2, ..ModelConfig::default() });
+fn rejects_non_finite_weights_by_tensor_name() {
+    let (dir, shape) =
+        (TestDir::empty(), ModelConfig { layers: 1, hidden: 5, embed: 3, vocab: 2, ..ModelConfig::default() });
     let vocab = Vocab::new(Encoding::Utf8, [97, 98]);
     let model = CharLm::<f32>::init(&shape, 1).unwrap();
     for span in model.layout().spans() {
         for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
             let mut model = model.clone();
             model.weights[span.range.end - 1] = bad;
-            place.write("bad.ckpt", format::frame(&model::sections(&model, &vocab).unwrap()));
-            place.run("sample bad.ckpt").fails(65, &["bad.ckpt", &span.name, "not finite"]);
+            dir.write("bad.ckpt", format::frame(&model::sections(&model, &vocab).unwrap()));
+            dir.run("sample bad.ckpt").fails(65, &["bad.ckpt", &span.name, "not finite"]);
         }
     }
 }
 
 #[test]
-fn other_files_are_told_for_what_they_look_like() {
-    let place = Place::empty();
+fn names_the_format_of_other_files() {
+    let dir = TestDir::empty();
     let mut newer = small();
     newer[8] = 9;
     let stored = |name: &str| [&b"PK\x03\x04"[..], &[0; 26], name.as_bytes(), &[0; 60]].concat();
@@ -185,20 +185,20 @@ fn other_files_are_told_for_what_they_look_like() {
         ("ascii.t7", b"4\n1\n3\nV 1\n13\nnn.Sequential\n".to_vec(), "a Torch7 file"),
         ("net.safetensors", tensors, "a safetensors file"),
     ] {
-        place.write(name, bytes);
-        place.run(&format!("sample {name}")).fails(65, &[name, looks]);
+        dir.write(name, bytes);
+        dir.run(&format!("sample {name}")).fails(65, &[name, looks]);
     }
 }
 
 #[test]
-fn a_damaged_checkpoint_is_told_with_the_other_of_its_run() {
-    let place = Place::with_run();
+fn damaged_checkpoint_error_names_the_sibling() {
+    let dir = TestDir::with_run();
     let (latest, best) = ("checkpoints/run/latest.ckpt", "checkpoints/run/best.ckpt");
-    let [whole_latest, whole_best] = [latest, best].map(|name| place.bytes(name));
-    place.write(latest, &whole_latest[..5000]);
+    let [whole_latest, whole_best] = [latest, best].map(|name| dir.bytes(name));
+    dir.write(latest, &whole_latest[..5000]);
     let cut = format!("truncated at 5000 of {} bytes", whole_latest.len());
-    place.run("train --resume run --steps 30").fails(65, &[latest, &cut, best]);
-    place.write(latest, &whole_latest);
-    place.write(best, &whole_best[..5000]);
-    place.run("sample run").fails(65, &[best, "truncated", latest]);
+    dir.run("train --resume run --steps 30").fails(65, &[latest, &cut, best]);
+    dir.write(latest, &whole_latest);
+    dir.write(best, &whole_best[..5000]);
+    dir.run("sample run").fails(65, &[best, "truncated", latest]);
 }

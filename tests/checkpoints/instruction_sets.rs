@@ -2,12 +2,12 @@
 
 /// Trains by every instruction set that this machine has, with one thread and with two, and evaluates each net by every other.
 #[test]
-fn a_checkpoint_means_the_same_by_every_instruction_set_and_number_of_threads() {
-    let place = crate::harness::Place::with_run();
+fn checkpoint_has_the_same_loss_on_every_instruction_set_and_thread_count() {
+    let dir = crate::harness::TestDir::with_run();
     let with = |simd: &str, threads: &str, args: &str| {
-        let mut command = place.command(args);
+        let mut command = dir.command(args);
         command.env("CHARLSTM_SIMD", simd).env("RAYON_NUM_THREADS", threads);
-        crate::harness::Ran::of(command)
+        crate::harness::Finished::run(command)
     };
     let shape = "--layers 2 --hidden 24 --batch 4 --seq-len 16 --steps 40 --eval-every 0 -q";
     let all = ["portable", "avx2", "avx512"];

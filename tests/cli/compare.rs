@@ -1,25 +1,25 @@
 //! Two runs on one text, beside what counting gives.
 
-use crate::harness::{Place, prose};
+use crate::harness::{TestDir, prose};
 
 /// A folder with two runs on the same text: `run` has learned little, `longer` more.
-fn with_two_runs() -> Place {
-    let place = Place::with_run();
-    place.train("text.txt --name longer --steps 300 --lr 0.02 --dropout 0");
-    place
+fn with_two_runs() -> TestDir {
+    let dir = TestDir::with_run();
+    dir.train("text.txt --name longer --steps 300 --lr 0.02 --dropout 0");
+    dir
 }
 
 #[test]
-fn both_runs_and_the_counts_stand_in_one_table() {
-    let place = with_two_runs();
-    place.write("other.txt", &prose(9000)[3000..]);
-    let found = place.json("compare run longer --text other.txt");
+fn compares_two_runs_and_ngrams() {
+    let dir = with_two_runs();
+    dir.write("other.txt", &prose(9000)[3000..]);
+    let found = dir.json("compare run longer --text other.txt");
     let models = found["models"].as_array().unwrap();
     let names: Vec<&str> = models.iter().map(|model| model["model"].as_str().unwrap()).collect();
     assert_eq!(names[..3], ["run", "longer", "1-gram"]);
     assert_eq!((names.len(), names[8]), (9, "7-gram"));
     for (model, name) in models.iter().zip(["run", "longer"]) {
-        let alone = place.json(&format!("eval {name} --text other.txt"));
+        let alone = dir.json(&format!("eval {name} --text other.txt"));
         assert!((model["nats_per_char"].as_f64().unwrap() - alone["loss"].as_f64().unwrap()).abs() < 1e-6);
         assert_eq!(found["chars"], alone["chars"]);
     }
@@ -28,39 +28,42 @@ fn both_runs_and_the_counts_stand_in_one_table() {
     let difference = &found["difference"];
     let [mean, low, high] = ["bits_per_char", "low", "high"].map(|name| difference[name].as_f64().unwrap());
     assert!((mean - (bits(0) - bits(1))).abs() < 1e-4 && low <= mean && mean <= high && low > 0.0, "{found}");
-    let table = place.out("compare run longer --text other.txt");
+    let table = dir.stdout("compare run longer --text other.txt");
     assert!(
         table.contains("run less longer: +") && table.contains("95 % interval +") && table.contains("5-gram"),
         "{table}"
     );
-    let same = place.json("compare run run --text other.txt --orders 0");
+    let same = dir.json("compare run run --text other.txt --orders 0");
     assert_eq!((same["difference"]["low"].as_f64(), same["difference"]["high"].as_f64()), (Some(0.0), Some(0.0)));
     assert_eq!(same["models"].as_array().unwrap().len(), 2);
 }
 
 #[test]
-fn the_held_out_text_is_the_default_and_a_lost_corpus_costs_the_counts_only() {
-    let place = with_two_runs();
-    let found = place.json("compare run longer --block 50");
+fn compare_defaults_to_the_held_out_set_and_works_without_the_corpus() {
+    let dir = with_two_runs();
+    let found = dir.json("compare run longer --block 50");
     assert_eq!(found["chars"], 199);
-    place.run("compare run longer").fails(2, &["199 characters", "blocks"]);
-    place.write("other.txt", &prose(9000)[3000..]);
-    std::fs::remove_file(place.path("text.txt")).unwrap();
-    let (table, said) = place.run("compare run longer --text other.txt").succeeds();
-    assert!(!table.contains("gram") && said.contains("no n-grams") && said.contains("text.txt"), "{table} {said}");
-    place.run("compare run longer").fails(66, &["text.txt"]);
+    dir.run("compare run longer").fails(2, &["199 characters", "blocks"]);
+    dir.write("other.txt", &prose(9000)[3000..]);
+    std::fs::remove_file(dir.path("text.txt")).unwrap();
+    let (table, stderr) = dir.run("compare run longer --text other.txt").succeeds();
+    assert!(
+        !table.contains("gram") && stderr.contains("no n-grams") && stderr.contains("text.txt"),
+        "{table} {stderr}"
+    );
+    dir.run("compare run longer").fails(66, &["text.txt"]);
 }
 
 #[test]
-fn texts_with_strange_characters_are_compared_all_the_same() {
-    let place = with_two_runs();
-    place.write("other.txt", prose(3000).replace("crow", "cr\u{f6}w"));
-    let found = place.json("compare run longer --text other.txt");
+fn compare_handles_unknown_characters() {
+    let dir = with_two_runs();
+    dir.write("other.txt", prose(3000).replace("crow", "cr\u{f6}w"));
+    let found = dir.json("compare run longer --text other.txt");
     let unknown = prose(3000).matches("crow").count();
     for model in found["models"].as_array().unwrap() {
         assert_eq!(model["unknown"], unknown, "{found}");
         assert!(model["bits_per_char"].as_f64().unwrap().is_finite());
     }
-    place.train("text.txt --name bytes --bytes --steps 5");
-    place.run("compare run bytes --text other.txt").fails(2, &["bytes"]);
+    dir.train("text.txt --name bytes --bytes --steps 5");
+    dir.run("compare run bytes --text other.txt").fails(2, &["bytes"]);
 }

@@ -3,167 +3,167 @@
 use std::fs::File;
 use std::os::unix::fs::PermissionsExt;
 
-use crate::harness::{ENDLESS, Place, TINY, prose, shown};
+use crate::harness::{ENDLESS, TINY, TestDir, display, prose};
 
 /// Training on `text` fails with 65 and names the file.
 fn corpus_is_refused(text: &[u8], parts: &[&str]) {
-    let place = Place::empty();
-    place.write("bad.txt", text);
-    let path = shown(&place.path("bad.txt"));
-    place.run(&format!("train bad.txt {TINY} --steps 5")).fails(65, &[&[path.as_str()], parts].concat());
-    assert!(!place.has("checkpoints/bad/latest.ckpt"));
+    let dir = TestDir::empty();
+    dir.write("bad.txt", text);
+    let path = display(&dir.path("bad.txt"));
+    dir.run(&format!("train bad.txt {TINY} --steps 5")).fails(65, &[&[path.as_str()], parts].concat());
+    assert!(!dir.exists("checkpoints/bad/latest.ckpt"));
 }
 
 #[test]
-fn an_empty_file_is_refused() {
+fn rejects_empty_corpus() {
     corpus_is_refused(b"", &["empty", "give one with text"]);
 }
 
 #[test]
-fn a_file_of_one_symbol_is_refused_and_the_symbol_named() {
+fn rejects_corpus_with_one_distinct_character() {
     corpus_is_refused(&[b'z'; 400], &["'z'", "only character"]);
 }
 
 #[test]
-fn a_text_shorter_than_a_window_of_every_stream_is_refused_with_both_lengths() {
+fn rejects_corpus_shorter_than_a_batch() {
     // A tenth is held out: 16 of 18 characters are left, and 2 streams of 8 need one more.
     corpus_is_refused(&prose(18).into_bytes(), &["16 characters", "--batch 2", "--seq-len 8", "choose smaller"]);
-    let place = Place::empty();
-    place.write("enough.txt", prose(19));
-    place.train("enough.txt --steps 5");
+    let dir = TestDir::empty();
+    dir.write("enough.txt", prose(19));
+    dir.train("enough.txt --steps 5");
 }
 
 #[test]
-fn invalid_utf8_is_refused_at_its_byte_and_trains_as_bytes() {
+fn invalid_utf8_is_rejected_with_its_offset_and_trains_as_bytes() {
     let mut text = prose(300).into_bytes();
     text[123] = 0xff;
     corpus_is_refused(&text, &["byte 123", "--bytes"]);
-    let place = Place::empty();
-    place.write("bad.txt", &text);
-    place.train("bad.txt --steps 5 --bytes");
-    assert_eq!(place.fact("bad", "characters"), "bytes");
+    let dir = TestDir::empty();
+    dir.write("bad.txt", &text);
+    dir.train("bad.txt --steps 5 --bytes");
+    assert_eq!(dir.info("bad", "characters"), "bytes");
 }
 
 #[test]
-fn a_folder_without_text_is_refused() {
-    let place = Place::empty();
-    place.write("folder/program.bin", [0u8, 1, 2, 3].repeat(100));
-    place.write("folder/.hidden.txt", prose(500));
-    place.run(&format!("train folder {TINY}")).fails(65, &[&shown(&place.path("folder")), "no text file", "--bytes"]);
+fn rejects_directory_without_text() {
+    let dir = TestDir::empty();
+    dir.write("folder/program.bin", [0u8, 1, 2, 3].repeat(100));
+    dir.write("folder/.hidden.txt", prose(500));
+    dir.run(&format!("train folder {TINY}")).fails(65, &[&display(&dir.path("folder")), "no text file", "--bytes"]);
 }
 
 #[test]
-fn a_missing_file_is_named() {
-    let place = Place::with_text();
-    place.run("train absent.txt").fails(66, &[&shown(&place.path("absent.txt")), "no such file", "check the name"]);
-    place.run("train text.txt --val-file gone.txt").fails(66, &[&shown(&place.path("gone.txt"))]);
-    place.run("train text.txt --config lost.toml").fails(66, &["lost.toml", "no such file", "check the name"]);
-    assert!(!place.has("checkpoints/text/latest.ckpt"));
+fn reports_missing_files() {
+    let dir = TestDir::with_text();
+    dir.run("train absent.txt").fails(66, &[&display(&dir.path("absent.txt")), "no such file", "check the name"]);
+    dir.run("train text.txt --val-file gone.txt").fails(66, &[&display(&dir.path("gone.txt"))]);
+    dir.run("train text.txt --config lost.toml").fails(66, &["lost.toml", "no such file", "check the name"]);
+    assert!(!dir.exists("checkpoints/text/latest.ckpt"));
 }
 
 #[test]
-fn an_unreadable_file_is_named() {
-    let place = Place::with_text();
-    let path = place.path("text.txt");
-    place.run("train text.txt/below.txt").fails(66, &[&shown(&path.join("below.txt")), "Not a directory"]);
+fn reports_unreadable_files() {
+    let dir = TestDir::with_text();
+    let path = dir.path("text.txt");
+    dir.run("train text.txt/below.txt").fails(66, &[&display(&path.join("below.txt")), "Not a directory"]);
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o000)).unwrap();
     if File::open(&path).is_ok() {
         eprintln!("SKIPPED: running as root, who may read everything");
         return;
     }
-    place.run("train text.txt").fails(66, &[&shown(&path), "ermission denied"]);
+    dir.run("train text.txt").fails(66, &[&display(&path), "ermission denied"]);
 }
 
 #[test]
-fn a_run_folder_that_cannot_be_made_is_named() {
-    let place = Place::with_text();
-    place.run(&format!("train text.txt --out text.txt/run {TINY}")).fails(73, &["text.txt/run", "Not a directory"]);
-    place.run(&format!("train text.txt --out text.txt {TINY}")).fails(73, &["text.txt", "exists"]);
-    place.write("checkpoints", "a file where the folder of the runs should be");
-    place.run(&format!("train text.txt {TINY}")).fails(73, &["checkpoints/text"]);
-    assert_eq!(place.read("text.txt"), prose(2000));
+fn reports_run_directory_that_cannot_be_created() {
+    let dir = TestDir::with_text();
+    dir.run(&format!("train text.txt --out text.txt/run {TINY}")).fails(73, &["text.txt/run", "Not a directory"]);
+    dir.run(&format!("train text.txt --out text.txt {TINY}")).fails(73, &["text.txt", "exists"]);
+    dir.write("checkpoints", "a file where the folder of the runs should be");
+    dir.run(&format!("train text.txt {TINY}")).fails(73, &["checkpoints/text"]);
+    assert_eq!(dir.read("text.txt"), prose(2000));
 }
 
 #[test]
-fn a_run_is_not_replaced_unasked() {
-    let place = Place::with_run();
+fn existing_run_is_not_overwritten() {
+    let dir = TestDir::with_run();
     let files = ["latest.ckpt", "best.ckpt", "config.toml", "metrics.jsonl", "loss.svg"];
-    let contents = || files.map(|file| place.bytes(&format!("checkpoints/run/{file}")));
+    let contents = || files.map(|file| dir.bytes(&format!("checkpoints/run/{file}")));
     let before = contents();
     for target in ["--name run", "--out checkpoints/run"] {
         let again = format!("train text.txt {target} {TINY} --seed 5 --steps 7");
-        place.run(&again).fails(73, &["checkpoints/run", "--resume", "--overwrite"]);
+        dir.run(&again).fails(73, &["checkpoints/run", "--resume", "--overwrite"]);
     }
     assert!(before == contents(), "the run was touched");
     // Nor is it lost when what should replace it cannot begin.
-    place.write("empty.txt", "");
-    place.run(&format!("train empty.txt --name run --overwrite {TINY}")).fails(65, &["empty.txt"]);
+    dir.write("empty.txt", "");
+    dir.run(&format!("train empty.txt --name run --overwrite {TINY}")).fails(65, &["empty.txt"]);
     assert!(before == contents(), "the run was touched");
     // Nor when the first checkpoint of the new one cannot be written.
-    place.write("checkpoints/run/latest.ckpt.tmp/in-the-way", "");
-    place.run(&format!("train text.txt --name run --overwrite {TINY}")).fails(74, &["latest.ckpt.tmp"]);
+    dir.write("checkpoints/run/latest.ckpt.tmp/in-the-way", "");
+    dir.run(&format!("train text.txt --name run --overwrite {TINY}")).fails(74, &["latest.ckpt.tmp"]);
     assert!(before == contents(), "the run was touched");
 }
 
 #[test]
-fn a_run_goes_on_from_its_latest_checkpoint_only() {
-    let place = Place::with_run();
-    std::fs::copy(place.path("checkpoints/run/latest.ckpt"), place.path("copy.ckpt")).unwrap();
+fn resumes_from_latest_checkpoint_only() {
+    let dir = TestDir::with_run();
+    std::fs::copy(dir.path("checkpoints/run/latest.ckpt"), dir.path("copy.ckpt")).unwrap();
     for file in ["copy.ckpt", "checkpoints/run/best.ckpt", "text.txt"] {
-        place.run(&format!("train --resume {file} --steps 30")).fails(2, &[file, "latest.ckpt"]);
+        dir.run(&format!("train --resume {file} --steps 30")).fails(2, &[file, "latest.ckpt"]);
     }
-    place.run("train --resume checkpoints/run/latest.ckpt --steps 30").succeeds();
-    assert_eq!(place.fact("run", "step"), 30);
+    dir.run("train --resume checkpoints/run/latest.ckpt --steps 30").succeeds();
+    assert_eq!(dir.info("run", "step"), 30);
 }
 
 #[test]
-fn patience_without_evaluations_is_refused() {
-    let place = Place::with_text();
+fn rejects_patience_without_evaluations() {
+    let dir = TestDir::with_text();
     for without in ["--eval-every 0", "--val-frac 0"] {
-        place.run(&format!("train text.txt {TINY} --patience 2 {without}")).fails(2, &["--patience", "--eval-every"]);
+        dir.run(&format!("train text.txt {TINY} --patience 2 {without}")).fails(2, &["--patience", "--eval-every"]);
     }
 }
 
 #[test]
-fn without_a_run_there_is_nothing_to_go_on_with() {
-    let place = Place::with_text();
-    place.run("train --resume").fails(66, &["checkpoints", "charlstm train"]);
-    place.run("train --resume absent").fails(66, &["absent", "checkpoints"]);
-    place.run("train --resume --name absent").fails(66, &["checkpoints/absent", "no run to go on with"]);
-    place.run("train --resume one --name other").fails(2, &["--resume", "checkpoints/other"]);
+fn reports_missing_runs() {
+    let dir = TestDir::with_text();
+    dir.run("train --resume").fails(66, &["checkpoints", "charlstm train"]);
+    dir.run("train --resume absent").fails(66, &["absent", "checkpoints"]);
+    dir.run("train --resume --name absent").fails(66, &["checkpoints/absent", "no run to go on with"]);
+    dir.run("train --resume one --name other").fails(2, &["--resume", "checkpoints/other"]);
     for command in ["sample", "eval", "info"] {
-        place.run(command).fails(66, &["no run under checkpoints", "charlstm train"]);
-        place.run(&format!("{command} absent")).fails(66, &["no run absent"]);
+        dir.run(command).fails(66, &["no run under checkpoints", "charlstm train"]);
+        dir.run(&format!("{command} absent")).fails(66, &["no run absent"]);
     }
 }
 
 #[test]
-fn what_is_no_checkpoint_is_named_for_what_it_looks_like() {
-    let place = Place::empty();
+fn rejects_files_that_are_not_checkpoints() {
+    let dir = TestDir::empty();
     let long = prose(5000);
     for (name, bytes, looks) in [
         ("empty.ckpt", &b""[..], "empty"),
         ("model.pt", b"PK\x03\x04\x00\x00\x08\x08 archive/data.pkl", "zip"),
         ("letter.txt", long.as_bytes(), "something else"),
     ] {
-        place.write(name, bytes);
+        dir.write(name, bytes);
         for command in ["sample", "eval", "info"] {
-            place.run(&format!("{command} {name}")).fails(65, &[name, "not a charlstm checkpoint", looks]);
+            dir.run(&format!("{command} {name}")).fails(65, &[name, "not a charlstm checkpoint", looks]);
         }
     }
 }
 
 #[test]
-fn a_damaged_checkpoint_is_refused_by_every_command() {
-    let place = Place::with_text();
-    place.train("text.txt --name run --steps 9 --eval-every 0");
-    let whole = place.bytes("checkpoints/run/latest.ckpt");
+fn every_command_rejects_a_damaged_checkpoint() {
+    let dir = TestDir::with_text();
+    dir.train("text.txt --name run --steps 9 --eval-every 0");
+    let whole = dir.bytes("checkpoints/run/latest.ckpt");
     let refused = |bytes: &[u8], problem: &str| {
-        place.write("checkpoints/run/latest.ckpt", bytes);
+        dir.write("checkpoints/run/latest.ckpt", bytes);
         for command in ["train --resume run --steps 12", "sample run", "eval run", "info run"] {
-            place.run(command).fails(65, &["checkpoints/run/latest.ckpt", problem]);
+            dir.run(command).fails(65, &["checkpoints/run/latest.ckpt", problem]);
         }
-        assert!(place.bytes("checkpoints/run/latest.ckpt") == bytes, "it was written to");
+        assert!(dir.bytes("checkpoints/run/latest.ckpt") == bytes, "it was written to");
     };
     refused(&whole[..whole.len() / 2], "truncated");
     refused(&whole[..whole.len() - 1], "truncated");
@@ -177,18 +177,18 @@ fn a_damaged_checkpoint_is_refused_by_every_command() {
     };
     refused(&flipped(b"weights\0"), "section \"weights\" is damaged");
     // What sampling does not need, it does not read.
-    place.write("checkpoints/run/latest.ckpt", flipped(b"moments.1\0"));
+    dir.write("checkpoints/run/latest.ckpt", flipped(b"moments.1\0"));
     for command in ["train --resume run --steps 12", "info run"] {
-        place.run(command).fails(65, &["checkpoints/run/latest.ckpt", "section \"moments.1\" is damaged"]);
+        dir.run(command).fails(65, &["checkpoints/run/latest.ckpt", "section \"moments.1\" is damaged"]);
     }
-    place.run("sample run --length 5").succeeds();
-    place.write("checkpoints/run/latest.ckpt", &whole);
-    place.train_on("run", 12);
+    dir.run("sample run --length 5").succeeds();
+    dir.write("checkpoints/run/latest.ckpt", &whole);
+    dir.resume_to("run", 12);
 }
 
 #[test]
-fn arguments_that_nobody_knows_are_refused() {
-    let place = Place::with_text();
+fn rejects_invalid_arguments() {
+    let dir = TestDir::with_text();
     for (args, part) in [
         ("frobnicate", "'frobnicate'"),
         ("train text.txt --frobnicate", "'--frobnicate'"),
@@ -202,14 +202,14 @@ fn arguments_that_nobody_knows_are_refused() {
         ("sample --length x", "'x'"),
         ("completions nosuchshell", "'nosuchshell'"),
     ] {
-        place.run(args).fails_at_length(2, &[part]);
+        dir.run(args).fails_with_usage(2, &[part]);
     }
-    assert!(!place.has("checkpoints"), "nothing was begun");
+    assert!(!dir.exists("checkpoints"), "nothing was begun");
 }
 
 #[test]
-fn numbers_out_of_range_are_refused_with_what_is_allowed() {
-    let place = Place::with_text();
+fn out_of_range_numbers_are_rejected_with_the_range() {
+    let dir = TestDir::with_text();
     for (args, parts) in [
         ("--batch 0", ["--batch", "1 to"]),
         ("--seq-len 0", ["--seq-len", "1 to"]),
@@ -231,9 +231,9 @@ fn numbers_out_of_range_are_refused_with_what_is_allowed() {
         ("--seq-len 1800", ["--seq-len", "1 to 1799"]),
         ("--seq-len 1048577", ["--seq-len", "1 to 1048576"]),
     ] {
-        place.run(&format!("train text.txt {args}")).fails(2, &parts);
+        dir.run(&format!("train text.txt {args}")).fails(2, &parts);
     }
-    place.train("text.txt --name run --steps 5");
+    dir.train("text.txt --name run --steps 5");
     for (args, parts) in [
         ("sample --temp nan", ["--temp", "0 or more"]),
         ("sample --temp -1", ["--temp", "0 or more"]),
@@ -243,34 +243,34 @@ fn numbers_out_of_range_are_refused_with_what_is_allowed() {
         ("sample --min-p 2", ["--min-p", "0 to 1"]),
         ("eval --window 0", ["--window", "at least 1"]),
     ] {
-        place.run(args).fails(2, &parts);
+        dir.run(args).fails(2, &parts);
     }
     // As cold as can be is no mistake.
     assert_eq!(
-        place.out("sample --temp 1e-30 --length 20 --seed 1"),
-        place.out("sample --temp 0 --length 20 --seed 2")
+        dir.stdout("sample --temp 1e-30 --length 20 --seed 1"),
+        dir.stdout("sample --temp 0 --length 20 --seed 2")
     );
 }
 
 #[test]
-fn a_mistake_in_a_configuration_file_is_named_with_its_line() {
-    let place = Place::with_text();
+fn configuration_errors_name_the_line() {
+    let dir = TestDir::with_text();
     for (text, parts) in [
         ("layers = 1\n\nhiden = 5\n", ["line 3", "`hiden`"]),
         ("layers = 1\nlr = \"fast\"\n", ["line 2", "fast"]),
         ("layers = \n", ["line 1", "wrong.toml"]),
     ] {
-        place.write("wrong.toml", text);
-        place.run("train text.txt --config wrong.toml").fails(2, &[&["wrong.toml"][..], &parts].concat());
+        dir.write("wrong.toml", text);
+        dir.run("train text.txt --config wrong.toml").fails(2, &[&["wrong.toml"][..], &parts].concat());
     }
-    assert!(!place.has("checkpoints"), "nothing was begun");
+    assert!(!dir.exists("checkpoints"), "nothing was begun");
 }
 
 #[test]
-fn what_cannot_change_on_the_way_is_refused_with_both_values() {
-    let place = Place::with_run();
-    let before = place.bytes("checkpoints/run/latest.ckpt");
-    let config = place.read("checkpoints/run/config.toml");
+fn resume_rejects_changed_settings_with_both_values() {
+    let dir = TestDir::with_run();
+    let before = dir.bytes("checkpoints/run/latest.ckpt");
+    let config = dir.read("checkpoints/run/config.toml");
     for (flag, run, wanted) in [
         ("--hidden", "16", "17"),
         ("--layers", "1", "3"),
@@ -283,62 +283,62 @@ fn what_cannot_change_on_the_way_is_refused_with_both_values() {
     ] {
         let (has, becomes) = (format!("{flag} {run},"), format!("cannot become {wanted}"));
         let parts = ["checkpoints/run/latest.ckpt", &has, &becomes];
-        place.run(&format!("train --resume run {flag} {wanted} --steps 40")).fails(2, &parts);
+        dir.run(&format!("train --resume run {flag} {wanted} --steps 40")).fails(2, &parts);
     }
-    assert!(before == place.bytes("checkpoints/run/latest.ckpt"));
-    assert_eq!(config, place.read("checkpoints/run/config.toml"));
+    assert!(before == dir.bytes("checkpoints/run/latest.ckpt"));
+    assert_eq!(config, dir.read("checkpoints/run/config.toml"));
 }
 
 #[test]
-fn a_run_resumes_on_another_text_only_when_told_to() {
-    let place = Place::with_run();
-    place.write("text.txt", prose(2001));
-    let refused = place.run("train --resume run --steps 30");
+fn resuming_on_a_modified_corpus_requires_the_flag() {
+    let dir = TestDir::with_run();
+    dir.write("text.txt", prose(2001));
+    let refused = dir.run("train --resume run --steps 30");
     assert_eq!(refused.err.matches("hash ").count(), 2, "{}", refused.err);
-    let path = shown(&place.path("text.txt"));
+    let path = display(&dir.path("text.txt"));
     refused.fails(65, &[&path, "2000 bytes", "2001 bytes", "--allow-corpus-change"]);
-    assert_eq!(place.fact("run", "step"), 20);
-    let (_, said) = place.run("train --resume run --steps 30 --allow-corpus-change").succeeds();
-    assert!(said.contains("warning:") && said.contains("begins anew"), "{said}");
-    assert_eq!(place.fact("run", "step"), 30);
-    place.train_on("run", 31);
+    assert_eq!(dir.info("run", "step"), 20);
+    let (_, stderr) = dir.run("train --resume run --steps 30 --allow-corpus-change").succeeds();
+    assert!(stderr.contains("warning:") && stderr.contains("begins anew"), "{stderr}");
+    assert_eq!(dir.info("run", "step"), 30);
+    dir.resume_to("run", 31);
 }
 
 #[test]
-fn a_prompt_with_an_unknown_character_is_refused() {
-    let place = Place::with_run();
-    place.run("sample run --prompt the\u{e9}").fails(2, &["'\u{e9}'", "U+00E9", "character 4"]);
-    place.write("prompt.txt", "fox\u{1f600}");
-    place.run("sample run --prompt-file prompt.txt").fails(65, &["prompt.txt", "U+1F600", "character 4"]);
-    place.run("sample run --prompt-file absent.txt").fails(66, &["absent.txt"]);
+fn rejects_prompt_with_unknown_character() {
+    let dir = TestDir::with_run();
+    dir.run("sample run --prompt the\u{e9}").fails(2, &["'\u{e9}'", "U+00E9", "character 4"]);
+    dir.write("prompt.txt", "fox\u{1f600}");
+    dir.run("sample run --prompt-file prompt.txt").fails(65, &["prompt.txt", "U+1F600", "character 4"]);
+    dir.run("sample run --prompt-file absent.txt").fails(66, &["absent.txt"]);
 }
 
 #[test]
-fn a_second_trainer_in_a_run_is_refused() {
-    let place = Place::with_text();
-    let running = place.start_training("held", ENDLESS);
+fn second_trainer_of_a_run_exits_with_75() {
+    let dir = TestDir::with_text();
+    let running = dir.start_training("held", ENDLESS);
     for second in ["--name held", "--name held --overwrite", "--out checkpoints/held"] {
-        place.run(&format!("train text.txt {second} {TINY}")).fails(75, &["checkpoints/held"]);
+        dir.run(&format!("train text.txt {second} {TINY}")).fails(75, &["checkpoints/held"]);
     }
-    place.train("text.txt --name other --steps 5");
-    assert_eq!(running.end_by("KILL"), None);
-    place.train("text.txt --name held --steps 5 --overwrite");
+    dir.train("text.txt --name other --steps 5");
+    assert_eq!(running.stop_with("KILL"), None);
+    dir.train("text.txt --name held --steps 5 --overwrite");
 }
 
 #[test]
-fn an_unknown_instruction_set_is_refused() {
-    let place = Place::with_text();
-    let mut command = place.command("train text.txt");
+fn rejects_unknown_instruction_set() {
+    let dir = TestDir::with_text();
+    let mut command = dir.command("train text.txt");
     command.env("CHARLSTM_SIMD", "nonsense");
-    crate::harness::Ran::of(command).fails(2, &["CHARLSTM_SIMD", "nonsense", "portable"]);
-    assert!(!place.has("checkpoints"));
+    crate::harness::Finished::run(command).fails(2, &["CHARLSTM_SIMD", "nonsense", "portable"]);
+    assert!(!dir.exists("checkpoints"));
 }
 
 #[cfg(target_os = "linux")]
 #[test]
-fn an_output_that_cannot_be_written_is_an_error() {
-    let place = Place::with_run();
-    let mut command = place.command("sample run --length 5");
+fn unwritable_stdout_is_an_io_error() {
+    let dir = TestDir::with_run();
+    let mut command = dir.command("sample run --length 5");
     let full = File::options().write(true).open("/dev/full").unwrap();
     let output = command.stdout(full).output().unwrap();
     let err = String::from_utf8(output.stderr).unwrap();

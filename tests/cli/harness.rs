@@ -17,33 +17,33 @@ pub const TINY: &str = "--layers 1 --hidden 16 --batch 2 --seq-len 8 --threads 1
 pub const ENDLESS: &str = "--steps 1000000000 --eval-every 0 --save-every 0 --log-every 50";
 
 /// A folder that the program runs in; it goes away with the test.
-pub struct Place(TempDir);
+pub struct TestDir(TempDir);
 
-impl Place {
+impl TestDir {
     /// An empty folder.
     pub fn empty() -> Self {
-        Place(tempfile::tempdir().unwrap())
+        TestDir(tempfile::tempdir().unwrap())
     }
 
     /// A folder with `text.txt`, a text of 2000 characters.
     pub fn with_text() -> Self {
-        let place = Place::empty();
-        place.write("text.txt", prose(2000));
-        place
+        let dir = TestDir::empty();
+        dir.write("text.txt", prose(2000));
+        dir
     }
 
     /// A folder with `text.txt` and a run named `run`, trained on it for 20 steps.
     pub fn with_run() -> Self {
-        let place = Place::with_text();
-        place.train("text.txt --name run --steps 20");
-        place
+        let dir = TestDir::with_text();
+        dir.train("text.txt --name run --steps 20");
+        dir
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
-    pub fn has(&self, name: &str) -> bool {
+    pub fn exists(&self, name: &str) -> bool {
         self.path(name).exists()
     }
 
@@ -73,15 +73,15 @@ impl Place {
     }
 
     /// The same, begun by a shell after a line of its own such as `ulimit -v 1000`.
-    pub fn command_after(&self, line: &str, args: &str) -> Command {
+    pub fn command_in_shell(&self, line: &str, args: &str) -> Command {
         let mut command = Command::new("sh");
         command.args(["-c", &format!("{line}; exec \"$0\" \"$@\"")]).arg(assert_cmd::cargo::cargo_bin!("charlstm"));
         command.current_dir(self.0.path()).args(args.split_whitespace()).stdin(Stdio::null());
         command
     }
 
-    pub fn run(&self, args: &str) -> Ran {
-        Ran::of(self.command(args))
+    pub fn run(&self, args: &str) -> Finished {
+        Finished::run(self.command(args))
     }
 
     /// What a run that succeeds leaves on stderr.
@@ -90,33 +90,33 @@ impl Place {
     }
 
     /// Makes a run go on up to `step`, with all its settings as they were.
-    pub fn train_on(&self, run: &str, step: u64) {
+    pub fn resume_to(&self, run: &str, step: u64) {
         self.run(&format!("train --resume {run} --steps {step}")).succeeds();
-        assert_eq!(self.fact(run, "step"), step);
+        assert_eq!(self.info(run, "step"), step);
     }
 
     /// What is on stdout where that must succeed, and stderr empty.
-    pub fn out(&self, args: &str) -> String {
+    pub fn stdout(&self, args: &str) -> String {
         let (out, err) = self.run(args).succeeds();
         assert_eq!(err, "", "{args}: stderr");
         out
     }
 
     pub fn json(&self, args: &str) -> Value {
-        serde_json::from_str(&self.out(&format!("{args} --json"))).unwrap()
+        serde_json::from_str(&self.stdout(&format!("{args} --json"))).unwrap()
     }
 
     /// A fact of `info --json`.
-    pub fn fact(&self, run: &str, name: &str) -> Value {
+    pub fn info(&self, run: &str, name: &str) -> Value {
         let facts = self.json(&format!("info {run}"));
         assert!(!facts[name].is_null(), "{run} has no {name}: {facts}");
         facts[name].clone()
     }
 
     /// Fails where two runs do not have the same bits.
-    pub fn are_the_same(&self, run: &str, other: &str) {
+    pub fn assert_same_run(&self, run: &str, other: &str) {
         for fact in ["step", "state_hash", "weights_hash"] {
-            assert_eq!(self.fact(run, fact), self.fact(other, fact), "{fact} of {run} and {other}");
+            assert_eq!(self.info(run, fact), self.info(other, fact), "{fact} of {run} and {other}");
         }
     }
 
@@ -128,12 +128,12 @@ impl Place {
     }
 
     /// Starts `train` on `text.txt` as the run `name`, its stderr in `stderr.txt`, and waits for the first record.
-    pub fn start_training(&self, name: &str, args: &str) -> Running {
-        self.first_record(name, self.command(&format!("train text.txt --name {name} {TINY} {args}")))
+    pub fn start_training(&self, name: &str, args: &str) -> RunningProgram {
+        self.start_until_first_record(name, self.command(&format!("train text.txt --name {name} {TINY} {args}")))
     }
 
     /// Starts what trains the run `name`, and waits for its first record.
-    pub fn first_record(&self, name: &str, command: Command) -> Running {
+    pub fn start_until_first_record(&self, name: &str, command: Command) -> RunningProgram {
         let running = self.start(command);
         let metrics = self.path(&format!("checkpoints/{name}/metrics.jsonl"));
         wait_until("the first record", || metrics.metadata().is_ok_and(|file| file.len() > 0));
@@ -141,66 +141,66 @@ impl Place {
     }
 
     /// Starts a program, its stderr in `stderr.txt`.
-    pub fn start(&self, mut command: Command) -> Running {
+    pub fn start(&self, mut command: Command) -> RunningProgram {
         let stderr = File::create(self.path("stderr.txt")).unwrap();
-        Running(command.stdout(Stdio::null()).stderr(stderr).spawn().unwrap())
+        RunningProgram(command.stdout(Stdio::null()).stderr(stderr).spawn().unwrap())
     }
 }
 
 /// A file system in memory; it goes away with the test.
-pub struct Mounted(PathBuf);
+pub struct Tmpfs(PathBuf);
 
-impl Mounted {
+impl Tmpfs {
     /// Mounts one on `path`, which is made, with options such as `size=64k`; `None`, and a word about it, where that may not be done.
-    pub fn at(path: PathBuf, options: &str) -> Option<Mounted> {
+    pub fn at(path: PathBuf, options: &str) -> Option<Tmpfs> {
         std::fs::create_dir_all(&path).unwrap();
         let mut mount = Command::new("mount");
         let mounted = mount.args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(&path).stderr(Stdio::null()).status();
         if mounted.is_ok_and(|status| status.success()) {
-            return Some(Mounted(path));
+            return Some(Tmpfs(path));
         }
         eprintln!("SKIPPED: nothing can be mounted here");
         None
     }
 }
 
-impl Drop for Mounted {
+impl Drop for Tmpfs {
     fn drop(&mut self) {
         let _ = Command::new("umount").arg(&self.0).status();
     }
 }
 
 /// How the program ended and what it wrote.
-pub struct Ran {
+pub struct Finished {
     what: String,
     pub code: Option<i32>,
     pub out: Vec<u8>,
     pub err: String,
 }
 
-impl Ran {
+impl Finished {
     /// What was written, as JSON, however it ended.
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.out).unwrap()
     }
 
-    pub fn of(command: Command) -> Ran {
-        Ran::fed(command, "")
+    pub fn run(command: Command) -> Finished {
+        Finished::run_with_stdin(command, "")
     }
 
     /// With that on its standard input.
-    pub fn fed(command: Command, input: &str) -> Ran {
+    pub fn run_with_stdin(command: Command, input: &str) -> Finished {
         let what = format!("{:?}", command.get_args().collect::<Vec<_>>());
         let mut command = assert_cmd::Command::from_std(command);
         let output = command.write_stdin(input).timeout(Duration::from_secs(120)).output().unwrap();
         let err = String::from_utf8(output.stderr).unwrap();
         assert!(!err.contains("panicked"), "{what}: {err}");
-        Ran { what, code: output.status.code(), out: output.stdout, err }
+        Finished { what, code: output.status.code(), out: output.stdout, err }
     }
 
     /// Exit code 0; stdout and stderr.
     pub fn succeeds(self) -> (String, String) {
-        let Ran { what, code, out, err } = self;
+        let Finished { what, code, out, err } = self;
         assert_eq!(code, Some(0), "{what}: {err}");
         (String::from_utf8(out).unwrap(), err)
     }
@@ -209,12 +209,12 @@ impl Ran {
     pub fn fails(self, code: i32, parts: &[&str]) {
         let lines: Vec<&str> = self.err.lines().collect();
         assert!(lines.len() == 1 && self.err.ends_with('\n'), "{}: not one line: {}", self.what, self.err);
-        self.fails_at_length(code, parts);
+        self.fails_with_usage(code, parts);
     }
 
-    /// As [`Ran::fails`], but more lines may follow: a mistake in the arguments brings a hint how to use them.
-    pub fn fails_at_length(self, code: i32, parts: &[&str]) {
-        let Ran { what, code: got, out, err } = self;
+    /// As [`Finished::fails`], but more lines may follow: a mistake in the arguments brings a hint how to use them.
+    pub fn fails_with_usage(self, code: i32, parts: &[&str]) {
+        let Finished { what, code: got, out, err } = self;
         assert_eq!(got, Some(code), "{what}: {err}");
         assert_eq!(String::from_utf8_lossy(&out), "", "{what}: stdout");
         assert!(err.starts_with("error: ") && err.matches("error:").count() == 1, "{what}: {err}");
@@ -225,9 +225,9 @@ impl Ran {
 }
 
 /// A program that runs on beside the test, and no longer than it.
-pub struct Running(pub Child);
+pub struct RunningProgram(pub Child);
 
-impl Running {
+impl RunningProgram {
     pub fn pid(&self) -> String {
         self.0.id().to_string()
     }
@@ -239,18 +239,18 @@ impl Running {
     }
 
     /// Whether it has yet to end.
-    pub fn goes_on(&mut self) -> bool {
+    pub fn is_running(&mut self) -> bool {
         self.0.try_wait().unwrap().is_none()
     }
 
     /// Sends a signal; the exit code that follows, if it was not the signal that ended it.
-    pub fn end_by(self, signal: &str) -> Option<i32> {
+    pub fn stop_with(self, signal: &str) -> Option<i32> {
         self.send(signal);
-        self.end()
+        self.wait()
     }
 
     /// Waits for the end; the exit code, if it was not a signal that ended it.
-    pub fn end(mut self) -> Option<i32> {
+    pub fn wait(mut self) -> Option<i32> {
         let mut code = None;
         wait_until("the end of the program", || {
             code = self.0.try_wait().unwrap();
@@ -260,7 +260,7 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl Drop for RunningProgram {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
@@ -276,7 +276,7 @@ pub fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
 }
 
 /// Numbers that look random and are always the same.
-pub fn numbers(seed: u64) -> impl Iterator<Item = usize> {
+pub fn pseudo_random(seed: u64) -> impl Iterator<Item = usize> {
     let next = |x: &u64| Some(x.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407));
     std::iter::successors(next(&seed), next).map(|x| (x >> 33) as usize)
 }
@@ -285,14 +285,14 @@ pub fn numbers(seed: u64) -> impl Iterator<Item = usize> {
 pub fn prose(chars: usize) -> String {
     const WORDS: [&str; 12] =
         ["the ", "fox ", "and ", "a ", "crow ", "met ", "under ", "old ", "trees. ", "why?\n", "cheese ", "said "];
-    let text: String = numbers(1).take(chars).map(|n| WORDS[n % WORDS.len()]).collect();
+    let text: String = pseudo_random(1).take(chars).map(|n| WORDS[n % WORDS.len()]).collect();
     text[..chars].to_owned()
 }
 
 /// Characters of `alphabet` in no order.
 pub fn noise(alphabet: &str, chars: usize) -> String {
     let alphabet: Vec<char> = alphabet.chars().collect();
-    numbers(7).take(chars).map(|n| alphabet[n % alphabet.len()]).collect()
+    pseudo_random(7).take(chars).map(|n| alphabet[n % alphabet.len()]).collect()
 }
 
 /// The steps of the records of one kind.
@@ -302,12 +302,12 @@ pub fn steps_of(metrics: &[Value], kind: &str) -> Vec<u64> {
 }
 
 /// The number after `before` in what a run said.
-pub fn number_after(said: &str, before: &str) -> usize {
-    let rest = said.split_once(before).unwrap_or_else(|| panic!("{before:?} is not in {said}")).1;
+pub fn number_after(stderr: &str, before: &str) -> usize {
+    let rest = stderr.split_once(before).unwrap_or_else(|| panic!("{before:?} is not in {stderr}")).1;
     rest.split(|c: char| !c.is_ascii_digit()).next().unwrap().parse().unwrap()
 }
 
 /// The path as the program prints it.
-pub fn shown(path: &Path) -> String {
+pub fn display(path: &Path) -> String {
     path.display().to_string()
 }

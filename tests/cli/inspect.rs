@@ -2,7 +2,7 @@
 
 use std::fs::File;
 
-use crate::harness::{Place, Ran, TINY, prose};
+use crate::harness::{Finished, TINY, TestDir, prose};
 use serde_json::Value;
 
 /// The characters and the values of a table.
@@ -15,75 +15,75 @@ fn parsed(table: &str) -> (String, Vec<f64>) {
 }
 
 #[test]
-fn a_unit_is_a_table_of_the_held_out_text() {
-    let place = Place::with_run();
-    let (text, values) = parsed(&place.out("inspect run --unit 3 -q"));
+fn unit_table_covers_the_held_out_set() {
+    let dir = TestDir::with_run();
+    let (text, values) = parsed(&dir.stdout("inspect run --unit 3 -q"));
     assert_eq!(text, prose(2000)[1800..]);
     assert!(values.iter().any(|x| *x != values[0]), "{values:?}");
-    let (_, same) = parsed(&place.out("inspect run --layer 1 --unit 3 --color never -q"));
+    let (_, same) = parsed(&dir.stdout("inspect run --layer 1 --unit 3 --color never -q"));
     assert_eq!(same, values);
-    let (_, other) = parsed(&place.out("inspect run --unit 4 -q"));
+    let (_, other) = parsed(&dir.stdout("inspect run --unit 4 -q"));
     assert_ne!(other, values);
-    let (start, few) = parsed(&place.out("inspect run --unit 3 --chars 50 -q"));
+    let (start, few) = parsed(&dir.stdout("inspect run --unit 3 --chars 50 -q"));
     assert_eq!((start.as_str(), few.as_slice()), (&text[..50], &values[..50]), "what comes later changes nothing");
     // The same text from elsewhere.
-    place.write("part.txt", &text);
-    assert_eq!(parsed(&place.out("inspect run --unit 3 --text part.txt -q")).1, values);
-    let mut piped = place.command("inspect run --unit 3 --text - -q");
-    let output = piped.stdin(File::open(place.path("part.txt")).unwrap()).output().unwrap();
+    dir.write("part.txt", &text);
+    assert_eq!(parsed(&dir.stdout("inspect run --unit 3 --text part.txt -q")).1, values);
+    let mut piped = dir.command("inspect run --unit 3 --text - -q");
+    let output = piped.stdin(File::open(dir.path("part.txt")).unwrap()).output().unwrap();
     assert_eq!(parsed(&String::from_utf8(output.stdout).unwrap()).1, values);
 }
 
 #[test]
-fn colours_leave_the_text_as_it_is() {
-    let place = Place::with_run();
+fn colored_text_is_unchanged() {
+    let dir = TestDir::with_run();
     for (terminal, background) in [("", "48;5;"), ("truecolor", "48;2;")] {
-        let mut command = place.command("inspect run --unit 3 --color always");
+        let mut command = dir.command("inspect run --unit 3 --color always");
         command.env("COLORTERM", terminal);
-        let (out, said) = Ran::of(command).succeeds();
+        let (out, stderr) = Finished::run(command).succeeds();
         assert!(out.contains(background), "{out:?}");
         let plain: String =
             out.split("\u{1b}[").map(|part| part.split_once('m').map_or(part, |(_, text)| text)).collect();
         assert_eq!(plain.trim_end(), prose(2000)[1800..].trim_end());
         assert!(
-            said.contains("c of layer 1, unit 3 over 200 characters") && said.contains("blue is negative"),
-            "{said}"
+            stderr.contains("c of layer 1, unit 3 over 200 characters") && stderr.contains("blue is negative"),
+            "{stderr}"
         );
     }
 }
 
 #[test]
-fn gates_are_asked_for_by_their_names() {
-    let place = Place::with_run();
+fn gates_are_selected_by_name() {
+    let dir = TestDir::with_run();
     for gate in ["i", "f", "o"] {
-        let (_, values) = parsed(&place.out(&format!("inspect run --unit 1 --gate {gate} -q")));
+        let (_, values) = parsed(&dir.stdout(&format!("inspect run --unit 1 --gate {gate} -q")));
         assert!(values.iter().all(|x| (0.0..=1.0).contains(x)), "{gate}: {values:?}");
     }
-    let state = place.out("inspect run --unit 1 -q");
-    assert_eq!(place.out("inspect run --unit 1 --gate c -q"), state);
-    place.run("inspect run --unit 1 --gate z").fails(2, &["\"z\"", "c, i, f, g, o"]);
-    place.run(&format!("train text.txt {TINY} --cell gru --steps 4 --name gru")).succeeds();
-    place.run("inspect gru --unit 1 --gate z").succeeds();
-    place.run("inspect gru --gate c").fails(2, &["gate of gru", "h, n, r, z, m"]);
-    place.run(&format!("train text.txt {TINY} --cell rnn --steps 4 --name rnn")).succeeds();
-    place.run("inspect rnn --unit 1").succeeds();
-    place.run("inspect rnn --unit 1 --gate i").fails(2, &["choose from: h"]);
+    let state = dir.stdout("inspect run --unit 1 -q");
+    assert_eq!(dir.stdout("inspect run --unit 1 --gate c -q"), state);
+    dir.run("inspect run --unit 1 --gate z").fails(2, &["\"z\"", "c, i, f, g, o"]);
+    dir.run(&format!("train text.txt {TINY} --cell gru --steps 4 --name gru")).succeeds();
+    dir.run("inspect gru --unit 1 --gate z").succeeds();
+    dir.run("inspect gru --gate c").fails(2, &["gate of gru", "h, n, r, z, m"]);
+    dir.run(&format!("train text.txt {TINY} --cell rnn --steps 4 --name rnn")).succeeds();
+    dir.run("inspect rnn --unit 1").succeeds();
+    dir.run("inspect rnn --unit 1 --gate i").fails(2, &["choose from: h"]);
 }
 
 #[test]
-fn units_are_listed_by_what_they_go_with() {
-    let place = Place::with_run();
-    let (out, said) = place.run("inspect run").succeeds();
+fn units_are_listed_by_correlation() {
+    let dir = TestDir::with_run();
+    let (out, stderr) = dir.run("inspect run").succeeds();
     for property in ["inside quotes", "place in line", "line end", "newline", "space", "capital", "vowel", "digit"] {
         assert_eq!(out.lines().filter(|line| line.starts_with(property)).count(), 1, "{property}: {out}");
     }
-    assert!(said.contains("Pearson") && said.contains("charlstm inspect"), "{said}");
+    assert!(stderr.contains("Pearson") && stderr.contains("charlstm inspect"), "{stderr}");
     let line = |name: &str| out.lines().find(|line| line.starts_with(name)).unwrap().to_owned();
     assert!(line("digit").ends_with('-'), "the text has no digit: {out}");
     // The unit that is listed first for spaces is told by its own values: their r, computed here.
     let words: Vec<String> = line("space").split_whitespace().map(str::to_owned).collect();
     let unit = words[1].strip_prefix("1.").unwrap();
-    let (text, values) = parsed(&place.out(&format!("inspect run --unit {unit} -q")));
+    let (text, values) = parsed(&dir.stdout(&format!("inspect run --unit {unit} -q")));
     let spaces: Vec<f64> = text.chars().map(|c| f64::from(u8::from(c == ' '))).collect();
     let mean = |x: &[f64]| x.iter().sum::<f64>() / x.len() as f64;
     let (mx, my) = (mean(&values), mean(&spaces));
@@ -93,8 +93,8 @@ fn units_are_listed_by_what_they_go_with() {
 }
 
 #[test]
-fn what_is_out_of_range_is_refused_with_what_is_allowed() {
-    let place = Place::with_run();
+fn inspect_rejects_out_of_range_options() {
+    let dir = TestDir::with_run();
     for (args, part) in [
         ("--layer 0", "--layer must be 1 to 1, not 0"),
         ("--layer 2", "--layer must be 1 to 1, not 2"),
@@ -103,40 +103,40 @@ fn what_is_out_of_range_is_refused_with_what_is_allowed() {
         ("--chars 0", "--chars must be 1 to"),
         ("--chars 18446744073709551615", "--chars must be 1 to"),
     ] {
-        place.run(&format!("inspect run {args}")).fails(2, &[part]);
-        place.run(&format!("inspect run {args} --html page.html")).fails(2, &[part]);
+        dir.run(&format!("inspect run {args}")).fails(2, &[part]);
+        dir.run(&format!("inspect run {args} --html page.html")).fails(2, &[part]);
     }
-    place.train("text.txt --name whole --steps 4 --val-frac 0");
-    place.run("inspect whole").fails(2, &["holds nothing out", "--text"]);
-    place.run("inspect absent").fails(66, &["no run absent"]);
-    place.run("inspect run --text absent.txt").fails(66, &["absent.txt"]);
-    place.write("empty.txt", "");
-    place.run("inspect run --text empty.txt").fails(65, &["empty.txt"]);
+    dir.train("text.txt --name whole --steps 4 --val-frac 0");
+    dir.run("inspect whole").fails(2, &["holds nothing out", "--text"]);
+    dir.run("inspect absent").fails(66, &["no run absent"]);
+    dir.run("inspect run --text absent.txt").fails(66, &["absent.txt"]);
+    dir.write("empty.txt", "");
+    dir.run("inspect run --text empty.txt").fails(65, &["empty.txt"]);
 }
 
 #[test]
-fn an_unknown_character_is_named_or_left_out() {
-    let place = Place::with_run();
-    place.write("other.txt", "fo\u{e9}x\u{e9}");
-    let refused = place.run("inspect run --unit 1 --text other.txt");
+fn unknown_characters_are_reported_or_skipped() {
+    let dir = TestDir::with_run();
+    dir.write("other.txt", "fo\u{e9}x\u{e9}");
+    let refused = dir.run("inspect run --unit 1 --text other.txt");
     refused.fails(65, &["other.txt", "'\u{e9}' (U+00E9)", "character 3", "--skip-unknown"]);
-    let (out, said) = place.run("inspect run --unit 1 --text other.txt --skip-unknown").succeeds();
+    let (out, stderr) = dir.run("inspect run --unit 1 --text other.txt --skip-unknown").succeeds();
     assert_eq!(parsed(&out).0, "fox");
-    assert!(said.contains("left out") && said.contains(": 2\n"), "{said}");
-    place.write("none.txt", "\u{e9}");
-    place.run("inspect run --text none.txt --skip-unknown").fails(65, &["none.txt", "never seen any"]);
+    assert!(stderr.contains("left out") && stderr.contains(": 2\n"), "{stderr}");
+    dir.write("none.txt", "\u{e9}");
+    dir.run("inspect run --text none.txt --skip-unknown").fails(65, &["none.txt", "never seen any"]);
     // Behind the characters that are read it does not matter.
-    place.run("inspect run --unit 1 --text other.txt --chars 2").succeeds();
+    dir.run("inspect run --unit 1 --text other.txt --chars 2").succeeds();
 }
 
 #[test]
-fn a_page_is_one_file_with_everything_in_it() {
-    let place = Place::with_run();
-    place.write("page.html", "old");
-    let ran = place.run("inspect run --html page.html");
-    let (out, said) = ran.succeeds();
-    assert!(out.is_empty() && said.contains("page.html"), "{out} {said}");
-    let page = place.read("page.html");
+fn page_is_self_contained() {
+    let dir = TestDir::with_run();
+    dir.write("page.html", "old");
+    let ran = dir.run("inspect run --html page.html");
+    let (out, stderr) = ran.succeeds();
+    assert!(out.is_empty() && stderr.contains("page.html"), "{out} {stderr}");
+    let page = dir.read("page.html");
     for outside in ["http:", "https:", "//cdn", "@import", "src=", "href="] {
         assert!(!page.contains(outside), "{outside}");
     }
@@ -146,7 +146,7 @@ fn a_page_is_one_file_with_everything_in_it() {
     assert_eq!((&data["cell"], &data["layers"], &data["hidden"]), (&"lstm".into(), &1.into(), &16.into()));
     assert_eq!(data["values"].as_array().unwrap().len(), 5);
     assert_eq!(data["values"][4][0]["bytes"].as_str().unwrap().len(), (16_usize * 200).div_ceil(3) * 4);
-    place.run("inspect run --html absent/page.html").fails(73, &["absent/page.html", "make it first"]);
-    place.train("text.txt --name bytes --bytes --steps 4");
-    place.run("inspect bytes --html page.html").succeeds();
+    dir.run("inspect run --html absent/page.html").fails(73, &["absent/page.html", "make it first"]);
+    dir.train("text.txt --name bytes --bytes --steps 4");
+    dir.run("inspect bytes --html page.html").succeeds();
 }

@@ -2,12 +2,12 @@
 
 use std::process::Stdio;
 
-use crate::harness::{Place, Ran};
+use crate::harness::{Finished, TestDir};
 use rexpect::session::{PtySession, spawn_command};
 
 /// A program in a terminal of its own; it is given up after 30 seconds without what is waited for.
-fn start(place: &Place, args: &str) -> PtySession {
-    let mut command = place.command(args);
+fn start(dir: &TestDir, args: &str) -> PtySession {
+    let mut command = dir.command(args);
     command.env("TERM", "xterm").stdin(Stdio::inherit());
     let mut session = spawn_command(command, Some(30_000)).unwrap();
     session.exp_string("/help says what else there is").unwrap();
@@ -30,9 +30,9 @@ fn end(mut session: PtySession) {
 }
 
 #[test]
-fn a_text_grows_in_turns_and_can_be_taken_back_and_saved() {
-    let place = Place::with_run();
-    let mut session = start(&place, "sample run --interactive --seed 3 --length 40 --temp 0.5");
+fn turns_can_be_undone_and_saved() {
+    let dir = TestDir::with_run();
+    let mut session = start(&dir, "sample run --interactive --seed 3 --length 40 --temp 0.5");
     for line in
         ["the fox", "/save one.txt", "/more 10", "/save two.txt", "/undo", "/save three.txt", "/temp 0", "/more 10"]
     {
@@ -41,26 +41,26 @@ fn a_text_grows_in_turns_and_can_be_taken_back_and_saved() {
     type_line(&mut session, "/save four.txt");
     session.exp_string("57 characters saved to four.txt").unwrap();
     end(session);
-    let [one, two, three, four] = ["one", "two", "three", "four"].map(|name| place.read(&format!("{name}.txt")));
+    let [one, two, three, four] = ["one", "two", "three", "four"].map(|name| dir.read(&format!("{name}.txt")));
     // The turns together are the text that the seed gives at one go.
-    let mut whole = place.command("sample run --seed 3 --length 50 --temp 0.5 --prompt");
+    let mut whole = dir.command("sample run --seed 3 --length 50 --temp 0.5 --prompt");
     whole.arg("the fox");
-    assert_eq!(Ran::of(whole).succeeds().0.trim_end_matches('\n'), two.trim_end_matches('\n'));
+    assert_eq!(Finished::run(whole).succeeds().0.trim_end_matches('\n'), two.trim_end_matches('\n'));
     assert!(two.starts_with(&one) && one == three && four.starts_with(&one));
-    let mut greedy = place.command("sample run --length 10 --temp 0 --prompt");
+    let mut greedy = dir.command("sample run --length 10 --temp 0 --prompt");
     greedy.arg(&one);
     assert_eq!(
-        Ran::of(greedy).succeeds().0.trim_end_matches('\n'),
+        Finished::run(greedy).succeeds().0.trim_end_matches('\n'),
         four.trim_end_matches('\n'),
         "state and temperature"
     );
 }
 
 #[test]
-fn what_goes_wrong_is_said_and_the_text_stays() {
-    let place = Place::with_run();
-    let mut session = start(&place, "sample run -i --seed 3 --length 20");
-    for (line, said) in [
+fn invalid_input_is_reported_and_the_text_kept() {
+    let dir = TestDir::with_run();
+    let mut session = start(&dir, "sample run -i --seed 3 --length 20");
+    for (line, stderr) in [
         ("\u{3b1}", "never seen"),
         ("/temp hot", "/temp takes a number"),
         ("/temp -1", "--temp must be"),
@@ -71,7 +71,7 @@ fn what_goes_wrong_is_said_and_the_text_stays() {
         ("/help", "take back the last turn"),
     ] {
         type_line(&mut session, line);
-        session.exp_string(said).unwrap();
+        session.exp_string(stderr).unwrap();
     }
     type_line(&mut session, "/save empty.txt");
     session.exp_string("0 characters saved").unwrap();
@@ -79,9 +79,9 @@ fn what_goes_wrong_is_said_and_the_text_stays() {
 }
 
 #[test]
-fn an_interrupt_ends_the_turn_and_not_the_program() {
-    let place = Place::with_run();
-    let mut session = start(&place, "sample run -i --seed 3 --length 0");
+fn interrupt_ends_only_the_turn() {
+    let dir = TestDir::with_run();
+    let mut session = start(&dir, "sample run -i --seed 3 --length 0");
     type_line(&mut session, "the fox");
     // Far more than a turn of any length that is not endless.
     session.exp_regex("(?s).{3000}").unwrap();
@@ -92,12 +92,12 @@ fn an_interrupt_ends_the_turn_and_not_the_program() {
 }
 
 #[test]
-fn without_a_terminal_lines_come_from_the_pipe() {
-    let place = Place::with_run();
-    let piped = place.command("sample run -i --seed 3 --length 10 -q --prompt a");
-    let written = Ran::fed(piped, " fox\n/more 5\n\n/save out.txt\n").succeeds().0;
-    let text = place.read("out.txt");
+fn reads_lines_from_a_pipe() {
+    let dir = TestDir::with_run();
+    let piped = dir.command("sample run -i --seed 3 --length 10 -q --prompt a");
+    let written = Finished::run_with_stdin(piped, " fox\n/more 5\n\n/save out.txt\n").succeeds().0;
+    let text = dir.read("out.txt");
     assert_eq!(text.chars().count(), 1 + 10 + 4 + 10 + 5 + 10);
-    // A line that begins with a blank is a line; an empty one goes on; the beginning is shown.
+    // A line that begins with a blank is a line; an empty one goes on; the beginning is display.
     assert!(text.starts_with('a') && text[11..].starts_with(" fox") && written.starts_with(&text[..11]), "{written}");
 }

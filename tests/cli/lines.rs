@@ -2,12 +2,12 @@
 
 use std::collections::HashSet;
 
-use crate::harness::{Place, Ran, numbers};
+use crate::harness::{Finished, TestDir, pseudo_random};
 use serde_json::Value;
 
 /// Made-up names, a line each: syllables, the first letter large.
 fn names(count: usize) -> String {
-    let mut numbers = numbers(7);
+    let mut numbers = pseudo_random(7);
     let mut pick = |from: &'static [&'static str]| from[numbers.next().unwrap() % from.len()];
     let mut text = String::new();
     for _ in 0..count {
@@ -23,16 +23,16 @@ fn names(count: usize) -> String {
 }
 
 /// A folder with a run named `names` that has learned what a name is, more or less.
-fn with_names() -> Place {
-    let place = Place::empty();
-    place.write("names.txt", names(3000));
+fn with_names() -> TestDir {
+    let dir = TestDir::empty();
+    dir.write("names.txt", names(3000));
     let shape = "--layers 1 --hidden 32 --batch 8 --seq-len 32 --threads 1";
-    place.run(&format!("train names.txt {shape} --steps 500 --lr 0.02 --dropout 0 --eval-every 0")).succeeds();
-    place
+    dir.run(&format!("train names.txt {shape} --steps 500 --lr 0.02 --dropout 0 --eval-every 0")).succeeds();
+    dir
 }
 
-fn lines(place: &Place, args: &str) -> Vec<String> {
-    place.run(&format!("sample names --seed 5 {args}")).succeeds().0.lines().map(str::to_owned).collect()
+fn lines(dir: &TestDir, args: &str) -> Vec<String> {
+    dir.run(&format!("sample names --seed 5 {args}")).succeeds().0.lines().map(str::to_owned).collect()
 }
 
 fn is_name(line: &str, rest: std::ops::RangeInclusive<usize>) -> bool {
@@ -43,61 +43,59 @@ fn is_name(line: &str, rest: std::ops::RangeInclusive<usize>) -> bool {
 }
 
 #[test]
-fn unique_novel_matching_lines_are_what_they_are_called() {
-    let place = with_names();
+fn lines_are_unique_novel_and_match() {
+    let dir = with_names();
     let corpus = names(3000);
     let corpus: HashSet<&str> = corpus.lines().collect();
     for by in ["", "--match-by rejection"] {
-        let found = lines(&place, &format!("--lines 400 --unique --novel --match [A-Z][a-z]{{3,8}} {by}"));
+        let found = lines(&dir, &format!("--lines 400 --unique --novel --match [A-Z][a-z]{{3,8}} {by}"));
         assert_eq!(found.len(), 400);
         assert!(found.iter().all(|line| is_name(line, 3..=8)), "{found:?}");
         assert_eq!(found.iter().collect::<HashSet<_>>().len(), 400, "none comes twice");
         assert!(found.iter().all(|line| !corpus.contains(line.as_str())), "none is copied");
     }
     // Without these wishes there are others: the tests above could fail.
-    let free = lines(&place, "--lines 400 --temp 0.5");
+    let free = lines(&dir, "--lines 400 --temp 0.5");
     assert!(free.iter().any(|line| corpus.contains(line.as_str())), "{free:?}");
     assert!(free.iter().collect::<HashSet<_>>().len() < 400);
     assert!(!free.iter().all(|line| is_name(line, 3..=6)));
 }
 
 #[test]
-fn the_same_seed_gives_the_same_lines_however_many_threads() {
-    let place = with_names();
-    let whole = lines(&place, "--lines 300 --unique");
-    assert_eq!(lines(&place, "--lines 100 --unique"), whole[..100]);
-    let mut one = place.command("sample names --seed 5 --lines 300 --unique");
+fn lines_depend_on_the_seed_only() {
+    let dir = with_names();
+    let whole = lines(&dir, "--lines 300 --unique");
+    assert_eq!(lines(&dir, "--lines 100 --unique"), whole[..100]);
+    let mut one = dir.command("sample names --seed 5 --lines 300 --unique");
     one.env("RAYON_NUM_THREADS", "1");
-    assert_eq!(Ran::of(one).succeeds().0.lines().collect::<Vec<_>>(), whole);
-    assert_ne!(place.out("sample names --seed 6 --lines 300 --unique").lines().collect::<Vec<_>>(), whole);
+    assert_eq!(Finished::run(one).succeeds().0.lines().collect::<Vec<_>>(), whole);
+    assert_ne!(dir.stdout("sample names --seed 6 --lines 300 --unique").lines().collect::<Vec<_>>(), whole);
 }
 
 #[test]
-fn lengths_bans_and_beginnings_hold() {
-    let place = with_names();
-    let short = lines(&place, "--lines 200 --min-chars 5 --max-chars 6");
+fn lines_respect_length_ban_and_prompt() {
+    let dir = with_names();
+    let short = lines(&dir, "--lines 200 --min-chars 5 --max-chars 6");
     assert!(
         short.iter().all(|line| (5..=6).contains(&line.len())) && short.iter().any(|line| line.len() == 6),
         "{short:?}"
     );
-    let banned = lines(&place, "--lines 200 --ban aeB");
+    let banned = lines(&dir, "--lines 200 --ban aeB");
     assert!(banned.iter().all(|line| !line.contains(['a', 'e', 'B'])), "{banned:?}");
-    let begun = lines(&place, "--lines 100 --prompt Sta --match [A-Z][a-z]{4,6}");
+    let begun = lines(&dir, "--lines 100 --prompt Sta --match [A-Z][a-z]{4,6}");
     assert!(begun.iter().all(|line| line.starts_with("Sta") && is_name(line, 4..=6)), "{begun:?}");
-    let rest = lines(&place, "--lines 100 --prompt Sta --match [A-Z][a-z]{4,6} --no-echo");
+    let rest = lines(&dir, "--lines 100 --prompt Sta --match [A-Z][a-z]{4,6} --no-echo");
     assert_eq!(begun, rest.iter().map(|line| format!("Sta{line}")).collect::<Vec<_>>());
 }
 
 #[test]
-fn json_tells_text_nats_and_whether_it_is_copied() {
-    let place = with_names();
+fn lines_json_has_text_loss_and_novelty() {
+    let dir = with_names();
     let corpus = names(3000);
     let corpus: HashSet<&str> = corpus.lines().collect();
-    let plain = lines(&place, "--lines 200 --temp 0.6");
-    let json: Vec<Value> = lines(&place, "--lines 200 --temp 0.6 --jsonl")
-        .iter()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
+    let plain = lines(&dir, "--lines 200 --temp 0.6");
+    let json: Vec<Value> =
+        lines(&dir, "--lines 200 --temp 0.6 --jsonl").iter().map(|line| serde_json::from_str(line).unwrap()).collect();
     for (line, json) in plain.iter().zip(&json) {
         assert_eq!(
             (json["text"].as_str().unwrap(), json["in_corpus"].as_bool().unwrap()),
@@ -108,25 +106,25 @@ fn json_tells_text_nats_and_whether_it_is_copied() {
     assert!(json.iter().any(|json| json["in_corpus"] == true) && json.iter().any(|json| json["in_corpus"] == false));
     // What a line costs is what scoring says of it.
     let line = plain.iter().position(|line| line.len() > 4).unwrap();
-    place.write("one.txt", format!("\n{}\n", plain[line]));
-    let scored = place.json("eval names --text one.txt")["loss"].as_f64().unwrap();
+    dir.write("one.txt", format!("\n{}\n", plain[line]));
+    let scored = dir.json("eval names --text one.txt")["loss"].as_f64().unwrap();
     assert!((scored - json[line]["nats_per_char"].as_f64().unwrap()).abs() < 1e-5, "{scored} {}", json[line]);
     // Without the corpus that is not known, and said.
-    std::fs::remove_file(place.path("names.txt")).unwrap();
-    let (out, said) = place.run("sample names --seed 5 --lines 1 --jsonl").succeeds();
-    assert!(out.contains("\"in_corpus\":null") && said.contains("cannot be told"), "{out} {said}");
-    place.run("sample names --lines 1 --novel").fails(66, &["names.txt", "bring it back"]);
+    std::fs::remove_file(dir.path("names.txt")).unwrap();
+    let (out, stderr) = dir.run("sample names --seed 5 --lines 1 --jsonl").succeeds();
+    assert!(out.contains("\"in_corpus\":null") && stderr.contains("cannot be told"), "{out} {stderr}");
+    dir.run("sample names --lines 1 --novel").fails(66, &["names.txt", "bring it back"]);
 }
 
 #[test]
-fn lines_of_a_text_with_carriage_returns_are_the_same_lines() {
-    let place = Place::empty();
-    place.write("names.txt", names(3000).replace('\n', "\r\n"));
+fn carriage_returns_do_not_change_lines() {
+    let dir = TestDir::empty();
+    dir.write("names.txt", names(3000).replace('\n', "\r\n"));
     let shape = "--layers 1 --hidden 32 --batch 8 --seq-len 32 --threads 1";
-    place.run(&format!("train names.txt {shape} --steps 500 --lr 0.02 --dropout 0 --eval-every 0")).succeeds();
+    dir.run(&format!("train names.txt {shape} --steps 500 --lr 0.02 --dropout 0 --eval-every 0")).succeeds();
     for by in ["mask", "rejection"] {
         let wishes = format!("--lines 300 --unique --novel --match [A-Z][a-z]{{3,30}} --match-by {by}");
-        let found = lines(&place, &wishes);
+        let found = lines(&dir, &wishes);
         assert!(found.len() == 300 && found.iter().all(|line| is_name(line, 3..=30)), "{found:?}");
         assert!(found.iter().filter(|line| line.len() > 14).count() < 9, "they end where names do: {found:?}");
         assert_eq!(found.iter().collect::<HashSet<_>>().len(), 300);
@@ -134,22 +132,25 @@ fn lines_of_a_text_with_carriage_returns_are_the_same_lines() {
 }
 
 #[test]
-fn what_a_run_began_with_and_held_out_is_not_new() {
-    let place = with_names();
-    place.write("new.txt", names(3000).replace('a', "o"));
-    place.write("held.txt", names(400).replace('e', "i"));
-    place.run("train new.txt --init-from names --steps 2 --batch 8 --seq-len 32 --val-file held.txt --threads 1 --name new").succeeds();
-    let old = format!("{}{}{}", names(3000), place.read("new.txt"), place.read("held.txt"));
+fn novelty_includes_earlier_and_held_out_texts() {
+    let dir = with_names();
+    dir.write("new.txt", names(3000).replace('a', "o"));
+    dir.write("held.txt", names(400).replace('e', "i"));
+    dir.run(
+        "train new.txt --init-from names --steps 2 --batch 8 --seq-len 32 --val-file held.txt --threads 1 --name new",
+    )
+    .succeeds();
+    let old = format!("{}{}{}", names(3000), dir.read("new.txt"), dir.read("held.txt"));
     let old: HashSet<&str> = old.lines().collect();
-    let lines = |args: &str| place.run(&format!("sample new --seed 5 --lines 800 --temp 0.5 {args}")).succeeds().0;
+    let lines = |args: &str| dir.run(&format!("sample new --seed 5 --lines 800 --temp 0.5 {args}")).succeeds().0;
     assert!(lines("--novel").lines().all(|line| !old.contains(line)));
     assert!(lines("").lines().any(|line| old.contains(line)));
 }
 
 #[test]
-fn it_ends_whatever_is_asked_for() {
-    let place = with_names();
-    let sample = |args: &str| place.run(&format!("sample names --seed 5 {args}"));
+fn impossible_requests_terminate() {
+    let dir = with_names();
+    let sample = |args: &str| dir.run(&format!("sample names --seed 5 {args}"));
     sample("--lines 9 --match \u{3b1}+").fails(2, &["no line", "--match"]);
     sample("--lines 9 --match a{2000}").fails(2, &["--max-chars"]);
     sample("--lines 9 --match (a").fails(2, &["--match \"(a\""]);
@@ -172,8 +173,8 @@ fn it_ends_whatever_is_asked_for() {
 }
 
 #[test]
-fn what_makes_no_sense_is_refused() {
-    let place = with_names();
+fn rejects_contradictory_line_options() {
+    let dir = with_names();
     for (args, part) in [
         ("--unique", "--lines"),
         ("--match a", "--lines"),
@@ -185,9 +186,9 @@ fn what_makes_no_sense_is_refused() {
         ("--lines 3 --prompt Sta --match [A-R].*", "--prompt"),
         ("--lines 3 --prompt Sta --max-chars 2", "--prompt"),
     ] {
-        place.run(&format!("sample names {args}")).fails_at_length(2, &[part]);
+        dir.run(&format!("sample names {args}")).fails_with_usage(2, &[part]);
     }
-    let mut line_end = place.command("sample names --lines 3 --ban");
+    let mut line_end = dir.command("sample names --lines 3 --ban");
     line_end.arg("\n");
-    Ran::of(line_end).fails(2, &["no line end"]);
+    Finished::run(line_end).fails(2, &["no line end"]);
 }

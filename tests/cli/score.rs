@@ -3,15 +3,15 @@
 use std::io::{BufRead, BufReader, Write};
 use std::process::Stdio;
 
-use crate::harness::{Place, Ran, prose};
+use crate::harness::{Finished, TestDir, prose};
 use serde_json::Value;
 
 fn jsonl(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-fn scored(place: &Place, args: &str) -> Vec<Value> {
-    jsonl(&place.run(&format!("score {args} --jsonl")).succeeds().0)
+fn scored(dir: &TestDir, args: &str) -> Vec<Value> {
+    jsonl(&dir.run(&format!("score {args} --jsonl")).succeeds().0)
 }
 
 fn sum(rows: &[Value], name: &str) -> f64 {
@@ -19,30 +19,30 @@ fn sum(rows: &[Value], name: &str) -> f64 {
 }
 
 #[test]
-fn characters_words_and_lines_add_up_to_what_evaluation_says() {
-    let place = Place::with_run();
-    place.write("other.txt", &prose(2000)[700..1500]);
-    let wanted = place.json("eval run --text other.txt");
-    let total = &scored(&place, "run other.txt --summary")[0];
+fn units_add_up_to_the_eval_loss() {
+    let dir = TestDir::with_run();
+    dir.write("other.txt", &prose(2000)[700..1500]);
+    let wanted = dir.json("eval run --text other.txt");
+    let total = &scored(&dir, "run other.txt --summary")[0];
     let off = total["nats_per_char"].as_f64().unwrap() - wanted["loss"].as_f64().unwrap();
     assert!(off.abs() < 1e-6 && total["chars"] == wanted["chars"], "{total} {wanted}");
     for unit in ["char", "word", "line"] {
-        let rows = scored(&place, &format!("run other.txt --unit {unit}"));
+        let rows = scored(&dir, &format!("run other.txt --unit {unit}"));
         assert!((sum(&rows, "nats") - total["nats"].as_f64().unwrap()).abs() < 1e-6, "{unit}");
         assert_eq!(sum(&rows, "chars"), 799.0);
         let text: String = rows.iter().map(|row| row["text"].as_str().unwrap()).collect();
-        assert_eq!(text, place.read("other.txt"), "nothing of the text is lost");
+        assert_eq!(text, dir.read("other.txt"), "nothing of the text is lost");
     }
-    let words = scored(&place, "run other.txt --unit word");
+    let words = scored(&dir, "run other.txt --unit word");
     assert!(words.iter().any(|row| row["text"] == "crow ") && words.iter().any(|row| row["text"] == "why?\n"));
 }
 
 #[test]
-fn a_table_says_what_json_says() {
-    let place = Place::with_run();
-    place.write("other.txt", "the fox\tmet \\ a\n\ncrow\n");
-    let (table, said) = place.run("score run other.txt --unit char").succeeds();
-    let rows = scored(&place, "run other.txt --unit char");
+fn table_equals_json() {
+    let dir = TestDir::with_run();
+    dir.write("other.txt", "the fox\tmet \\ a\n\ncrow\n");
+    let (table, stderr) = dir.run("score run other.txt --unit char").succeeds();
+    let rows = scored(&dir, "run other.txt --unit char");
     let mut lines = table.lines();
     assert_eq!(lines.next(), Some("text\tchars\tbits\tnats\trank\tentropy\tunknown"));
     assert_eq!(lines.next(), Some("t\t0\t-\t-\t-\t-\t0"), "nothing predicts the first");
@@ -59,57 +59,57 @@ fn a_table_says_what_json_says() {
         assert!((bits - row["nats"].as_f64().unwrap() / 2f64.ln()).abs() < 1e-9 && bits >= 0.0);
     }
     assert!(table.contains("\\t\t1") && table.contains("\\\\\t1") && table.contains("\\n\t1"), "{table}");
-    assert!(said.contains("21 characters") && said.contains("2 unknown"), "the tab and the backslash: {said}");
+    assert!(stderr.contains("21 characters") && stderr.contains("2 unknown"), "the tab and the backslash: {stderr}");
 }
 
 #[test]
-fn what_is_unknown_costs_much_and_breaks_nothing() {
-    let place = Place::with_run();
-    place.write("known.txt", "the fox met a crow\n");
-    place.write("strange.txt", "the \u{3b1}fox\u{1f600} met a crow\n");
-    let [known, strange] = ["known", "strange"].map(|name| scored(&place, &format!("run {name}.txt --unit char")));
+fn unknown_characters_have_a_fixed_cost() {
+    let dir = TestDir::with_run();
+    dir.write("known.txt", "the fox met a crow\n");
+    dir.write("strange.txt", "the \u{3b1}fox\u{1f600} met a crow\n");
+    let [known, strange] = ["known", "strange"].map(|name| scored(&dir, &format!("run {name}.txt --unit char")));
     let unknown: Vec<&Value> = strange.iter().filter(|row| row["unknown"] == 1).collect();
     assert_eq!(unknown.len(), 2);
     assert!(unknown.iter().all(|row| (44.0..44.2).contains(&row["bits"].as_f64().unwrap()) && row["rank"].is_null()));
     let rest: Vec<&Value> = strange.iter().filter(|row| row["unknown"] == 0).collect();
     assert!(rest.iter().zip(&known).all(|(a, b)| **a == *b), "the others cost what they did");
-    place.write("broken.txt", b"the \xff fox\n");
-    assert_eq!(scored(&place, "run broken.txt --summary")[0]["unknown"], 1);
+    dir.write("broken.txt", b"the \xff fox\n");
+    assert_eq!(scored(&dir, "run broken.txt --summary")[0]["unknown"], 1);
     // A line of any length, cut where a character has two bytes.
-    place.write("long.txt", format!("{}\u{e9}{}", "a".repeat((1 << 20) - 1), "b".repeat(99)));
-    let long = &scored(&place, "run long.txt --summary")[0];
+    dir.write("long.txt", format!("{}\u{e9}{}", "a".repeat((1 << 20) - 1), "b".repeat(99)));
+    let long = &scored(&dir, "run long.txt --summary")[0];
     assert_eq!((&long["chars"], &long["unknown"]), (&Value::from((1 << 20) + 98), &Value::from(100)), "{long}");
-    place.write("empty.txt", "");
-    assert_eq!(scored(&place, "run empty.txt --summary")[0]["chars"], 0);
-    assert_eq!(place.out("score run empty.txt --summary"), "nothing was scored\n");
+    dir.write("empty.txt", "");
+    assert_eq!(scored(&dir, "run empty.txt --summary")[0]["chars"], 0);
+    assert_eq!(dir.stdout("score run empty.txt --summary"), "nothing was scored\n");
 }
 
 #[test]
-fn lines_read_apart_cost_what_they_do_alone() {
-    let place = Place::with_run();
+fn reset_state_scores_each_line_separately() {
+    let dir = TestDir::with_run();
     let text = prose(2000);
-    place.write("other.txt", &text);
-    let together = scored(&place, "run other.txt --state reset");
+    dir.write("other.txt", &text);
+    let together = scored(&dir, "run other.txt --state reset");
     for (number, line) in text.split_inclusive('\n').enumerate().step_by(17) {
-        place.write("alone.txt", format!("\n{line}"));
-        let alone = place.json("eval run --text alone.txt");
+        dir.write("alone.txt", format!("\n{line}"));
+        let alone = dir.json("eval run --text alone.txt");
         let mean = together[number]["nats"].as_f64().unwrap() / together[number]["chars"].as_f64().unwrap();
         assert!((mean - alone["loss"].as_f64().unwrap()).abs() < 1e-5, "{line}");
     }
-    let carried = scored(&place, "run other.txt");
+    let carried = scored(&dir, "run other.txt");
     assert_eq!(carried.len(), together.len());
     assert!(carried.iter().zip(&together).any(|(a, b)| a["nats"] != b["nats"]));
     // However many threads there are.
-    let mut one = place.command("score run other.txt --state reset --jsonl");
+    let mut one = dir.command("score run other.txt --state reset --jsonl");
     one.env("RAYON_NUM_THREADS", "1");
-    assert_eq!(jsonl(&Ran::of(one).succeeds().0), together);
+    assert_eq!(jsonl(&Finished::run(one).succeeds().0), together);
 }
 
 #[test]
-fn a_stream_is_scored_as_it_comes() {
-    let place = Place::with_run();
+fn scores_are_streamed() {
+    let dir = TestDir::with_run();
     for state in ["carry", "reset"] {
-        let mut command = place.command(&format!("score run - --alert-bits 8 --jsonl --state {state} -q"));
+        let mut command = dir.command(&format!("score run - --alert-bits 8 --jsonl --state {state} -q"));
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let (mut input, mut output) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
         for strange in ["\u{3b1}\u{3b2}", "\u{3b3}"] {
@@ -125,15 +125,15 @@ fn a_stream_is_scored_as_it_comes() {
 }
 
 #[test]
-fn the_run_may_be_left_out_and_mistakes_are_named() {
-    let place = Place::with_run();
-    place.write("other.txt", "the fox\n");
-    assert_eq!(scored(&place, "other.txt"), scored(&place, "run other.txt"));
-    place.run("score run missing.txt").fails(66, &["missing.txt"]);
-    place.run("score missing other.txt").fails(66, &["missing"]);
-    place.run("score run checkpoints").fails(2, &["checkpoints", "folder"]);
-    place.run("score run other.txt --html no/such/x.html").fails(73, &["no/such", "make it first"]);
-    assert!(place.out("score --help").contains("24 bits"), "the escape is told");
-    place.run("score run other.txt --alert-bits nan").fails(2, &["--alert-bits"]);
-    place.run("score").fails_at_length(2, &["FILE"]);
+fn score_reports_invalid_arguments() {
+    let dir = TestDir::with_run();
+    dir.write("other.txt", "the fox\n");
+    assert_eq!(scored(&dir, "other.txt"), scored(&dir, "run other.txt"));
+    dir.run("score run missing.txt").fails(66, &["missing.txt"]);
+    dir.run("score missing other.txt").fails(66, &["missing"]);
+    dir.run("score run checkpoints").fails(2, &["checkpoints", "folder"]);
+    dir.run("score run other.txt --html no/such/x.html").fails(73, &["no/such", "make it first"]);
+    assert!(dir.stdout("score --help").contains("24 bits"), "the escape is told");
+    dir.run("score run other.txt --alert-bits nan").fails(2, &["--alert-bits"]);
+    dir.run("score").fails_with_usage(2, &["FILE"]);
 }

@@ -34,11 +34,11 @@ impl Driver {
         let mut process =
             Command::new("chromedriver").arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut output = BufReader::new(process.stdout.take().unwrap());
-        let mut said = String::new();
+        let mut stderr = String::new();
         let port = loop {
-            let begun = said.len();
-            assert!(output.read_line(&mut said).unwrap() > 0, "chromedriver ended: {said}");
-            if let Some((_, port)) = said[begun..].split_once("successfully on port ") {
+            let begun = stderr.len();
+            assert!(output.read_line(&mut stderr).unwrap() > 0, "chromedriver ended: {stderr}");
+            if let Some((_, port)) = stderr[begun..].split_once("successfully on port ") {
                 break port.trim().trim_end_matches('.').parse().unwrap();
             }
         };

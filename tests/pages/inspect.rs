@@ -1,7 +1,7 @@
 //! The page of `charlstm inspect --html` in a real browser.
 
 use crate::browser::Browser;
-use crate::harness::{Place, prose};
+use crate::harness::{TestDir, prose};
 use serde_json::Value;
 
 /// What is held out: quotes, capitals, and what would end a page's script.
@@ -10,14 +10,14 @@ fn tale() -> String {
 }
 
 /// A folder with `page.html`, of a net of two layers.
-fn with_page() -> Place {
-    let place = Place::empty();
-    place.write("text.txt", tale().repeat(8));
-    place.write("tale.txt", tale());
+fn with_page() -> TestDir {
+    let dir = TestDir::empty();
+    dir.write("text.txt", tale().repeat(8));
+    dir.write("tale.txt", tale());
     let small = "--layers 2 --hidden 12 --batch 2 --seq-len 8 --threads 1 --steps 40";
-    place.run(&format!("train text.txt --name run --val-file tale.txt {small}")).succeeds();
-    place.run("inspect run --html page.html").succeeds();
-    place
+    dir.run(&format!("train text.txt --name run --val-file tale.txt {small}")).succeeds();
+    dir.run("inspect run --html page.html").succeeds();
+    dir
 }
 
 const COLORS: &str =
@@ -44,10 +44,10 @@ fn shown(browser: &Browser) -> Value {
 }
 
 #[test]
-fn a_page_shows_any_unit_and_asks_for_nothing() {
+fn page_shows_any_unit_without_network_requests() {
     let Some(browser) = Browser::start() else { return };
-    let place = with_page();
-    let address = browser.open(&place.path("page.html"));
+    let dir = with_page();
+    let address = browser.open(&dir.path("page.html"));
 
     let text = browser.script("return document.getElementById('text').textContent");
     assert_eq!(text, tale().replace('\u{1}', "\u{2401}"));
@@ -79,17 +79,17 @@ fn a_page_shows_any_unit_and_asks_for_nothing() {
 }
 
 #[test]
-fn a_page_begins_with_what_was_asked_for_and_has_the_values_of_the_table() {
+fn page_opens_the_requested_unit_with_exact_values() {
     let Some(browser) = Browser::start() else { return };
-    let place = with_page();
+    let dir = with_page();
     let mut listed = Vec::new();
     for (args, wanted) in [("--layer 2 --unit 5", ["2", "5", "c"]), ("--layer 1 --unit 12 --gate o", ["1", "12", "o"])]
     {
-        place.run(&format!("inspect run {args} --html page.html")).succeeds();
-        browser.open(&place.path("page.html"));
+        dir.run(&format!("inspect run {args} --html page.html")).succeeds();
+        browser.open(&dir.path("page.html"));
         assert_eq!(shown(&browser), Value::from(wanted.to_vec()));
         listed.push(browser.script("return document.getElementById('properties').textContent"));
-        let table = place.out(&format!("inspect run {args} -q"));
+        let table = dir.stdout(&format!("inspect run {args} -q"));
         let table: Vec<f64> = table.lines().map(|line| line.rsplit_once('\t').unwrap().1.parse().unwrap()).collect();
         let page = values(&browser);
         assert_eq!(page.len(), table.len());

@@ -1,18 +1,18 @@
 //! The page of `charlstm score --html` in a real browser.
 
 use crate::browser::Browser;
-use crate::harness::Place;
+use crate::harness::TestDir;
 use serde_json::Value;
 
 #[test]
-fn a_page_colours_what_surprises_and_says_what_was_expected() {
+fn page_colors_by_surprisal_and_shows_predictions() {
     let Some(browser) = Browser::start() else { return };
-    let place = Place::with_run();
+    let dir = TestDir::with_run();
     let text = "the fox met a crow\n</script><b>\u{3b1} old\n";
-    place.write("other.txt", text);
-    let rows = place.run("score run other.txt --unit char --jsonl --html page.html").succeeds().0;
+    dir.write("other.txt", text);
+    let rows = dir.run("score run other.txt --unit char --jsonl --html page.html").succeeds().0;
     let rows: Vec<Value> = rows.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let address = browser.open(&place.path("page.html"));
+    let address = browser.open(&dir.path("page.html"));
 
     assert_eq!(browser.script("return document.getElementById('text').textContent"), text);
     let heat = browser.script(
@@ -45,12 +45,12 @@ fn a_page_colours_what_surprises_and_says_what_was_expected() {
 }
 
 #[test]
-fn colours_in_the_terminal_leave_the_text_as_it_is() {
-    let place = Place::with_run();
+fn heat_map_keeps_the_text() {
+    let dir = TestDir::with_run();
     let text = "the fox met a crow\nthe old \u{3b1}\n";
-    place.write("other.txt", text);
-    let (heat, said) = place.run("score run other.txt --heat --color always").succeeds();
-    assert!(said.contains("8 bits"), "{said}");
+    dir.write("other.txt", text);
+    let (heat, stderr) = dir.run("score run other.txt --heat --color always").succeeds();
+    assert!(stderr.contains("8 bits"), "{stderr}");
     let mut plain = heat.clone();
     while let Some(begin) = plain.find('\u{1b}') {
         let end = begin + plain[begin..].find('m').unwrap();
@@ -58,5 +58,5 @@ fn colours_in_the_terminal_leave_the_text_as_it_is() {
     }
     assert_eq!(plain, text);
     assert!(heat.matches("\u{1b}[").count() > 20, "{heat}");
-    place.run("score run other.txt --heat --color never").fails(2, &["--color always"]);
+    dir.run("score run other.txt --heat --color never").fails(2, &["--color always"]);
 }

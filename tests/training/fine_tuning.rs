@@ -27,14 +27,14 @@ fn with_new(seed: usize, chars: usize) -> String {
     text.map(|(i, c)| if i % 10 == 7 { new[i / 10 % new.len()] } else { c }).collect()
 }
 
-struct Place(tempfile::TempDir);
+struct TestDir(tempfile::TempDir);
 
-impl Place {
+impl TestDir {
     fn new() -> Self {
-        let place = Place(tempfile::tempdir().unwrap());
-        std::fs::write(place.path("old.txt"), words(1, 6000).into_iter().collect::<String>()).unwrap();
-        std::fs::write(place.path("new.txt"), with_new(2, 3000)).unwrap();
-        place
+        let dir = TestDir(tempfile::tempdir().unwrap());
+        std::fs::write(dir.path("old.txt"), words(1, 6000).into_iter().collect::<String>()).unwrap();
+        std::fs::write(dir.path("new.txt"), with_new(2, 3000)).unwrap();
+        dir
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -104,13 +104,13 @@ fn mean_probabilities(model: &CharLm<f32>, text: &[u32], of: &[u32]) -> Vec<f64>
 }
 
 #[test]
-fn new_characters_begin_at_their_frequency() {
-    let place = Place::new();
+fn new_characters_start_at_their_frequency() {
+    let dir = TestDir::new();
     for (cell, embed) in [("lstm", 24), ("gru", 0)] {
-        let trainer = place.tune(&place.old(cell, embed), 0.0);
+        let trainer = dir.tune(&dir.old(cell, embed), 0.0);
         let (ids, vocab) = (new_ids(&trainer), trainer.texts().vocab());
         assert_eq!(ids.len(), 20);
-        let text = vocab.encode(&std::fs::read(place.path("new.txt")).unwrap()).unwrap();
+        let text = vocab.encode(&std::fs::read(dir.path("new.txt")).unwrap()).unwrap();
         let means = mean_probabilities(trainer.model(), &text, &ids);
         let sum: f64 = means.iter().sum();
         println!("{cell}: {sum:.4} in all, {means:.4?}");
@@ -120,15 +120,15 @@ fn new_characters_begin_at_their_frequency() {
 }
 
 #[test]
-fn the_old_text_loses_nothing_but_to_the_new_characters() {
-    let place = Place::new();
+fn old_text_loses_probability_only_to_new_characters() {
+    let dir = TestDir::new();
     for (cell, embed) in [("lstm", 24), ("lstm", 0), ("gru", 7)] {
-        let old = place.old(cell, embed);
+        let old = dir.old(cell, embed);
         let (model, vocab) = charlstm::checkpoint::model::read(&old).unwrap();
         let texts = DatasetProvenance::read(&old).unwrap().open().unwrap();
         let (corpus, part) = texts.held_out().unwrap();
         let before = score::held_out(&model, corpus, &vocab, part.clone()).unwrap().nats();
-        let trainer = place.tune(&old, 0.0);
+        let trainer = dir.tune(&old, 0.0);
         let ids = new_ids(&trainer);
         let mut masked = trainer.model().clone();
         let (layout, head_b) = (masked.layout().clone(), masked.head_b());
@@ -145,19 +145,19 @@ fn the_old_text_loses_nothing_but_to_the_new_characters() {
 }
 
 #[test]
-fn a_fine_tuned_run_resumes_to_the_bit_at_every_step() {
-    let place = Place::new();
-    let old = place.old("lstm", 0);
-    let hash = |trainer: &Trainer| state_hash(&checkpoint(trainer, &place.config("new.txt"))).unwrap();
+fn fine_tuned_run_resumes_bit_identically_at_every_step() {
+    let dir = TestDir::new();
+    let old = dir.old("lstm", 0);
+    let hash = |trainer: &Trainer| state_hash(&checkpoint(trainer, &dir.config("new.txt"))).unwrap();
     for share in [0.0, 0.3] {
-        let mut whole = place.tune(&old, share);
+        let mut whole = dir.tune(&old, share);
         assert_eq!(whole.steps_per_epoch(), if share > 0.0 { 13 } else { 9 });
         run_to(&mut whole, 13);
         for k in 0..=13 {
-            let mut first = place.tune(&old, share);
+            let mut first = dir.tune(&old, share);
             run_to(&mut first, k);
-            let saved = checkpoint(&first, &place.config("new.txt"));
-            let mut second = Trainer::resume(&saved, place.texts(share), train(), false).unwrap();
+            let saved = checkpoint(&first, &dir.config("new.txt"));
+            let mut second = Trainer::resume(&saved, dir.texts(share), train(), false).unwrap();
             assert_eq!((second.beginning(), hash(&second)), (first.beginning(), hash(&first)), "saved at {k}");
             run_to(&mut second, 13);
             assert_eq!(hash(&second), hash(&whole), "resumed at {k}, replaying {share}");
@@ -166,21 +166,21 @@ fn a_fine_tuned_run_resumes_to_the_bit_at_every_step() {
 }
 
 #[test]
-fn a_replayed_text_that_changed_is_refused_wherever_it_did() {
-    let place = Place::new();
-    let mut trainer = place.tune(&place.old("lstm", 0), 0.2);
+fn rejects_changed_replay_text_anywhere() {
+    let dir = TestDir::new();
+    let mut trainer = dir.tune(&dir.old("lstm", 0), 0.2);
     run_to(&mut trainer, 3);
-    let saved = checkpoint(&trainer, &place.config("new.txt"));
+    let saved = checkpoint(&trainer, &dir.config("new.txt"));
     assert_eq!(Beginning::read(&saved).unwrap().unwrap().run, Path::new("old-run"));
     DatasetProvenance::read(&saved).unwrap().open().unwrap();
-    let text = std::fs::read(place.path("old.txt")).unwrap();
+    let text = std::fs::read(dir.path("old.txt")).unwrap();
     for at in [5, 3000, 5999] {
         let mut changed = text.clone();
         changed[at] ^= 1;
-        std::fs::write(place.path("old.txt"), changed).unwrap();
-        let refused = Trainer::resume(&saved, place.texts(0.2), train(), false);
-        assert!(matches!(&refused, Err(Error::Corpus { path, .. }) if *path == place.path("old.txt")), "{refused:?}");
+        std::fs::write(dir.path("old.txt"), changed).unwrap();
+        let refused = Trainer::resume(&saved, dir.texts(0.2), train(), false);
+        assert!(matches!(&refused, Err(Error::Corpus { path, .. }) if *path == dir.path("old.txt")), "{refused:?}");
     }
-    let refused = Trainer::resume(&saved, place.texts(0.0), train(), false);
+    let refused = Trainer::resume(&saved, dir.texts(0.0), train(), false);
     assert!(matches!(&refused, Err(Error::Corpus { .. })), "{refused:?}");
 }

@@ -72,13 +72,13 @@ fn hashes(run: &RunFolder) -> (u128, u128) {
 }
 
 #[test]
-fn a_run_that_keeps_going_ends_as_if_nothing_had_happened() {
-    let place = tempfile::tempdir().unwrap();
-    let whole = RunFolder::new(place.path().join("whole"));
+fn keep_going_gives_the_same_checkpoints() {
+    let dir = tempfile::tempdir().unwrap();
+    let whole = RunFolder::new(dir.path().join("whole"));
     let undisturbed = train(&whole, &whole.latest(), 0, false).unwrap();
     let best_ones = |way: &InTheWay| way.saved.iter().filter(|path| path.ends_with("best.ckpt")).count();
     for (name, times) in [("latest.ckpt", 2), ("best.ckpt", 1), ("best.ckpt", 2)] {
-        let run = RunFolder::new(place.path().join(format!("{name}-{times}")));
+        let run = RunFolder::new(dir.path().join(format!("{name}-{times}")));
         let file = run.path().join(name);
         let way = train(&run, &file, times, true).unwrap();
         assert_eq!(way.left, 0, "{name} was in nobody's way");
@@ -90,9 +90,9 @@ fn a_run_that_keeps_going_ends_as_if_nothing_had_happened() {
 }
 
 #[test]
-fn a_run_that_is_not_to_keep_going_ends_at_once_and_nothing_is_said_to_be_saved() {
-    let place = tempfile::tempdir().unwrap();
-    let run = RunFolder::new(place.path().join("run"));
+fn failed_save_ends_the_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = RunFolder::new(dir.path().join("run"));
     assert!(matches!(train(&run, &run.latest(), 9, false), Err(Error::Io { .. })));
     assert!(!run.latest().exists());
     std::fs::remove_dir(disk::temporary(&run.latest())).unwrap();

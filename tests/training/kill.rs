@@ -22,7 +22,7 @@ fn trainer(folder: &Path, text: &Path) -> Command {
 }
 
 #[test]
-fn a_killed_trainer_leaves_a_whole_checkpoint_every_time() {
+fn killed_trainer_always_leaves_a_complete_checkpoint() {
     let folder = tempfile::tempdir().unwrap();
     let text = folder.path().join("text.txt");
     std::fs::write(&text, (0..600).map(|i| char::from(b'a' + (i * i % 13) as u8)).collect::<String>()).unwrap();

@@ -44,7 +44,7 @@ fn peak(folder: &Path, bytes: u64) -> u64 {
 }
 
 #[test]
-fn a_gigabyte_takes_no_more_memory_than_a_megabyte() {
+fn memory_does_not_grow_with_the_corpus() {
     if !cfg!(target_os = "linux") {
         eprintln!("SKIPPED: memory is read from /proc");
         return;

@@ -32,7 +32,7 @@ fn hash(trainer: &Trainer) -> u128 {
 }
 
 #[test]
-fn n_steps_equal_k_steps_and_resume_for_every_k() {
+fn resume_is_bit_identical_at_every_step() {
     for optimizer in [Optimizer::Adamw, Optimizer::Sgd, Optimizer::Rmsprop] {
         let config = TrainConfig { optimizer, ..config() };
         let total = config.steps.unwrap();
@@ -52,7 +52,7 @@ fn n_steps_equal_k_steps_and_resume_for_every_k() {
 }
 
 #[test]
-fn the_bits_do_not_depend_on_the_number_of_threads() {
+fn results_do_not_depend_on_thread_count() {
     // More streams than a shard has, more rows than a tile, more columns than a block, more weights than a chunk, and clipping:
     // something to share out in every parallel region.
     let base = TrainConfig { batch: 35, seq_len: 4, clip: 0.05, ..config() };
@@ -67,7 +67,7 @@ fn the_bits_do_not_depend_on_the_number_of_threads() {
 }
 
 #[test]
-fn the_hash_sees_what_matters_and_nothing_else() {
+fn state_hash_covers_exactly_the_training_state() {
     let mut trainer = begin(&config());
     run_to(&mut trainer, 3);
     let before = hash(&trainer);
@@ -89,7 +89,7 @@ fn the_hash_sees_what_matters_and_nothing_else() {
 }
 
 #[test]
-fn another_text_is_refused_unless_it_is_wanted() {
+fn rejects_another_corpus_unless_allowed() {
     let mut trainer = begin(&config());
     run_to(&mut trainer, 3);
     let saved = checkpoint(&trainer);
@@ -101,7 +101,7 @@ fn another_text_is_refused_unless_it_is_wanted() {
 }
 
 #[test]
-fn a_strangers_numbers_are_refused_before_anything_is_allocated() {
+fn rejects_hostile_batch_sizes_without_allocating() {
     let trainer = begin(&config());
     let sections = trainer.sections(&DatasetConfig::default(), 0.0).unwrap();
     let saved = Saved::read(&checkpoint(&trainer)).unwrap();
@@ -118,7 +118,7 @@ fn a_strangers_numbers_are_refused_before_anything_is_allocated() {
 }
 
 #[test]
-fn another_split_or_another_held_out_text_is_another_text() {
+fn rejects_another_split_or_held_out_text() {
     let saved = checkpoint(&begin(&config()));
     let corpus = |name, text: String| Corpus::from_text(name, text.into_bytes(), Encoding::Utf8).unwrap();
     let letters: String = (0..TEXT_LEN).map(letter).collect();
@@ -131,7 +131,7 @@ fn another_split_or_another_held_out_text_is_another_text() {
 }
 
 #[test]
-fn what_cannot_change_is_refused() {
+fn rejects_changed_settings() {
     let saved = checkpoint(&begin(&config()));
     for other in [
         TrainConfig { batch: 5, ..config() },
@@ -144,7 +144,7 @@ fn what_cannot_change_is_refused() {
 }
 
 #[test]
-fn a_run_that_diverges_ends_and_is_not_saved() {
+fn diverged_run_is_not_saved() {
     let config =
         TrainConfig { optimizer: Optimizer::Sgd, lr: 1e6, clip: 0.0, warmup: 0, steps: Some(1000), ..config() };
     let mut trainer = begin(&config);
@@ -167,7 +167,7 @@ fn marked() -> Dataset {
 }
 
 #[test]
-fn no_cell_depends_on_the_number_of_threads_where_states_are_reset_and_little_counts() {
+fn results_with_loss_mask_do_not_depend_on_thread_count() {
     for cell in ["rnn", "gru", "fgr", "indylstm", "vanilla"] {
         let shape = ModelConfig { cell: cell.into(), layers: 2, hidden: 40, embed: 24, ..ModelConfig::default() };
         let hashes = [1, 2, 3, 8].map(|threads| {
@@ -181,7 +181,7 @@ fn no_cell_depends_on_the_number_of_threads_where_states_are_reset_and_little_co
 }
 
 #[test]
-fn a_window_in_which_nothing_counts_carries_the_state_on_and_teaches_nothing() {
+fn fully_masked_window_changes_no_weights() {
     let texts = text(false);
     let mut marks = LossMask::default();
     (0..texts.training().0.chars()).for_each(|_| marks.push(0.0, false));
@@ -210,9 +210,9 @@ impl Observer for Impatient {
 }
 
 #[test]
-fn a_run_may_be_stopped_at_any_moment_also_within_an_evaluation() {
+fn run_stopped_at_any_moment_resumes_bit_identically() {
     let config = TrainConfig { steps: Some(6), eval_every: Some(3), threads: Some(1), patience: Some(1), ..config() };
-    let place = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().unwrap();
     let texts = DatasetConfig::default();
     let go_on = |trainer: &mut Trainer, folder: &RunFolder, left: usize| {
         let held = folder.lock().unwrap();
@@ -226,7 +226,7 @@ fn a_run_may_be_stopped_at_any_moment_also_within_an_evaluation() {
         });
         (state_hash(&latest).unwrap(), weights_hash(&best).unwrap(), records.collect::<Vec<_>>())
     };
-    let folder = |name: &str| RunFolder::new(place.path().join(name));
+    let folder = |name: &str| RunFolder::new(dir.path().join(name));
     let whole = folder("whole");
     assert_eq!(go_on(&mut begin(&config), &whole, usize::MAX), Outcome::Finished);
     let mut stops = 0;

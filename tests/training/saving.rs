@@ -8,14 +8,14 @@ use charlstm::data::DatasetConfig;
 use charlstm::train::{Event, Keep, Observer, Progress, TrainConfig, Trainer, fit};
 
 #[test]
-fn a_run_without_a_pace_is_saved_by_the_clock() {
+fn saves_by_time_without_a_save_interval() {
     struct Saves(usize);
     impl Observer for Saves {
         fn on_event(&mut self, _: &Trainer, event: Event<'_>) {
             self.0 += usize::from(matches!(event, Event::Saved(path) if path.ends_with("latest.ckpt")));
         }
     }
-    let place = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().unwrap();
     for (save_every, save_after, saves) in [
         (None, Duration::MAX, 1),
         (None, Duration::ZERO, 6),
@@ -25,7 +25,7 @@ fn a_run_without_a_pace_is_saved_by_the_clock() {
         let config = TrainConfig { steps: Some(6), save_every, eval_every: Some(0), ..config() };
         let (mut trainer, mut seen) = (begin(&config), Saves(0));
         assert!(trainer.steps_per_epoch() > 6);
-        let folder = RunFolder::new(place.path().join("run")).lock().unwrap();
+        let folder = RunFolder::new(dir.path().join("run")).lock().unwrap();
         let texts = DatasetConfig::default();
         let keep = Keep { save_after, ..keep(&folder, &texts) };
         fit(&mut trainer, Some(keep), None, &mut seen).unwrap();
@@ -34,13 +34,13 @@ fn a_run_without_a_pace_is_saved_by_the_clock() {
 }
 
 #[test]
-fn a_latest_checkpoint_knows_of_the_best_one_beside_it() {
+fn latest_and_best_checkpoints_agree() {
     /// Looks at what a kill would leave.
     struct Watches<'a>(&'a LockedRun, Vec<Option<u64>>);
     impl Observer for Watches<'_> {
         fn on_event(&mut self, _: &Trainer, event: Event<'_>) {
             let best_of = |frame: Frame| Progress::read(&frame).unwrap().best.map(|(_, step)| step);
-            // An evaluation that is told of is shown, which may take any time.
+            // An evaluation that is told of is display, which may take any time.
             if let Event::Step(_) | Event::Evaluated(_) = event {
                 let [latest, best] =
                     [self.0.latest(), self.0.best()].map(|path| Frame::read(&path).ok().and_then(best_of));
@@ -49,8 +49,8 @@ fn a_latest_checkpoint_knows_of_the_best_one_beside_it() {
             }
         }
     }
-    let (place, texts) = (tempfile::tempdir().unwrap(), DatasetConfig::default());
-    let folder = RunFolder::new(place.path()).lock().unwrap();
+    let (dir, texts) = (tempfile::tempdir().unwrap(), DatasetConfig::default());
+    let folder = RunFolder::new(dir.path()).lock().unwrap();
     let config = TrainConfig { steps: Some(6), save_every: Some(0), eval_every: Some(2), ..config() };
     let mut watches = Watches(&folder, Vec::new());
     fit(&mut begin(&config), Some(keep(&folder, &texts)), None, &mut watches).unwrap();
