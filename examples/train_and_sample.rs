@@ -7,8 +7,9 @@
 use charlstm::data::{Dataset, DatasetConfig};
 use charlstm::error::Result;
 use charlstm::model::ModelConfig;
+use charlstm::run::EvalRecord;
 use charlstm::sample::{Generator, SamplingConfig};
-use charlstm::train::{EvalRecord, Event, Observer, TrainConfig, Trainer, fit};
+use charlstm::train::{Event, Observer, TrainConfig, Trainer, fit};
 
 /// Prints the held-out loss whenever it was measured.
 struct Print;
@@ -41,7 +42,7 @@ fn main() -> Result<()> {
     fit(&mut trainer, None, None, &mut Print)?;
 
     // Write on from a prompt: the generator is an endless iterator of character ids.
-    let vocab = trainer.texts().vocab();
+    let vocab = trainer.dataset().vocab();
     let prompt = vocab.encode(b"The fox ")?;
     let generator = Generator::new(trainer.model(), vocab, &prompt, SamplingConfig::default(), 1);
     let text = vocab.decode(prompt.iter().copied().chain(generator.take(500)));

@@ -189,12 +189,10 @@ pub enum Error {
         source: std::io::Error,
     },
     /// Another process is training the same run.
-    #[error("{}: another process (pid {}) is training this run", path.display(), if pid.is_empty() { "unknown" } else { pid })]
+    #[error("{}: another process is training this run", path.display())]
     Busy {
         /// The run's folder.
         path: PathBuf,
-        /// The process that holds the lock, as recorded in it; empty if it has not been recorded yet.
-        pid: String,
     },
     /// A loss, a gradient, an activation or a weight is no longer finite.
     #[error("{0}")]

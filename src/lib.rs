@@ -51,6 +51,7 @@ pub mod layers;
 pub mod model;
 pub mod optim;
 pub mod params;
+pub mod run;
 pub mod sample;
 pub mod score;
 pub mod train;

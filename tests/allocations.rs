@@ -73,7 +73,7 @@ fn steps_and_characters_allocate_nothing_once_buffers_are_there() {
 fn write_without_allocating(trainer: &Trainer) {
     let mut generator = Generator::new(
         trainer.model(),
-        trainer.texts().vocab(),
+        trainer.dataset().vocab(),
         &[],
         SamplingConfig { top_k: Some(5), top_p: Some(0.9), ..SamplingConfig::default() },
         1,

@@ -245,7 +245,7 @@ fn a_model_of_every_cell_comes_back_from_a_checkpoint() {
         let config = ModelConfig { cell: cell.spec.name.into(), layers: 2, hidden: 6, embed: 0, vocab: VOCAB };
         let saved = CharLm::init(&config, 9).unwrap();
         let vocab = Vocab::new(Encoding::Utf8, 97..97 + VOCAB as u32);
-        let bytes = format::frame(&model::sections(&saved, &vocab).unwrap());
+        let bytes = format::encode_checkpoint(&model::sections(&saved, &vocab).unwrap());
         let (loaded, known) = model::read(&Frame::parse("x.ckpt".as_ref(), bytes).unwrap()).unwrap();
         assert_eq!((loaded.config(), &loaded.weights, known), (saved.config(), &saved.weights, vocab));
     }

@@ -29,7 +29,7 @@ fn read(bytes: &[u8]) {
     let known = |name: &str| sections::NAMES.into_iter().find(|known| *known == name);
     let again = |name: &str| Some((known(name)?, Cow::Owned(told(frame.section(name))?)));
     if let Some(again) = frame.names().map(again).collect::<Option<Vec<_>>>() {
-        assert!(format::frame(&again) == bytes, "it would be written otherwise");
+        assert!(format::encode_checkpoint(&again) == bytes, "it would be written otherwise");
     }
 }
 

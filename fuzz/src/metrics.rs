@@ -1,6 +1,6 @@
 //! The parser of `metrics.jsonl`.
 
-use charlstm::train::Metrics;
+use charlstm::run::Metrics;
 
 pub fn check(bytes: &[u8]) {
     let records = Metrics::parse(bytes).expect("reading memory does not fail");

@@ -9,27 +9,15 @@ use charlstm::checkpoint::{Frame, model};
 use charlstm::data::{Corpus, Dataset, Vocab};
 use charlstm::kernels::Precision;
 use charlstm::model::{CharLm, InferenceModel};
+use charlstm::run::{Progress, RunMetadata, state_hash};
 use charlstm::sample::{Generator, SamplingConfig};
 use charlstm::score::SurprisalScorer;
-use charlstm::train::{Beginning, Progress, Saved, TrainConfig, Trainer, read_init, state_hash};
+use charlstm::train::{TrainConfig, Trainer};
 
 use super::told;
 
 /// Every name that a section has.
-pub const NAMES: [&str; 12] = [
-    "model",
-    "weights",
-    "progress",
-    "run",
-    "init",
-    "beginning",
-    "replayed",
-    "brake",
-    "moments.0",
-    "moments.1",
-    "state",
-    "owed",
-];
+pub const NAMES: [&str; 7] = ["model", "weights", "progress", "run", "moments.0", "moments.1", "state"];
 /// Weights of a model that is tried out at most.
 const MOST_WEIGHTS: usize = 1 << 14;
 /// Characters of the text that a run goes on with.
@@ -49,14 +37,12 @@ pub fn check(mut bytes: &[u8]) {
 }
 
 fn parse(sections: &[Section<'_>]) -> Frame {
-    Frame::parse(Path::new("x.ckpt"), format::frame(sections)).expect("the frame is sound")
+    Frame::parse(Path::new("x.ckpt"), format::encode_checkpoint(sections)).expect("the frame is sound")
 }
 
 /// Reads what a command may read of a checkpoint, and does with it what a command may do.
 pub fn read_everything(frame: &Frame) {
     told(Progress::read(frame));
-    told(Beginning::read(frame));
-    told(read_init(frame));
     told(state_hash(frame));
     told(model::weights_hash(frame));
     let Some((model, vocab)) = told(model::read(frame)) else { return };
@@ -88,7 +74,7 @@ fn predicts(model: &CharLm<f32>, vocab: &Vocab) {
 
 /// A run that can be resumed makes steps, unless they diverge, and is saved and resumed as it then is.
 fn goes_on(frame: &Frame, vocab: &Vocab) {
-    let Some(saved) = told(Saved::read(frame)) else { return };
+    let Some(saved) = told(RunMetadata::read(frame)) else { return };
     let config = TrainConfig { threads: Some(1), ..saved.train };
     let resume = |frame: &Frame| {
         let text = vocab.decode((0..vocab.len() as u32).cycle().take(CHARS));
@@ -101,9 +87,9 @@ fn goes_on(frame: &Frame, vocab: &Vocab) {
             return;
         }
     }
-    let Some(sections) = told(trainer.sections(&saved.texts, saved.elapsed_s)) else { return };
+    let Some(sections) = told(trainer.sections()) else { return };
     let written = parse(&sections);
     let again = resume(&written).expect("it was saved");
-    let rewritten = parse(&again.sections(&saved.texts, saved.elapsed_s).expect("it was saved before"));
+    let rewritten = parse(&again.sections().expect("it was saved before"));
     assert_eq!(state_hash(&written).expect("whole"), state_hash(&rewritten).expect("whole"));
 }

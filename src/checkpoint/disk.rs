@@ -1,28 +1,26 @@
-//! Replacing a file so that a crash at any moment leaves the old one or the new one, whole.
+//! Atomic replacement of a file: a crash at any moment leaves the old file or the new one, complete.
 
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io::{self, ErrorKind, Write};
-#[cfg(unix)]
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::error::Error;
 
-/// The file operations that saving needs. The tests have one of their own, which crashes.
+/// The file operations that replacing a file needs. Tests substitute a disk that crashes or fails.
 pub trait Disk {
-    /// A file that is being written.
+    /// A file open for writing.
     type File;
-    /// Makes a file where nothing stands, with the permissions of `like` where that is a file.
-    fn create(&self, path: &Path, like: &Path) -> io::Result<Self::File>;
-    /// Writes a file, piece after piece.
-    fn write(&self, file: &mut Self::File, pieces: &[&[u8]]) -> io::Result<()>;
-    /// Waits until what was written to a file is on disk.
+    /// Creates a file or truncates an existing one.
+    fn create(&self, path: &Path) -> io::Result<Self::File>;
+    /// Writes `chunks` one after another.
+    fn write(&self, file: &mut Self::File, chunks: &[&[u8]]) -> io::Result<()>;
+    /// Flushes the contents of a file to the disk.
     fn sync(&self, file: &Self::File) -> io::Result<()>;
-    /// Renames a file, over another if there is one.
+    /// Renames a file, replacing an existing one.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
-    /// Waits until a folder's names are on disk.
+    /// Flushes the names in a folder to the disk.
     fn sync_folder(&self, path: &Path) -> io::Result<()>;
-    /// Removes a file, if there is one.
+    /// Removes a file if it exists.
     fn remove(&self, path: &Path) -> io::Result<()>;
 }
 
@@ -33,25 +31,11 @@ pub struct RealDisk;
 impl Disk for RealDisk {
     type File = File;
 
-    fn create(&self, path: &Path, like: &Path) -> io::Result<File> {
-        // What stands there is never opened, be it a link to elsewhere.
-        let mut options = File::options();
-        options.write(true).create_new(true);
-        let Some(there) = std::fs::metadata(like).ok().filter(Metadata::is_file) else { return options.open(path) };
-        // Whoever may not read the old file must not read the first byte of the new one either.
-        #[cfg(unix)]
-        options.mode(there.permissions().mode() & 0o777);
-        let file = options.open(path)?;
-        // There are disks without permissions, which refuse to change any.
-        let as_before = file.metadata().and_then(|new| match new.permissions() == there.permissions() {
-            true => Ok(()),
-            false => file.set_permissions(there.permissions()),
-        });
-        as_before.inspect_err(|_| drop(std::fs::remove_file(path)))?;
-        Ok(file)
+    fn create(&self, path: &Path) -> io::Result<File> {
+        File::create(path)
     }
-    fn write(&self, file: &mut File, pieces: &[&[u8]]) -> io::Result<()> {
-        pieces.iter().try_for_each(|piece| file.write_all(piece))
+    fn write(&self, file: &mut File, chunks: &[&[u8]]) -> io::Result<()> {
+        chunks.iter().try_for_each(|chunk| file.write_all(chunk))
     }
     fn sync(&self, file: &File) -> io::Result<()> {
         file.sync_all()
@@ -60,54 +44,45 @@ impl Disk for RealDisk {
         std::fs::rename(from, to)
     }
     fn sync_folder(&self, path: &Path) -> io::Result<()> {
-        // Elsewhere than on Unix a folder cannot be opened as a file, and renames need no such help.
+        // Only Unix can open a folder as a file.
         if cfg!(unix) { File::open(path)?.sync_all() } else { Ok(()) }
     }
     fn remove(&self, path: &Path) -> io::Result<()> {
         match std::fs::remove_file(path) {
             Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
-            Err(_) if path.is_dir() => {
-                Err(io::Error::other(format!("the folder {} is in the way; remove it", path.display())))
-            }
             other => other,
         }
     }
 }
 
-/// The name that a file of a run has until it is whole.
+/// The name under which a new version of a file is written.
 pub fn temporary(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".tmp");
     name.into()
 }
 
-/// Replaces a file by `pieces`, one after another: written under the name `beside`, which nothing has, synced, renamed, the folder
-/// synced. Where that fails, what was written is removed and the old file stands; where only the folder could not be synced, the
-/// new one does. Those of `without`, which belong to the old file alone, are removed once the new one is whole, and before it has
-/// its name.
+/// Replaces a file atomically: writes and syncs a temporary file, renames it, and syncs the folder. If this fails, the temporary
+/// file is removed and the old file is kept; if only the last sync fails, the new file is in place.
 ///
 /// # Errors
-/// What the disk says.
-pub fn replace(disk: &impl Disk, path: &Path, beside: &Path, pieces: &[&[u8]], without: &[PathBuf]) -> io::Result<()> {
-    let folder = folder_of(path);
-    let mut file = disk.create(beside, path)?;
-    let rid = || match without {
-        [] => Ok(()),
-        _ => without.iter().try_for_each(|path| disk.remove(path)).and_then(|()| disk.sync_folder(folder)),
-    };
-    let written = disk.write(&mut file, pieces).and_then(|()| disk.sync(&file)).and_then(|()| rid());
-    if let Err(e) = written.and_then(|()| disk.rename(beside, path)) {
-        // The first error is the one to tell.
-        let _ = disk.remove(beside);
+/// Errors of the file operations.
+pub fn replace(disk: &impl Disk, path: &Path, chunks: &[&[u8]]) -> io::Result<()> {
+    let temporary = temporary(path);
+    let mut file = disk.create(&temporary)?;
+    let written = disk.write(&mut file, chunks).and_then(|()| disk.sync(&file));
+    if let Err(e) = written.and_then(|()| disk.rename(&temporary, path)) {
+        // The first error is the one to report.
+        let _ = disk.remove(&temporary);
         return Err(e);
     }
-    disk.sync_folder(folder)
+    disk.sync_folder(folder_of(path))
 }
 
-/// Makes a folder and those above it, and waits until their names are on disk.
+/// Creates a folder and its parents, and syncs their names to the disk.
 ///
 /// # Errors
-/// What the disk says.
+/// Errors of the file operations.
 pub fn make_folder(path: &Path) -> io::Result<()> {
     let is_new = |folder: &&Path| !folder.as_os_str().is_empty() && !folder.exists();
     let new: Vec<&Path> = path.ancestors().take_while(is_new).collect();
@@ -115,23 +90,20 @@ pub fn make_folder(path: &Path) -> io::Result<()> {
     new.into_iter().try_for_each(|folder| RealDisk.sync_folder(folder_of(folder)))
 }
 
-/// Opens a file to read. What is no regular file is refused: a pipe that nobody writes to would be waited for without end.
+/// Opens a regular file for reading. Opening a pipe would block.
 ///
 /// # Errors
-/// What the disk says.
+/// Errors of the file operations.
 pub fn open(path: &Path) -> io::Result<File> {
     if std::fs::metadata(path)?.is_file() { File::open(path) } else { Err(io::Error::other("not a regular file")) }
 }
 
-/// Bytes that a new file in a folder may have: what is free there, or the most that this process may write to a file. `None` where
-/// that cannot be known.
-pub fn free(folder: &Path) -> Option<u64> {
+/// Free bytes on the disk of a folder, if known.
+pub fn free_space(folder: &Path) -> Option<u64> {
     #[cfg(unix)]
     {
-        use rustix::process::{Resource, getrlimit};
-        let there = rustix::fs::statvfs(folder).ok()?;
-        let allowed = getrlimit(Resource::Fsize).current.unwrap_or(u64::MAX);
-        Some(there.f_bavail.saturating_mul(there.f_frsize).min(allowed))
+        let disk = rustix::fs::statvfs(folder).ok()?;
+        Some(disk.f_bavail.saturating_mul(disk.f_frsize))
     }
     #[cfg(not(unix))]
     {
@@ -140,17 +112,17 @@ pub fn free(folder: &Path) -> Option<u64> {
     }
 }
 
-/// The error for a file of which `needed` bytes could not be written.
-pub fn unwritten(path: &Path, needed: u64, source: io::Error) -> Error {
+/// The error for a file of `needed` bytes that could not be written.
+pub fn write_error(path: &Path, needed: u64, source: io::Error) -> Error {
     match source.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
-            Error::NoRoom { path: path.into(), needed, free: free(folder_of(path)), source }
+            Error::NoRoom { path: path.into(), needed, free: free_space(folder_of(path)), source }
         }
         _ => Error::io(path, source),
     }
 }
 
-/// The folder that a file is in.
+/// The folder of a file.
 pub fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
@@ -161,19 +133,19 @@ mod tests {
     use std::cell::{Cell, RefCell};
     use std::collections::BTreeMap;
 
-    /// A disk in memory that loses, when it crashes, whatever was not synced. It crashes before operation `crash`.
+    /// A disk in memory that crashes before operation `crash` and then loses everything that was not synced.
     #[derive(Default)]
     struct CrashingDisk {
         state: RefCell<State>,
         crash: usize,
-        /// Whether new names reach the disk by themselves, before what they name and before others are gone.
+        /// Whether new names reach the disk at once, before the contents of their files.
         eager_names: bool,
     }
 
     #[derive(Default, Clone)]
     struct State {
         operations: usize,
-        /// Contents of files by number: as written, as on disk.
+        /// The contents of each file: as written and as synced.
         files: Vec<(Vec<u8>, Vec<u8>)>,
         names: BTreeMap<PathBuf, usize>,
         names_on_disk: BTreeMap<PathBuf, usize>,
@@ -194,7 +166,7 @@ mod tests {
             Ok(result)
         }
 
-        /// What is found after the crash.
+        /// The file found after the crash.
         fn survives(&self, path: &Path) -> Option<Vec<u8>> {
             let state = self.state.borrow();
             state.names_on_disk.get(path).map(|&file| state.files[file].1.clone())
@@ -204,15 +176,15 @@ mod tests {
     impl Disk for CrashingDisk {
         type File = usize;
 
-        fn create(&self, path: &Path, _: &Path) -> io::Result<usize> {
+        fn create(&self, path: &Path) -> io::Result<usize> {
             self.operate(|state| {
                 state.files.push((Vec::new(), Vec::new()));
                 state.names.insert(path.into(), state.files.len() - 1);
                 state.files.len() - 1
             })
         }
-        fn write(&self, file: &mut usize, pieces: &[&[u8]]) -> io::Result<()> {
-            self.operate(|state| state.files[*file].0 = pieces.concat())
+        fn write(&self, file: &mut usize, chunks: &[&[u8]]) -> io::Result<()> {
+            self.operate(|state| state.files[*file].0 = chunks.concat())
         }
         fn sync(&self, file: &usize) -> io::Result<()> {
             self.operate(|state| state.files[*file].1 = state.files[*file].0.clone())
@@ -232,30 +204,22 @@ mod tests {
     }
 
     #[test]
-    fn a_crash_before_any_operation_leaves_the_old_or_the_new() {
-        let [path, best] = ["run/latest.ckpt", "run/best.ckpt"].map(Path::new);
-        let save = |disk: &CrashingDisk, path: &Path, pieces: &[&[u8]], without: &[PathBuf]| {
-            replace(disk, path, &temporary(path), pieces, without)
-        };
-        let cases = [[false, false], [false, true], [true, false], [true, true]];
-        for ([eager_names, anew], crash) in cases.into_iter().flat_map(|case| (0..20).map(move |crash| (case, crash))) {
+    fn a_crash_before_any_operation_leaves_the_old_file_or_the_new_one() {
+        let path = Path::new("run/latest.ckpt");
+        for (eager_names, crash) in [false, true].into_iter().flat_map(|eager| (0..12).map(move |crash| (eager, crash)))
+        {
             let disk = CrashingDisk { crash: usize::MAX, eager_names, ..Default::default() };
-            save(&disk, path, &[b"o", b"ld"], &[]).unwrap();
-            save(&disk, best, &[b"best of old"], &[]).unwrap();
+            replace(&disk, path, &[b"o", b"ld"]).unwrap();
             let before = disk.state.borrow().operations;
             let disk = CrashingDisk { crash: before + crash, ..disk };
-            let without = if anew { vec![best.to_owned()] } else { vec![] };
-            let saved = save(&disk, path, &[b"ne", b"w"], &without).is_ok();
-            let found = disk.survives(path).expect("a checkpoint was there and is gone");
-            assert!(found == b"old" || found == b"new", "half a file after a crash before operation {crash}");
-            assert!(!saved || found == b"new", "said to be saved, but lost: crash before operation {crash}");
-            let stays = disk.survives(best).is_some();
-            assert!(!(anew && found == b"new" && stays), "two runs mixed: crash before operation {crash}");
-            assert!(anew || stays, "removed unasked: crash before operation {crash}");
+            let is_saved = replace(&disk, path, &[b"ne", b"w"]).is_ok();
+            let found = disk.survives(path).expect("a checkpoint disappeared");
+            assert!(found == b"old" || found == b"new", "incomplete after a crash before operation {crash}");
+            assert!(!is_saved || found == b"new", "reported as saved but lost: crash before operation {crash}");
         }
     }
 
-    /// The real disk, but for one operation that fails.
+    /// The real disk, except that one operation fails.
     struct FaultyDisk {
         operations: Cell<usize>,
         fault: usize,
@@ -272,14 +236,14 @@ mod tests {
     impl Disk for FaultyDisk {
         type File = File;
 
-        fn create(&self, path: &Path, like: &Path) -> io::Result<File> {
+        fn create(&self, path: &Path) -> io::Result<File> {
             self.operate(|| Ok(()))?;
-            RealDisk.create(path, like)
+            RealDisk.create(path)
         }
-        fn write(&self, file: &mut File, pieces: &[&[u8]]) -> io::Result<()> {
-            // A write that fails has often written a part.
-            self.operate(|| Ok(())).inspect_err(|_| RealDisk.write(file, &pieces[..1]).unwrap())?;
-            RealDisk.write(file, pieces)
+        fn write(&self, file: &mut File, chunks: &[&[u8]]) -> io::Result<()> {
+            // A failing write has often written a part.
+            self.operate(|| Ok(())).inspect_err(|_| RealDisk.write(file, &chunks[..1]).unwrap())?;
+            RealDisk.write(file, chunks)
         }
         fn sync(&self, file: &File) -> io::Result<()> {
             self.operate(|| RealDisk.sync(file))
@@ -295,22 +259,18 @@ mod tests {
         }
     }
 
-    fn save(disk: &impl Disk, path: &Path, pieces: &[&[u8]]) -> io::Result<()> {
-        replace(disk, path, &temporary(path), pieces, &[])
-    }
-
     #[test]
-    fn whatever_fails_is_told_and_leaves_a_whole_file_and_nothing_beside_it() {
+    fn any_failing_operation_is_reported_and_leaves_a_complete_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("latest.ckpt");
         for kind in [io::ErrorKind::Other, io::ErrorKind::StorageFull] {
             let mut faults = 0;
             for fault in 0.. {
-                save(&RealDisk, &path, &[b"o", b"ld"]).unwrap();
+                replace(&RealDisk, &path, &[b"o", b"ld"]).unwrap();
                 let disk = FaultyDisk { operations: Cell::new(0), fault, kind };
-                let saved = save(&disk, &path, &[b"ne", b"w"]);
+                let saved = replace(&disk, &path, &[b"ne", b"w"]);
                 let found = std::fs::read(&path).unwrap();
-                assert!(!temporary(&path).exists(), "fault {fault}: half a file was left");
+                assert!(!temporary(&path).exists(), "fault {fault}: a temporary file is left");
                 match saved {
                     Ok(()) => {
                         assert_eq!(found, b"new");
@@ -321,47 +281,6 @@ mod tests {
                 faults += 1;
             }
             assert_eq!(faults, 5, "create, write, sync, rename, sync of the folder");
-        }
-    }
-
-    #[test]
-    fn a_failed_write_leaves_the_old_file_and_nothing_beside_it() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("latest.ckpt");
-        save(&RealDisk, &path, &[b"o", b"ld"]).unwrap();
-        std::fs::create_dir(temporary(&path)).unwrap();
-        assert!(save(&RealDisk, &path, &[b"ne", b"w"]).is_err());
-        assert_eq!(std::fs::read(&path).unwrap(), b"old");
-        std::fs::remove_dir(temporary(&path)).unwrap();
-        save(&RealDisk, &path, &[b"ne", b"w"]).unwrap();
-        assert_eq!(std::fs::read(&path).unwrap(), b"new");
-        assert!(!temporary(&path).exists());
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn what_stands_in_the_way_is_never_written_through() {
-        let folder = tempfile::tempdir().unwrap();
-        let [path, other] = ["latest.ckpt", "other.txt"].map(|name| folder.path().join(name));
-        std::fs::write(&other, "mine").unwrap();
-        std::os::unix::fs::symlink(&other, temporary(&path)).unwrap();
-        assert_eq!(save(&RealDisk, &path, &[b"new"]).unwrap_err().kind(), ErrorKind::AlreadyExists);
-        assert!(temporary(&path).is_symlink() && std::fs::read(&other).unwrap() == b"mine");
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn permissions_stay_from_the_first_byte_on() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("latest.ckpt");
-        save(&RealDisk, &path, &[b"old"]).unwrap();
-        for mode in [0o600, 0o640, 0o666] {
-            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
-            let begun = RealDisk.create(&temporary(&path), &path).unwrap();
-            assert_eq!(begun.metadata().unwrap().permissions().mode() & 0o777, mode);
-            std::fs::remove_file(temporary(&path)).unwrap();
-            save(&RealDisk, &path, &[b"new"]).unwrap();
-            assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, mode);
         }
     }
 }

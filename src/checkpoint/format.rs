@@ -1,4 +1,4 @@
-//! The frame of a checkpoint: named sections of bytes, each with its length and checksum.
+//! The frame of a checkpoint: named sections with lengths and checksums.
 //!
 //! ```text
 //! "CHARLSTM"  version: u32  sections: u32
@@ -7,32 +7,52 @@
 //! the sections, each padded with zeros to a multiple of 64 bytes
 //! ```
 //!
-//! Numbers are little-endian. Checksums are XXH3 (64 bits); a section's covers its padding. Sections follow one another without
-//! a gap and cover the file. A file is data from a stranger: every length is checked against the file before it is used, nothing
-//! is allocated that the file cannot hold, nothing is executed.
+//! Numbers are little-endian. Checksums are XXH3 (64 bits); the checksum of a section covers its padding. Sections are contiguous
+//! and cover the file. A file is untrusted: every length is checked against the length of the file before anything is allocated.
 
 use std::borrow::Cow;
 use std::ops::Range;
 
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use crate::error::{Error, Result};
 
-const MAGIC: &[u8; 8] = b"CHARLSTM";
-/// The version that is written, and the newest that is read.
+/// The first bytes of every checkpoint.
+pub const MAGIC: &[u8; 8] = b"CHARLSTM";
+/// The version of the frame.
 pub const VERSION: u32 = 1;
+/// Bytes of a section name in the header.
 pub(super) const NAME: usize = 16;
+/// Bytes of a section table entry.
 pub(super) const ENTRY: usize = NAME + 3 * 8;
+/// Sections start at multiples of this.
 pub(super) const ALIGN: usize = 64;
-/// More sections than any version has.
-const MOST_SECTIONS: usize = 64;
+/// More sections than a checkpoint has.
+const MAX_SECTIONS: usize = 64;
 
-/// A named section. Its bytes are borrowed where they can be: saving takes no memory that grows with the model.
+/// A name and the bytes of a section. The bytes of large arenas are borrowed, so saving does not copy the model.
 pub type Section<'a> = (&'static str, Cow<'a, [u8]>);
 
-/// What stands before the sections.
-pub fn header(sections: &[Section<'_>]) -> Vec<u8> {
+/// A value that is stored in bincode as a section, after the version of its layout.
+pub trait SectionValue: Serialize + DeserializeOwned {
+    /// The name of the section.
+    const NAME: &'static str;
+    /// The version of the layout; it increases with every change of the type.
+    const VERSION: u32;
+
+    /// The section of this value.
+    ///
+    /// # Errors
+    /// [`Error::Internal`].
+    fn to_section(&self) -> Result<Section<'static>> {
+        Ok((Self::NAME, encode(&(Self::VERSION, self))?.into()))
+    }
+}
+
+/// The header of a checkpoint with these sections.
+pub fn encode_header(sections: &[Section<'_>]) -> Vec<u8> {
     let mut header = Vec::with_capacity(header_len(sections.len()));
     header.extend_from_slice(MAGIC);
     header.extend_from_slice(&VERSION.to_le_bytes());
@@ -56,39 +76,38 @@ pub fn header(sections: &[Section<'_>]) -> Vec<u8> {
     header
 }
 
-/// A whole checkpoint in pieces, to be written one after another; `header` is that of the same sections.
-pub fn pieces<'a>(header: &'a [u8], sections: &'a [Section<'_>]) -> Vec<&'a [u8]> {
+/// The parts of a checkpoint in the order in which they are written; `header` is [`encode_header`] of the same sections.
+pub fn chunks<'a>(header: &'a [u8], sections: &'a [Section<'_>]) -> Vec<&'a [u8]> {
     let body = sections.iter().flat_map(|(_, bytes)| [&bytes[..], padding(bytes)]);
     std::iter::once(header).chain(body).collect()
 }
 
-/// A whole checkpoint in one piece.
-pub fn frame(sections: &[Section<'_>]) -> Vec<u8> {
-    pieces(&header(sections), sections).concat()
+/// A whole checkpoint.
+pub fn encode_checkpoint(sections: &[Section<'_>]) -> Vec<u8> {
+    chunks(&encode_header(sections), sections).concat()
 }
 
-/// The zeros behind a section.
+/// The zeros that follow a section.
 fn padding(bytes: &[u8]) -> &'static [u8] {
     &[0; ALIGN][..bytes.len().next_multiple_of(ALIGN) - bytes.len()]
 }
 
-/// The header, padded.
+/// Bytes of the header including its padding.
 fn header_len(sections: usize) -> usize {
     (MAGIC.len() + 8 + sections * ENTRY + 8).next_multiple_of(ALIGN)
 }
 
-/// One value in bincode.
+/// A value in bincode.
 ///
 /// # Errors
-/// [`Error::Internal`], which would be a defect.
-pub fn value<T: Serialize>(value: &T) -> Result<Cow<'static, [u8]>> {
+/// [`Error::Internal`].
+pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>> {
     bincode::serde::encode_to_vec(value, bincode::config::standard())
-        .map(Cow::Owned)
-        .map_err(|e| Error::Internal(format!("a checkpoint section cannot be written: {e}")))
+        .map_err(|e| Error::Internal(format!("a checkpoint section cannot be encoded: {e}")))
 }
 
 /// `f32`s as little-endian bytes.
-pub fn floats(values: &[f32]) -> Cow<'_, [u8]> {
+pub fn encode_floats(values: &[f32]) -> Cow<'_, [u8]> {
     if cfg!(target_endian = "little") {
         Cow::Borrowed(bytemuck::cast_slice(values))
     } else {
@@ -96,26 +115,25 @@ pub fn floats(values: &[f32]) -> Cow<'_, [u8]> {
     }
 }
 
-/// A row of the section table.
+/// An entry of the section table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct SectionEntry {
     pub name: String,
-    /// Position of its bytes in the file, without padding.
+    /// The position of its bytes in the file, excluding padding.
     pub range: Range<u64>,
-    /// Number of zeros after it.
+    /// Zeros that follow it.
     pub padding: usize,
-    /// Checksum of its bytes and its padding.
+    /// XXH3 of its bytes and its padding.
     pub checksum: u64,
 }
 
-/// The longest header that there can be.
-pub(super) fn longest_header() -> usize {
-    header_len(MOST_SECTIONS)
+/// The longest possible header.
+pub(super) fn max_header_len() -> usize {
+    header_len(MAX_SECTIONS)
 }
 
-/// The version and the sections of a file of `len` bytes that begins with `bytes`, the whole header if there is one, after every
-/// check of it.
-pub(super) fn table(bytes: &[u8], len: u64) -> Result<(u32, Vec<SectionEntry>), String> {
+/// Parses and checks the header of a file of `len` bytes; `bytes` are its first [`max_header_len`] bytes, or all of a shorter file.
+pub(super) fn parse_header(bytes: &[u8], len: u64) -> Result<(u32, Vec<SectionEntry>), String> {
     let number = |at: usize| -> Option<u64> { Some(u64::from_le_bytes(*bytes.get(at..)?.first_chunk()?)) };
     let short = |needed: usize| format!("truncated at {len} of at least {needed} bytes, within the header");
     if !bytes.starts_with(MAGIC) {
@@ -124,9 +142,11 @@ pub(super) fn table(bytes: &[u8], len: u64) -> Result<(u32, Vec<SectionEntry>), 
     let Some(counts) = number(8) else { return Err(short(header_len(0))) };
     let (version, count) = (counts as u32, (counts >> 32) as usize);
     if version > VERSION {
-        return Err(format!("format version {version} is newer than this program ({VERSION}); update charlstm"));
+        return Err(format!(
+            "format version {version} is newer than this program supports ({VERSION}); update charlstm"
+        ));
     }
-    if version == 0 || count > MOST_SECTIONS {
+    if version == 0 || count > MAX_SECTIONS {
         return Err("the header is damaged".into());
     }
     let header = header_len(count);
@@ -170,28 +190,28 @@ pub(super) fn table(bytes: &[u8], len: u64) -> Result<(u32, Vec<SectionEntry>), 
     Ok((version, sections))
 }
 
-/// A section's name: plain characters, then zeros.
+/// A section's name: graphic ASCII characters, then zeros.
 fn name(padded: &[u8]) -> Option<&str> {
     let name = std::str::from_utf8(padded).ok()?.trim_end_matches('\0');
     name.bytes().all(|byte| byte.is_ascii_graphic()).then_some(name)
 }
 
-/// Whether the first file of a zip archive is the pickle that PyTorch puts there: its name follows 30 bytes about it.
+/// Whether the first entry of a zip archive is the pickle of a PyTorch file. The name follows an entry header of 30 bytes.
 fn has_pickle(archive: &[u8]) -> bool {
     archive.get(30..).unwrap_or_default().windows(9).take(256).any(|part| part == b"/data.pkl")
 }
 
-/// What a file that is no checkpoint looks like.
+/// Describes a file that is not a checkpoint.
 fn not_ours(bytes: &[u8]) -> String {
     let looks = match bytes {
         [] => "it is empty",
         [b'P', b'K', 3, 4, ..] if has_pickle(bytes) => "it looks like a PyTorch file",
         [b'P', b'K', 3, 4, ..] => "it looks like a zip archive",
-        [0x80, 2..=5, 0x8a, 10, b'l', 0xfc, ..] => "it looks like a PyTorch file of the old kind",
+        [0x80, 2..=5, 0x8a, 10, b'l', 0xfc, ..] => "it looks like a legacy PyTorch file",
         [0x80, 2..=5, ..] => "it looks like a Python pickle",
         [1..=8, 0, 0, 0, 1, 0, 0, 0, ..] | [b'1'..=b'8', b'\n', b'1', b'\n', ..] => "it looks like a Torch7 file",
         [_, _, _, _, _, _, _, 0, b'{', ..] => "it looks like a safetensors file",
-        _ => "it begins with something else",
+        _ => "unknown format",
     };
-    format!("not a charlstm checkpoint: {looks}")
+    format!("not a charlstm checkpoint ({looks})")
 }

@@ -6,11 +6,10 @@ use std::fmt::Debug;
 use std::io::{self, Cursor, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use serde::de::DeserializeOwned;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::disk;
-use super::format::{self, ALIGN, SectionEntry};
+use super::format::{self, ALIGN, SectionEntry, SectionValue};
 use crate::error::{Error, Result};
 
 /// Maximum size of a bincode section.
@@ -50,11 +49,12 @@ impl Frame {
     fn open(path: &Path, mut source: Box<dyn Source>) -> Result<Self> {
         let mut head = Vec::new();
         let mut read = || {
-            source.by_ref().take(format::longest_header() as u64).read_to_end(&mut head)?;
+            source.by_ref().take(format::max_header_len() as u64).read_to_end(&mut head)?;
             source.seek(SeekFrom::End(0))
         };
         let len = read().map_err(|e| Error::input(path, e))?;
-        let (version, sections) = format::table(&head, len).map_err(|problem| Error::checkpoint(path, problem))?;
+        let (version, sections) =
+            format::parse_header(&head, len).map_err(|problem| Error::checkpoint(path, problem))?;
         Ok(Frame { path: path.into(), source: RefCell::new(source), version, sections })
     }
 
@@ -100,20 +100,27 @@ impl Frame {
         Ok(bytes)
     }
 
-    /// Decodes a bincode section.
+    /// Decodes a section.
     ///
     /// # Errors
-    /// [`Error::Checkpoint`] if the section is missing, damaged, or does not contain exactly one such value.
-    pub fn value<T: DeserializeOwned>(&self, name: &str) -> Result<T> {
+    /// [`Error::Checkpoint`] if the section is missing or damaged, or its version is not supported.
+    pub fn value<T: SectionValue>(&self) -> Result<T> {
+        let name = T::NAME;
         if self.len(name)? > LIMIT as u64 {
             return Err(self.error(format!("section \"{name}\" is too long")));
         }
         let bytes = self.section(name)?;
         let config = bincode::config::standard().with_limit::<LIMIT>();
-        match bincode::serde::decode_from_slice(&bytes, config) {
-            Ok((value, read)) if read == bytes.len() => Ok(value),
-            Ok(_) => Err(self.error(format!("section \"{name}\" has trailing bytes"))),
-            Err(e) => Err(self.error(format!("section \"{name}\" cannot be decoded: {e}"))),
+        let undecodable = |e| self.error(format!("section \"{name}\" cannot be decoded: {e}"));
+        let (version, read): (u32, _) = bincode::serde::decode_from_slice(&bytes, config).map_err(undecodable)?;
+        if version != T::VERSION {
+            let supported = T::VERSION;
+            return Err(self.error(format!("section \"{name}\" has version {version}; this program reads {supported}")));
+        }
+        let rest = &bytes[read..];
+        match bincode::serde::decode_from_slice(rest, config).map_err(undecodable)? {
+            (value, read) if read == rest.len() => Ok(value),
+            _ => Err(self.error(format!("section \"{name}\" has trailing bytes"))),
         }
     }
 
@@ -203,11 +210,37 @@ impl Frame {
 mod tests {
     use xxhash_rust::xxh3::xxh3_64;
 
-    use super::super::format::{ENTRY, NAME, floats, frame};
+    use super::super::format::{ENTRY, NAME, encode_checkpoint, encode_floats};
     use super::*;
 
+    #[derive(Debug, serde::Serialize, serde::Deserialize)]
+    struct Words(Vec<u64>);
+
+    impl SectionValue for Words {
+        const NAME: &'static str = "words";
+        const VERSION: u32 = 3;
+    }
+
+    #[test]
+    fn reads_a_value_back_unless_it_has_another_version() {
+        let (name, bytes) = Words(vec![7, 8]).to_section().unwrap();
+        let read = |bytes: Vec<u8>| {
+            let frame = Frame::parse(Path::new("x.ckpt"), encode_checkpoint(&[(name, bytes.into())])).unwrap();
+            frame.value::<Words>()
+        };
+        assert_eq!(read(bytes.to_vec()).unwrap().0, [7, 8]);
+        let mut newer = bytes.to_vec();
+        newer[0] += 1;
+        assert!(read(newer).unwrap_err().to_string().contains("version 4"));
+        assert!(read([&bytes[..], &[0]].concat()).unwrap_err().to_string().contains("trailing"));
+    }
+
     fn sample() -> Vec<u8> {
-        frame(&[("one", vec![1; 100].into()), ("empty", vec![].into()), ("numbers", floats(&[1.5, -2.0, 0.25]))])
+        encode_checkpoint(&[
+            ("one", vec![1; 100].into()),
+            ("empty", vec![].into()),
+            ("numbers", encode_floats(&[1.5, -2.0, 0.25])),
+        ])
     }
 
     fn number(bytes: &[u8], at: usize) -> usize {
@@ -295,26 +328,23 @@ mod tests {
 
     #[test]
     fn a_value_cannot_claim_more_than_the_limit() {
-        #[derive(Debug, serde::Deserialize)]
-        #[allow(dead_code)]
-        struct Words(Vec<u64>);
-        let mut claim = vec![253];
+        let mut claim = vec![Words::VERSION as u8, 253];
         claim.extend_from_slice(&(1u64 << 60).to_le_bytes());
-        let frame = Frame::parse(Path::new("x.ckpt"), frame(&[("words", claim.into())])).unwrap();
-        assert!(frame.value::<Words>("words").is_err());
+        let frame = Frame::parse(Path::new("x.ckpt"), encode_checkpoint(&[("words", claim.into())])).unwrap();
+        assert!(frame.value::<Words>().is_err());
     }
 
     #[test]
     fn a_value_longer_than_any_is_refused_before_it_is_read() {
-        let bytes = frame(&[("words", vec![0; LIMIT + 1].into())]);
-        let error = Frame::parse(Path::new("x.ckpt"), bytes).unwrap().value::<u8>("words").unwrap_err().to_string();
+        let bytes = encode_checkpoint(&[("words", vec![0; LIMIT + 1].into())]);
+        let error = Frame::parse(Path::new("x.ckpt"), bytes).unwrap().value::<Words>().unwrap_err().to_string();
         assert!(error.contains("too long"), "{error}");
     }
 
     #[test]
     fn a_file_that_is_cut_while_it_is_read_is_truncated() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        let bytes = frame(&[("long", vec![7; 3 * PIECE as usize + 5].into())]);
+        let bytes = encode_checkpoint(&[("long", vec![7; 3 * PIECE as usize + 5].into())]);
         std::fs::write(file.path(), &bytes).unwrap();
         let frame = Frame::read(file.path()).unwrap();
         assert!(frame.section("long").unwrap() == vec![7; 3 * PIECE as usize + 5]);
@@ -325,7 +355,7 @@ mod tests {
     #[test]
     fn hashes_a_section_piece_by_piece() {
         let bytes = vec![7; 3 * PIECE as usize + 5];
-        let frame = Frame::parse(Path::new("x.ckpt"), frame(&[("long", (&bytes[..]).into())])).unwrap();
+        let frame = Frame::parse(Path::new("x.ckpt"), encode_checkpoint(&[("long", (&bytes[..]).into())])).unwrap();
         let mut hasher = Xxh3::new();
         frame.hash_section("long", &mut hasher).unwrap();
         assert_eq!(hasher.digest128(), xxhash_rust::xxh3::xxh3_128(&bytes));
@@ -338,13 +368,13 @@ mod tests {
             (&b""[..], "empty"),
             (b"PK\x03\x04....", "zip"),
             (b"PK\x03\x04..........................net/data.pkl", "PyTorch"),
-            (b"\x80\x02\x8a\x0al\xfc\x9cF", "PyTorch file of the old kind"),
+            (b"\x80\x02\x8a\x0al\xfc\x9cF", "legacy PyTorch"),
             (b"\x80\x02}q", "pickle"),
             (b"\x04\0\0\0\x01\0\0\0\x03\0\0\0V 1", "Torch7"),
             (b"4\n1\n3\nV 1\n", "Torch7"),
             (b"\x40\0\0\0\0\0\0\0{\"a\"", "safetensors"),
             (b"CHAR", "truncated at 4 of at least 64 bytes"),
-            (b"hello world", "something else"),
+            (b"hello world", "unknown format"),
         ] {
             assert!(problem(bytes.to_vec()).contains(wanted));
         }

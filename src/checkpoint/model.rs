@@ -1,53 +1,59 @@
-//! The sections of a model: its shape and vocabulary, and its weights.
+//! The sections of a model: its configuration and vocabulary, and its weights.
 
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3;
 
-use super::format::{self, Section};
+use super::format::{self, Section, SectionValue};
 use super::frame::Frame;
 use crate::data::Vocab;
 use crate::error::Result;
 use crate::model::{CharLm, ModelConfig};
 
-const SHAPE: &str = "model";
-const WEIGHTS: &str = "weights";
+/// The section of the weights.
+pub const WEIGHTS: &str = "weights";
 
+/// The configuration and the vocabulary of a model.
 #[derive(Serialize, Deserialize)]
-struct Shape {
+struct ModelSection {
     config: ModelConfig,
     vocab: Vocab,
+}
+
+impl SectionValue for ModelSection {
+    const NAME: &'static str = "model";
+    const VERSION: u32 = 1;
 }
 
 /// The sections of a model.
 ///
 /// # Errors
-/// [`Error::Internal`](crate::error::Error::Internal), which would be a defect.
+/// [`Error::Internal`](crate::error::Error::Internal).
 pub fn sections<'a>(model: &'a CharLm<f32>, vocab: &Vocab) -> Result<Vec<Section<'a>>> {
-    let shape = Shape { config: model.config().clone(), vocab: vocab.clone() };
-    Ok(vec![(SHAPE, format::value(&shape)?), (WEIGHTS, format::floats(&model.weights))])
+    let section = ModelSection { config: model.config().clone(), vocab: vocab.clone() };
+    Ok(vec![section.to_section()?, (WEIGHTS, format::encode_floats(&model.weights))])
 }
 
-/// The shape of the model in a checkpoint, checked against the vocabulary and the number of weights. The weights are not read.
+/// The configuration of the model in a checkpoint, checked against the vocabulary and the number of weights. The weights are not read.
 ///
 /// # Errors
 /// [`Error::Checkpoint`](crate::error::Error::Checkpoint) if its sections are missing or damaged, or do not fit each other.
-pub fn shape(frame: &Frame) -> Result<ModelConfig> {
-    read_shape(frame).map(|shape| shape.config)
+pub fn config(frame: &Frame) -> Result<ModelConfig> {
+    read_section(frame).map(|section| section.config)
 }
 
-fn read_shape(frame: &Frame) -> Result<Shape> {
-    let shape: Shape = frame.value(SHAPE)?;
-    if !shape.vocab.is_valid() || shape.vocab.len() != shape.config.vocab {
+fn read_section(frame: &Frame) -> Result<ModelSection> {
+    let section: ModelSection = frame.value()?;
+    if !section.vocab.is_valid() || section.vocab.len() != section.config.vocab {
         return Err(frame.error("the vocabulary does not fit the model"));
     }
-    let parameters = shape.config.parameters().map_err(|e| frame.error(e.to_string()))?;
+    let parameters = section.config.parameters().map_err(|e| frame.error(e.to_string()))?;
     let bytes = frame.len(WEIGHTS)?;
     if parameters.checked_mul(4) != Some(bytes) {
-        return Err(frame.error(format!("{parameters} weights were expected in {bytes} bytes")));
+        return Err(frame.error(format!("the model has {parameters} weights, but their section has {bytes} bytes")));
     }
-    Ok(shape)
+    Ok(section)
 }
 
 /// The model in a checkpoint.
@@ -56,7 +62,7 @@ fn read_shape(frame: &Frame) -> Result<Shape> {
 /// [`Error::Checkpoint`](crate::error::Error::Checkpoint) if its sections are missing or damaged, do not fit each other, or contain
 /// numbers that are not finite.
 pub fn read(frame: &Frame) -> Result<(CharLm<f32>, Vocab)> {
-    let Shape { config, vocab } = read_shape(frame)?;
+    let ModelSection { config, vocab } = read_section(frame)?;
     let mut model = CharLm::zeros(&config).map_err(|e| frame.error(e.to_string()))?;
     frame.floats(WEIGHTS, &mut model.weights)?;
     match model.layout().first_invalid(&model.weights) {
@@ -95,11 +101,11 @@ mod tests {
     }
 
     fn parse(sections: &[Section<'_>]) -> Result<(CharLm<f32>, Vocab)> {
-        read(&Frame::parse(Path::new("x.ckpt"), format::frame(sections)).unwrap())
+        read(&Frame::parse(Path::new("x.ckpt"), format::encode_checkpoint(sections)).unwrap())
     }
 
     #[test]
-    fn a_model_comes_back_bit_for_bit() {
+    fn a_model_is_read_back_bit_for_bit() {
         let (model, vocab) = sample();
         let (same, same_vocab) = parse(&sections(&model, &vocab).unwrap()).unwrap();
         assert_eq!(
@@ -109,23 +115,23 @@ mod tests {
     }
 
     #[test]
-    fn a_shape_that_the_file_cannot_hold_is_refused_before_it_is_allocated() {
+    fn rejects_a_configuration_that_does_not_match_the_weights() {
         let (model, vocab) = sample();
         let mut sections = sections(&model, &vocab).unwrap();
         let config = ModelConfig { hidden: 10_000, ..model.config().clone() };
-        sections[0].1 = format::value(&Shape { config, vocab }).unwrap();
-        assert!(parse(&sections).unwrap_err().to_string().contains("weights were expected"));
+        sections[0] = ModelSection { config, vocab }.to_section().unwrap();
+        assert!(parse(&sections).unwrap_err().to_string().contains("weights, but"));
     }
 
     #[test]
-    fn the_parameter_that_is_not_finite_is_named() {
+    fn names_the_parameter_that_is_not_finite() {
         let (mut model, vocab) = sample();
         *model.weights.last_mut().unwrap() = f32::INFINITY;
         assert!(parse(&sections(&model, &vocab).unwrap()).unwrap_err().to_string().contains("head.b"));
     }
 
     #[test]
-    fn a_vocabulary_that_does_not_fit_is_refused() {
+    fn rejects_a_vocabulary_of_another_size() {
         let (model, _) = sample();
         let vocab = Vocab::new(Encoding::Utf8, [97]);
         assert!(parse(&sections(&model, &vocab).unwrap()).is_err());

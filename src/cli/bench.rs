@@ -91,7 +91,7 @@ pub fn training(trainer: &mut Trainer, time: Duration) -> Result<f64> {
 }
 
 fn writing_one(trainer: &Trainer, precision: Precision) -> f64 {
-    let vocab = trainer.texts().vocab();
+    let vocab = trainer.dataset().vocab();
     let mut generator =
         Generator::with(InferenceModel::new(trainer.model(), precision), vocab, &[], SamplingConfig::default(), 1);
     let (start, mut chars) = (Instant::now(), 0);
@@ -102,7 +102,7 @@ fn writing_one(trainer: &Trainer, precision: Precision) -> f64 {
 }
 
 fn writing_many(trainer: &Trainer) -> f64 {
-    let (vocab, seeds) = (trainer.texts().vocab(), (0..TEXTS).collect::<Vec<_>>());
+    let (vocab, seeds) = (trainer.dataset().vocab(), (0..TEXTS).collect::<Vec<_>>());
     let (ready, shaping) = (InferenceModel::new(trainer.model(), Precision::F32), SamplingConfig::default());
     let batch = Batch::new(&ready, vocab, &[], &shaping);
     // Longer and longer texts, so that what happens once per call does not count.

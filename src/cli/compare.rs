@@ -4,11 +4,12 @@ use std::ops::Range;
 use std::path::Path;
 
 use charlstm::checkpoint::Frame;
-use charlstm::checkpoint::run::{self, RUNS};
-use charlstm::data::{Corpus, Dataset, DatasetProvenance, Vocab};
+use charlstm::data::{Corpus, Dataset, Vocab};
 use charlstm::error::{Error, Result};
 use charlstm::kernels::Precision;
 use charlstm::model::{CharLm, InferenceModel, memory};
+use charlstm::run::find::find;
+use charlstm::run::{RUNS, RunMetadata};
 use charlstm::score::{Interval, NGram, SurprisalScorer, paired};
 use serde_json::json;
 
@@ -73,14 +74,14 @@ pub fn run(args: &CompareArgs, terminal: &Terminal) -> Result<()> {
 }
 
 fn open(given: &Path) -> Result<Side> {
-    let frame = Frame::read(&run::find(Some(given), Path::new(RUNS))?.model())?;
+    let frame = Frame::read(&find(Some(given), Path::new(RUNS))?.model())?;
     let (model, vocab) = load::load_model(&frame, load::POSITIONS_OF_ONE_STREAM)?;
     Ok(Side { name: given.display().to_string(), frame, model, vocab })
 }
 
 /// The texts that A was trained on, if they are still there, and the characters that are scored.
 fn texts(args: &CompareArgs, a: &Side) -> Result<(Result<Dataset>, Vec<u32>)> {
-    let own = DatasetProvenance::read(&a.frame)?.open();
+    let own = RunMetadata::read(&a.frame)?.dataset.open();
     if let Some(path) = &args.text {
         let text = Corpus::open(std::slice::from_ref(path), a.vocab.encoding())?;
         return Ok((own, read(&text, 0..text.chars())?));

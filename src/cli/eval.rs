@@ -4,10 +4,11 @@ use std::ops::Range;
 use std::path::Path;
 
 use charlstm::checkpoint::Frame;
-use charlstm::checkpoint::run::{self, RUNS};
-use charlstm::data::{Corpus, Dataset, DatasetProvenance};
+use charlstm::data::{Corpus, Dataset};
 use charlstm::error::{Error, Result};
 use charlstm::model::InferenceModel;
+use charlstm::run::find::find;
+use charlstm::run::{RUNS, RunMetadata};
 use charlstm::score::{self, Loss};
 use serde_json::json;
 
@@ -17,7 +18,7 @@ use super::terminal::Terminal;
 
 pub fn run(args: &EvalArgs, terminal: &Terminal) -> Result<()> {
     load::start_threads()?;
-    let frame = Frame::read(&run::find(args.run.as_deref(), Path::new(RUNS))?.model())?;
+    let frame = Frame::read(&find(args.run.as_deref(), Path::new(RUNS))?.model())?;
     let positions =
         if args.window.is_some() { score::positions_at_once(usize::MAX) } else { load::POSITIONS_OF_ONE_STREAM };
     let (model, vocab) = load::load_model(&frame, positions)?;
@@ -42,7 +43,7 @@ pub fn run(args: &EvalArgs, terminal: &Terminal) -> Result<()> {
 
 /// The texts that a run was trained on.
 pub fn own_texts(frame: &Frame) -> Result<Dataset> {
-    DatasetProvenance::read(frame)?.open()
+    RunMetadata::read(frame)?.dataset.open()
 }
 
 /// What a run holds out, which must be something.

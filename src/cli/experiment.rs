@@ -25,7 +25,7 @@ pub fn run(args: &ExperimentArgs, terminal: &Terminal) -> Result<ExitCode> {
     let experiment = experiments::find(&args.name)?;
     must_mean_something(experiment.name, &experiment.choices(), args, terminal)?;
     let chart = chart_path(experiment, args);
-    [&args.write, &chart].into_iter().flatten().try_for_each(|path| files::must_be_writable(path))?;
+    [&args.write, &chart].into_iter().flatten().try_for_each(|path| files::check_writable(path))?;
     load::start_worker_threads(None)?;
     let passed = match experiment.kind {
         Kind::Task { setup, task } => {

@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use charlstm::checkpoint::RunFolder;
 use charlstm::checkpoint::disk::folder_of;
 use charlstm::error::Error;
+use charlstm::run::RunFolder;
 use clap::CommandFactory;
 
 use super::args::Args;

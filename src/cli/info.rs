@@ -4,10 +4,12 @@ use std::path::Path;
 
 use charlstm::checkpoint::Frame;
 use charlstm::checkpoint::model::{self, weights_hash};
-use charlstm::checkpoint::run::{self, RUNS};
-use charlstm::data::{BUILT_IN_NAME, DatasetProvenance, Encoding};
+use charlstm::data::{BUILT_IN_NAME, Encoding};
 use charlstm::error::Result;
-use charlstm::train::{Beginning, Progress, Saved, state_hash};
+use charlstm::run::find::RunTarget;
+use charlstm::run::find::find;
+use charlstm::run::{Progress, STATE, state_hash};
+use charlstm::run::{RUNS, RunMetadata};
 use serde_json::{Value, json};
 
 use super::args::InfoArgs;
@@ -15,8 +17,8 @@ use super::terminal::{Terminal, in_one_line};
 
 pub fn run(args: &InfoArgs, terminal: &Terminal) -> Result<()> {
     // The whole state is in latest.ckpt; what to sample from may be best.ckpt.
-    let path = match run::find(args.run.as_deref(), Path::new(RUNS))? {
-        run::Found::Run(folder) if folder.latest().exists() => folder.latest(),
+    let path = match find(args.run.as_deref(), Path::new(RUNS))? {
+        RunTarget::Run(folder) if folder.latest().exists() => folder.latest(),
         found => found.model(),
     };
     let facts = facts(&Frame::read(&path)?)?;
@@ -24,14 +26,13 @@ pub fn run(args: &InfoArgs, terminal: &Terminal) -> Result<()> {
 }
 
 fn facts(frame: &Frame) -> Result<Value> {
-    let shape = model::shape(frame)?;
-    let (progress, saved) = (Progress::read(frame)?, Saved::read(frame)?);
-    let (beginning, provenance) = (Beginning::read(frame)?, DatasetProvenance::read(frame)?);
+    let shape = model::config(frame)?;
+    let (progress, saved) = (Progress::read(frame)?, RunMetadata::read(frame)?);
+    let dataset = saved.dataset;
     let held_out = |nats: f64| json!({ "loss": nats, "bpc": nats / std::f64::consts::LN_2 });
-    let whole = frame.has("state");
-    let text = provenance.config.paths.iter().map(|path| path.display().to_string());
-    let text: Vec<String> =
-        if provenance.config.paths.is_empty() { vec![BUILT_IN_NAME.into()] } else { text.collect() };
+    let whole = frame.has(STATE);
+    let text = dataset.config.paths.iter().map(|path| path.display().to_string());
+    let text: Vec<String> = if dataset.config.paths.is_empty() { vec![BUILT_IN_NAME.into()] } else { text.collect() };
     Ok(json!({
         "checkpoint": frame.path().display().to_string(),
         "format": frame.version(),
@@ -41,11 +42,11 @@ fn facts(frame: &Frame) -> Result<Value> {
         "hidden": shape.hidden,
         "embed": shape.embed,
         "vocab": shape.vocab,
-        "characters": if provenance.config.encoding == Encoding::Bytes { "bytes" } else { "unicode" },
+        "characters": if dataset.config.encoding == Encoding::Bytes { "bytes" } else { "unicode" },
         "parameters": shape.parameters()?,
         "text": text,
-        "init_from": beginning.map(|beginning| beginning.run),
-        "replay": provenance.replay.map(|of| json!({ "file": of.config.file, "fraction": of.config.fraction, "chars": of.chars })),
+        "init_from": saved.origin.map(|origin| origin.run),
+        "replay": dataset.replay.map(|of| json!({ "file": of.config.file, "fraction": of.config.fraction, "chars": of.chars })),
         "step": progress.step,
         "epoch": progress.epoch,
         "skipped": progress.skipped,
@@ -55,6 +56,7 @@ fn facts(frame: &Frame) -> Result<Value> {
         "lr": saved.train.lr,
         "dropout": saved.train.dropout,
         "seed": saved.train.seed,
+        "instruction_set": saved.instruction_set,
         "elapsed_s": saved.elapsed_s,
         "loss": progress.loss,
         "held_out": progress.held_out.map(held_out),

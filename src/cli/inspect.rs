@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 
 use charlstm::cells::CellSpec;
 use charlstm::checkpoint::Frame;
-use charlstm::checkpoint::run::{self, RUNS};
 use charlstm::data::{Corpus, Vocab};
 use charlstm::error::{Error, Result};
 use charlstm::kernels::Precision;
 use charlstm::model::{InferenceModel, ModelConfig};
+use charlstm::run::RUNS;
+use charlstm::run::find::find;
 use charlstm::score::activity::{Quantity, record};
 use charlstm::score::correlation::{pearson, strongest};
 use charlstm::score::property::{PROPERTIES, Property};
@@ -59,9 +60,9 @@ pub struct Text {
 }
 
 pub fn run(args: &InspectArgs, terminal: &Terminal) -> Result<()> {
-    args.html.as_deref().map_or(Ok(()), files::must_be_writable)?;
+    args.html.as_deref().map_or(Ok(()), files::check_writable)?;
     load::start_threads()?;
-    let path = run::find(args.run.as_deref(), Path::new(RUNS))?.model();
+    let path = find(args.run.as_deref(), Path::new(RUNS))?.model();
     let frame = Frame::read(&path)?;
     let (model, vocab) = load::load_model(&frame, load::POSITIONS_OF_ONE_STREAM)?;
     let (shape, spec) = (model.config(), model.cell().spec);

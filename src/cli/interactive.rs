@@ -13,7 +13,7 @@ use signal_hook::consts::SIGINT;
 use signal_hook::flag;
 
 use super::files;
-use super::signals::cannot;
+use super::signals::cannot_listen;
 use super::terminal::{Terminal, is_broken_pipe};
 
 /// New characters of a turn where nothing else is asked for.
@@ -49,8 +49,8 @@ pub fn run(
 ) -> Result<()> {
     let interrupted = Arc::new(AtomicBool::new(false));
     // The second Ctrl-C without a turn between ends the process; the first ends a turn.
-    flag::register_conditional_shutdown(SIGINT, 130, Arc::clone(&interrupted)).map_err(cannot)?;
-    flag::register(SIGINT, Arc::clone(&interrupted)).map_err(cannot)?;
+    flag::register_conditional_shutdown(SIGINT, 130, Arc::clone(&interrupted)).map_err(cannot_listen)?;
+    flag::register(SIGINT, Arc::clone(&interrupted)).map_err(cannot_listen)?;
     let mut editor = DefaultEditor::new().map_err(|e| Error::Internal(format!("lines cannot be read: {e}")))?;
     let length = length.unwrap_or(TURN);
     let (text, turns) = (prompt.to_vec(), Vec::new());

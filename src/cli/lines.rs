@@ -3,13 +3,13 @@
 use std::process::ExitCode;
 
 use charlstm::checkpoint::Frame;
-use charlstm::data::{Corpus, DatasetProvenance, LineHashes, Vocab};
+use charlstm::data::{Corpus, LineHashes, Vocab};
 use charlstm::error::{Error, Result};
 use charlstm::model::InferenceModel;
+use charlstm::run::RunMetadata;
 use charlstm::sample::{
     Batch, By, Ended, Line, LineStats, MOST_CHARS_IN_VAIN, MOST_IN_VAIN, Pattern, SamplingConfig, Wanted, lines,
 };
-use charlstm::train::Beginning;
 use serde_json::json;
 
 use super::args::{LineArgs, MatchBy, SampleArgs};
@@ -90,12 +90,12 @@ fn known(choices: &LineArgs, source: &Source<'_>, terminal: &Terminal) -> Result
 
 /// The lines of the texts of a run, what was held out included, and of the run that it began with.
 fn of_run(frame: &Frame) -> Result<LineHashes> {
-    let texts = DatasetProvenance::read(frame)?.open()?;
+    let texts = RunMetadata::read(frame)?.dataset.open()?;
     let mut lines = LineHashes::default();
     lines.add(texts.training().0)?;
     texts.held_out().iter().try_for_each(|(corpus, _)| lines.add(corpus))?;
-    if let Some(beginning) = Beginning::read(frame)? {
-        lines.add(beginning.sources.open()?.training().0)?;
+    if let Some(beginning) = RunMetadata::read(frame)?.origin {
+        lines.add(beginning.dataset.open()?.training().0)?;
     }
     Ok(lines)
 }

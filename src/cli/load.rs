@@ -25,7 +25,7 @@ fn build(pool: ThreadPoolBuilder) -> Result<()> {
 
 /// Loads the model of a checkpoint, after checking that memory suffices to process `positions` characters at once.
 pub fn load_model(frame: &Frame, positions: usize) -> Result<(CharLm<f32>, Vocab)> {
-    let shape = model::shape(frame)?;
+    let shape = model::config(frame)?;
     let sizes = shape.sizes()?;
     memory::check_available("this model", sizes.weights.saturating_add(sizes.inference(shape.vocab, positions)))?;
     model::read(frame)

@@ -9,6 +9,7 @@ mod exit_code;
 mod experiment;
 mod experiment_list;
 mod files;
+mod fine_tune;
 mod heat;
 mod hints;
 mod info;
@@ -18,7 +19,6 @@ mod interactive;
 mod lines;
 mod load;
 mod novelty;
-mod own;
 mod page;
 mod paint;
 mod plot;
@@ -29,7 +29,6 @@ mod settings;
 mod signals;
 mod terminal;
 mod train;
-mod tune;
 
 use std::process::ExitCode;
 
@@ -68,7 +67,7 @@ pub fn main() -> ExitCode {
 
 fn obey(command: Command, terminal: &Terminal) -> Result<ExitCode> {
     isa::forced()?;
-    signals::let_writes_fail()?;
+    signals::report_file_size_limit_as_error()?;
     match command {
         Command::Train(args) => train::run(*args, terminal),
         Command::Sample(args) => sample::run(&args, terminal),

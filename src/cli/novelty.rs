@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use charlstm::checkpoint::Frame;
-use charlstm::checkpoint::run::{self, RUNS};
-use charlstm::data::{self, Copied, Corpus, DatasetProvenance, Encoding, Novelty, Segment, Span};
+use charlstm::data::{self, Copied, Corpus, Encoding, Novelty, Segment, Span};
 use charlstm::error::{Error, Result};
+use charlstm::run::find::find;
+use charlstm::run::{RUNS, RunMetadata};
 use serde_json::json;
 
 use super::args::NoveltyArgs;
@@ -47,8 +48,8 @@ pub fn run(args: &NoveltyArgs, terminal: &Terminal) -> Result<()> {
 
 /// What a run was trained on; what it held out is not in it.
 fn learned(run: Option<&Path>) -> Result<(Novelty, Encoding)> {
-    let frame = Frame::read(&run::find(run, Path::new(RUNS))?.model())?;
-    let texts = DatasetProvenance::read(&frame)?.open()?;
+    let frame = Frame::read(&find(run, Path::new(RUNS))?.model())?;
+    let texts = RunMetadata::read(&frame)?.dataset.open()?;
     let (corpus, part) = texts.training();
     Ok((Novelty::against(corpus, part.end)?, corpus.encoding()))
 }

@@ -2,7 +2,7 @@
 
 use charlstm::error::{Error, Result};
 use charlstm::experiments::Chart;
-use charlstm::train::Record;
+use charlstm::run::Record;
 use plotters::coord::Shift;
 use plotters::element::DashedPathElement;
 use plotters::prelude::*;
@@ -45,15 +45,15 @@ const LEGEND: (i32, i32, u32) = (20, 22, 8);
 
 /// The losses so far, as points (step, nats per character).
 #[derive(Clone, Debug, Default)]
-pub struct Curves {
+pub struct LossCurves {
     pub training: Vec<(f64, f64)>,
     pub held_out: Vec<(f64, f64)>,
 }
 
-impl Curves {
+impl LossCurves {
     /// Those of records up to a step.
     pub fn of(records: &[Record], step: u64) -> Self {
-        let mut curves = Curves::default();
+        let mut curves = LossCurves::default();
         for record in records {
             let (curve, at, loss) = match record {
                 Record::Train(record) => (&mut curves.training, record.step, record.loss),
@@ -82,7 +82,7 @@ fn thinned(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     points.iter().step_by(step).chain(points.last()).copied().collect()
 }
 
-/// A curve as it is drawn. Curves whose names have the same words before a colon are a group: they share a colour, and all but the
+/// A curve as it is drawn. LossCurves whose names have the same words before a colon are a group: they share a colour, and all but the
 /// first are dashed.
 struct Drawn {
     group: String,
@@ -219,7 +219,7 @@ mod tests {
     fn draws_any_number_of_points() {
         for n in [0, 1, 2, 5000] {
             let training = (0..n).map(|step| (f64::from(step), 2.0)).collect();
-            let chart = Curves { training, held_out: vec![] }.chart("a <title> & more");
+            let chart = LossCurves { training, held_out: vec![] }.chart("a <title> & more");
             let svg = draw(&chart).unwrap();
             assert!(svg.starts_with("<svg") && svg.contains("held out") && !svg.contains("<title>"), "{svg}");
             assert!(svg.len() < 100_000, "{} points make {} bytes", n, svg.len());
@@ -236,7 +236,7 @@ mod tests {
             vec![(u64::MAX as f64, 1.0), (u64::MAX as f64 * hardly, 5e-324)],
             vec![(1.0, 1e-300), (2.0, 2e-300)],
         ] {
-            let svg = draw(&Curves { training: points, held_out: vec![] }.chart("")).unwrap();
+            let svg = draw(&LossCurves { training: points, held_out: vec![] }.chart("")).unwrap();
             assert!(svg.len() < 100_000 && !svg.contains("NaN") && !svg.contains("inf"), "{svg}");
         }
     }

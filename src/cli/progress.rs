@@ -1,49 +1,48 @@
-//! What people look at while a run goes on: a live line on a terminal, plain lines elsewhere, a sample now and then.
+//! Training progress: a live line on a terminal, plain lines elsewhere, and a sample after each evaluation.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use charlstm::checkpoint::{LockedRun, RunFolder};
 use charlstm::error::Error;
+use charlstm::run::{EvalRecord, LockedRun, Metrics, TrainRecord};
 use charlstm::sample::{Generator, SamplingConfig};
-use charlstm::train::{EvalRecord, Event, Metrics, Observer, STEPS_BETWEEN_SKIPS, StepReport, TrainRecord, Trainer};
+use charlstm::train::{Event, Observer, StepReport, Trainer};
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 
-use super::plot::{self, Curves};
+use super::plot::{self, LossCurves};
 use super::signals::Signals;
-use super::terminal::{Terminal, quoted};
+use super::terminal::Terminal;
 
 /// Characters of the sample after each evaluation.
-const SAMPLE: usize = 240;
-/// How much of the newest loss goes into the loss that is shown.
+const SAMPLE_CHARS: usize = 240;
+/// The weight of the newest loss in the displayed moving average.
 const SMOOTHING: f64 = 0.1;
-/// A held-out loss of more times that of guessing is worth a warning.
-const FAR_WORSE: f64 = 2.0;
+/// A held-out loss above the unigram entropy is normal before this step.
+const MIN_STEPS_TO_WARN: u64 = 100;
 
-const WITHOUT_BEST: &str = ", and has a best checkpoint once there is a better one";
-
-/// The terminal's observer.
+/// An observer that reports on the terminal and draws the loss plot.
 pub struct Reporter<'a> {
     terminal: &'a Terminal,
-    folder: &'a LockedRun,
+    run: &'a LockedRun,
     signals: Signals,
-    /// Whether the next checkpoint is one that a signal asked for.
-    asked: bool,
-    /// The step of the latest checkpoint, and where that is.
-    saved: (u64, RunFolder),
+    /// Whether a signal asked for the next checkpoint.
+    save_requested: bool,
+    /// The step of the last checkpoint.
+    saved_step: u64,
     bar: Option<ProgressBar>,
-    begun: Instant,
+    started: Instant,
     first_step: u64,
     chars: u64,
     loss: Option<f64>,
     held_out: Option<f64>,
-    /// Whether a warning was given that training diverges.
-    warned: bool,
-    curves: Curves,
+    /// The entropy of the character frequencies, once an evaluation needed it.
+    unigram_entropy: Option<f64>,
+    has_warned: bool,
+    curves: LossCurves,
 }
 
 impl<'a> Reporter<'a> {
-    pub fn new(terminal: &'a Terminal, trainer: &Trainer, folder: &'a LockedRun, signals: Signals) -> Self {
+    pub fn new(terminal: &'a Terminal, trainer: &Trainer, run: &'a LockedRun, signals: Signals) -> Self {
         let first_step = trainer.progress().step;
         let bar = terminal.is_live().then(|| {
             let bar = ProgressBar::new(trainer.total_steps());
@@ -55,49 +54,32 @@ impl<'a> Reporter<'a> {
         });
         Reporter {
             terminal,
-            folder,
+            run,
             signals,
-            asked: false,
-            saved: (first_step, RunFolder::clone(folder)),
+            save_requested: false,
+            saved_step: first_step,
             bar,
-            begun: Instant::now(),
+            started: Instant::now(),
             first_step,
             chars: 0,
             loss: None,
             held_out: trainer.progress().held_out,
-            warned: false,
-            curves: Curves::of(&Metrics::read(&folder.metrics()).unwrap_or_default(), first_step),
+            unigram_entropy: None,
+            has_warned: false,
+            curves: LossCurves::of(&Metrics::read(&run.metrics()).unwrap_or_default(), first_step),
         }
     }
 
-    /// Takes the live line away and draws the last plot; the step of the latest checkpoint, and the folder that it is in, unless it is
-    /// not there any more, or another's stands there.
-    pub fn finish(self) -> Option<(u64, RunFolder)> {
+    /// Removes the live line and draws the final plot; returns the step of the last checkpoint.
+    pub fn finish(self) -> u64 {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
-        // Where there is no run any more a plot would only seem to be one.
-        if self.folder.latest().exists() {
-            self.plot();
-        }
-        let is_anothers = self.saved.1 == **self.folder && self.folder.is_anothers();
-        Some(self.saved).filter(|(_, at)| !is_anothers && at.latest().exists())
+        self.plot();
+        self.saved_step
     }
 
-    /// Says even when quiet where a run is whose folder is lost.
-    fn saved_beside(&mut self, trainer: &Trainer, saved: Result<&Path, &Error>, without_best: bool) {
-        let step = trainer.progress().step;
-        match saved {
-            Ok(folder) => {
-                self.saved = (step, RunFolder::new(folder));
-                let (at, best) = (quoted(folder), if without_best { WITHOUT_BEST } else { "" });
-                self.warn(&format!("step {step} is saved in {at}{best}; go on with: charlstm train --resume {at}"));
-            }
-            Err(e) => self.warn(&format!("step {step} could not be saved elsewhere either: {e}")),
-        }
-    }
-
-    /// Writes something where the live line is, which comes back below it.
+    /// Writes above the live line.
     fn above(&self, write: impl FnOnce(&Terminal)) {
         match &self.bar {
             Some(bar) => bar.suspend(|| write(self.terminal)),
@@ -116,19 +98,17 @@ impl<'a> Reporter<'a> {
     fn step(&mut self, trainer: &Trainer, report: &StepReport) {
         self.chars += report.chars;
         if report.skipped {
-            let (step, skipped, share) = (trainer.progress().step, trainer.progress().skipped, trainer.brake().share());
-            self.say(&format!("step {step}: the loss or the gradient is not finite; skipped ({skipped} so far)"));
-            if report.halved {
-                let why = format!("two steps were skipped within {STEPS_BETWEEN_SKIPS}");
-                self.warn(&format!("{why}: the learning rate is halved, to {share} of what was chosen"));
-            }
+            let (step, skipped) = (trainer.progress().step, trainer.progress().skipped);
+            self.say(&format!(
+                "step {step}: skipped, the loss or the gradient is not finite ({skipped} skipped so far)"
+            ));
             return;
         }
         self.loss = Some(self.loss.map_or(report.loss, |loss| loss + SMOOTHING * (report.loss - loss)));
         if let (Some(bar), Some(loss)) = (&self.bar, self.loss) {
             bar.set_position(trainer.progress().step);
             let held_out = self.held_out.map_or(String::new(), |nats| format!("  held-out {:.3} bpc", bits(nats)));
-            let speed = self.chars as f64 / self.begun.elapsed().as_secs_f64();
+            let speed = self.chars as f64 / self.started.elapsed().as_secs_f64();
             bar.set_message(format!("epoch {:.1}  loss {loss:.3}{held_out}  {speed:.0} chars/s", trainer.epochs()));
         }
     }
@@ -138,8 +118,8 @@ impl<'a> Reporter<'a> {
         if self.bar.is_some() {
             return;
         }
-        let made = (record.step - self.first_step).max(1) as f64;
-        let left = self.begun.elapsed().as_secs_f64() * (trainer.total_steps() - record.step) as f64 / made;
+        let done = (record.step - self.first_step).max(1) as f64;
+        let left = self.started.elapsed().as_secs_f64() * (trainer.total_steps() - record.step) as f64 / done;
         let left = Duration::try_from_secs_f64(left).map_or("very long".into(), |left| HumanDuration(left).to_string());
         self.terminal.say(&format!(
             "step {}/{}  epoch {:.2}  loss {:.4}  lr {:.5}  {:.0} chars/s  {} left",
@@ -162,41 +142,51 @@ impl<'a> Reporter<'a> {
             "epoch {:.2}: held-out loss {loss:.4} nats, {bpc:.4} bits per character{best}",
             record.epoch
         ));
-        let guessing = (trainer.texts().vocab().len() as f64).ln();
-        if loss > FAR_WORSE * guessing && !std::mem::replace(&mut self.warned, true) {
-            let times = loss / guessing;
-            self.warn(&format!(
-                "the held-out loss is {times:.1} times that of guessing ({guessing:.4} nats), as when training diverges; try a lower \
-                 --lr or another --cell"
-            ));
+        if record.step >= MIN_STEPS_TO_WARN && !self.has_warned {
+            self.warn_if_worse_than_frequencies(trainer, loss);
         }
         if !self.terminal.is_quiet() {
-            let (vocab, seed) = (trainer.texts().vocab(), trainer.progress().step);
+            let (vocab, seed) = (trainer.dataset().vocab(), trainer.progress().step);
             let text = trainer.install(|| {
-                vocab.decode(Generator::new(trainer.model(), vocab, &[], SamplingConfig::default(), seed).take(SAMPLE))
+                let generator = Generator::new(trainer.model(), vocab, &[], SamplingConfig::default(), seed);
+                vocab.decode(generator.take(SAMPLE_CHARS))
             });
             self.above(|terminal| terminal.say_text(&text));
         }
         self.plot();
     }
 
-    /// Takes note of a checkpoint, and says where it is if a signal asked for it.
-    fn saved(&mut self, trainer: &Trainer, path: &Path) {
-        if path != self.folder.latest() {
-            return;
-        }
-        self.saved.0 = trainer.progress().step;
-        if std::mem::take(&mut self.asked) {
-            self.say(&format!("Saved at step {}: {}", trainer.progress().step, path.display()));
+    fn warn_if_worse_than_frequencies(&mut self, trainer: &Trainer, loss: f64) {
+        let entropy = *self.unigram_entropy.get_or_insert_with(|| trainer.unigram_entropy());
+        self.has_warned = loss > entropy;
+        if self.has_warned {
+            self.warn(&format!(
+                "the held-out loss is above {entropy:.4} nats, that of guessing by character frequencies alone: training may \
+                 have diverged; try a lower --lr"
+            ));
         }
     }
 
-    /// Draws the plot anew. That it cannot be drawn is said, and no reason to stop.
+    fn saved(&mut self, trainer: &Trainer, path: &Path) {
+        if path != self.run.latest() {
+            return;
+        }
+        self.saved_step = trainer.progress().step;
+        if std::mem::take(&mut self.save_requested) {
+            self.say(&format!("Saved at step {}: {}", self.saved_step, path.display()));
+        }
+    }
+
+    fn not_saved(&self, error: &Error) {
+        self.warn(&format!("{error}; training continues, and the next save tries again"));
+    }
+
+    /// Draws the plot. A failure is reported and does not stop training.
     fn plot(&self) {
-        let drawn = plot::draw(&self.curves.chart(&self.folder.name()))
-            .and_then(|svg| self.folder.replace(&self.folder.plot(), svg.as_bytes()));
+        let drawn = plot::draw(&self.curves.chart(&self.run.name()))
+            .and_then(|svg| self.run.replace(&self.run.plot(), svg.as_bytes()));
         if let Err(e) = drawn {
-            self.say(&format!("loss.svg was not drawn: {e}"));
+            self.say(&format!("cannot draw the loss plot: {e}"));
         }
     }
 }
@@ -208,15 +198,7 @@ impl Observer for Reporter<'_> {
             Event::Record(record) => self.record(trainer, record),
             Event::Evaluated(record) => self.evaluated(trainer, record),
             Event::Saved(path) => self.saved(trainer, path),
-            Event::MadeAgain { folder, without_best } => {
-                let best = if without_best { WITHOUT_BEST } else { "" };
-                self.warn(&format!(
-                    "{}: the run's folder was deleted or moved away; it was made again{best}",
-                    folder.display()
-                ));
-            }
-            Event::SavedBeside { saved, without_best } => self.saved_beside(trainer, saved, without_best),
-            Event::NotSaved(e) => self.warn(&not_saved(e)),
+            Event::NotSaved(error) => self.not_saved(error),
             _ => {}
         }
     }
@@ -226,14 +208,10 @@ impl Observer for Reporter<'_> {
     }
 
     fn should_save(&mut self) -> bool {
-        self.asked = self.signals.take_save();
-        self.asked
+        let requested = self.signals.take_save();
+        self.save_requested |= requested;
+        requested
     }
-}
-
-/// The warning where something could not be written and the run is to go on.
-pub fn not_saved(error: &Error) -> String {
-    format!("{error}. Training goes on, and the next save tries again")
 }
 
 fn bits(nats: f64) -> f64 {

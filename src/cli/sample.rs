@@ -6,10 +6,11 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use charlstm::checkpoint::Frame;
-use charlstm::checkpoint::run::{self, RUNS};
 use charlstm::data::Vocab;
 use charlstm::error::{Error, Result};
 use charlstm::model::{CharLm, InferenceModel};
+use charlstm::run::RUNS;
+use charlstm::run::find::find;
 use charlstm::sample::{Batch, Generator, SamplingConfig, StopCriteria};
 
 use super::args::SampleArgs;
@@ -24,7 +25,7 @@ const LENGTH: u64 = 1000;
 pub fn run(args: &SampleArgs, terminal: &Terminal) -> Result<ExitCode> {
     check(args)?;
     load::start_threads()?;
-    let path = run::find(args.run.as_deref(), Path::new(RUNS))?.model();
+    let path = find(args.run.as_deref(), Path::new(RUNS))?.model();
     let frame = Frame::read(&path)?;
     let (model, vocab) = load::load_model(&frame, positions(args))?;
     let shapings = shapings(args, &vocab)?;

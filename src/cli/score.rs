@@ -5,10 +5,11 @@ use std::io::{BufRead, BufReader, Read, stdin};
 use std::path::{Path, PathBuf};
 
 use charlstm::checkpoint::Frame;
-use charlstm::checkpoint::run::{self, RUNS};
 use charlstm::data::Vocab;
 use charlstm::error::{Error, Result};
 use charlstm::model::InferenceModel;
+use charlstm::run::RUNS;
+use charlstm::run::find::find;
 use charlstm::score::{Sum, Surprisal, SurprisalScorer, Unit, positions_at_once};
 use serde_json::{Value, json};
 
@@ -33,14 +34,14 @@ pub fn run(args: &ScoreArgs, terminal: &Terminal) -> Result<()> {
             "--heat needs colours: a terminal, or --color always; or write a page with --html".into(),
         ));
     }
-    args.html.as_deref().map_or(Ok(()), files::must_be_writable)?;
+    args.html.as_deref().map_or(Ok(()), files::check_writable)?;
     load::start_threads()?;
     let (given, file) = match &args.files[..] {
         [run, file] => (Some(run.as_path()), file),
         files => (None, &files[0]),
     };
     let text = Text::open(file)?;
-    let frame = Frame::read(&run::find(given, Path::new(RUNS))?.model())?;
+    let frame = Frame::read(&find(given, Path::new(RUNS))?.model())?;
     let positions = match args.state {
         State::Carry => load::POSITIONS_OF_ONE_STREAM,
         State::Reset => 2 * positions_at_once(usize::MAX),

@@ -1,4 +1,4 @@
-//! From choices to settings: defaults, then the run that is resumed, then a configuration file, then flags.
+//! The settings of a run: defaults, overridden by the resumed run, then by a configuration file, then by flags.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -8,25 +8,25 @@ use charlstm::checkpoint::{Frame, model};
 use charlstm::data::{BUILT_IN_NAME, DatasetConfig, DatasetProvenance, Encoding, ReplayConfig};
 use charlstm::error::{Error, Result};
 use charlstm::model::{Init, ModelConfig};
-use charlstm::train::{Beginning, Saved, TrainConfig, read_init};
+use charlstm::run::{RunMetadata, TrainConfig};
 
 use super::args::Choices;
 
-/// Everything a run is made of.
+/// All settings of a run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     pub cell: String,
     pub layers: usize,
     pub hidden: usize,
-    /// `None`: as `hidden`.
+    /// `None` means the hidden size.
     pub embed: Option<usize>,
     pub init: Init,
-    /// The run whose weights it begins with.
+    /// The run to start from, for fine-tuning.
     pub init_from: Option<PathBuf>,
-    pub texts: DatasetConfig,
+    pub dataset: DatasetConfig,
     /// A file of old text to mix in.
     pub replay: Option<PathBuf>,
-    /// `None`: [`ReplayConfig::DEFAULT_FRACTION`].
+    /// `None` means [`ReplayConfig::DEFAULT_FRACTION`].
     pub replay_frac: Option<f64>,
     pub train: TrainConfig,
 }
@@ -34,38 +34,36 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         let ModelConfig { cell, layers, hidden, .. } = ModelConfig::default();
-        let (init, texts, train) = (Init::default(), DatasetConfig::default(), TrainConfig::default());
+        let (init, dataset, train) = (Init::default(), DatasetConfig::default(), TrainConfig::default());
         let (embed, init_from, replay, replay_frac) = (None, None, None, None);
-        Settings { cell, layers, hidden, embed, init, init_from, texts, replay, replay_frac, train }
+        Settings { cell, layers, hidden, embed, init, init_from, dataset, replay, replay_frac, train }
     }
 }
 
 impl Settings {
-    /// Those of a run on the built-in text, which is so short that smaller windows of fewer streams, and so more steps in
-    /// fewer epochs, suit it.
+    /// The defaults for the built-in text, which is short: fewer streams and shorter windows give more steps per epoch.
     pub fn for_built_in() -> Self {
         let mut settings = Settings::default();
         (settings.train.batch, settings.train.seq_len, settings.train.epochs) = (16, 64, 15);
         settings
     }
 
-    /// Those of a run that is resumed.
+    /// The settings of an existing run.
     pub fn of_run(frame: &Frame) -> Result<Self> {
-        let (train, DatasetProvenance { config: texts, replay: replayed, .. }) =
-            (Saved::read(frame)?.train, DatasetProvenance::read(frame)?);
-        let init_from = Beginning::read(frame)?.map(|beginning| beginning.run);
-        let (replay, replay_frac) = replayed.map(|of| (of.config.file, of.config.fraction)).unzip();
-        Settings { init_from, texts, replay, replay_frac, train, ..Settings::default() }.with_model_of(frame)
+        let RunMetadata { train, dataset: DatasetProvenance { config: dataset, replay, .. }, origin, .. } =
+            RunMetadata::read(frame)?;
+        let init_from = origin.map(|origin| origin.run);
+        let (replay, replay_frac) = replay.map(|replay| (replay.config.file, replay.config.fraction)).unzip();
+        Settings { init_from, dataset, replay, replay_frac, train, ..Settings::default() }.with_model_of(frame)
     }
 
-    /// With the model of a run.
+    /// These settings with the model of an existing run.
     pub fn with_model_of(self, frame: &Frame) -> Result<Self> {
-        let (shape, init) = (model::shape(frame)?, read_init(frame)?);
-        let embed = Some(shape.embed);
-        Ok(Settings { cell: shape.cell, layers: shape.layers, hidden: shape.hidden, embed, init, ..self })
+        let ModelConfig { cell, layers, hidden, embed, .. } = model::config(frame)?;
+        Ok(Settings { cell, layers, hidden, embed: Some(embed), init: RunMetadata::read(frame)?.init, ..self })
     }
 
-    /// Puts choices over these settings.
+    /// These settings, overridden by `choices`.
     pub fn choose(mut self, choices: &Choices) -> Result<Self> {
         fn set<T: Clone>(to: &mut T, choice: &Option<T>) {
             if let Some(value) = choice {
@@ -105,28 +103,28 @@ impl Settings {
         set(&mut train.log_every, &c.log_every);
         set_some(&mut train.patience, c.patience);
         if !c.texts.is_empty() {
-            self.texts.paths = c.texts.iter().map(|path| whole(path)).collect::<Result<_>>()?;
+            self.dataset.paths = c.texts.iter().map(|path| absolute(path)).collect::<Result<_>>()?;
         }
-        set(&mut self.texts.encoding, &c.bytes.map(|bytes| if bytes { Encoding::Bytes } else { Encoding::Utf8 }));
+        set(&mut self.dataset.encoding, &c.bytes.map(|bytes| if bytes { Encoding::Bytes } else { Encoding::Utf8 }));
         if let Some(share) = c.val_frac {
-            (self.texts.val_frac, self.texts.val_file) = (share, None);
+            (self.dataset.val_frac, self.dataset.val_file) = (share, None);
         }
         if let Some(file) = &c.val_file {
-            self.texts.val_file = Some(whole(file)?);
+            self.dataset.val_file = Some(absolute(file)?);
         }
         self.init_from = c.init_from.clone().or(self.init_from);
         if let Some(file) = &c.replay {
-            self.replay = Some(whole(file)?);
+            self.replay = Some(absolute(file)?);
         }
         set_some(&mut self.replay_frac, c.replay_frac);
         Ok(self)
     }
 
-    /// The same as choices: what `config.toml` holds.
+    /// The contents of `config.toml`.
     pub fn to_choices(&self) -> Choices {
-        let (train, texts) = (&self.train, &self.texts);
+        let (train, dataset) = (&self.train, &self.dataset);
         Choices {
-            texts: texts.paths.clone(),
+            texts: dataset.paths.clone(),
             cell: Some(self.cell.clone()),
             layers: Some(self.layers),
             hidden: Some(self.hidden),
@@ -147,9 +145,9 @@ impl Settings {
             dropout: Some(train.dropout),
             seed: Some(train.seed),
             threads: train.threads,
-            bytes: Some(texts.encoding == Encoding::Bytes),
-            val_frac: Some(texts.val_frac).filter(|_| texts.val_file.is_none()),
-            val_file: texts.val_file.clone(),
+            bytes: Some(dataset.encoding == Encoding::Bytes),
+            val_frac: Some(dataset.val_frac).filter(|_| dataset.val_file.is_none()),
+            val_file: dataset.val_file.clone(),
             replay: self.replay.clone(),
             replay_frac: self.replay_frac,
             eval_every: train.eval_every,
@@ -159,7 +157,7 @@ impl Settings {
         }
     }
 
-    /// The model's shape; its vocabulary comes from the texts.
+    /// The model configuration without the vocabulary, which comes from the texts.
     pub fn shape(&self) -> ModelConfig {
         ModelConfig {
             cell: self.cell.clone(),
@@ -170,91 +168,95 @@ impl Settings {
         }
     }
 
-    /// The run's name by default: that of its first text.
+    /// The default name of the run: the file name of its first text without the extension.
     pub fn name(&self) -> String {
-        let Some(path) = self.texts.paths.first() else { return BUILT_IN_NAME.into() };
-        // A path such as `..` has its name only once it is resolved.
+        let Some(path) = self.dataset.paths.first() else { return BUILT_IN_NAME.into() };
+        // A path such as `..` has no file name until it is resolved.
         let resolved = path.canonicalize().unwrap_or_else(|_| path.clone());
         let stem = path.file_stem().or_else(|| resolved.file_stem());
         stem.map_or("text".into(), |stem| stem.to_string_lossy().into_owned())
     }
 
-    /// The old text to mix in, if any.
+    /// The old text to mix in.
     pub fn replay(&self) -> Result<Option<ReplayConfig>> {
         match (&self.replay, self.replay_frac) {
             (Some(_), _) if self.init_from.is_none() => Err(Error::Usage(
-                "--replay mixes the text of an old run into a new one; name the old run with --init-from".into(),
+                "--replay mixes old text into fine-tuning; name the run to start from with --init-from".into(),
             )),
             (Some(file), share) => {
                 Ok(Some(ReplayConfig { file: file.clone(), fraction: share.unwrap_or(ReplayConfig::DEFAULT_FRACTION) }))
             }
-            (None, Some(_)) => Err(Error::Usage("--replay-frac is the share of --replay FILE; name the file".into())),
+            (None, Some(_)) => Err(Error::Usage("--replay-frac needs --replay FILE".into())),
             (None, None) => Ok(None),
         }
     }
 
-    /// Refuses what cannot change while a run goes on. The trainer refuses what it alone knows of.
+    /// Refuses settings that cannot change when a run is resumed. The trainer checks the settings of [`TrainConfig`].
     pub fn check_matches(&self, run: &Settings, path: &Path) -> Result<()> {
-        let text = |settings: &Settings| {
-            let (texts, share) = (&settings.texts, settings.replay_frac.unwrap_or(ReplayConfig::DEFAULT_FRACTION));
+        self.check_same_model(run, path)?;
+        let fixed = |settings: &Settings| {
+            let fraction = settings.replay_frac.unwrap_or(ReplayConfig::DEFAULT_FRACTION);
             [
-                ("--val-frac", texts.val_frac.to_string()),
-                ("characters as", format!("{:?}", texts.encoding)),
-                ("--replay-frac", share.to_string()),
+                ("val_frac", settings.dataset.val_frac.to_string()),
+                ("bytes", (settings.dataset.encoding == Encoding::Bytes).to_string()),
+                ("replay_frac", fraction.to_string()),
             ]
         };
-        self.must_fit_model(run, path)?;
-        refuse_others(path, text(run), text(self))
+        check_equal(path, fixed(run), fixed(self))
     }
 
-    /// Refuses what the model of a run is not.
-    pub fn must_fit_model(&self, run: &Settings, path: &Path) -> Result<()> {
-        let of_model = |settings: &Settings| {
+    /// Refuses settings that contradict the model of a run.
+    pub fn check_same_model(&self, run: &Settings, path: &Path) -> Result<()> {
+        let fixed = |settings: &Settings| {
             let (shape, init) = (settings.shape(), settings.init);
             [
-                ("--cell", shape.cell),
-                ("--layers", shape.layers.to_string()),
-                ("--hidden", shape.hidden.to_string()),
-                ("--embed", shape.embed.to_string()),
-                ("--init", format!("{:?}", init.scheme).to_lowercase()),
-                ("--forget-bias", init.forget_bias.unwrap_or(1.0).to_string()),
+                ("cell", shape.cell),
+                ("layers", shape.layers.to_string()),
+                ("hidden", shape.hidden.to_string()),
+                ("embed", shape.embed.to_string()),
+                ("init", format!("{:?}", init.scheme).to_lowercase()),
+                ("forget_bias", init.forget_bias.unwrap_or(1.0).to_string()),
             ]
         };
-        refuse_others(path, of_model(run), of_model(self))
+        check_equal(path, fixed(run), fixed(self))
     }
 }
 
-/// Refuses the first choice that differs from the run's.
-fn refuse_others<const N: usize>(path: &Path, run: [(&str, String); N], wanted: [(&str, String); N]) -> Result<()> {
+type NamedValue = (&'static str, String);
+
+/// Refuses the first setting that differs from that of the run.
+fn check_equal<const N: usize>(path: &Path, run: [NamedValue; N], wanted: [NamedValue; N]) -> Result<()> {
     match run.into_iter().zip(wanted).find(|(run, wanted)| run != wanted) {
         None => Ok(()),
-        Some(((name, run), (_, wanted))) => Err(Error::Usage(format!(
-            "{}: the run has {name} {run}, which cannot become {wanted}; leave it out, or begin a new run",
-            path.display()
-        ))),
+        Some(((setting, saved), (_, requested))) => {
+            Err(Error::FixedSetting { run: path.into(), setting, saved, requested })
+        }
     }
 }
 
-/// Reads choices from a file.
+/// Reads a configuration file.
 pub fn read_choices(path: &Path) -> Result<Choices> {
     match std::fs::read_to_string(path) {
         Ok(text) => parse_choices(path, &text),
         Err(e) if e.kind() == ErrorKind::InvalidData => {
-            Err(Error::Usage(format!("{}: it is not UTF-8, so it is no configuration", path.display())))
+            Err(Error::Usage(format!("{}: not a configuration file (not valid UTF-8)", path.display())))
         }
         Err(e) => Err(Error::input(path, e)),
     }
 }
 
-/// What a count is to be.
-const WHOLE: &str = "expected a whole number, 0 or more";
+const EXPECTED_INTEGER: &str = "expected a whole number, 0 or more";
 
-/// Choices of the text of a file; `path` is for messages.
+/// Parses a configuration file; `path` is used in error messages.
 pub fn parse_choices(path: &Path, text: &str) -> Result<Choices> {
     let choices: Choices = toml::from_str(text).map_err(|e| {
         let line = e.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
-        let words =
-            [("\n", " "), ("expected u64", WHOLE), ("expected usize", WHOLE), ("expected f64", "expected a number")];
+        let words = [
+            ("\n", " "),
+            ("expected u64", EXPECTED_INTEGER),
+            ("expected usize", EXPECTED_INTEGER),
+            ("expected f64", "expected a number"),
+        ];
         let message =
             words.into_iter().fold(e.message().to_owned(), |message, (word, plain)| message.replace(word, plain));
         Error::Usage(format!("{}, line {line}: {message}", path.display()))
@@ -264,22 +266,22 @@ pub fn parse_choices(path: &Path, text: &str) -> Result<Choices> {
         ("val-frac and val-file", choices.val_frac.is_some() && choices.val_file.is_some()),
     ];
     match both.into_iter().find(|(_, has_both)| *has_both) {
-        Some((both, _)) => Err(Error::Usage(format!("{}: it has both {both}; leave one out", path.display()))),
+        Some((both, _)) => Err(Error::Usage(format!("{}: contains both {both}; remove one of them", path.display()))),
         None => Ok(choices),
     }
 }
 
-/// Choices as the text of a file.
+/// The text of a configuration file.
 pub fn write_choices(choices: &Choices) -> Result<String> {
-    let text = toml::to_string(choices).map_err(|e| Error::Internal(format!("config.toml cannot be written: {e}")))?;
-    Ok(format!("# What this run was trained with; begin another like it with: charlstm train --config FILE\n{text}"))
+    let text = toml::to_string(choices).map_err(|e| Error::Internal(format!("config.toml cannot be encoded: {e}")))?;
+    Ok(format!("# The settings of this run; start another one like it with: charlstm train --config FILE\n{text}"))
 }
 
-/// A path that means the same from any folder.
-pub fn whole(path: &Path) -> Result<PathBuf> {
+/// An absolute path, which stays valid when the current folder changes.
+pub fn absolute(path: &Path) -> Result<PathBuf> {
     if path.to_str().is_none() {
         return Err(Error::Usage(format!(
-            "{}: the name is not UTF-8, so a run cannot keep it; rename it",
+            "{}: the name is not valid UTF-8, so it cannot be stored; rename the file",
             path.display()
         )));
     }
@@ -296,7 +298,7 @@ mod tests {
     use proptest::prelude::*;
     use proptest::sample::select;
 
-    /// A path as one may be called: with spaces, quotes, and what TOML writes otherwise than it is.
+    /// A path with spaces, quotes and characters that TOML escapes.
     fn path() -> impl Strategy<Value = PathBuf> {
         "/[a-z \"'\\\\\\n\\t#=\\[\u{e9}\u{1f600}\u{7f}]{1,9}".prop_map(PathBuf::from)
     }
@@ -307,7 +309,7 @@ mod tests {
     }
 
     prop_compose! {
-        fn of_model()(
+        fn model_choices()(
             cell in option::of(cell()), layers: Option<usize>, hidden: Option<usize>, embed: Option<usize>,
             init in option::of(select(&[Scheme::Orthogonal, Scheme::Uniform, Scheme::Xavier])), forget_bias: Option<f64>,
             init_from in option::of(path()),
@@ -317,8 +319,8 @@ mod tests {
     }
 
     prop_compose! {
-        fn of_training()(
-            model in of_model(), optimizer in option::of(select(&[Optimizer::Adamw, Optimizer::Sgd, Optimizer::Rmsprop])),
+        fn training_choices()(
+            model in model_choices(), optimizer in option::of(select(&[Optimizer::Adamw, Optimizer::Sgd, Optimizer::Rmsprop])),
             schedule in option::of(select(&[Schedule::Cosine, Schedule::Linear, Schedule::Constant])),
             (batch, seq_len, threads) in any::<(Option<usize>, Option<usize>, Option<usize>)>(),
             total in any::<Option<Result<u64, u64>>>(), (warmup, seed) in any::<(Option<u64>, Option<u64>)>(),
@@ -332,9 +334,8 @@ mod tests {
     }
 
     prop_compose! {
-        /// Any choices that a file can make.
         fn choices()(
-            training in of_training(), texts in vec(path(), 0..4), bytes: Option<bool>, val_frac: Option<f64>, val_file in option::of(path()),
+            training in training_choices(), texts in vec(path(), 0..4), bytes: Option<bool>, val_frac: Option<f64>, val_file in option::of(path()),
             replay in option::of(path()), replay_frac: Option<f64>, eval_every: Option<u64>, save_every: Option<u64>,
             log_every: Option<u64>, patience: Option<u64>,
         ) -> Choices {
@@ -345,7 +346,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_configuration_file_comes_back_as_it_was(choices in choices()) {
+        fn a_configuration_file_is_read_back_unchanged(choices in choices()) {
             let read = |choices: &Choices| parse_choices(Path::new("c.toml"), &write_choices(choices).unwrap()).unwrap();
             prop_assert_eq!(&read(&choices), &choices);
             let settings = Settings::default().choose(&choices).unwrap();
@@ -354,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn later_choices_win_and_what_is_not_chosen_stays() {
+    fn later_choices_override_earlier_ones() {
         let file = Choices { layers: Some(3), steps: Some(50), ..Choices::default() };
         let flags = Choices { layers: Some(4), epochs: Some(7), ..Choices::default() };
         let settings = Settings::default().choose(&file).unwrap().choose(&flags).unwrap();
@@ -363,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mistake_in_a_file_is_named_with_its_line() {
+    fn names_the_line_of_a_mistake() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("c.toml");
         std::fs::write(&path, "layers = 2\nhiden = 5\n").unwrap();
@@ -372,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn what_excludes_each_other_on_the_command_line_does_so_in_a_file() {
+    fn rejects_conflicting_settings_in_a_file() {
         for (text, both) in [
             ("epochs = 1\nsteps = 2", "epochs and steps"),
             ("val-frac = 0.1\nval-file = \"v\"", "val-frac and val-file"),
@@ -383,10 +384,10 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_change_is_refused_with_both_values() {
+    fn rejects_a_changed_model_with_both_values() {
         let run = Settings::default();
         let other = Settings { hidden: 300, ..run.clone() };
         let message = other.check_matches(&run, Path::new("x")).unwrap_err().to_string();
-        assert!(message.contains("--hidden 256") && message.contains("300"), "{message}");
+        assert!(message.contains("256") && message.contains("300"), "{message}");
     }
 }

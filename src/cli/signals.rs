@@ -1,5 +1,5 @@
-//! Ctrl-C, SIGTERM and SIGHUP: while a run trains, the first asks for the end and the next is the end; else each is. SIGUSR1 asks for
-//! a checkpoint.
+//! Signals. While a run trains, the first Ctrl-C, SIGTERM or SIGHUP asks to save and stop, and a second one exits at once.
+//! SIGUSR1 asks for a checkpoint.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -10,90 +10,89 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGXFSZ};
 use signal_hook::iterator::Signals as Incoming;
 use signal_hook::{flag, low_level};
 
-/// What comes so soon after the first signal is the same wish told again: a shell and the system both tell a process that its
-/// terminal is gone, and `timeout` tells the process and then its group.
-const ECHO: Duration = Duration::from_millis(500);
-/// The same for Ctrl-C, which nobody presses twice within it.
-const ECHO_OF_A_KEY: Duration = Duration::from_millis(100);
+/// A signal that follows the first one so soon is ignored: when a terminal closes, both the shell and the system send SIGHUP, and
+/// `timeout` signals the process and its group.
+const DUPLICATE_WINDOW: Duration = Duration::from_millis(500);
 
-/// Which signals have come.
+/// The signals received so far.
 #[derive(Clone, Debug, Default)]
 pub struct Signals {
-    /// The one that asks for the end; 0: none.
-    ending: Arc<AtomicUsize>,
+    /// The signal that asked to stop; 0 if none did.
+    stop: Arc<AtomicUsize>,
     save: Arc<AtomicBool>,
-    /// Whether there is a run that must be saved first.
-    held: Arc<AtomicBool>,
+    /// Whether the first signal only asks to stop, instead of ending the process.
+    is_deferred: Arc<AtomicBool>,
 }
 
 impl Signals {
-    /// Begins to listen. A SIGHUP that is ignored, as under `nohup`, stays so.
+    /// Starts listening. SIGHUP stays ignored if it is, as under `nohup`.
     pub fn listen() -> Result<Self> {
         let signals = Signals::default();
-        flag::register(SIGUSR1, Arc::clone(&signals.save)).map_err(cannot)?;
+        flag::register(SIGUSR1, Arc::clone(&signals.save)).map_err(cannot_listen)?;
         let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-        let ends =
-            [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| *signal != SIGHUP || !is_ignored(SIGHUP, &status));
-        let incoming = Incoming::new(ends).map_err(cannot)?;
+        let is_caught = |signal: &i32| *signal != SIGHUP || !is_ignored(SIGHUP, &status);
+        let incoming = Incoming::new([SIGINT, SIGTERM, SIGHUP].into_iter().filter(is_caught)).map_err(cannot_listen)?;
         let listener = signals.clone();
-        let thread = std::thread::Builder::new().name("signals".into()).stack_size(1 << 16);
-        thread.spawn(move || listener.obey(incoming)).map_err(cannot)?;
+        let thread = std::thread::Builder::new().name("signals".into());
+        thread.spawn(move || listener.handle(incoming)).map_err(cannot_listen)?;
         Ok(signals)
     }
 
-    fn obey(&self, mut incoming: Incoming) {
+    fn handle(&self, mut incoming: Incoming) {
         let mut first: Option<Instant> = None;
         for signal in incoming.forever() {
-            let echo = if signal == SIGINT { ECHO_OF_A_KEY } else { ECHO };
-            let ends = first.map_or_else(|| !self.held.load(Ordering::SeqCst), |first| first.elapsed() >= echo);
-            if ends {
+            let exits = match first {
+                None => !self.is_deferred.load(Ordering::SeqCst),
+                Some(first) => first.elapsed() >= DUPLICATE_WINDOW,
+            };
+            if exits {
                 low_level::exit(exit_code(signal as usize));
             }
             if first.is_none() {
-                self.ending.store(signal as usize, Ordering::SeqCst);
+                self.stop.store(signal as usize, Ordering::SeqCst);
                 first = Some(Instant::now());
             }
         }
     }
 
-    /// From now on there is a run to save before the process ends: the first signal only asks for the end.
-    pub fn hold(&self) {
-        self.held.store(true, Ordering::SeqCst);
+    /// From now on, the first signal asks to save and stop.
+    pub fn defer(&self) {
+        self.is_deferred.store(true, Ordering::SeqCst);
     }
 
-    /// From now on all is saved, and any signal ends the process.
-    pub fn release(&self) {
-        self.held.store(false, Ordering::SeqCst);
+    /// From now on, any signal ends the process.
+    pub fn restore(&self) {
+        self.is_deferred.store(false, Ordering::SeqCst);
     }
 
-    /// The exit code of the signal that asks for the end, if one came.
+    /// The exit code of the signal that asked to stop, if there was one.
     pub fn received(&self) -> Option<u8> {
-        let signal = self.ending.load(Ordering::SeqCst);
+        let signal = self.stop.load(Ordering::SeqCst);
         (signal != 0).then(|| exit_code(signal) as u8)
     }
 
-    /// Whether a checkpoint was asked for since this was last asked.
+    /// Whether a checkpoint was requested since the last call.
     pub fn take_save(&self) -> bool {
         self.save.swap(false, Ordering::SeqCst)
     }
 }
 
-/// Makes a write beyond the largest file that is allowed (`ulimit -f`) fail as any other may, in place of ending the process.
-pub fn let_writes_fail() -> Result<()> {
-    flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false))).map(drop).map_err(cannot)
+/// Makes a write beyond the file size limit (`ulimit -f`) fail like any other write, instead of killing the process.
+pub fn report_file_size_limit_as_error() -> Result<()> {
+    flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false))).map(drop).map_err(cannot_listen)
 }
 
-/// The error where a signal cannot be listened to.
-pub fn cannot(e: std::io::Error) -> Error {
-    Error::Internal(format!("signals cannot be caught: {e}"))
+/// The error if a signal handler cannot be installed.
+pub fn cannot_listen(e: std::io::Error) -> Error {
+    Error::Internal(format!("cannot catch signals: {e}"))
 }
 
-/// What shells report for a process that a signal ended.
+/// The exit code that shells report for a process ended by a signal.
 fn exit_code(signal: usize) -> i32 {
     128 + signal as i32
 }
 
-/// Whether a process ignores a signal, as Linux tells it in `/proc/PID/status`; elsewhere that is not known.
+/// Whether a process ignores a signal, according to the contents of `/proc/PID/status` on Linux.
 fn is_ignored(signal: i32, status: &str) -> bool {
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
@@ -105,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_ignored_signal_is_found_in_the_mask() {
+    fn finds_ignored_signals_in_the_mask() {
         let status = |mask: &str| format!("Name:\tx\nSigBlk:\tffff\nSigIgn:\t{mask}\nSigCgt:\tffff\n");
         assert!(is_ignored(SIGHUP, &status("0000000000000001")) && is_ignored(SIGTERM, &status("0000000000004000")));
         assert!(

@@ -55,6 +55,7 @@ pub struct DatasetIdentity {
 /// With replay, the training text starts with a part of an old text, followed by the new one.
 #[derive(Debug)]
 pub struct Dataset {
+    config: DatasetConfig,
     corpus: Corpus,
     training_chars: usize,
     held_out: Option<Corpus>,
@@ -76,7 +77,8 @@ impl Dataset {
             Corpus::open(&config.paths, config.encoding)?
         };
         let held_out = config.val_file.as_ref().map(|path| Corpus::open(std::slice::from_ref(path), config.encoding));
-        Self::new(corpus, held_out.transpose()?, config.val_frac)
+        let dataset = Self::new(corpus, held_out.transpose()?, config.val_frac)?;
+        Ok(Dataset { config: config.clone(), ..dataset })
     }
 
     /// A dataset of a text and, if there is no separate held-out text, the fraction of the text to hold out from its end.
@@ -101,7 +103,8 @@ impl Dataset {
             Some(_) => corpus.chars(),
             None => (corpus.chars() as f64 * (1.0 - val_frac)) as usize,
         };
-        Ok(Dataset { corpus, training_chars, held_out, vocab, loss_mask: None, replay: None })
+        let config = DatasetConfig { encoding: corpus.encoding(), val_frac, ..DatasetConfig::default() };
+        Ok(Dataset { config, corpus, training_chars, held_out, vocab, loss_mask: None, replay: None })
     }
 
     /// Adds a loss mask for the text. A mask is not saved in checkpoints: to resume a run, add it again.
@@ -129,6 +132,11 @@ impl Dataset {
         let vocab = Vocab::new(corpus.encoding(), symbols.copied());
         let training_chars = chars + self.training_chars;
         Ok(Dataset { corpus, training_chars, vocab, replay: Some((replay, old)), ..self })
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &DatasetConfig {
+        &self.config
     }
 
     /// The old text at the beginning of the training text.

@@ -85,13 +85,13 @@ impl Drop for MappedFile {
 
 /// Whether two metadata belong to one file; always true where the system cannot tell.
 #[cfg(unix)]
-pub(crate) fn same_file(a: &Metadata, b: &Metadata) -> bool {
+fn same_file(a: &Metadata, b: &Metadata) -> bool {
     use std::os::unix::fs::MetadataExt;
     (a.dev(), a.ino()) == (b.dev(), b.ino())
 }
 
 #[cfg(not(unix))]
-pub(crate) fn same_file(_: &Metadata, _: &Metadata) -> bool {
+fn same_file(_: &Metadata, _: &Metadata) -> bool {
     true
 }
 

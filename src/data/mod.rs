@@ -31,7 +31,6 @@ pub use dataset::{BUILT_IN, BUILT_IN_NAME, Dataset, DatasetConfig, DatasetIdenti
 pub use encoding::Encoding;
 pub use line_hashes::LineHashes;
 pub use loss_mask::LossMask;
-pub(crate) use map::same_file;
 pub use novelty::{Copied, Novelty, Span};
 pub use pair_reader::PairReader;
 pub use provenance::DatasetProvenance;

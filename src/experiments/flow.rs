@@ -119,7 +119,7 @@ fn trained(study: &Study, cell: &str) -> Result<Flow> {
     for _ in 0..steps {
         trainer.step()?;
     }
-    trainer.install(|| flow(trainer.model(), trainer.texts()))
+    trainer.install(|| flow(trainer.model(), trainer.dataset()))
 }
 
 /// The mean norms over some places of the text.

@@ -144,7 +144,7 @@ impl Study {
         self.note(shape, init, &config);
         let begun = Instant::now();
         let mut trainer = Trainer::with_init(self.texts()?, shape, init, config)?;
-        let worst = FAR_WORSE * (trainer.texts().vocab().len() as f64).ln();
+        let worst = FAR_WORSE * (trainer.dataset().vocab().len() as f64).ln();
         while trainer.progress().step < trainer.total_steps() {
             match trainer.step() {
                 Err(Error::Diverged(_)) => return Ok(None),
@@ -153,11 +153,11 @@ impl Study {
             };
         }
         let seconds = begun.elapsed().as_secs_f64();
-        let Some(held_out) = trainer.held_out()? else {
-            let texts = trainer.texts().training().0.name();
+        let Some(held_out) = trainer.evaluate()? else {
+            let texts = trainer.dataset().training().0.name();
             return Err(Error::corpus(texts, "the text is too short for a part of it to be held out"));
         };
-        let (texts, model) = (trainer.texts(), trainer.model());
+        let (texts, model) = (trainer.dataset(), trainer.model());
         let (corpus, part) = texts.training();
         let as_much = texts.held_out().map_or(0, |(_, part)| part.len()).min(part.len());
         let part = part.end - as_much..part.end;

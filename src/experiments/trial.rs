@@ -140,7 +140,7 @@ pub fn trial(
     let mut trainer = trainer(name, task, setup, seed)?;
     let judge = |trainer: &Trainer, look: Look, purpose: &str| {
         let mut rng = rng(&format!("{name} {purpose}"), seed);
-        let subject = Subject::new(trainer.model(), trainer.texts().vocab());
+        let subject = Subject::new(trainer.model(), trainer.dataset().vocab());
         trainer.install(|| task.judge(&subject, &mut rng, look))
     };
     let (mut tests, mut last) = (0, None);

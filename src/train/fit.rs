@@ -1,121 +1,90 @@
-//! The loop of a run: steps, records, evaluations, checkpoints.
+//! The training loop: steps, records, evaluations and checkpoints.
 
-use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
-use super::metrics::{EvalRecord, Metrics, Record, TrainRecord};
+use super::checkpoint_policy::{CheckpointPolicy, RunWriter};
 use super::observer::{Event, Observer};
-use super::trainer::Trainer;
-use crate::checkpoint::format::{self, Section};
-use crate::checkpoint::{LockedRun, RunFolder};
-use crate::data::DatasetConfig;
+use super::trainer::{StepReport, Trainer};
 use crate::error::{Error, Result};
+use crate::run::{EvalRecord, Record, TrainRecord};
 
-/// The section of a latest checkpoint that has the best one in it, as bytes, since that could not be written.
-pub const BEST: &str = "best";
-
-/// Why a run ended.
+/// Why training ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// All its steps are made.
+    /// All steps are done.
     Finished,
-    /// The step to stop at is reached.
+    /// The requested step was reached.
     StoppedAt,
-    /// The held-out loss has not improved for as many evaluations as patience allows.
+    /// Early stopping: the held-out loss did not improve for the configured number of evaluations.
     OutOfPatience,
-    /// The observer asked for it.
+    /// The observer asked to stop.
     Stopped,
 }
 
-/// Where a run is kept.
-#[derive(Clone, Copy, Debug)]
-pub struct Keep<'a> {
-    /// Its folder.
-    pub folder: &'a LockedRun,
-    /// Where its texts are, for resuming.
-    pub texts: &'a DatasetConfig,
-    /// Seconds it has trained before.
-    pub elapsed_s: f64,
-    /// A best checkpoint that could not be written before: that of a checkpoint's section [`BEST`].
-    pub best: Option<&'a [u8]>,
-    /// The time from one checkpoint to the next, where no number of steps is chosen.
-    pub save_after: Duration,
-    /// Whether training goes on where something cannot be written, but for the last checkpoint.
-    pub keep_going: bool,
-}
-
-/// Trains until the run ends. With `keep`, checkpoints and metrics go to its folder; without, nothing is written.
+/// Trains until the run ends, or until step `stop_at`. Without a `policy` nothing is written.
 ///
 /// # Errors
-/// What stepping, scoring and saving can fail with. Nothing that was saved before is lost; where a text was changed meanwhile
-/// ([`Error::Changed`]), or something could not be written, what was learned up to then is saved if that can be.
+/// Errors of steps, evaluations and saving. If a text was changed ([`Error::Changed`]) or a file could not be written, the loop
+/// still tries to save what was learned.
 pub fn fit(
     trainer: &mut Trainer,
-    keep: Option<Keep<'_>>,
+    policy: Option<CheckpointPolicy<'_>>,
     stop_at: Option<u64>,
     observer: &mut dyn Observer,
 ) -> Result<Outcome> {
-    let (step, owed) = (trainer.progress().step, trainer.owes_evaluation());
-    let metrics = keep.map(|keep| Metrics::open(keep.folder, step, owed)).transpose()?;
-    let (begun, interval) = (Instant::now(), Interval::default());
-    let (saved, unsaved_best) = ((step, begun), keep.and_then(|keep| keep.best).map(Cow::Borrowed));
-    let mut run = Run { trainer, keep, metrics, observer, begun, saved, interval, unsaved_best };
-    let outcome = match run.steps(stop_at) {
-        Err(e) if !matches!(e, Error::Changed { .. }) && !e.is_unwritten() => return Err(e),
-        outcome => outcome,
-    };
-    // What is missing from the records must not cost the checkpoint, whose clock goes on from theirs.
-    let record = run.gathered();
-    let saved = run.save();
-    let recorded = run.record(record).and(run.flush());
-    run.save_beside();
-    let outcome = match outcome {
-        // It comes last: it may take its time.
-        Ok(early) if early != Outcome::Finished => run.watch_texts().map(|()| early),
-        outcome => outcome,
-    };
-    match (outcome, saved.and(recorded)) {
-        (Err(Error::Changed { path, problem }), Err(e)) => {
-            Err(Error::Changed { path, problem: format!("{problem}; and not all since could be saved: {e}") })
-        }
-        (outcome, written) => outcome.and_then(|outcome| written.map(|()| outcome)),
+    let writer = policy.map(|policy| RunWriter::open(policy, trainer)).transpose()?;
+    let mut training = Training { trainer, writer, observer, interval: Interval::default() };
+    let outcome = training.run(stop_at);
+    if let Err(Error::Diverged { .. } | Error::Internal(_)) = outcome {
+        return outcome;
     }
+    let saved = training.finish();
+    let outcome = outcome?;
+    saved.map(|()| outcome)
 }
 
-struct Run<'a> {
+struct Training<'a> {
     trainer: &'a mut Trainer,
-    keep: Option<Keep<'a>>,
-    metrics: Option<Metrics<'a>>,
+    writer: Option<RunWriter<'a>>,
     observer: &'a mut dyn Observer,
-    begun: Instant,
-    /// The step at which it was last saved, or that was tried, and when.
-    saved: (u64, Instant),
     interval: Interval,
-    /// A `best.ckpt` that could not be written.
-    unsaved_best: Option<Cow<'a, [u8]>>,
 }
 
-/// What has gathered since the last record.
+/// What is collected between two records of the training loss.
 #[derive(Default)]
 struct Interval {
-    loss: f64,
-    losses: u32,
+    /// The sum of the losses of all characters of steps that were not skipped, and their number.
+    nats: f64,
+    nats_chars: u64,
     chars: u64,
     time: Duration,
     lr: f64,
     grad_norm: f64,
 }
 
-impl Run<'_> {
-    fn steps(&mut self, stop_at: Option<u64>) -> Result<Outcome> {
-        let (total, epoch) = (self.trainer.total_steps(), self.trainer.steps_per_epoch());
-        let config = self.trainer.config().clone();
-        let due = |every: Option<u64>, step: u64| step.checked_rem(every.unwrap_or(epoch)) == Some(0);
-        if self.trainer.owes_evaluation() && !self.evaluate()? {
-            return Ok(Outcome::Stopped);
+impl Interval {
+    fn add(&mut self, report: &StepReport, time: Duration) {
+        self.time += time;
+        self.chars += report.chars;
+        (self.lr, self.grad_norm) = (report.lr, report.grad_norm);
+        if !report.skipped {
+            self.nats += report.loss * report.chars as f64;
+            self.nats_chars += report.chars;
         }
-        while self.trainer.progress().step < total {
+    }
+}
+
+impl Training<'_> {
+    fn run(&mut self, stop_at: Option<u64>) -> Result<Outcome> {
+        let total = self.trainer.total_steps();
+        loop {
+            if self.trainer.evaluation_is_due() && !self.evaluate()? {
+                return Ok(Outcome::Stopped);
+            }
             let step = self.trainer.progress().step;
+            if step >= total {
+                return Ok(Outcome::Finished);
+            }
             if stop_at.is_some_and(|at| step >= at) {
                 return Ok(Outcome::StoppedAt);
             }
@@ -125,85 +94,62 @@ impl Run<'_> {
             if self.observer.should_stop() {
                 return Ok(Outcome::Stopped);
             }
-            if self.observer.should_save() {
-                self.save_on_the_way()?;
+            if self.observer.should_save() || self.writer.as_ref().is_some_and(|writer| writer.is_due(self.trainer)) {
+                self.save()?;
             }
             self.step()?;
-            let step = step + 1;
-            // Whatever comes between, the evaluation will be made up for.
-            let to_evaluate = due(config.eval_every, step) || (step == total && config.eval_every != Some(0));
-            self.trainer.owes_evaluation = to_evaluate && self.trainer.texts().held_out().is_some();
-            if step == total || step.is_multiple_of(epoch) {
-                self.watch_texts()?;
-            }
-            if due(Some(config.log_every), step) {
-                let record = self.gathered();
-                let recorded = self.record(record);
-                self.go_on_if_unwritten(recorded)?;
-            }
-            if self.trainer.owes_evaluation() && !self.evaluate()? {
-                return Ok(Outcome::Stopped);
-            }
-            let (saved, since) = self.saved;
-            let is_time =
-                config.save_every.is_none() && self.keep.is_some_and(|keep| since.elapsed() >= keep.save_after);
-            // The end of the run is saved in any case.
-            let ends = step == total || stop_at.is_some_and(|at| step >= at);
-            if !ends && saved != step && (is_time || due(config.save_every, step)) {
-                self.save_on_the_way()?;
-            }
         }
-        Ok(Outcome::Finished)
     }
 
     fn step(&mut self) -> Result<()> {
-        let begun = Instant::now();
+        let start = Instant::now();
         let report = self.trainer.step()?;
-        self.interval.time += begun.elapsed();
-        self.interval.chars += report.chars;
-        (self.interval.lr, self.interval.grad_norm) = (report.lr, report.grad_norm);
-        if !report.skipped {
-            self.interval.loss += report.loss;
-            self.interval.losses += 1;
-        }
+        self.interval.add(&report, start.elapsed());
         self.observer.on_event(self.trainer, Event::Step(&report));
+        let step = self.trainer.progress().step;
+        if step == self.trainer.total_steps() || step.is_multiple_of(self.trainer.steps_per_epoch()) {
+            self.trainer.dataset().check_unchanged()?;
+        }
+        if step.checked_rem(self.trainer.config().log_every) == Some(0) {
+            self.record()?;
+        }
         Ok(())
     }
 
-    /// Makes sure that what was trained on is what was opened.
-    fn watch_texts(&mut self) -> Result<()> {
-        self.trainer.texts().check_unchanged()
-    }
-
-    /// What the steps since the last record come to; `None` where there are none, or no records are wanted.
-    fn gathered(&mut self) -> Option<TrainRecord> {
-        let Interval { loss, losses, chars, time, lr, grad_norm } = std::mem::take(&mut self.interval);
+    /// Records the training loss since the previous record.
+    fn record(&mut self) -> Result<()> {
+        let Interval { nats, nats_chars, chars, time, lr, grad_norm } = std::mem::take(&mut self.interval);
         if chars == 0 || self.trainer.config().log_every == 0 {
-            return None;
+            return Ok(());
         }
-        Some(TrainRecord {
+        let record = TrainRecord {
             step: self.trainer.progress().step,
             epoch: self.trainer.epochs(),
-            loss: (losses > 0).then(|| loss / f64::from(losses)),
+            loss: (nats_chars > 0).then(|| nats / nats_chars as f64),
             lr,
             grad_norm: Some(grad_norm).filter(|norm| norm.is_finite()),
             chars_per_s: chars as f64 / time.as_secs_f64().max(1e-9),
-            elapsed_s: self.elapsed(),
-        })
-    }
-
-    fn record(&mut self, record: Option<TrainRecord>) -> Result<()> {
-        let Some(record) = record else { return Ok(()) };
-        let pushed = self.push(Record::Train(record.clone()));
+            elapsed_s: self.trainer.elapsed_s(),
+        };
         self.observer.on_event(self.trainer, Event::Record(&record));
-        pushed
+        self.write(Record::Train(record))
     }
 
-    /// Scores the held-out text; `false` where that was broken off.
+    /// Evaluates the held-out text; returns `false` if the observer asked to stop, and then leaves no trace.
     fn evaluate(&mut self) -> Result<bool> {
         let observer = &*self.observer;
-        let Some(loss) = self.trainer.held_out_unless(&|| observer.should_stop())? else { return Ok(false) };
-        let best = self.trainer.judge(loss.nats());
+        let Some(loss) = self.trainer.evaluate_unless(&|| observer.should_stop())? else { return Ok(false) };
+        let before = self.trainer.progress().clone();
+        let best = self.trainer.record_evaluation(loss.nats());
+        if best && let Some(writer) = &mut self.writer {
+            if let Err(e) = writer.save_best(self.trainer, self.observer) {
+                // A checkpoint must not claim a best one that does not exist.
+                self.trainer.progress = before;
+                return Err(e);
+            }
+            // A best checkpoint of which the latest one does not know would be lost when the run resumes.
+            writer.save(self.trainer, self.observer)?;
+        }
         let finite = |x: f64| Some(x).filter(|x| x.is_finite());
         let record = EvalRecord {
             step: self.trainer.progress().step,
@@ -211,111 +157,27 @@ impl Run<'_> {
             loss: finite(loss.nats()),
             bpc: finite(loss.bits()),
             best,
-            elapsed_s: self.elapsed(),
+            elapsed_s: self.trainer.elapsed_s(),
         };
-        let saved = if best { self.save_best() } else { Ok(()) };
-        let pushed = self.push(Record::Eval(record.clone()));
-        // No latest checkpoint is to stand beside a best one that it does not know of.
-        let known = if best { self.save_latest().and(self.flush()) } else { Ok(()) };
-        self.go_on_if_unwritten(saved.and(pushed).and(known))?;
+        self.write(Record::Eval(record.clone()))?;
         self.observer.on_event(self.trainer, Event::Evaluated(&record));
-        // For a plot that the observer drew.
-        if self.was_made_again() {
-            self.save_on_the_way()?;
-        }
         Ok(true)
     }
 
-    fn save_best(&mut self) -> Result<()> {
-        let Some(keep) = self.keep else { return Ok(()) };
-        self.unsaved_best = None;
-        let sections = self.trainer.weights_sections(keep.texts, self.elapsed())?;
-        let saved = keep.folder.save(&keep.folder.best(), &sections);
-        self.unsaved_best = saved.is_err().then(|| format::frame(&sections).into());
-        if saved.is_ok() {
-            self.observer.on_event(self.trainer, Event::Saved(&keep.folder.best()));
-        }
-        saved
-    }
-
-    /// Saves, and tries again to write the records that wait.
-    fn save_on_the_way(&mut self) -> Result<()> {
-        let written = self.save().and(self.flush());
-        self.go_on_if_unwritten(written)
+    fn write(&mut self, record: Record) -> Result<()> {
+        let Some(writer) = &mut self.writer else { return Ok(()) };
+        writer.record(&record, self.trainer, self.observer)
     }
 
     fn save(&mut self) -> Result<()> {
-        let Some(keep) = self.keep else { return Ok(()) };
-        let best = self.unsaved_best.as_ref().map_or(Ok(()), |best| keep.folder.replace(&keep.folder.best(), best));
-        if best.is_ok() && self.unsaved_best.take().is_some() {
-            self.observer.on_event(self.trainer, Event::Saved(&keep.folder.best()));
-        }
-        self.save_latest().and(best)
+        let Some(writer) = &mut self.writer else { return Ok(()) };
+        writer.save(self.trainer, self.observer)
     }
 
-    fn save_latest(&mut self) -> Result<()> {
-        let Some(keep) = self.keep else { return Ok(()) };
-        self.saved = (self.trainer.progress().step, Instant::now());
-        keep.folder.save(&keep.folder.latest(), &self.sections(keep)?)?;
-        self.was_made_again();
-        self.observer.on_event(self.trainer, Event::Saved(&keep.folder.latest()));
-        Ok(())
-    }
-
-    /// The latest checkpoint, which must not tell of a best one that is nowhere.
-    fn sections(&self, keep: Keep<'_>) -> Result<Vec<Section<'_>>> {
-        let mut sections = self.trainer.sections(keep.texts, self.elapsed())?;
-        sections.extend(self.unsaved_best.as_ref().map(|best| (BEST, Cow::Borrowed(&**best))));
-        Ok(sections)
-    }
-
-    /// Saves in a folder beside the run's, where nothing can be written to that any more.
-    fn save_beside(&mut self) {
-        let Some(keep) = self.keep.filter(|keep| keep.folder.is_lost()) else { return };
-        let saved = self.sections(keep).and_then(|sections| keep.folder.save_beside(&sections));
-        let without_best = self.trainer.progress().best.is_some() && self.unsaved_best.is_none();
-        let saved = saved.as_ref().map(RunFolder::path);
-        self.observer.on_event(self.trainer, Event::SavedBeside { saved, without_best });
-    }
-
-    fn push(&mut self, record: Record) -> Result<()> {
-        let pushed = self.metrics.as_mut().map_or(Ok(()), |metrics| metrics.push(&record));
-        self.with_checkpoint(pushed)
-    }
-
-    fn flush(&mut self) -> Result<()> {
-        let flushed = self.metrics.as_mut().map_or(Ok(()), Metrics::flush);
-        self.with_checkpoint(flushed)
-    }
-
-    /// After records: where the folder was made again for them, it gets a checkpoint too.
-    fn with_checkpoint(&mut self, recorded: Result<()>) -> Result<()> {
-        if self.was_made_again() { recorded.and(self.save()) } else { recorded }
-    }
-
-    /// Whether the folder was made again, which is told.
-    fn was_made_again(&mut self) -> bool {
-        let Some(keep) = self.keep.filter(|keep| keep.folder.was_made_again()) else { return false };
-        let lost = || self.unsaved_best.is_none() && !keep.folder.best().exists();
-        let without_best = self.trainer.progress().best.is_some() && lost();
-        self.observer.on_event(self.trainer, Event::MadeAgain { folder: keep.folder.path(), without_best });
-        true
-    }
-
-    /// Where something could not be written and the run is to go on, the observer is told, and all is well. What is another's now
-    /// would be so at the next save too.
-    fn go_on_if_unwritten(&mut self, written: Result<()>) -> Result<()> {
-        let goes_on = self.keep.is_some_and(|keep| keep.keep_going && !keep.folder.is_anothers());
-        match written {
-            Err(e) if e.is_unwritten() && goes_on => {
-                self.observer.on_event(self.trainer, Event::NotSaved(&e));
-                Ok(())
-            }
-            other => other,
-        }
-    }
-
-    fn elapsed(&self) -> f64 {
-        self.keep.map_or(0.0, |keep| keep.elapsed_s) + self.begun.elapsed().as_secs_f64()
+    /// Writes the last record and the last checkpoint.
+    fn finish(&mut self) -> Result<()> {
+        let recorded = self.record();
+        let Some(writer) = &mut self.writer else { return Ok(()) };
+        writer.save_at_the_end(self.trainer, self.observer).and(recorded)
     }
 }

@@ -1,31 +1,24 @@
 //! Training: truncated backpropagation through time, with the state carried from window to window.
 //!
-//! - [`TrainConfig`]: everything that can be chosen, but the model's shape and the texts
-//! - [`Step`]: one window forward and back on all threads
-//! - [`Trainer`]: the whole state of a run, which a checkpoint holds
-//! - [`Trainer::tune`]: a run that begins with the weights of another
-//! - [`fit`]: the loop: steps, evaluations, checkpoints, metrics
-//! - [`Observer`]: what a caller is told; this library never prints
+//! - [`Step`]: one window, forward and backward on all threads, and the update
+//! - [`Trainer`]: the whole state of a run; it makes steps, evaluates, and is saved in and resumed from checkpoints
+//! - [`Trainer::fine_tune`]: a run that starts from the weights of another
+//! - [`fit`]: the training loop
+//! - [`CheckpointPolicy`]: where and when the loop saves
+//! - [`Observer`]: how a caller follows the training; this library never prints
 
-mod brake;
-mod config;
+mod checkpoint_policy;
+mod fine_tune;
 mod fit;
-mod hash;
 mod memory;
-mod metrics;
 mod observer;
-mod persist;
+mod resume;
 mod step;
 mod trainer;
-mod tune;
 
-pub use brake::{Brake, STEPS_BETWEEN_SKIPS};
-pub use config::TrainConfig;
-pub use fit::{BEST, Keep, Outcome, fit};
-pub use hash::state_hash;
-pub use metrics::{EvalRecord, Metrics, Record, TrainRecord};
+pub use crate::run::TrainConfig;
+pub use checkpoint_policy::CheckpointPolicy;
+pub use fit::{Outcome, fit};
 pub use observer::{Event, Observer, Silent};
-pub use persist::{Saved, read_init};
 pub use step::Step;
-pub use trainer::{Progress, StepReport, Trainer};
-pub use tune::{Beginning, Losses};
+pub use trainer::{StepReport, Trainer};

@@ -1,10 +1,10 @@
-//! What a caller is told while a run goes on.
+//! How a caller follows and stops the training loop.
 
 use std::path::Path;
 
-use super::metrics::{EvalRecord, TrainRecord};
 use super::trainer::{StepReport, Trainer};
 use crate::error::Error;
+use crate::run::{EvalRecord, TrainRecord};
 
 /// Something that happened.
 #[derive(Clone, Copy, Debug)]
@@ -12,47 +12,33 @@ use crate::error::Error;
 pub enum Event<'a> {
     /// A step was made.
     Step(&'a StepReport),
-    /// A record of the training loss was due.
+    /// The training loss was recorded.
     Record(&'a TrainRecord),
-    /// The held-out text was scored.
+    /// The held-out text was evaluated.
     Evaluated(&'a EvalRecord),
     /// A checkpoint was written.
     Saved(&'a Path),
-    /// The run's folder was deleted or moved away, and made again.
-    MadeAgain {
-        /// The folder.
-        folder: &'a Path,
-        /// Whether the best checkpoint was lost with it.
-        without_best: bool,
-    },
-    /// The run's folder is another's now, or cannot be made again: it was saved beside it, if that could be done.
-    SavedBeside {
-        /// The folder, or why there is none.
-        saved: Result<&'a Path, &'a Error>,
-        /// Whether the best checkpoint was lost.
-        without_best: bool,
-    },
-    /// Something of the run could not be written, and training goes on: the next save tries again.
+    /// A file could not be written. Training continues, and the next save tries again.
     NotSaved(&'a Error),
 }
 
-/// Is told what happens, and may ask for the end.
+/// Receives the events of the training loop, and may ask it to stop.
 pub trait Observer: Sync {
     /// Called for every event, between steps.
     fn on_event(&mut self, trainer: &Trainer, event: Event<'_>);
 
-    /// Asked before every step and all through an evaluation, which is then broken off and owed: whether to save and stop.
+    /// Whether to save and stop. Called before every step and repeatedly during an evaluation, which is then abandoned.
     fn should_stop(&self) -> bool {
         false
     }
 
-    /// Asked before every step: whether to save now and go on.
+    /// Whether to save now and continue. Called before every step.
     fn should_save(&mut self) -> bool {
         false
     }
 }
 
-/// Looks away.
+/// An observer that ignores all events.
 #[derive(Clone, Copy, Debug)]
 pub struct Silent;
 

@@ -1,163 +1,137 @@
-//! The whole state of a run.
+//! The whole state of a run, and how it advances.
+
+use std::time::Instant;
 
 use rayon::ThreadPool;
-use serde::{Deserialize, Serialize};
 
-use super::brake::Brake;
-use super::config::TrainConfig;
-use super::memory::{self, Given};
+use super::memory::{check as check_memory, thread_pool};
 use super::step::Step;
-use super::tune::Beginning;
-use crate::data::{BatchLoader, Dataset};
+use crate::data::{BatchLoader, Dataset, count_tokens};
 use crate::error::{Error, Result};
 use crate::layers::dropout::Dropout;
-use crate::model::{CharLm, Init, ModelConfig, Window};
+use crate::model::{CharLm, Init, ModelConfig, Window, memory};
 use crate::optim::{UpdateParams, clip_scale, learning_rate};
+use crate::run::{FineTuneOrigin, Progress, TrainConfig};
 use crate::score::{self, Loss};
 
-/// Steps without a finite loss and gradient, one after another, that end a run.
-const MOST_SKIPPED_IN_A_ROW: u64 = 5;
-
-/// How far a run has come. A checkpoint holds it and `state_hash` covers it.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Progress {
-    /// Windows that were trained on (or skipped).
-    pub step: u64,
-    /// Epochs that are complete.
-    pub epoch: u64,
-    /// Characters that every stream has given in this epoch.
-    pub position: u64,
-    /// Updates of the weights.
-    pub updates: u64,
-    /// Steps that were skipped, their loss or gradient not being finite.
-    pub skipped: u64,
-    /// Of these, the last ones in a row.
-    pub skipped_in_a_row: u64,
-    /// The training loss of the last step, in nats.
-    pub loss: Option<f64>,
-    /// The last held-out loss, in nats.
-    pub held_out: Option<f64>,
-    /// The lowest held-out loss, in nats, and the step it was measured at.
-    pub best: Option<(f64, u64)>,
-    /// Evaluations since then.
-    pub since_best: u64,
-}
+/// Consecutive steps without a finite loss and gradient that end a run.
+const MAX_SKIPPED_IN_A_ROW: u64 = 5;
+/// The fewest steps after which a high held-out loss counts as divergence.
+const MIN_STEPS_TO_DIVERGE: u64 = 100;
+/// How far above that of a uniform guess the held-out loss of a diverged run is, in nats.
+const DIVERGENCE_MARGIN: f64 = 0.1;
 
 /// What a step did.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct StepReport {
-    /// The mean loss of the window, in nats per character, before the update.
+    /// The mean loss of the window before the update, in nats per character.
     pub loss: f64,
-    /// The global norm of the gradients, before clipping.
+    /// The global norm of the gradients before clipping.
     pub grad_norm: f64,
     /// The learning rate.
     pub lr: f64,
-    /// Characters that were predicted.
+    /// Characters predicted.
     pub chars: u64,
-    /// Whether the update was left out because the loss or the gradient was not finite.
+    /// Whether the update was skipped because the loss or the gradient was not finite.
     pub skipped: bool,
-    /// Whether that was the second within [`STEPS_BETWEEN_SKIPS`](super::STEPS_BETWEEN_SKIPS) steps, so that the learning rate is
-    /// half of what it was from the next step on.
-    pub halved: bool,
 }
 
-/// A run: texts, model, optimizer state, streams and their carried states.
+/// A run: dataset, model, optimizer state, batch loader and carried states.
 #[derive(Debug)]
 pub struct Trainer {
     pub(super) config: TrainConfig,
     pub(super) init: Init,
-    pub(super) beginning: Option<Beginning>,
-    pub(super) texts: Dataset,
+    pub(super) origin: Option<FineTuneOrigin>,
+    pub(super) dataset: Dataset,
     pub(super) model: CharLm<f32>,
     pub(super) moments: Vec<Vec<f32>>,
     pub(super) step: Step<f32>,
-    pub(super) streams: BatchLoader,
+    pub(super) loader: BatchLoader,
     pub(super) progress: Progress,
-    pub(super) brake: Brake,
-    pub(super) owes_evaluation: bool,
+    /// Seconds of training before this process.
+    pub(super) elapsed_before_s: f64,
+    started: Instant,
     window: Window,
     pool: ThreadPool,
 }
 
 impl Trainer {
-    /// A run at its beginning: fresh weights of that shape. Its vocabulary is that of the texts, whatever `shape` has.
+    /// A new run with freshly initialised weights. The vocabulary is that of the dataset, whatever `shape` says.
     ///
     /// # Errors
-    /// [`Error::Usage`] for a choice out of range, [`Error::Corpus`] for a text shorter than a window of every stream.
-    pub fn new(texts: Dataset, shape: &ModelConfig, config: TrainConfig) -> Result<Self> {
-        Self::with_init(texts, shape, Init::default(), config)
+    /// [`Error::Usage`] if a setting is out of range or the memory does not suffice, [`Error::Corpus`] if the text is shorter than a
+    /// window of every stream.
+    pub fn new(dataset: Dataset, shape: &ModelConfig, config: TrainConfig) -> Result<Self> {
+        Self::with_init(dataset, shape, Init::default(), config)
     }
 
-    /// A run at its beginning, its weights drawn as `init` says.
+    /// As [`new`](Self::new), with another initialisation of the weights.
     ///
     /// # Errors
     /// As [`new`](Self::new).
-    pub fn with_init(texts: Dataset, shape: &ModelConfig, init: Init, config: TrainConfig) -> Result<Self> {
-        let mut shape = ModelConfig { vocab: texts.vocab().len(), ..shape.clone() };
+    pub fn with_init(dataset: Dataset, shape: &ModelConfig, init: Init, config: TrainConfig) -> Result<Self> {
+        let mut shape = ModelConfig { vocab: dataset.vocab().len(), ..shape.clone() };
         shape.cell = shape.validate()?.spec.name.into();
-        check(&texts, &config)?;
-        let pool = memory::threads(&shape, &config, Given::of(&texts, false))?;
+        check(&dataset, &config)?;
+        check_memory(&shape, &config, &dataset)?;
         let model = CharLm::with_init(&shape, init, config.seed)?;
-        Ok(Self::beginning_with(texts, model, init, config, pool))
+        Self::with_model(dataset, model, init, config)
     }
 
-    /// A run at its beginning with the weights of a model, whose characters are those of the texts; `init` says how they once began.
+    /// A new run that starts from the weights of a model with the vocabulary of the dataset. `init` is recorded as how the weights
+    /// were once initialised.
     ///
     /// # Errors
-    /// As [`new`](Self::new); [`Error::Usage`] for a model of more or fewer characters.
-    pub fn with_model(texts: Dataset, model: CharLm<f32>, init: Init, config: TrainConfig) -> Result<Self> {
-        let (known, needed) = (model.config().vocab, texts.vocab().len());
+    /// As [`new`](Self::new); [`Error::Usage`] if the sizes of the vocabularies differ.
+    pub fn with_model(dataset: Dataset, model: CharLm<f32>, init: Init, config: TrainConfig) -> Result<Self> {
+        let (known, needed) = (model.config().vocab, dataset.vocab().len());
         if known != needed {
-            return Err(Error::Usage(format!("a model of {known} characters for texts of {needed}")));
+            return Err(Error::Usage(format!("the model has {known} characters, the text has {needed}")));
         }
-        check(&texts, &config)?;
-        let pool = memory::threads(model.config(), &config, Given::of(&texts, true))?;
-        Ok(Self::beginning_with(texts, model, init, config, pool))
+        check(&dataset, &config)?;
+        check_memory(model.config(), &config, &dataset)?;
+        let moment = || memory::try_zeroed("the optimizer", model.layout().len());
+        let moments = (0..config.optimizer.moments()).map(|_| moment()).collect::<Result<_>>()?;
+        Self::assemble(dataset, model, moments, init, config, Progress::default())
     }
 
-    fn beginning_with(texts: Dataset, model: CharLm<f32>, init: Init, config: TrainConfig, pool: ThreadPool) -> Self {
-        let moments = vec![vec![0.0; model.layout().len()]; config.optimizer.moments()];
-        Trainer { init, ..Self::with(texts, model, moments, config, Progress::default(), pool) }
-    }
-
-    /// A run anywhere on its way, with texts and a configuration that were [checked](check).
-    pub(super) fn with(
-        texts: Dataset,
+    /// A run in any state. The dataset and the configuration must have passed [`check`].
+    pub(super) fn assemble(
+        dataset: Dataset,
         model: CharLm<f32>,
         moments: Vec<Vec<f32>>,
+        init: Init,
         config: TrainConfig,
         progress: Progress,
-        pool: ThreadPool,
-    ) -> Self {
-        let (corpus, part) = texts.training();
-        let streams = BatchLoader::new(corpus, part, config.batch, progress.position as usize);
+    ) -> Result<Self> {
+        let pool = thread_pool(config.threads)?;
+        let (corpus, range) = dataset.training();
+        let loader = BatchLoader::new(corpus, range, config.batch, progress.position as usize);
         let step = pool.install(|| Step::new(&model, config.batch, config.seq_len));
-        let (init, beginning, window, brake) = (Init::default(), None, Window::default(), Brake::default());
-        let owes_evaluation = false;
-        Trainer {
+        Ok(Trainer {
             config,
             init,
-            beginning,
-            texts,
+            origin: None,
+            dataset,
             model,
             moments,
             step,
-            streams,
+            loader,
             progress,
-            brake,
-            owes_evaluation,
-            window,
+            elapsed_before_s: 0.0,
+            started: Instant::now(),
+            window: Window::default(),
             pool,
-        }
+        })
     }
 
-    /// How it trains.
+    /// The settings.
     pub fn config(&self) -> &TrainConfig {
         &self.config
     }
     /// What it trains on.
-    pub fn texts(&self) -> &Dataset {
-        &self.texts
+    pub fn dataset(&self) -> &Dataset {
+        &self.dataset
     }
     /// The model.
     pub fn model(&self) -> &CharLm<f32> {
@@ -167,27 +141,31 @@ impl Trainer {
     pub fn progress(&self) -> &Progress {
         &self.progress
     }
-    /// What steps that were skipped have left of the learning rate.
-    pub fn brake(&self) -> Brake {
-        self.brake
+    /// What a fine-tuned run started from; `None` for a run that started from scratch.
+    pub fn origin(&self) -> Option<&FineTuneOrigin> {
+        self.origin.as_ref()
     }
-    /// Threads that it uses.
+    /// The number of threads it uses.
     pub fn threads(&self) -> usize {
         self.pool.current_num_threads()
     }
-    /// Runs something on its threads.
+    /// Runs `work` on its threads.
     pub fn install<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
         self.pool.install(work)
     }
-    /// Steps of an epoch.
+    /// Seconds of training, summed over all parts of a resumed run.
+    pub fn elapsed_s(&self) -> f64 {
+        self.elapsed_before_s + self.started.elapsed().as_secs_f64()
+    }
+    /// Steps per epoch.
     pub fn steps_per_epoch(&self) -> u64 {
-        self.streams.len().div_ceil(self.config.seq_len) as u64
+        self.loader.len().div_ceil(self.config.seq_len) as u64
     }
     /// Steps of the whole run.
     pub fn total_steps(&self) -> u64 {
         self.config.total_steps(self.steps_per_epoch())
     }
-    /// Epochs so far, the one at hand in part.
+    /// Epochs so far, including the fraction of the current one.
     pub fn epochs(&self) -> f64 {
         self.progress.step as f64 / self.steps_per_epoch() as f64
     }
@@ -195,13 +173,13 @@ impl Trainer {
     /// Trains on the next window.
     ///
     /// # Errors
-    /// [`Error::Changed`] where a file was cut short underneath, [`Error::Diverged`] after several steps in a row whose loss or
+    /// [`Error::Changed`] if a file of the corpus was truncated, [`Error::Diverged`] after several consecutive steps whose loss or
     /// gradient was not finite.
     pub fn step(&mut self) -> Result<StepReport> {
         self.read_window()?;
         let total = self.total_steps();
-        let (config, progress) = (&self.config, &mut self.progress);
-        let lr = learning_rate(config.schedule, config.lr, config.warmup, progress.step, total) * self.brake.share();
+        let (config, progress) = (&self.config, &self.progress);
+        let lr = learning_rate(config.schedule, config.lr, config.warmup, progress.step, total);
         let dropout = Dropout { rate: config.dropout, seed: config.seed, step: progress.step };
         let dropout = Some(dropout).filter(|dropout| dropout.rate > 0.0);
         let scored = self.window.scored();
@@ -210,123 +188,202 @@ impl Trainer {
             let loss = step.run(model, window, dropout);
             let norm = step.norm();
             let skipped = !(loss.is_finite() && norm.is_finite());
-            // A window in which nothing counts carries the state on, and teaches nothing.
+            // A window without scored characters only carries the state.
             if !skipped && scored > 0 {
                 let scale = clip_scale(norm, config.clip);
-                let number = progress.updates + 1;
-                let update = UpdateParams { lr, weight_decay: config.weight_decay, scale, number };
+                let update =
+                    UpdateParams { lr, weight_decay: config.weight_decay, scale, number: progress.updates + 1 };
                 step.update(model, moments, config.optimizer, update);
             }
             (loss, norm, skipped)
         });
-        let halved = skipped && self.brake.skip(self.progress.step);
         self.advance();
-        let progress = &mut self.progress;
         if skipped {
-            progress.skipped += 1;
-            progress.skipped_in_a_row += 1;
-            // What is not finite may be the state, and would be carried on.
-            self.step.states_mut().for_each(|state| state.fill(0.0));
-            if progress.skipped_in_a_row >= MOST_SKIPPED_IN_A_ROW {
-                return Err(Error::Diverged(format!(
-                    "training diverged: {MOST_SKIPPED_IN_A_ROW} steps in a row, up to step {}, had a loss or gradient that \
-                     is not finite; try a lower learning rate",
-                    progress.step
-                )));
-            }
+            self.skip()?;
         } else if scored > 0 {
-            progress.updates += 1;
-            progress.skipped_in_a_row = 0;
-            progress.loss = Some(loss);
+            self.progress.updates += 1;
+            self.progress.skipped_in_a_row = 0;
+            self.progress.loss = Some(loss);
         }
-        Ok(StepReport { loss, grad_norm, lr, chars: scored as u64, skipped, halved })
+        Ok(StepReport { loss, grad_norm, lr, chars: scored as u64, skipped })
     }
 
     fn read_window(&mut self) -> Result<()> {
-        let (corpus, _) = self.texts.training();
-        let steps = self.streams.next_steps(self.config.seq_len);
+        let (corpus, _) = self.dataset.training();
+        let steps = self.loader.next_steps(self.config.seq_len);
         let window = &mut self.window;
         window.clear(steps, self.config.batch);
         let (inputs, targets, weights) = (&mut window.inputs, &mut window.targets, &mut window.weights);
-        self.streams.read(corpus, self.texts.vocab(), steps, inputs, targets, weights)?;
-        if let Some(marks) = self.texts.loss_mask() {
+        self.loader.read(corpus, self.dataset.vocab(), steps, inputs, targets, weights)?;
+        if let Some(mask) = self.dataset.loss_mask() {
             window.resets.resize(steps * self.config.batch, false);
-            self.streams.apply_loss_mask(marks, steps, &mut window.weights, &mut window.resets);
+            self.loader.apply_loss_mask(mask, steps, &mut window.weights, &mut window.resets);
         }
         Ok(())
     }
 
-    /// Moves on; behind the last window of an epoch to the first of the next, with every state zero.
+    /// Moves past the current window. At the end of an epoch, the next one starts with zero states.
     fn advance(&mut self) {
         self.progress.step += 1;
-        if self.streams.next_steps(self.config.seq_len) == 0 {
-            self.streams.rewind(self.texts.training().0);
+        if self.loader.next_steps(self.config.seq_len) == 0 {
+            self.loader.rewind(self.dataset.training().0);
             self.progress.epoch += 1;
             self.step.states_mut().for_each(|state| state.fill(0.0));
         }
-        self.progress.position = self.streams.position() as u64;
+        self.progress.position = self.loader.position() as u64;
     }
 
-    /// The held-out loss; `None` where nothing is held out. Touches nothing of the training state.
+    /// Counts a skipped step.
+    fn skip(&mut self) -> Result<()> {
+        self.progress.skipped += 1;
+        self.progress.skipped_in_a_row += 1;
+        // The state may be what is not finite.
+        self.step.states_mut().for_each(|state| state.fill(0.0));
+        if self.progress.skipped_in_a_row < MAX_SKIPPED_IN_A_ROW {
+            return Ok(());
+        }
+        Err(Error::Diverged(format!(
+            "training diverged: the loss or gradient of the last {MAX_SKIPPED_IN_A_ROW} steps, up to step {}, was not finite",
+            self.progress.step
+        )))
+    }
+
+    /// The held-out loss, or `None` if no text is held out. Does not change the training state.
     ///
     /// # Errors
-    /// [`Error::Changed`] where a file was cut short underneath.
-    pub fn held_out(&self) -> Result<Option<Loss>> {
-        self.held_out_unless(&|| false)
+    /// [`Error::Changed`] if a file of the corpus was truncated.
+    pub fn evaluate(&self) -> Result<Option<Loss>> {
+        self.evaluate_unless(&|| false)
     }
 
-    /// As [`held_out`](Self::held_out); `None` also where it was broken off, since `stop` said so, which is asked all the while.
+    /// As [`evaluate`](Self::evaluate), but abandons the evaluation and returns `None` when `stop`, which is called repeatedly,
+    /// returns `true`.
     ///
     /// # Errors
-    /// As [`held_out`](Self::held_out).
-    pub fn held_out_unless(&self, stop: &(dyn Fn() -> bool + Sync)) -> Result<Option<Loss>> {
-        let Some((corpus, part)) = self.texts.held_out() else { return Ok(None) };
-        self.pool.install(|| score::held_out_unless(&stop, &self.model, corpus, self.texts.vocab(), part))
+    /// As [`evaluate`](Self::evaluate).
+    pub fn evaluate_unless(&self, stop: &(dyn Fn() -> bool + Sync)) -> Result<Option<Loss>> {
+        let Some((corpus, range)) = self.dataset.held_out() else { return Ok(None) };
+        self.install(|| score::held_out_unless(&stop, &self.model, corpus, self.dataset.vocab(), range))
     }
 
-    /// Whether an evaluation at this step was due and is still to come: a run goes on with it.
-    pub fn owes_evaluation(&self) -> bool {
-        self.owes_evaluation
+    /// Whether the configuration asks for an evaluation at the current step that has not been done. A run that was stopped during
+    /// an evaluation repeats it after resuming.
+    pub fn evaluation_is_due(&self) -> bool {
+        let step = self.progress.step;
+        let every = self.config.eval_every.unwrap_or_else(|| self.steps_per_epoch());
+        let is_due = every > 0 && (step.is_multiple_of(every) || step == self.total_steps());
+        is_due && step > self.progress.evaluated_at && self.dataset.held_out().is_some()
     }
 
-    /// Takes note of a held-out loss; returns whether it is the lowest so far.
-    pub fn judge(&mut self, loss: f64) -> bool {
-        self.owes_evaluation = false;
+    /// Records a held-out loss; returns whether it is the lowest so far.
+    pub fn record_evaluation(&mut self, loss: f64) -> bool {
         let progress = &mut self.progress;
         progress.held_out = Some(loss);
-        let better = loss.is_finite() && progress.best.is_none_or(|(best, _)| loss < best);
-        if better {
+        progress.evaluated_at = progress.step;
+        let is_best = loss.is_finite() && progress.best.is_none_or(|(best, _)| loss < best);
+        if is_best {
             progress.best = Some((loss, progress.step));
-            progress.since_best = 0;
+            progress.evaluations_since_best = 0;
         } else {
-            progress.since_best += 1;
+            progress.evaluations_since_best += 1;
         }
-        better
+        is_best
     }
 
-    /// Whether patience has run out.
+    /// Whether early stopping ends the run.
     pub fn is_out_of_patience(&self) -> bool {
-        self.config.patience.is_some_and(|patience| self.progress.since_best >= patience)
+        self.config.patience.is_some_and(|patience| self.progress.evaluations_since_best >= patience)
+    }
+
+    /// The entropy of the character frequencies of the training text, in nats per character: the loss of the best model that
+    /// ignores the context.
+    pub fn unigram_entropy(&self) -> f64 {
+        let (corpus, range) = self.dataset.training();
+        let counts = count_tokens(corpus, range, self.dataset.vocab());
+        let total = counts.iter().sum::<u64>() as f64;
+        counts.into_iter().filter(|count| *count > 0).map(|count| count as f64 / total).map(|p| -p * p.ln()).sum()
+    }
+
+    /// Whether the last held-out loss is above that of a uniform guess although the run has made enough steps.
+    pub fn has_diverged(&self) -> bool {
+        let uniform = (self.dataset.vocab().len() as f64).ln();
+        let is_high = |loss: f64| loss.is_nan() || loss > uniform + DIVERGENCE_MARGIN;
+        self.progress.step >= MIN_STEPS_TO_DIVERGE && self.progress.held_out.is_some_and(is_high)
     }
 }
 
-/// Refuses what cannot be trained, before anything large is made.
-pub(super) fn check(texts: &Dataset, config: &TrainConfig) -> Result<()> {
+/// Refuses what cannot be trained before anything large is allocated.
+pub(super) fn check(dataset: &Dataset, config: &TrainConfig) -> Result<()> {
     config.validate()?;
-    let (corpus, part) = texts.training();
-    if config.seq_len >= part.len() && part.len() > 1 {
-        let allowed = format!("1 to {} for {} characters to train on", part.len() - 1, part.len());
+    let (corpus, range) = dataset.training();
+    if config.seq_len >= range.len() && range.len() > 1 {
+        let allowed = format!("1 to {} for {} characters to train on", range.len() - 1, range.len());
         return Err(Error::out_of_range("seq_len", config.seq_len, allowed));
     }
     let window = config.batch * config.seq_len;
-    if part.len() <= window {
-        let (path, chars, batch_size, seq_len) = (corpus.name().into(), part.len(), config.batch, config.seq_len);
+    if range.len() <= window {
+        let (path, chars, batch_size, seq_len) = (corpus.name().into(), range.len(), config.batch, config.seq_len);
         return Err(Error::TextTooShort { path, chars, batch_size, seq_len });
     }
-    if config.patience.is_some() && (config.eval_every == Some(0) || texts.held_out().is_none()) {
+    if config.patience.is_some() && (config.eval_every == Some(0) || dataset.held_out().is_none()) {
         return Err(Error::Usage(
             "early stopping (patience) needs evaluations; hold out some text and evaluate during training".into(),
         ));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::{Corpus, Encoding};
+    use crate::optim::Schedule;
+
+    fn trainer() -> Trainer {
+        let text: Vec<u8> = (0..400).map(|i| b'a' + (i * i % 7) as u8).collect();
+        let dataset = Dataset::new(Corpus::from_text("test", text, Encoding::Utf8).unwrap(), None, 0.1).unwrap();
+        let shape = ModelConfig { layers: 1, hidden: 8, ..ModelConfig::default() };
+        let config = TrainConfig { batch: 4, seq_len: 8, warmup: 0, threads: Some(1), ..TrainConfig::default() };
+        let config = TrainConfig { schedule: Schedule::Constant, steps: Some(1000), ..config };
+        Trainer::new(dataset, &shape, config).unwrap()
+    }
+
+    /// A step during which a weight (the last output bias) is not finite.
+    fn bad_step(trainer: &mut Trainer) -> Result<StepReport> {
+        let last = trainer.model.weights.len() - 1;
+        let weight = std::mem::replace(&mut trainer.model.weights[last], f32::NAN);
+        let report = trainer.step();
+        trainer.model.weights[last] = weight;
+        report
+    }
+
+    #[test]
+    fn skips_steps_that_are_not_finite_and_fails_after_five_in_a_row() {
+        let mut trainer = trainer();
+        let weights = trainer.model.weights.clone();
+        for _ in 0..4 {
+            assert!(bad_step(&mut trainer).unwrap().skipped);
+        }
+        assert_eq!(trainer.model.weights, weights);
+        assert!(!trainer.step().unwrap().skipped);
+        for _ in 0..4 {
+            assert!(bad_step(&mut trainer).unwrap().skipped);
+        }
+        assert!(matches!(bad_step(&mut trainer), Err(Error::Diverged(_))));
+        assert_eq!((trainer.progress().skipped, trainer.progress().updates), (9, 1));
+    }
+
+    #[test]
+    fn a_loss_above_that_of_a_uniform_guess_is_divergence() {
+        let mut trainer = trainer();
+        let uniform = (trainer.dataset().vocab().len() as f64).ln();
+        assert!(trainer.unigram_entropy() < uniform);
+        for (step, loss, diverged) in
+            [(100, uniform + 0.11, true), (99, 9.0, false), (100, uniform, false), (100, f64::NAN, true)]
+        {
+            trainer.progress.step = step;
+            trainer.record_evaluation(loss);
+            assert_eq!(trainer.has_diverged(), diverged, "{step} {loss}");
+        }
+    }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::harness::{Finished, TestDir};
 use charlstm::checkpoint::{Frame, format, model};
-use charlstm::data::{DatasetConfig, Encoding, Vocab};
+use charlstm::data::{Encoding, Vocab};
 use charlstm::error::{Error, Result};
 use charlstm::model::{CharLm, ModelConfig};
 use charlstm::train::{TrainConfig, Trainer};
@@ -20,7 +20,7 @@ fn small() -> Vec<u8> {
     let config = TrainConfig { batch: 2, threads: Some(1), ..crate::fixtures::config() };
     let mut trainer = Trainer::new(crate::fixtures::text(false), &shape, config).unwrap();
     trainer.step().unwrap();
-    format::frame(&trainer.sections(&DatasetConfig::default(), 0.0).unwrap())
+    format::encode_checkpoint(&trainer.sections().unwrap())
 }
 
 fn number(bytes: &[u8], at: usize) -> u64 {
@@ -103,7 +103,10 @@ fn with_number(i: usize, field: usize, value: u64) -> Vec<u8> {
 /// A checkpoint of a model of that shape, with four weights.
 fn with_shape(shape: ModelConfig) -> Vec<u8> {
     let vocab = Vocab::new(Encoding::Utf8, [97, 98]);
-    format::frame(&[("model", format::value(&(shape, vocab)).unwrap()), ("weights", format::floats(&[0.0; 4]))])
+    format::encode_checkpoint(&[
+        ("model", format::encode(&(1u32, shape, vocab)).unwrap().into()),
+        ("weights", format::encode_floats(&[0.0; 4])),
+    ])
 }
 
 #[cfg(target_os = "linux")]
@@ -113,12 +116,12 @@ fn rejects_hostile_lengths_without_allocating() {
     let second = sections(&whole)[1].1.start as u64;
     let shape = ModelConfig { cell: "lstm".into(), layers: 1, hidden: 4, embed: 3, vocab: 2 };
     // A count of 2^60 in front of no characters at all.
-    let mut claim = format::value(&(shape.clone(), Encoding::Utf8)).unwrap().into_owned();
+    let mut claim = format::encode(&(1u32, shape.clone(), Encoding::Utf8)).unwrap();
     claim.push(253);
     claim.extend_from_slice(&(1u64 << 60).to_le_bytes());
-    let claim = format::frame(&[("model", claim.into()), ("weights", format::floats(&[0.0; 4]))]);
+    let claim = format::encode_checkpoint(&[("model", claim.into()), ("weights", format::encode_floats(&[0.0; 4]))]);
     let misplaced = "is misplaced";
-    let expected = "weights were expected";
+    let expected = "weights, but";
     let bytes = [
         ("length-max", with_number(0, 1, u64::MAX), misplaced),
         ("length-near-max", with_number(1, 1, u64::MAX - 63), misplaced),
@@ -127,11 +130,11 @@ fn rejects_hostile_lengths_without_allocating() {
         ("overlap", with_number(1, 0, second - 64), misplaced),
         ("gap", with_number(1, 0, second + 64), misplaced),
         ("uncovered", [&whole[..], &[0; 64]].concat(), "64 bytes follow the last section"),
-        ("vocab", with_shape(ModelConfig { vocab: 1 << 60, ..shape.clone() }), "vocabulary is not sound"),
+        ("vocab", with_shape(ModelConfig { vocab: 1 << 60, ..shape.clone() }), "vocabulary is invalid"),
         ("product", with_shape(ModelConfig { hidden: 1 << 40, embed: 1 << 40, ..shape.clone() }), "--hidden must be"),
         ("layers", with_shape(ModelConfig { layers: usize::MAX, ..shape.clone() }), "--layers must be"),
         ("parameters", with_shape(ModelConfig { hidden: 1 << 13, layers: 9, ..shape }), expected),
-        ("symbols", claim, "section \"model\" cannot be read"),
+        ("symbols", claim, "section \"model\" cannot be decoded"),
     ];
     for (name, bytes, problem) in bytes {
         dir.write(name, bytes);
@@ -161,7 +164,7 @@ fn rejects_non_finite_weights_by_tensor_name() {
         for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
             let mut model = model.clone();
             model.weights[span.range.end - 1] = bad;
-            dir.write("bad.ckpt", format::frame(&model::sections(&model, &vocab).unwrap()));
+            dir.write("bad.ckpt", format::encode_checkpoint(&model::sections(&model, &vocab).unwrap()));
             dir.run("sample bad.ckpt").fails(65, &["bad.ckpt", &span.name, "not finite"]);
         }
     }
@@ -180,7 +183,7 @@ fn names_the_format_of_other_files() {
         ("nothing", Vec::new(), "it is empty"),
         ("zip", stored("letter.txt"), "a zip archive"),
         ("net.pt", stored("net/data.pkl"), "a PyTorch file"),
-        ("old.pt", b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.".to_vec(), "a PyTorch file of the old kind"),
+        ("old.pt", b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.".to_vec(), "a legacy PyTorch file"),
         ("cv.t7", b"\x04\0\0\0\x01\0\0\0\x03\0\0\0V 1\x08\0\0\0".to_vec(), "a Torch7 file"),
         ("ascii.t7", b"4\n1\n3\nV 1\n13\nnn.Sequential\n".to_vec(), "a Torch7 file"),
         ("net.safetensors", tensors, "a safetensors file"),

@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use charlstm::checkpoint::{Frame, format};
-use charlstm::data::{Dataset, DatasetConfig, DatasetProvenance, ReplayConfig};
+use charlstm::data::{Dataset, DatasetConfig, ReplayConfig};
 use charlstm::error::Error;
 use charlstm::kernels::softmax;
 use charlstm::model::{CharLm, ModelConfig, PackedWeights, Purpose, Shard, Window};
+use charlstm::run::{RunMetadata, state_hash};
 use charlstm::score;
-use charlstm::train::{Beginning, TrainConfig, Trainer, state_hash};
+use charlstm::train::{TrainConfig, Trainer};
 
 const NEW: &str = "αβγδεζηθικλμνξοπρστυ";
 
@@ -60,11 +61,11 @@ impl TestDir {
         let texts = Dataset::open(&self.config("old.txt")).unwrap();
         let mut trainer = Trainer::new(texts, &shape, TrainConfig { steps: Some(60), ..train() }).unwrap();
         run_to(&mut trainer, 60);
-        checkpoint(&trainer, &self.config("old.txt"))
+        checkpoint(&trainer)
     }
 
     fn tune(&self, old: &Frame, share: f64) -> Trainer {
-        Trainer::tune(old, "old-run".into(), self.texts(share), train()).unwrap()
+        Trainer::fine_tune(old, "old-run".into(), self.texts(share), train()).unwrap()
     }
 }
 
@@ -72,9 +73,9 @@ fn train() -> TrainConfig {
     TrainConfig { batch: 10, seq_len: 32, steps: Some(13), lr: 0.01, threads: Some(2), ..TrainConfig::default() }
 }
 
-fn checkpoint(trainer: &Trainer, texts: &DatasetConfig) -> Frame {
-    let sections = trainer.sections(texts, 0.0).unwrap();
-    Frame::parse(Path::new("x.ckpt"), format::frame(&sections)).unwrap()
+fn checkpoint(trainer: &Trainer) -> Frame {
+    let sections = trainer.sections().unwrap();
+    Frame::parse(Path::new("x.ckpt"), format::encode_checkpoint(&sections)).unwrap()
 }
 
 fn run_to(trainer: &mut Trainer, step: u64) {
@@ -85,8 +86,8 @@ fn run_to(trainer: &mut Trainer, step: u64) {
 
 /// The ids of the characters that the model did not know.
 fn new_ids(trainer: &Trainer) -> Vec<u32> {
-    let new = &trainer.beginning().unwrap().new;
-    new.iter().map(|symbol| trainer.texts().vocab().id(*symbol).unwrap()).collect()
+    let new = &trainer.origin().unwrap().new_symbols;
+    new.iter().map(|symbol| trainer.dataset().vocab().id(*symbol).unwrap()).collect()
 }
 
 /// The mean probability that a model gives to each of some characters over a text.
@@ -108,7 +109,7 @@ fn new_characters_start_at_their_frequency() {
     let dir = TestDir::new();
     for (cell, embed) in [("lstm", 24), ("gru", 0)] {
         let trainer = dir.tune(&dir.old(cell, embed), 0.0);
-        let (ids, vocab) = (new_ids(&trainer), trainer.texts().vocab());
+        let (ids, vocab) = (new_ids(&trainer), trainer.dataset().vocab());
         assert_eq!(ids.len(), 20);
         let text = vocab.encode(&std::fs::read(dir.path("new.txt")).unwrap()).unwrap();
         let means = mean_probabilities(trainer.model(), &text, &ids);
@@ -125,7 +126,7 @@ fn old_text_loses_probability_only_to_new_characters() {
     for (cell, embed) in [("lstm", 24), ("lstm", 0), ("gru", 7)] {
         let old = dir.old(cell, embed);
         let (model, vocab) = charlstm::checkpoint::model::read(&old).unwrap();
-        let texts = DatasetProvenance::read(&old).unwrap().open().unwrap();
+        let texts = RunMetadata::read(&old).unwrap().dataset.open().unwrap();
         let (corpus, part) = texts.held_out().unwrap();
         let before = score::held_out(&model, corpus, &vocab, part.clone()).unwrap().nats();
         let trainer = dir.tune(&old, 0.0);
@@ -133,11 +134,11 @@ fn old_text_loses_probability_only_to_new_characters() {
         let mut masked = trainer.model().clone();
         let (layout, head_b) = (masked.layout().clone(), masked.head_b());
         ids.iter().for_each(|id| layout.of_mut(&mut masked.weights, head_b)[*id as usize] = -1e9);
-        let after = score::held_out(&masked, corpus, trainer.texts().vocab(), part).unwrap().nats();
+        let after = score::held_out(&masked, corpus, trainer.dataset().vocab(), part).unwrap().nats();
         println!("{cell}, --embed {embed}: {before} {after}");
         assert!((before - after).abs() < 1e-6, "{cell}, --embed {embed}: {before} {after}");
         // Unmasked, the new characters take their share from the old ones: ln(1 / 0.9) and no more than some noise.
-        let losses = &trainer.beginning().unwrap().before;
+        let losses = &trainer.origin().unwrap().before;
         let lost = losses.old.clone().unwrap() - before;
         assert!(lost > 0.02 && lost < 0.3, "{cell}, --embed {embed}: {lost}");
         assert!(*losses.new.as_ref().unwrap() > before, "{losses:?}");
@@ -148,7 +149,7 @@ fn old_text_loses_probability_only_to_new_characters() {
 fn fine_tuned_run_resumes_bit_identically_at_every_step() {
     let dir = TestDir::new();
     let old = dir.old("lstm", 0);
-    let hash = |trainer: &Trainer| state_hash(&checkpoint(trainer, &dir.config("new.txt"))).unwrap();
+    let hash = |trainer: &Trainer| state_hash(&checkpoint(trainer)).unwrap();
     for share in [0.0, 0.3] {
         let mut whole = dir.tune(&old, share);
         assert_eq!(whole.steps_per_epoch(), if share > 0.0 { 13 } else { 9 });
@@ -156,9 +157,9 @@ fn fine_tuned_run_resumes_bit_identically_at_every_step() {
         for k in 0..=13 {
             let mut first = dir.tune(&old, share);
             run_to(&mut first, k);
-            let saved = checkpoint(&first, &dir.config("new.txt"));
+            let saved = checkpoint(&first);
             let mut second = Trainer::resume(&saved, dir.texts(share), train(), false).unwrap();
-            assert_eq!((second.beginning(), hash(&second)), (first.beginning(), hash(&first)), "saved at {k}");
+            assert_eq!((second.origin(), hash(&second)), (first.origin(), hash(&first)), "saved at {k}");
             run_to(&mut second, 13);
             assert_eq!(hash(&second), hash(&whole), "resumed at {k}, replaying {share}");
         }
@@ -170,9 +171,9 @@ fn rejects_changed_replay_text_anywhere() {
     let dir = TestDir::new();
     let mut trainer = dir.tune(&dir.old("lstm", 0), 0.2);
     run_to(&mut trainer, 3);
-    let saved = checkpoint(&trainer, &dir.config("new.txt"));
-    assert_eq!(Beginning::read(&saved).unwrap().unwrap().run, Path::new("old-run"));
-    DatasetProvenance::read(&saved).unwrap().open().unwrap();
+    let saved = checkpoint(&trainer);
+    assert_eq!(RunMetadata::read(&saved).unwrap().origin.unwrap().run, Path::new("old-run"));
+    RunMetadata::read(&saved).unwrap().dataset.open().unwrap();
     let text = std::fs::read(dir.path("old.txt")).unwrap();
     for at in [5, 3000, 5999] {
         let mut changed = text.clone();

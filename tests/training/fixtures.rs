@@ -5,10 +5,10 @@
 
 use std::time::Duration;
 
-use charlstm::checkpoint::LockedRun;
-use charlstm::data::{Corpus, Dataset, DatasetConfig, Encoding};
+use charlstm::data::{Corpus, Dataset, Encoding};
 use charlstm::model::ModelConfig;
-use charlstm::train::{Keep, TrainConfig, Trainer};
+use charlstm::run::LockedRun;
+use charlstm::train::{CheckpointPolicy, TrainConfig, Trainer};
 
 /// An epoch has 9 steps, the last of them short, and some streams run out before others.
 pub const TEXT_LEN: usize = 4 * 8 * 10 - 15;
@@ -43,6 +43,6 @@ pub fn begin(config: &TrainConfig) -> Trainer {
     Trainer::new(text(false), &shape, config.clone()).unwrap()
 }
 
-pub fn keep<'a>(folder: &'a LockedRun, texts: &'a DatasetConfig) -> Keep<'a> {
-    Keep { folder, texts, elapsed_s: 0.0, best: None, save_after: Duration::MAX, keep_going: false }
+pub fn policy(run: &LockedRun) -> CheckpointPolicy<'_> {
+    CheckpointPolicy { run, max_interval: Duration::MAX, keep_going: false }
 }

@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use charlstm::checkpoint::model::weights_hash;
-use charlstm::checkpoint::{Frame, RunFolder, disk};
-use charlstm::data::{Corpus, Dataset, DatasetConfig, Encoding};
+use charlstm::checkpoint::{Frame, disk};
+use charlstm::data::{Corpus, Dataset, Encoding};
 use charlstm::error::Error;
 use charlstm::model::ModelConfig;
-use charlstm::train::{Event, Keep, Metrics, Observer, TrainConfig, Trainer, fit, state_hash};
+use charlstm::run::{Metrics, RunFolder, state_hash};
+use charlstm::train::{CheckpointPolicy, Event, Observer, TrainConfig, Trainer, fit};
 
 /// What stands in the way of a file until it could not be written `left` times.
 struct InTheWay {
@@ -54,15 +55,8 @@ fn train(folder: &RunFolder, file: &Path, times: usize, keep_going: bool) -> Res
     let held = folder.lock().unwrap();
     let mut way = InTheWay::of(file, times);
     let mut trainer = Trainer::new(texts, &shape, config)?;
-    let keep = Keep {
-        folder: &held,
-        texts: &DatasetConfig::default(),
-        elapsed_s: 0.0,
-        best: None,
-        save_after: Duration::MAX,
-        keep_going,
-    };
-    fit(&mut trainer, Some(keep), None, &mut way)?;
+    let policy = CheckpointPolicy { run: &held, max_interval: Duration::MAX, keep_going };
+    fit(&mut trainer, Some(policy), None, &mut way)?;
     Ok(way)
 }
 

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use charlstm::checkpoint::{Frame, model};
-use charlstm::train::{Progress, state_hash};
+use charlstm::run::{Progress, state_hash};
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
 

@@ -2,18 +2,26 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::fixtures::{STEPS_PER_EPOCH, TEXT_LEN, begin, config, keep, letter, text};
+use crate::fixtures::{STEPS_PER_EPOCH, TEXT_LEN, begin, config, letter, policy, text};
 use charlstm::checkpoint::model::weights_hash;
-use charlstm::checkpoint::{Frame, RunFolder, format};
-use charlstm::data::{Corpus, Dataset, DatasetConfig, Encoding, LossMask};
+use charlstm::checkpoint::{Frame, SectionValue, format};
+use charlstm::data::{Corpus, Dataset, Encoding, LossMask};
 use charlstm::error::Error;
 use charlstm::model::ModelConfig;
 use charlstm::optim::Optimizer;
-use charlstm::train::{Event, Metrics, Observer, Outcome, Record, Saved, TrainConfig, Trainer, fit, state_hash};
+use charlstm::run::{Metrics, Record, RunFolder, RunMetadata, state_hash};
+use charlstm::train::{Event, Observer, Outcome, TrainConfig, Trainer, fit};
 
 fn checkpoint(trainer: &Trainer) -> Frame {
-    let sections = trainer.sections(&DatasetConfig::default(), 0.0).unwrap();
-    Frame::parse("x.ckpt".as_ref(), format::frame(&sections)).unwrap()
+    let sections = trainer.sections().unwrap();
+    Frame::parse("x.ckpt".as_ref(), format::encode_checkpoint(&sections)).unwrap()
+}
+
+/// A checkpoint of a run with other metadata.
+fn with_metadata(trainer: &Trainer, metadata: &RunMetadata) -> Frame {
+    let mut sections = trainer.sections().unwrap();
+    *sections.iter_mut().find(|(name, _)| *name == RunMetadata::NAME).unwrap() = metadata.to_section().unwrap();
+    Frame::parse("x.ckpt".as_ref(), format::encode_checkpoint(&sections)).unwrap()
 }
 
 fn run_to(trainer: &mut Trainer, step: u64) {
@@ -21,8 +29,8 @@ fn run_to(trainer: &mut Trainer, step: u64) {
         trainer.step().unwrap();
         // Evaluating touches nothing but what is known of the held-out loss.
         if trainer.progress().step.is_multiple_of(4) {
-            let loss = trainer.held_out().unwrap().unwrap();
-            trainer.judge(loss.nats());
+            let loss = trainer.evaluate().unwrap().unwrap();
+            trainer.record_evaluation(loss.nats());
         }
     }
 }
@@ -71,10 +79,9 @@ fn state_hash_covers_exactly_the_training_state() {
     let mut trainer = begin(&config());
     run_to(&mut trainer, 3);
     let before = hash(&trainer);
-    let other_clock =
-        trainer.sections(&DatasetConfig { paths: vec!["/elsewhere".into()], ..DatasetConfig::default() }, 99.0);
-    let other_clock = Frame::parse("y.ckpt".as_ref(), format::frame(&other_clock.unwrap())).unwrap();
-    assert_eq!(state_hash(&other_clock).unwrap(), before);
+    let mut moved = RunMetadata::read(&checkpoint(&trainer)).unwrap();
+    (moved.dataset.config.paths, moved.elapsed_s) = (vec!["/elsewhere".into()], 99.0);
+    assert_eq!(state_hash(&with_metadata(&trainer, &moved)).unwrap(), before);
     for other in [
         TrainConfig { threads: Some(1), steps: Some(99), eval_every: Some(3), ..config() },
         TrainConfig { epochs: 7, log_every: 1, ..config() },
@@ -103,15 +110,10 @@ fn rejects_another_corpus_unless_allowed() {
 #[test]
 fn rejects_hostile_batch_sizes_without_allocating() {
     let trainer = begin(&config());
-    let sections = trainer.sections(&DatasetConfig::default(), 0.0).unwrap();
-    let saved = Saved::read(&checkpoint(&trainer)).unwrap();
+    let saved = RunMetadata::read(&checkpoint(&trainer)).unwrap();
     for batch in [0, 5, 1 << 19, 1 << 40, 1 << 58, usize::MAX] {
         let train = TrainConfig { batch, ..saved.train.clone() };
-        let hostile = Saved { train: train.clone(), ..saved.clone() };
-        let mut sections = sections.clone();
-        let run = sections.iter_mut().find(|(name, _)| *name == "run").unwrap();
-        run.1 = format::value(&hostile).unwrap();
-        let frame = Frame::parse("x.ckpt".as_ref(), format::frame(&sections)).unwrap();
+        let frame = with_metadata(&trainer, &RunMetadata { train: train.clone(), ..saved.clone() });
         let refused = Trainer::resume(&frame, text(false), train, false);
         assert!(matches!(refused, Err(Error::Checkpoint { .. })), "{batch}: {refused:?}");
     }
@@ -152,7 +154,7 @@ fn diverged_run_is_not_saved() {
     assert!(matches!(error, Error::Diverged(_)), "{error}");
     let progress = trainer.progress();
     assert_eq!((progress.skipped_in_a_row, progress.skipped >= 5), (5, true));
-    let refused = trainer.sections(&DatasetConfig::default(), 0.0);
+    let refused = trainer.sections();
     assert!(matches!(refused, Err(Error::Diverged(_))), "what gives NaN is never written");
 }
 
@@ -213,10 +215,9 @@ impl Observer for Impatient {
 fn run_stopped_at_any_moment_resumes_bit_identically() {
     let config = TrainConfig { steps: Some(6), eval_every: Some(3), threads: Some(1), patience: Some(1), ..config() };
     let dir = tempfile::tempdir().unwrap();
-    let texts = DatasetConfig::default();
     let go_on = |trainer: &mut Trainer, folder: &RunFolder, left: usize| {
         let held = folder.lock().unwrap();
-        fit(trainer, Some(keep(&held, &texts)), None, &mut Impatient { left: left.into() }).unwrap()
+        fit(trainer, Some(policy(&held)), None, &mut Impatient { left: left.into() }).unwrap()
     };
     let ends = |folder: &RunFolder| {
         let (latest, best) = (Frame::read(&folder.latest()).unwrap(), Frame::read(&folder.best()).unwrap());

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use crate::fixtures::{begin, config, keep};
-use charlstm::checkpoint::{Frame, LockedRun, RunFolder};
-use charlstm::data::DatasetConfig;
-use charlstm::train::{Event, Keep, Observer, Progress, TrainConfig, Trainer, fit};
+use crate::fixtures::{begin, config, policy};
+use charlstm::checkpoint::Frame;
+use charlstm::run::{LockedRun, Progress, RunFolder};
+use charlstm::train::{CheckpointPolicy, Event, Observer, TrainConfig, Trainer, fit};
 
 #[test]
 fn saves_by_time_without_a_save_interval() {
@@ -16,7 +16,7 @@ fn saves_by_time_without_a_save_interval() {
         }
     }
     let dir = tempfile::tempdir().unwrap();
-    for (save_every, save_after, saves) in [
+    for (save_every, max_interval, saves) in [
         (None, Duration::MAX, 1),
         (None, Duration::ZERO, 6),
         (Some(0), Duration::ZERO, 1),
@@ -26,10 +26,9 @@ fn saves_by_time_without_a_save_interval() {
         let (mut trainer, mut seen) = (begin(&config), Saves(0));
         assert!(trainer.steps_per_epoch() > 6);
         let folder = RunFolder::new(dir.path().join("run")).lock().unwrap();
-        let texts = DatasetConfig::default();
-        let keep = Keep { save_after, ..keep(&folder, &texts) };
-        fit(&mut trainer, Some(keep), None, &mut seen).unwrap();
-        assert_eq!(seen.0, saves, "{save_every:?}, {save_after:?}");
+        let policy = CheckpointPolicy { max_interval, ..policy(&folder) };
+        fit(&mut trainer, Some(policy), None, &mut seen).unwrap();
+        assert_eq!(seen.0, saves, "{save_every:?}, {max_interval:?}");
     }
 }
 
@@ -49,10 +48,10 @@ fn latest_and_best_checkpoints_agree() {
             }
         }
     }
-    let (dir, texts) = (tempfile::tempdir().unwrap(), DatasetConfig::default());
+    let dir = tempfile::tempdir().unwrap();
     let folder = RunFolder::new(dir.path()).lock().unwrap();
     let config = TrainConfig { steps: Some(6), save_every: Some(0), eval_every: Some(2), ..config() };
     let mut watches = Watches(&folder, Vec::new());
-    fit(&mut begin(&config), Some(keep(&folder, &texts)), None, &mut watches).unwrap();
+    fit(&mut begin(&config), Some(policy(&folder)), None, &mut watches).unwrap();
     assert_eq!(watches.1, [0, 0, 2, 2, 2, 4, 4, 4, 6].map(|step| Some(step).filter(|step| *step > 0)));
 }

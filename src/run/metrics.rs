@@ -1,31 +1,32 @@
-//! `metrics.jsonl`: a record a line.
+//! `metrics.jsonl`: one record per line.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, ErrorKind, Read, Seek, Write};
-use std::path::Path;
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::checkpoint::{LockedRun, disk};
-use crate::data::same_file;
+use super::lock::LockedRun;
+use super::metadata::Progress;
+use crate::checkpoint::disk;
 use crate::error::{Error, Result};
 
-/// The training loss over the steps since the record before.
+/// The training loss since the previous record.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TrainRecord {
     /// Steps so far.
     pub step: u64,
     /// Epochs so far.
     pub epoch: f64,
-    /// The mean loss, in nats per character; none where every step was skipped.
+    /// The mean over all characters, in nats; `None` if every step was skipped.
     pub loss: Option<f64>,
     /// The learning rate of the last step.
     pub lr: f64,
     /// The global norm of the last step's gradients, before clipping.
     pub grad_norm: Option<f64>,
-    /// Characters per second; evaluation and saving left out.
+    /// Characters per second, excluding evaluation and saving.
     pub chars_per_s: f64,
-    /// Seconds since the run began, all its parts added up.
+    /// Seconds of training so far, summed over all parts of a resumed run.
     pub elapsed_s: f64,
 }
 
@@ -36,13 +37,13 @@ pub struct EvalRecord {
     pub step: u64,
     /// Epochs so far.
     pub epoch: f64,
-    /// The loss in nats per character; none where it is not finite.
+    /// The loss in nats per character; `None` if it is not finite.
     pub loss: Option<f64>,
-    /// The same in bits.
+    /// The loss in bits per character.
     pub bpc: Option<f64>,
     /// Whether it is the lowest so far.
     pub best: bool,
-    /// Seconds since the run began, all its parts added up.
+    /// Seconds of training so far, summed over all parts of a resumed run.
     pub elapsed_s: f64,
 }
 
@@ -56,81 +57,69 @@ pub enum Record {
     Eval(EvalRecord),
 }
 
-/// More bytes than a record has: what is longer was not written by a run, and is not read into memory.
-const LONGEST_LINE: u64 = 1 << 16;
+/// Longer lines are not records and are skipped without reading them into memory.
+const MAX_LINE_LEN: u64 = 1 << 16;
 
-/// The file, open for more records.
+/// The file, open for appending.
 #[derive(Debug)]
-pub struct Metrics<'a> {
-    run: &'a LockedRun,
+pub struct Metrics {
+    path: PathBuf,
     file: File,
-    /// Bytes that are written.
+    /// Bytes written.
     len: u64,
-    /// Lines that are not.
+    /// Lines that could not be written yet.
     pending: Vec<u8>,
 }
 
-impl<'a> Metrics<'a> {
-    /// Opens the file and drops what is in it beyond `step`: all of it for a run at its beginning. An evaluation of that very step
-    /// goes too where it is `owed`, and so will be made again.
+impl Metrics {
+    /// Opens the file of a run and removes the records that a checkpoint with this progress does not know of.
     ///
     /// # Errors
     /// As [`LockedRun::replace`].
-    pub fn open(run: &'a LockedRun, step: u64, owed: bool) -> Result<Self> {
-        let mut kept = Vec::new();
-        if step > 0 {
-            let stays = |record: &Record| match record {
-                Record::Train(record) => record.step <= step,
-                Record::Eval(record) => record.step < step || (record.step == step && !owed),
-            };
-            for record in Self::read(&run.metrics())?.iter().filter(|record| stays(record)) {
-                push_line(&mut kept, record)?;
-            }
+    pub fn open(run: &LockedRun, progress: &Progress) -> Result<Self> {
+        let path = run.metrics();
+        let is_known = |record: &Record| match record {
+            Record::Train(record) => record.step <= progress.step,
+            Record::Eval(record) => record.step <= progress.evaluated_at,
+        };
+        let mut known = Vec::new();
+        for record in Self::read(&path)?.iter().filter(|record| is_known(record)) {
+            push_line(&mut known, record)?;
         }
-        let file = run.replace_and_open(&run.metrics(), &kept)?;
-        Ok(Metrics { run, file, len: kept.len() as u64, pending: Vec::new() })
+        run.replace(&path, &known)?;
+        let file = File::options().append(true).open(&path).map_err(|e| Error::io(&path, e))?;
+        Ok(Metrics { path, file, len: known.len() as u64, pending: Vec::new() })
     }
 
-    /// Adds a record. One that cannot be written is kept, and so is what follows it, until [`flush`](Self::flush) succeeds.
+    /// Appends a record. If it cannot be written, it and the following records are kept until [`flush`](Self::flush) succeeds.
     ///
     /// # Errors
-    /// [`Error::NoRoom`] where the disk is full, else [`Error::Io`].
+    /// [`Error::NoRoom`] if the disk is full, otherwise [`Error::Io`].
     pub fn push(&mut self, record: &Record) -> Result<()> {
-        let waits = !self.pending.is_empty();
+        let is_waiting = !self.pending.is_empty();
         push_line(&mut self.pending, record)?;
-        if waits { Ok(()) } else { self.flush() }
+        if is_waiting { Ok(()) } else { self.flush() }
     }
 
-    /// Writes the records that could not be written before; all of them where the file was deleted or replaced meanwhile.
+    /// Writes the records that could not be written before.
     ///
     /// # Errors
     /// As [`push`](Self::push).
     pub fn flush(&mut self) -> Result<()> {
-        let path = self.run.metrics();
-        let (ours, now) = (self.file.metadata(), path.symlink_metadata());
-        if ours.is_ok_and(|ours| !now.is_ok_and(|now| same_file(&ours, &now))) {
-            let mut records = Vec::new();
-            let read = self.file.rewind().and_then(|()| self.file.read_to_end(&mut records));
-            read.map_err(|e| Error::io(&path, e))?;
-            self.file = self.run.replace_and_open(&path, &records)?;
-        }
-        let pending = self.pending.len() as u64;
         if let Err(e) = self.file.write_all(&self.pending) {
-            // Half a line would spoil the next one. The first error is the one to tell.
+            // Half a line would spoil the next record.
             let _ = self.file.set_len(self.len);
-            // A limit is one of the whole file, a disk's room is for what is new.
-            let before = if e.kind() == ErrorKind::FileTooLarge { self.len } else { 0 };
-            return Err(disk::unwritten(&path, before + pending, e));
+            return Err(disk::write_error(&self.path, self.pending.len() as u64, e));
         }
-        self.len += pending;
+        self.len += self.pending.len() as u64;
         self.pending.clear();
         Ok(())
     }
 
-    /// The records of a file; a line that is none, such as one that a crash cut, is passed over. No file: no records.
+    /// The records of a file, or none if there is no file. Lines that are not records, such as one cut by a crash, are skipped.
     ///
     /// # Errors
-    /// [`Error::Input`] where it cannot be opened or is no regular file, [`Error::Io`] where reading fails.
+    /// [`Error::Input`] if it cannot be opened or is not a regular file, [`Error::Io`] if reading fails.
     pub fn read(path: &Path) -> Result<Vec<Record>> {
         let file = match disk::open(path) {
             Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
@@ -139,14 +128,14 @@ impl<'a> Metrics<'a> {
         Self::parse(BufReader::new(file)).map_err(|e| Error::io(path, e))
     }
 
-    /// The records of lines, as [`read`](Self::read) finds them in a file.
+    /// Parses records as [`read`](Self::read) does.
     ///
     /// # Errors
-    /// What the reader says.
+    /// Errors of the reader.
     pub fn parse(mut lines: impl BufRead) -> std::io::Result<Vec<Record>> {
         let (mut records, mut line) = (Vec::new(), Vec::new());
-        while lines.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut line)? > 0 {
-            if line.len() as u64 == LONGEST_LINE && !line.ends_with(b"\n") {
+        while lines.by_ref().take(MAX_LINE_LEN).read_until(b'\n', &mut line)? > 0 {
+            if line.len() as u64 == MAX_LINE_LEN && !line.ends_with(b"\n") {
                 lines.skip_until(b'\n')?;
             }
             records.extend(serde_json::from_slice::<Record>(&line).ok());
@@ -165,7 +154,7 @@ fn push_line(to: &mut Vec<u8>, record: &Record) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checkpoint::RunFolder;
+    use crate::run::RunFolder;
     use proptest::prelude::*;
 
     fn any_record() -> impl Strategy<Value = Record> {
@@ -184,7 +173,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn records_come_back_to_the_bit_and_a_cut_costs_the_last_at_most(
+        fn a_cut_loses_at_most_the_last_record(
             records in proptest::collection::vec(any_record(), 0..9), cut in any::<prop::sample::Index>(),
         ) {
             let mut lines = Vec::new();
@@ -202,27 +191,21 @@ mod tests {
     }
 
     #[test]
-    fn records_beyond_the_checkpoint_and_half_a_line_are_dropped() {
+    fn removes_records_that_the_checkpoint_does_not_know_of() {
         let folder = tempfile::tempdir().unwrap();
         let run = RunFolder::new(folder.path()).lock().unwrap();
-        let mut metrics = Metrics::open(&run, 0, false).unwrap();
+        let open = |evaluated_at| Metrics::open(&run, &Progress { evaluated_at, ..Progress::default() }).unwrap();
+        let mut metrics = open(0);
         (1..=5).for_each(|step| metrics.push(&record(step)).unwrap());
         metrics.file.write_all(b"{\"kind\":\"ev").unwrap();
-        let mut metrics = Metrics::open(&run, 3, false).unwrap();
-        metrics.push(&record(4)).unwrap();
+        open(3).push(&record(4)).unwrap();
         assert_eq!(Metrics::read(&run.metrics()).unwrap(), (1..=4).map(record).collect::<Vec<_>>());
-        std::fs::remove_file(run.metrics()).unwrap();
-        metrics.push(&record(5)).unwrap();
-        assert_eq!(Metrics::read(&run.metrics()).unwrap(), (1..=5).map(record).collect::<Vec<_>>(), "all come back");
-        Metrics::open(&run, 4, true).unwrap();
-        let made_again = "the evaluation of step 4 comes again";
-        assert_eq!(Metrics::read(&run.metrics()).unwrap(), (1..=3).map(record).collect::<Vec<_>>(), "{made_again}");
-        Metrics::open(&run, 0, false).unwrap();
+        open(0);
         assert_eq!(Metrics::read(&run.metrics()).unwrap(), []);
     }
 
     #[test]
-    fn a_line_without_end_is_passed_over_and_not_kept() {
+    fn skips_overlong_lines() {
         let mut lines = vec![b' '; 3 << 20];
         lines.push(b'\n');
         push_line(&mut lines, &record(7)).unwrap();
@@ -232,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_as_documented() {
+    fn a_record_has_the_documented_format() {
         let mut line = Vec::new();
         push_line(&mut line, &record(7)).unwrap();
         let wanted = r#"{"kind":"eval","step":7,"epoch":0.5,"loss":1.5,"bpc":null,"best":true,"elapsed_s":1.0}"#;

@@ -1,46 +1,46 @@
-//! Everything about training that can be chosen.
+//! The settings of training, apart from the model and the texts.
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::optim::{Optimizer, Schedule};
 
-/// How to train. `None` for an interval means an epoch, 0 means never.
+/// How to train. An interval of `None` is one epoch, 0 means never.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TrainConfig {
-    /// Streams that are read side by side.
+    /// Streams trained in parallel, B.
     pub batch: usize,
-    /// Characters of a window: how far gradients flow back.
+    /// Characters per window, T: gradients flow back over one window.
     pub seq_len: usize,
-    /// Passes over the text, in all. Counts unless `steps` is given.
+    /// Passes over the text. Ignored if `steps` is set.
     pub epochs: u64,
-    /// Optimizer steps, in all.
+    /// Total steps.
     pub steps: Option<u64>,
     /// The optimizer.
     pub optimizer: Optimizer,
     /// The peak learning rate.
     pub lr: f64,
-    /// The shape of the learning rate after the warm-up.
+    /// The learning rate schedule after the warm-up.
     pub schedule: Schedule,
-    /// Steps over which the learning rate rises.
+    /// Steps over which the learning rate rises linearly.
     pub warmup: u64,
-    /// Decoupled weight decay of matrices.
+    /// Decoupled weight decay; applied to matrices only.
     pub weight_decay: f64,
-    /// The global norm that gradients are clipped to; 0: not at all.
+    /// The global norm that gradients are clipped to; 0 disables clipping.
     pub clip: f64,
-    /// The share of units dropped between layers and before the output.
+    /// The dropout rate between layers and before the output layer.
     pub dropout: f64,
-    /// Steps from one evaluation to the next.
+    /// Steps between evaluations.
     pub eval_every: Option<u64>,
-    /// Steps from one checkpoint to the next.
+    /// Steps between checkpoints.
     pub save_every: Option<u64>,
-    /// Steps from one record of the metrics to the next; 0: never.
+    /// Steps between records of the training loss; 0 means never.
     pub log_every: u64,
-    /// Evaluations without a better held-out loss after which training ends.
+    /// Early stopping: evaluations without a lower held-out loss after which training ends.
     pub patience: Option<u64>,
-    /// Decides the first weights and the dropout masks.
+    /// The seed of the initial weights and the dropout masks.
     pub seed: u64,
-    /// Threads; `None`: one a core.
+    /// Threads; `None` means one per core.
     pub threads: Option<usize>,
 }
 
@@ -69,10 +69,10 @@ impl Default for TrainConfig {
 }
 
 impl TrainConfig {
-    /// Checks every number.
+    /// Checks that every value is in range.
     ///
     /// # Errors
-    /// [`Error::Usage`] with the range that is allowed.
+    /// [`Error::Usage`] with the allowed range.
     pub fn validate(&self) -> Result<()> {
         let whole = |name: &'static str, value: u64, least: u64, most: u64| {
             if (least..=most).contains(&value) {
@@ -96,7 +96,7 @@ impl TrainConfig {
         real("dropout", self.dropout, (0.0..=0.95).contains(&self.dropout), "0 to 0.95")
     }
 
-    /// Steps in all, where an epoch has `steps_per_epoch`.
+    /// The total number of steps.
     pub fn total_steps(&self, steps_per_epoch: u64) -> u64 {
         self.steps.unwrap_or_else(|| self.epochs.saturating_mul(steps_per_epoch))
     }
@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_default_is_sound_and_nonsense_is_not() {
+    fn rejects_values_out_of_range() {
         let good = TrainConfig::default();
         good.validate().unwrap();
         for bad in [

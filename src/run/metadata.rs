@@ -1,0 +1,122 @@
+//! What a checkpoint records about its run besides the model.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::train_config::TrainConfig;
+use crate::checkpoint::{Frame, SectionValue};
+use crate::data::DatasetProvenance;
+use crate::error::Result;
+use crate::model::Init;
+
+/// The sections of the optimizer's moments.
+pub(crate) const MOMENTS: [&str; 2] = ["moments.0", "moments.1"];
+/// The section of the carried states, `(B, layers * states * H)`. Only `latest.ckpt` has it.
+pub const STATE: &str = "state";
+/// Counters beyond this are not from a real run and could overflow.
+const MAX_COUNT: u64 = 1 << 60;
+
+/// How a run was set up.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunMetadata {
+    /// How it trains.
+    pub train: TrainConfig,
+    /// How its weights were initialised.
+    pub init: Init,
+    /// The texts it trains on.
+    pub dataset: DatasetProvenance,
+    /// The run that a fine-tuned run started from.
+    pub origin: Option<FineTuneOrigin>,
+    /// The instruction set of the last steps. Results are bit-identical only on the same one.
+    pub instruction_set: String,
+    /// Seconds of training so far.
+    pub elapsed_s: f64,
+}
+
+impl SectionValue for RunMetadata {
+    const NAME: &'static str = "run";
+    const VERSION: u32 = 1;
+}
+
+impl RunMetadata {
+    /// The metadata in a checkpoint.
+    ///
+    /// # Errors
+    /// [`Error::Checkpoint`](crate::error::Error::Checkpoint).
+    pub fn read(frame: &Frame) -> Result<Self> {
+        frame.value()
+    }
+}
+
+/// Where a fine-tuned run started.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FineTuneOrigin {
+    /// The run that the weights came from: its folder or a checkpoint file.
+    pub run: PathBuf,
+    /// The texts of that run.
+    pub dataset: DatasetProvenance,
+    /// Symbols (code points or bytes) that it did not know.
+    pub new_symbols: Vec<u32>,
+    /// The losses before the first step.
+    pub before: HeldOutLosses,
+}
+
+/// Held-out losses in nats per character, or the reason why there is none.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HeldOutLosses {
+    /// On the end of the replayed text if there is one, otherwise on the held-out part of the original run's text.
+    pub old: Result<f64, String>,
+    /// On the held-out part of the new text.
+    pub new: Result<f64, String>,
+}
+
+/// How far a run has come. `state_hash` covers all of it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Windows processed, including skipped ones.
+    pub step: u64,
+    /// Completed epochs.
+    pub epoch: u64,
+    /// Characters that each stream has read in the current epoch.
+    pub position: u64,
+    /// Updates of the weights.
+    pub updates: u64,
+    /// Steps without an update because the loss or the gradient was not finite.
+    pub skipped: u64,
+    /// The number of skipped steps since the last update.
+    pub skipped_in_a_row: u64,
+    /// The training loss of the last step, in nats per character.
+    pub loss: Option<f64>,
+    /// The last held-out loss, in nats per character.
+    pub held_out: Option<f64>,
+    /// The step of the last evaluation.
+    pub evaluated_at: u64,
+    /// The lowest held-out loss, in nats per character, and its step.
+    pub best: Option<(f64, u64)>,
+    /// Evaluations since the best one.
+    pub evaluations_since_best: u64,
+}
+
+impl SectionValue for Progress {
+    const NAME: &'static str = "progress";
+    const VERSION: u32 = 1;
+}
+
+impl Progress {
+    /// The progress in a checkpoint.
+    ///
+    /// # Errors
+    /// [`Error::Checkpoint`](crate::error::Error::Checkpoint).
+    pub fn read(frame: &Frame) -> Result<Self> {
+        let progress: Progress = frame.value()?;
+        if progress.is_plausible() { Ok(progress) } else { Err(frame.error("its progress counters are out of range")) }
+    }
+
+    fn is_plausible(&self) -> bool {
+        let &Progress { step, epoch, position, updates, skipped, skipped_in_a_row, evaluated_at, .. } = self;
+        let (best_loss, best_step) = self.best.unwrap_or_default();
+        let counts = [step, epoch, position, updates, skipped, skipped_in_a_row, evaluated_at, best_step];
+        best_loss.is_finite() && counts.into_iter().chain([self.evaluations_since_best]).all(|n| n < MAX_COUNT)
+    }
+}
