@@ -2,7 +2,8 @@
 
 use std::hint::black_box;
 
-use charlstm::kernels::{Isa, Kernel, Mode, activation, isa::vectorize_for};
+use charlstm::kernels::activation;
+use charlstm::simd::{Isa, Simd, SimdKernel, dispatch_on};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
 const ELEMENTS: usize = 4096;
@@ -17,17 +18,17 @@ enum Function {
 /// The function, what it reads and what it writes.
 struct Apply<'a>(Function, &'a [f32], &'a mut [f32]);
 
-impl Kernel for Apply<'_> {
+impl SimdKernel for Apply<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<M: Mode>(self) {
+    fn run<S: Simd>(self, _: S) {
         let Apply(function, from, to) = self;
         let pairs = to.iter_mut().zip(from);
         match function {
-            Function::Exp => pairs.for_each(|(y, x)| *y = activation::exp::<M>(*x)),
-            Function::Sigmoid => pairs.for_each(|(y, x)| *y = activation::sigmoid::<M>(*x)),
-            Function::Tanh => pairs.for_each(|(y, x)| *y = activation::tanh::<M>(*x)),
+            Function::Exp => pairs.for_each(|(y, x)| *y = activation::exp::<S>(*x)),
+            Function::Sigmoid => pairs.for_each(|(y, x)| *y = activation::sigmoid::<S>(*x)),
+            Function::Tanh => pairs.for_each(|(y, x)| *y = activation::tanh::<S>(*x)),
         }
     }
 }
@@ -40,7 +41,7 @@ fn activations(criterion: &mut Criterion) {
     for (name, function) in [("exp", Function::Exp), ("sigmoid", Function::Sigmoid), ("tanh", Function::Tanh)] {
         for isa in Isa::available() {
             group.bench_function(BenchmarkId::new(name, isa.name()), |bencher| {
-                bencher.iter(|| vectorize_for(isa, Apply(function, black_box(&from), black_box(&mut to))));
+                bencher.iter(|| dispatch_on(isa, Apply(function, black_box(&from), black_box(&mut to))));
             });
         }
     }

@@ -54,4 +54,5 @@ pub mod params;
 pub mod run;
 pub mod sample;
 pub mod score;
+pub mod simd;
 pub mod train;

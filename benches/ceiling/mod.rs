@@ -4,7 +4,8 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use charlstm::kernels::{Kernel, Mode, Real, vectorize};
+use charlstm::kernels::Real;
+use charlstm::simd::{Simd, SimdKernel, dispatch};
 
 /// Chains of multiply-adds side by side: enough to hide their latency, few enough for the registers.
 const CHAINS: usize = 192;
@@ -14,14 +15,14 @@ const PAIRS: usize = 25;
 
 struct Fma<'a>(&'a mut [f32; CHAINS]);
 
-impl Kernel for Fma<'_> {
+impl SimdKernel for Fma<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<M: Mode>(self) {
+    fn run<S: Simd>(self, _: S) {
         let mut sums = *self.0;
         for _ in 0..ROUNDS {
-            sums.iter_mut().for_each(|sum| *sum = sum.fma::<M>(0.999, 1e-6));
+            sums.iter_mut().for_each(|sum| *sum = sum.fma::<S>(0.999, 1e-6));
         }
         *self.0 = sums;
     }
@@ -31,7 +32,7 @@ impl Kernel for Fma<'_> {
 fn ceiling() -> f64 {
     let mut sums = [0.5; CHAINS];
     let start = Instant::now();
-    vectorize(Fma(black_box(&mut sums)));
+    dispatch(Fma(black_box(&mut sums)));
     black_box(&sums);
     (2 * CHAINS * ROUNDS) as f64 / start.elapsed().as_secs_f64()
 }

@@ -19,7 +19,8 @@
 //! ```
 
 use super::{CellInputs, CellSpec, Equations, PLAIN};
-use crate::kernels::{Mode, Real};
+use crate::kernels::Real;
+use crate::simd::Simd;
 
 /// The gated recurrent unit.
 pub struct Gru;
@@ -36,13 +37,13 @@ impl Equations for Gru {
     };
 
     #[inline(always)]
-    fn forward<M: Mode, R: Real>(row: CellInputs<'_, R>, gates: &mut [R], next: &mut [R]) {
+    fn forward<S: Simd, R: Real>(row: CellInputs<'_, R>, gates: &mut [R], next: &mut [R]) {
         let [n, r, z, m] = split(gates, row.hidden);
-        forward::<M, R>(n, r, z, m, row.prev, next);
+        forward::<S, R>(n, r, z, m, row.prev, next);
     }
 
     #[inline(always)]
-    fn backward<M: Mode, R: Real>(row: CellInputs<'_, R>, gates: &mut [R], _: &[R], d: &mut [R]) {
+    fn backward<S: Simd, R: Real>(row: CellInputs<'_, R>, gates: &mut [R], _: &[R], d: &mut [R]) {
         let [n, r, z, m] = split(gates, row.hidden);
         backward::<R>(n, r, z, m, row.prev, d);
     }
@@ -59,14 +60,14 @@ fn split<R>(gates: &mut [R], hidden: usize) -> [&mut [R]; 4] {
 // Every vector is a parameter of its own: only so does the compiler know that none overlaps another.
 
 #[inline(always)]
-fn forward<M: Mode, R: Real>(n: &mut [R], r: &mut [R], z: &mut [R], m: &mut [R], h_prev: &[R], h: &mut [R]) {
+fn forward<S: Simd, R: Real>(n: &mut [R], r: &mut [R], z: &mut [R], m: &mut [R], h_prev: &[R], h: &mut [R]) {
     let len = n.len();
     let (r, z, m, h_prev, h) = (&mut r[..len], &mut z[..len], &m[..len], &h_prev[..len], &mut h[..len]);
     for j in 0..len {
-        r[j] = r[j].sigmoid::<M>();
-        z[j] = z[j].sigmoid::<M>();
-        n[j] = r[j].fma::<M>(m[j], n[j]).tanh::<M>();
-        h[j] = z[j].fma::<M>(h_prev[j] - n[j], n[j]);
+        r[j] = r[j].sigmoid::<S>();
+        z[j] = z[j].sigmoid::<S>();
+        n[j] = r[j].fma::<S>(m[j], n[j]).tanh::<S>();
+        h[j] = z[j].fma::<S>(h_prev[j] - n[j], n[j]);
     }
 }
 

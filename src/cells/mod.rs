@@ -26,7 +26,8 @@ use spec::PLAIN;
 pub use spec::{CellSpec, DiagonalWeight};
 
 use crate::error::{Error, Result};
-use crate::kernels::{Kernel, Mode, Real, vectorize};
+use crate::kernels::Real;
+use crate::simd::{Simd, SimdKernel, dispatch};
 
 /// What a row of state is computed from beside the pre-activations.
 #[derive(Clone, Copy, Debug)]
@@ -45,11 +46,11 @@ pub trait Equations: Sync + 'static {
     const SPEC: CellSpec;
 
     /// One row forward: `gates` holds pre-activations and becomes what [`backward`](Self::backward) needs; `next` is set.
-    fn forward<M: Mode, R: Real>(row: CellInputs<'_, R>, gates: &mut [R], next: &mut [R]);
+    fn forward<S: Simd, R: Real>(row: CellInputs<'_, R>, gates: &mut [R], next: &mut [R]);
 
     /// One row backward: `gates` becomes the gradient of the pre-activations; `d`, the gradient of the state after the step,
     /// becomes that of the state before it, the way through `w_hh` left out.
-    fn backward<M: Mode, R: Real>(row: CellInputs<'_, R>, gates: &mut [R], next: &[R], d: &mut [R]);
+    fn backward<S: Simd, R: Real>(row: CellInputs<'_, R>, gates: &mut [R], next: &[R], d: &mut [R]);
 }
 
 /// A cell at one precision, working on blocks of rows.
@@ -75,39 +76,39 @@ struct Backward<'a, R>(CellInputs<'a, R>, &'a mut [R], &'a [R], &'a mut [R]);
 /// Binds rows of a block to the equations of `E`.
 struct Rows<E, T>(std::marker::PhantomData<E>, T);
 
-impl<E: Equations, R: Real> Kernel for Rows<E, Forward<'_, R>> {
+impl<E: Equations, R: Real> SimdKernel for Rows<E, Forward<'_, R>> {
     type Output = ();
 
     #[inline(always)]
-    fn run<M: Mode>(self) {
+    fn run<S: Simd>(self, _: S) {
         let Forward(rows, gates, next) = self.1;
         let (wide, states) = (E::SPEC.gates.len() * rows.hidden, E::SPEC.states * rows.hidden);
         for (i, (gates, next)) in gates.chunks_exact_mut(wide).zip(next.chunks_exact_mut(states)).enumerate() {
-            E::forward::<M, R>(rows.nth::<E>(i), gates, next);
+            E::forward::<S, R>(rows.nth::<E>(i), gates, next);
         }
     }
 }
 
-impl<E: Equations, R: Real> Kernel for Rows<E, Backward<'_, R>> {
+impl<E: Equations, R: Real> SimdKernel for Rows<E, Backward<'_, R>> {
     type Output = ();
 
     #[inline(always)]
-    fn run<M: Mode>(self) {
+    fn run<S: Simd>(self, _: S) {
         let Backward(rows, gates, next, d) = self.1;
         let (wide, states) = (E::SPEC.gates.len() * rows.hidden, E::SPEC.states * rows.hidden);
         let after = next.chunks_exact(states).zip(d.chunks_exact_mut(states));
         for (i, (gates, (next, d))) in gates.chunks_exact_mut(wide).zip(after).enumerate() {
-            E::backward::<M, R>(rows.nth::<E>(i), gates, next, d);
+            E::backward::<S, R>(rows.nth::<E>(i), gates, next, d);
         }
     }
 }
 
 impl<E: Equations, R: Real> Cell<R> for E {
     fn forward(&self, rows: CellInputs<'_, R>, gates: &mut [R], next: &mut [R]) {
-        vectorize(Rows::<E, _>(std::marker::PhantomData, Forward(rows, gates, next)));
+        dispatch(Rows::<E, _>(std::marker::PhantomData, Forward(rows, gates, next)));
     }
     fn backward(&self, rows: CellInputs<'_, R>, gates: &mut [R], next: &[R], d: &mut [R]) {
-        vectorize(Rows::<E, _>(std::marker::PhantomData, Backward(rows, gates, next, d)));
+        dispatch(Rows::<E, _>(std::marker::PhantomData, Backward(rows, gates, next, d)));
     }
 }
 

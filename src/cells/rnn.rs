@@ -11,7 +11,8 @@
 //! ```
 
 use super::{CellInputs, CellSpec, Equations, PLAIN};
-use crate::kernels::{Mode, Real};
+use crate::kernels::Real;
+use crate::simd::Simd;
 
 /// The simple recurrent network.
 pub struct Rnn;
@@ -28,14 +29,14 @@ impl Equations for Rnn {
     };
 
     #[inline(always)]
-    fn forward<M: Mode, R: Real>(_: CellInputs<'_, R>, gates: &mut [R], next: &mut [R]) {
+    fn forward<S: Simd, R: Real>(_: CellInputs<'_, R>, gates: &mut [R], next: &mut [R]) {
         for (h, a) in next.iter_mut().zip(gates) {
-            *h = a.tanh::<M>();
+            *h = a.tanh::<S>();
         }
     }
 
     #[inline(always)]
-    fn backward<M: Mode, R: Real>(_: CellInputs<'_, R>, gates: &mut [R], next: &[R], d: &mut [R]) {
+    fn backward<S: Simd, R: Real>(_: CellInputs<'_, R>, gates: &mut [R], next: &[R], d: &mut [R]) {
         for ((a, h), dh) in gates.iter_mut().zip(next).zip(d) {
             *a = *dh * (R::ONE - *h * *h);
             *dh = R::ZERO;

@@ -4,9 +4,10 @@ use std::time::{Duration, Instant};
 
 use charlstm::data::{Corpus, Dataset, Encoding};
 use charlstm::error::{Error, Result};
-use charlstm::kernels::{Precision, isa};
+use charlstm::kernels::Precision;
 use charlstm::model::{InferenceModel, ModelConfig};
 use charlstm::sample::{Batch, Generator, SamplingConfig, StopCriteria};
+use charlstm::simd::Isa;
 use charlstm::train::{TrainConfig, Trainer};
 use serde_json::json;
 
@@ -44,7 +45,7 @@ pub fn run(args: &BenchArgs, terminal: &Terminal) -> Result<()> {
     let [one, one_int8] =
         [Precision::F32, Precision::Int8].map(|precision| trainer.install(|| writing_one(&trainer, precision)));
     let many = trainer.install(|| writing_many(&trainer));
-    let (simd, threads, parameters) = (isa::isa().name(), trainer.threads(), trainer.model().layout().len());
+    let (simd, threads, parameters) = (Isa::active().name(), trainer.threads(), trainer.model().layout().len());
     if args.json {
         let facts = json!({
             "cell": args.cell, "layers": args.layers, "hidden": args.hidden, "vocab": args.vocab,

@@ -33,7 +33,7 @@ mod train;
 use std::process::ExitCode;
 
 use charlstm::error::Result;
-use charlstm::kernels::isa;
+use charlstm::simd::Isa;
 use clap::{CommandFactory, FromArgMatches};
 
 use args::{Args, Command};
@@ -66,7 +66,7 @@ pub fn main() -> ExitCode {
 }
 
 fn obey(command: Command, terminal: &Terminal) -> Result<ExitCode> {
-    isa::forced()?;
+    Isa::detect()?;
     signals::report_file_size_limit_as_error()?;
     match command {
         Command::Train(args) => train::run(*args, terminal),

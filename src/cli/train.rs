@@ -8,9 +8,9 @@ use charlstm::checkpoint::Frame;
 use charlstm::checkpoint::disk::folder_of;
 use charlstm::data::Dataset;
 use charlstm::error::{Error, Result};
-use charlstm::kernels::isa;
 use charlstm::run::find::{RunTarget, find};
 use charlstm::run::{LockedRun, RUNS, RunFolder, RunMetadata};
+use charlstm::simd::Isa;
 use charlstm::train::{CheckpointPolicy, Outcome, Trainer, fit};
 
 use super::args::{Choices, TrainArgs};
@@ -136,7 +136,7 @@ fn resume(args: &TrainArgs, given: Option<&Path>, terminal: &Terminal) -> Result
             "The run now has {total} steps instead of {total_before}; the learning rate schedule follows the new length"
         ));
     }
-    let instruction_set = isa::isa().name();
+    let instruction_set = Isa::active().name();
     if saved.instruction_set != instruction_set {
         terminal.say(&format!(
             "note: the run was trained with {} instructions and continues with {instruction_set}: results are valid, but not \\
@@ -243,7 +243,7 @@ fn introduce(trainer: &Trainer, run: &RunFolder, terminal: &Terminal) {
     ));
     fine_tune::introduce(trainer, terminal);
     terminal.say(&format!("Run: {}", run.path().display()));
-    terminal.detail(&format!("Engine: {}, {} threads", isa::isa().name(), trainer.threads()));
+    terminal.detail(&format!("Engine: {}, {} threads", Isa::active().name(), trainer.threads()));
 }
 
 fn conclude(trainer: &Trainer, run: &RunFolder, outcome: Outcome, terminal: &Terminal) {

@@ -8,8 +8,8 @@
 //!
 //! The bounds hold with and without fused multiply-add; the tests sweep the whole of `f32` against `f64`. NaN stays NaN.
 
-use super::isa::Mode;
 use super::real::Real;
+use crate::simd::Simd;
 
 /// Adding it rounds to an integer, which then stands in the low bits.
 const ROUND: f32 = 12_582_912.0;
@@ -24,16 +24,16 @@ const SATURATED: f32 = 9.02;
 
 /// `(p, s)` with `exp(x) = s * (1 + p)`, `s` a power of two and `p` in about -0.3 to 0.42.
 #[inline(always)]
-fn exp_parts<M: Mode>(x: f32) -> (f32, f32) {
-    let shifted = x.fma::<M>(std::f32::consts::LOG2_E, ROUND);
+fn exp_parts<S: Simd>(x: f32) -> (f32, f32) {
+    let shifted = x.fma::<S>(std::f32::consts::LOG2_E, ROUND);
     let n = shifted - ROUND;
-    let r = n.fma::<M>(-LN2_LO, n.fma::<M>(-LN2_HI, x));
+    let r = n.fma::<S>(-LN2_LO, n.fma::<S>(-LN2_HI, x));
     // The series of (exp(r) - 1 - r) / r^2 up to r^5 / 7!: its remainder is below 2^-26 of the result for |r| <= ln(2) / 2.
     let mut q = 1.0 / 5040.0;
     for c in [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5] {
-        q = r.fma::<M>(q, c);
+        q = r.fma::<S>(q, c);
     }
-    let p = (r * r).fma::<M>(q, r);
+    let p = (r * r).fma::<S>(q, r);
     (p, f32::from_bits((shifted.to_bits() << 23).wrapping_add(0x3f80_0000)))
 }
 
@@ -51,32 +51,32 @@ fn at_least(x: f32, limit: f32) -> f32 {
 
 /// The exponential function.
 #[inline(always)]
-pub fn exp<M: Mode>(x: f32) -> f32 {
-    let (p, scale) = exp_parts::<M>(at_least(at_most(x, HIGH), LOW));
-    p.fma::<M>(scale, scale)
+pub fn exp<S: Simd>(x: f32) -> f32 {
+    let (p, scale) = exp_parts::<S>(at_least(at_most(x, HIGH), LOW));
+    p.fma::<S>(scale, scale)
 }
 
 /// `1 / (1 + exp(-x))`.
 #[inline(always)]
-pub fn sigmoid<M: Mode>(x: f32) -> f32 {
-    let (p, scale) = exp_parts::<M>(at_least(at_most(-x, -LOW), LOW));
-    1.0 / (1.0 + p.fma::<M>(scale, scale))
+pub fn sigmoid<S: Simd>(x: f32) -> f32 {
+    let (p, scale) = exp_parts::<S>(at_least(at_most(-x, -LOW), LOW));
+    1.0 / (1.0 + p.fma::<S>(scale, scale))
 }
 
 /// The hyperbolic tangent, as `e / (e + 2)` with `e = exp(2|x|) - 1`, which keeps small values exact.
 #[inline(always)]
-pub fn tanh<M: Mode>(x: f32) -> f32 {
+pub fn tanh<S: Simd>(x: f32) -> f32 {
     let size = at_most(x.abs(), SATURATED);
-    let (p, scale) = exp_parts::<M>(2.0 * size);
-    let e = p.fma::<M>(scale, scale - 1.0);
+    let (p, scale) = exp_parts::<S>(2.0 * size);
+    let e = p.fma::<S>(scale, scale - 1.0);
     (e / (e + 2.0)).copysign(x)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::isa::{Isa, Kernel, vectorize_for};
     use super::*;
     use crate::kernels::reference;
+    use crate::simd::{Isa, SimdKernel, dispatch_on};
 
     #[derive(Clone, Copy)]
     enum Function {
@@ -86,14 +86,14 @@ mod tests {
     }
 
     struct Apply<'a>(Function, &'a mut [f32]);
-    impl Kernel for Apply<'_> {
+    impl SimdKernel for Apply<'_> {
         type Output = ();
         #[inline(always)]
-        fn run<M: Mode>(self) {
+        fn run<S: Simd>(self, _: S) {
             match self.0 {
-                Function::Exp => self.1.iter_mut().for_each(|x| *x = exp::<M>(*x)),
-                Function::Sigmoid => self.1.iter_mut().for_each(|x| *x = sigmoid::<M>(*x)),
-                Function::Tanh => self.1.iter_mut().for_each(|x| *x = tanh::<M>(*x)),
+                Function::Exp => self.1.iter_mut().for_each(|x| *x = exp::<S>(*x)),
+                Function::Sigmoid => self.1.iter_mut().for_each(|x| *x = sigmoid::<S>(*x)),
+                Function::Tanh => self.1.iter_mut().for_each(|x| *x = tanh::<S>(*x)),
             }
         }
     }
@@ -123,7 +123,7 @@ mod tests {
                         break;
                     }
                     let inputs = block.clone();
-                    vectorize_for(isa, Apply(function, &mut block));
+                    dispatch_on(isa, Apply(function, &mut block));
                     for (&x, &got) in inputs.iter().zip(&block) {
                         let wide = f64::from(x);
                         let wanted = match function {
@@ -160,10 +160,10 @@ mod tests {
         for isa in Isa::available() {
             for function in [Function::Exp, Function::Sigmoid, Function::Tanh] {
                 let mut x = [f32::NAN; 19];
-                vectorize_for(isa, Apply(function, &mut x));
+                dispatch_on(isa, Apply(function, &mut x));
                 assert!(x.iter().all(|x| x.is_nan()));
                 let mut x = [f32::INFINITY, f32::NEG_INFINITY, f32::MAX, f32::MIN, 1e30, -1e30];
-                vectorize_for(isa, Apply(function, &mut x));
+                dispatch_on(isa, Apply(function, &mut x));
                 assert!(x.iter().all(|x| x.is_finite()), "{x:?}");
             }
         }

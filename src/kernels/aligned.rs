@@ -1,4 +1,4 @@
-//! Storage that begins on a cache line; large storage in huge pages, where the system has them.
+//! Storage that is aligned to cache lines; large storage is mapped in huge pages where the system supports them.
 
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
@@ -6,19 +6,19 @@ use std::ops::{Deref, DerefMut};
 use bytemuck::Pod;
 use memmap2::MmapMut;
 
-/// Bytes that storage is aligned to: a cache line, and a full AVX-512 register.
-pub(super) const ALIGNMENT: usize = 64;
-/// Bytes from which on storage is mapped, a huge page. The products go through memory in strides: with pages of 4 KB the
-/// processor spends its time on looking them up.
-const LARGE: usize = 2 << 20;
+/// Alignment in bytes: a cache line, and an AVX-512 register.
+const ALIGNMENT: usize = 64;
+/// Size in bytes from which storage is mapped: a huge page. Products access memory in strides, and with pages of 4 KiB most of the time
+/// goes into address translation.
+const HUGE_PAGE: usize = 2 << 20;
 
-/// Some numbers, the first of them on a cache line; allocated once.
+/// Numbers of which the first is aligned to a cache line. Allocated once.
 #[derive(Debug)]
-pub(super) struct Aligned<R> {
+pub(super) struct AlignedBuffer<R> {
     storage: Storage,
     start: usize,
     len: usize,
-    of: PhantomData<R>,
+    element: PhantomData<R>,
 }
 
 #[derive(Debug)]
@@ -27,35 +27,35 @@ enum Storage {
     Mapped(MmapMut),
 }
 
-impl<R: Pod> Aligned<R> {
+impl<R: Pod> AlignedBuffer<R> {
     /// `len` zeros.
     pub fn zeros(len: usize) -> Self {
         let bytes = len * size_of::<R>();
-        if let Some(map) = Some(bytes).filter(|bytes| *bytes >= LARGE).and_then(map) {
-            return Aligned { storage: Storage::Mapped(map), start: 0, len: bytes, of: PhantomData };
+        if let Some(map) = Some(bytes).filter(|bytes| *bytes >= HUGE_PAGE).and_then(map_zeros) {
+            return AlignedBuffer { storage: Storage::Mapped(map), start: 0, len: bytes, element: PhantomData };
         }
         let storage = vec![0; bytes + ALIGNMENT];
         let start = storage.as_ptr().align_offset(ALIGNMENT).min(ALIGNMENT);
-        Aligned { storage: Storage::Heap(storage), start, len: bytes, of: PhantomData }
+        AlignedBuffer { storage: Storage::Heap(storage), start, len: bytes, element: PhantomData }
     }
 
-    /// `bytes` of a map from `start` on, aligned or not.
+    /// `bytes` bytes of a map from `start`, whatever their alignment.
     #[cfg(test)]
     pub fn within(map: MmapMut, start: usize, bytes: usize) -> Self {
-        Aligned { storage: Storage::Mapped(map), start, len: bytes, of: PhantomData }
+        AlignedBuffer { storage: Storage::Mapped(map), start, len: bytes, element: PhantomData }
     }
 }
 
-/// Fresh memory, zero, in huge pages if it can be. `None` where the system has none left to map.
-fn map(bytes: usize) -> Option<MmapMut> {
+/// Zeros in huge pages if possible; `None` if the system cannot map more memory.
+fn map_zeros(bytes: usize) -> Option<MmapMut> {
     let map = MmapMut::map_anon(bytes).ok()?;
-    // A hint: without huge pages it works as well, only slower.
+    // Only a hint: small pages work too.
     #[cfg(target_os = "linux")]
     let _ = map.advise(memmap2::Advice::HugePage);
     Some(map)
 }
 
-impl<R: Pod> Clone for Aligned<R> {
+impl<R: Pod> Clone for AlignedBuffer<R> {
     fn clone(&self) -> Self {
         let mut copy = Self::zeros(self.len / size_of::<R>());
         copy.copy_from_slice(self);
@@ -63,7 +63,7 @@ impl<R: Pod> Clone for Aligned<R> {
     }
 }
 
-impl<R: Pod> Deref for Aligned<R> {
+impl<R: Pod> Deref for AlignedBuffer<R> {
     type Target = [R];
 
     #[inline]
@@ -76,7 +76,7 @@ impl<R: Pod> Deref for Aligned<R> {
     }
 }
 
-impl<R: Pod> DerefMut for Aligned<R> {
+impl<R: Pod> DerefMut for AlignedBuffer<R> {
     #[inline]
     fn deref_mut(&mut self) -> &mut [R] {
         let bytes: &mut [u8] = match &mut self.storage {
@@ -92,9 +92,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_begins_on_a_cache_line_and_so_does_its_copy() {
-        for len in [0, 3, LARGE] {
-            let mut numbers = Aligned::<f32>::zeros(len);
+    fn buffers_and_their_copies_are_aligned() {
+        for len in [0, 3, HUGE_PAGE] {
+            let mut numbers = AlignedBuffer::<f32>::zeros(len);
             assert!(numbers.len() == len && numbers.iter().all(|x| *x == 0.0));
             numbers.iter_mut().enumerate().for_each(|(i, x)| *x = i as f32);
             let copy = numbers.clone();

@@ -1,274 +1,230 @@
-//! Weights in eight bits, for generation: a quarter of the memory, and so up to four times the speed where reading them is
-//! what takes the time.
+//! Weights quantized to 8 bits, for generation: a quarter of the memory traffic, which limits the speed of small batches.
 //!
-//! A column of weights `w` is kept as `q = round(w / s)` in -127..127 with `s = max |w| / 127` of that column; a row of
-//! activations is taken to `p = round(x / t)` in the same way when it is multiplied, since not every cell bounds its output.
-//! A product is `s t sum(p q)`, the sum an exact integer: its bits depend neither on the instruction set nor on the order.
+//! A column `w` of the weights is stored as `q = round(w / s)` in -127..=127 with `s = max |w| / 127`. A row of activations is quantized
+//! to `p = round(x / t)` in the same way for each product, since not every cell bounds its output. The product is `s t sum(p q)`, of
+//! which the sum is an exact integer: its bits depend neither on the instruction set nor on the order.
 
 use std::cell::RefCell;
 use std::ops::Range;
 
-use super::aligned::Aligned;
-use super::blocked::PanelView;
-use super::isa::{Kernel, Mode, vectorize};
+use super::aligned::AlignedBuffer;
+use super::panel_buffer::PanelView;
 use super::real::Real;
-use super::tile::WIDEST;
+#[cfg(target_arch = "x86_64")]
+use crate::simd::{Avx512Vnni, Isa};
+use crate::simd::{MAX_PANEL_WIDTH, Simd, SimdKernel, dispatch};
 
-/// Factors that one instruction multiplies and adds up.
-const FACTORS: usize = 4;
-/// What activations are raised by: the instruction takes one side without a sign.
-const RAISE: i32 = 128;
-/// The largest number that weights and activations are taken to.
+/// Rows whose weights of a column are adjacent: what one VNNI instruction multiplies and adds up.
+const GROUP: usize = 4;
+/// The offset that makes quantized activations unsigned, as VNNI requires.
+const OFFSET: i32 = 128;
+/// The largest quantized weight or activation.
 const LARGEST: f32 = 127.0;
 
-/// How exactly weights are kept while nothing is learned.
+/// The most inputs of a quantized matrix: the sum of so many products of two numbers up to 127 fits an `i32`. The offset of the
+/// activations is added and subtracted with wrapping arithmetic, which does not lose anything.
+pub const MAX_INT8_INPUTS: usize = (i32::MAX / (127 * 127)) as usize;
+
+/// The precision of the weights at inference.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Precision {
-    /// As they were learned.
+    /// 32-bit floating point, as trained.
     #[default]
     F32,
-    /// In eight bits, with a scale for each column.
+    /// 8-bit integers with a scale for each column.
     Int8,
 }
 
-/// Panels of weights in eight bits.
+/// Panels of quantized weights.
 #[derive(Debug)]
-pub(super) struct Int8 {
-    /// For every panel, for every [`FACTORS`] rows, for every column: their weights.
-    values: Aligned<i8>,
-    /// Of every column.
+pub(super) struct Int8Panels {
+    /// For each panel, for each [`GROUP`] of rows, for each column: the weights.
+    values: AlignedBuffer<i8>,
+    /// The scale of each column.
     scales: Vec<f32>,
-    /// The sum of every column's weights, times [`RAISE`].
-    raised: Vec<i32>,
+    /// For each column, [`OFFSET`] times the sum of its weights.
+    offsets: Vec<i32>,
+    panel_len: usize,
     panel_width: usize,
-    vnni: bool,
+    #[cfg(target_arch = "x86_64")]
+    vnni: Option<Avx512Vnni>,
 }
 
 thread_local! {
-    /// A row of activations in eight bits, as long as the longest so far.
+    /// The quantized row of activations.
     static ROW: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-impl Int8 {
-    /// The same weights, from panels of `panel_width` columns and `panel_len` elements.
-    pub fn of<R: Real>(panels: &[R], panel_len: usize, panel_width: usize) -> Self {
+impl Int8Panels {
+    /// Quantizes panels of `panel_len` elements in rows of `panel_width`.
+    ///
+    /// # Panics
+    /// If a panel has more than [`MAX_INT8_INPUTS`] rows.
+    pub fn quantize<R: Real>(panels: &[R], panel_len: usize, panel_width: usize) -> Self {
+        let rows = panel_len / panel_width;
         assert!(
-            panel_width <= WIDEST && panel_len.is_multiple_of(FACTORS * panel_width),
-            "panels of {panel_len} elements"
+            panel_width <= MAX_PANEL_WIDTH && panel_len.is_multiple_of(GROUP * panel_width),
+            "panels of {rows} rows"
         );
+        assert!(rows <= MAX_INT8_INPUTS, "{rows} inputs: at most {MAX_INT8_INPUTS} can be quantized to 8 bits");
         let columns = panels.len() / panel_len.max(1) * panel_width;
-        let mut int8 = Int8 {
-            values: Aligned::zeros(panels.len()),
+        let mut int8 = Int8Panels {
+            values: AlignedBuffer::zeros(panels.len()),
             scales: vec![0.0; columns],
-            raised: vec![0; columns],
+            offsets: vec![0; columns],
+            panel_len,
             panel_width,
-            vnni: has_vnni(),
+            #[cfg(target_arch = "x86_64")]
+            vnni: Avx512Vnni::detect().filter(|_| Isa::active() == Isa::Avx512 && panel_width == MAX_PANEL_WIDTH),
         };
-        let of_panels = int8.scales.chunks_exact_mut(panel_width).zip(int8.raised.chunks_exact_mut(panel_width));
+        let columns = int8.scales.chunks_exact_mut(panel_width).zip(int8.offsets.chunks_exact_mut(panel_width));
         let panels = panels.chunks_exact(panel_len.max(1)).zip(int8.values.chunks_exact_mut(panel_len.max(1)));
-        for ((from, to), (scales, raised)) in panels.zip(of_panels) {
-            let weight = |row: usize, lane: usize| from[row * panel_width + lane].to_f64() as f32;
-            for lane in 0..panel_width {
-                let rows = panel_len / panel_width;
-                let largest = (0..rows).map(|row| weight(row, lane).abs()).fold(0.0, f32::max);
-                scales[lane] = largest / LARGEST;
+        for ((from, to), (scales, offsets)) in panels.zip(columns) {
+            let weight = |row: usize, column: usize| from[row * panel_width + column].to_f64() as f32;
+            for column in 0..panel_width {
+                let largest = (0..rows).map(|row| weight(row, column).abs()).fold(0.0, f32::max);
+                scales[column] = largest / LARGEST;
                 let inverse = if largest > 0.0 { LARGEST / largest } else { 0.0 };
                 for row in 0..rows {
-                    let q = (weight(row, lane) * inverse).round() as i8;
-                    to[(row / FACTORS * panel_width + lane) * FACTORS + row % FACTORS] = q;
-                    raised[lane] += RAISE * i32::from(q);
+                    let q = (weight(row, column) * inverse).round() as i8;
+                    to[(row / GROUP * panel_width + column) * GROUP + row % GROUP] = q;
+                    offsets[column] = offsets[column].wrapping_add(OFFSET * i32::from(q));
                 }
             }
         }
         int8
     }
 
-    /// Bytes of the weights.
+    /// Size in bytes of the weights.
     pub fn bytes(&self) -> usize {
         self.values.len()
     }
 
-    /// `y += x w`, as [`PackedMatrix::multiply`](super::Packed::multiply), which has checked the dimensions.
-    pub fn multiply<R: Real>(
-        &self,
-        panels: Range<usize>,
-        panel_len: usize,
-        y: &mut [R],
-        step_stride: usize,
-        x: PanelView<'_, R>,
-    ) {
-        let y_panel = x.rows * self.panel_width;
+    /// `y += x w`, laid out as for [`PackedMatrix::multiply`](super::PackedMatrix::multiply), which checks the operands.
+    pub fn multiply_add<R: Real>(&self, panels: Range<usize>, y: &mut [R], step_stride: usize, x: PanelView<'_, R>) {
+        let (width, y_panel) = (self.panel_width, x.rows * self.panel_width);
         ROW.with_borrow_mut(|row| {
             for (t, stream) in (0..x.steps).flat_map(|t| (0..x.rows).map(move |stream| (t, stream))) {
-                let scale = quantize(row, &x, t, stream);
+                let scale = quantize_row(row, &x, t, stream);
                 for (i, panel) in panels.clone().enumerate() {
-                    let mut sums = [0; WIDEST];
-                    self.sums(&mut sums, row, &self.values[panel * panel_len..][..panel_len]);
-                    let columns = panel * self.panel_width..(panel + 1) * self.panel_width;
-                    let of_columns = self.scales[columns.clone()].iter().zip(&self.raised[columns]).zip(&sums);
-                    let y = &mut y[t * step_stride + i * y_panel + stream * self.panel_width..][..self.panel_width];
-                    for (y, ((of_column, raised), sum)) in y.iter_mut().zip(of_columns) {
-                        *y += R::from_f64(f64::from(scale * of_column * (sum - raised) as f32));
+                    let mut sums = [0; MAX_PANEL_WIDTH];
+                    self.dot_products(&mut sums, row, &self.values[panel * self.panel_len..][..self.panel_len]);
+                    let columns = panel * width..(panel + 1) * width;
+                    let columns = self.scales[columns.clone()].iter().zip(&self.offsets[columns]).zip(&sums);
+                    let y = &mut y[t * step_stride + i * y_panel + stream * width..][..width];
+                    for (y, ((column_scale, offset), sum)) in y.iter_mut().zip(columns) {
+                        *y += R::from_f64(f64::from(scale * column_scale * sum.wrapping_sub(*offset) as f32));
                     }
                 }
             }
         });
     }
 
-    /// The sums of a row times every column of a panel.
-    fn sums(&self, sums: &mut [i32; WIDEST], row: &[u8], panel: &[i8]) {
-        assert_eq!(
-            panel.len(),
-            row.len() * self.panel_width,
-            "a panel has a weight for each element of the row and each column"
-        );
+    /// The dot products of an offset row with every column of a panel, modulo 2^32.
+    fn dot_products(&self, sums: &mut [i32; MAX_PANEL_WIDTH], row: &[u8], panel: &[i8]) {
+        assert_eq!(panel.len(), row.len() * self.panel_width, "a weight for each element of the row and each column");
         #[cfg(target_arch = "x86_64")]
-        if self.vnni && self.panel_width == WIDEST {
-            // SAFETY: `vnni` says that the machine has the instructions; the lengths were compared above, and `row` has whole
-            // groups of `FACTORS`, since a panel of activations has.
-            unsafe { vnni(sums, row, panel) };
-            return;
+        if let Some(vnni) = self.vnni {
+            return vnni.dot_products(sums, row, panel);
         }
-        vectorize(Sums { sums, row, panel, panel_width: self.panel_width });
+        dispatch(DotProducts { sums, row, panel, panel_width: self.panel_width });
     }
 }
 
-/// Takes a row of activations to eight bits, raised; returns its scale.
-fn quantize<R: Real>(row: &mut Vec<u8>, x: &PanelView<'_, R>, t: usize, stream: usize) -> f32 {
-    let part = |panel: usize| &x.panel(t, panel)[stream * x.panel_width..][..x.panel_width];
-    let largest = (0..x.panels).flat_map(part).fold(0.0, |largest: f32, x| largest.max(x.to_f64().abs() as f32));
+/// Quantizes a row of activations to unsigned 8-bit integers with [`OFFSET`]; returns its scale.
+fn quantize_row<R: Real>(row: &mut Vec<u8>, x: &PanelView<'_, R>, t: usize, stream: usize) -> f32 {
+    let in_panel = |panel: usize| &x.panel(t, panel)[stream * x.panel_width..][..x.panel_width];
+    let largest = (0..x.panels).flat_map(in_panel).fold(0.0, |largest: f32, x| largest.max(x.to_f64().abs() as f32));
     let inverse = if largest > 0.0 { LARGEST / largest } else { 0.0 };
     row.clear();
     for panel in 0..x.panels {
-        row.extend(part(panel).iter().map(|x| {
-            // Adding and taking away 1.5 * 2^23 rounds to the nearest integer.
+        row.extend(in_panel(panel).iter().map(|x| {
+            // Adding and subtracting 1.5 * 2^23 rounds to the nearest integer.
             const ROUND: f32 = 12_582_912.0;
-            ((x.to_f64() as f32 * inverse + ROUND) - ROUND + RAISE as f32) as u8
+            ((x.to_f64() as f32 * inverse + ROUND) - ROUND + OFFSET as f32) as u8
         }));
     }
     largest / LARGEST
 }
 
-/// [`Int8::sums`] on any instruction set.
-struct Sums<'a> {
-    sums: &'a mut [i32; WIDEST],
+/// [`Int8Panels::dot_products`] on any instruction set.
+struct DotProducts<'a> {
+    sums: &'a mut [i32; MAX_PANEL_WIDTH],
     row: &'a [u8],
     panel: &'a [i8],
     panel_width: usize,
 }
 
-impl Kernel for Sums<'_> {
+impl SimdKernel for DotProducts<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<M: Mode>(self) {
-        let groups = self.row.chunks_exact(FACTORS).zip(self.panel.chunks_exact(FACTORS * self.panel_width));
+    fn run<S: Simd>(self, _: S) {
+        let groups = self.row.chunks_exact(GROUP).zip(self.panel.chunks_exact(GROUP * self.panel_width));
         for (factors, weights) in groups {
-            for (sum, weights) in self.sums.iter_mut().zip(weights.chunks_exact(FACTORS)) {
+            for (sum, weights) in self.sums.iter_mut().zip(weights.chunks_exact(GROUP)) {
                 for (x, w) in factors.iter().zip(weights) {
-                    *sum += i32::from(*x) * i32::from(*w);
+                    *sum = sum.wrapping_add(i32::from(*x) * i32::from(*w));
                 }
             }
         }
-    }
-}
-
-fn has_vnni() -> bool {
-    #[cfg(target_arch = "x86_64")]
-    {
-        super::isa::isa() == super::isa::Isa::Avx512 && is_x86_feature_detected!("avx512vnni")
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    {
-        false
-    }
-}
-
-/// [`Int8::sums`] by the dot products of AVX-512 VNNI, for panels of [`WIDEST`] columns.
-///
-/// # Safety
-/// The machine must have AVX-512 F and VNNI; `row` must be a multiple of [`FACTORS`] long, and `panel` as long as `row` for each of
-/// its columns.
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512vnni")]
-unsafe fn vnni(sums: &mut [i32; WIDEST], row: &[u8], panel: &[i8]) {
-    use std::arch::x86_64::{
-        _MM_HINT_T0, _mm_prefetch, _mm512_add_epi32, _mm512_dpbusd_epi32, _mm512_loadu_si512, _mm512_set1_epi32,
-        _mm512_setzero_si512, _mm512_storeu_si512,
-    };
-    /// Sums of the same columns side by side, to hide the latency of one.
-    const CHAINS: usize = 4;
-    /// How far ahead weights are fetched, in bytes.
-    const AHEAD: usize = 2048;
-    let mut chains = [[_mm512_setzero_si512(); 2]; CHAINS];
-    let groups = row.len() / FACTORS;
-    for first in (0..groups).step_by(CHAINS) {
-        for (i, chain) in chains.iter_mut().enumerate().take(groups - first) {
-            let group = first + i;
-            // SAFETY: `group` is below the number of groups, each of which has `FACTORS` bytes of `row` and two registers of
-            // `panel`; fetching takes any pointer.
-            unsafe {
-                let factors = row.as_ptr().add(group * FACTORS).cast::<i32>().read_unaligned();
-                let factors = _mm512_set1_epi32(factors);
-                let weights = panel.as_ptr().add(group * FACTORS * WIDEST);
-                for (half, sum) in chain.iter_mut().enumerate() {
-                    let at = weights.add(half * 64);
-                    _mm_prefetch::<_MM_HINT_T0>(at.wrapping_add(AHEAD));
-                    *sum = _mm512_dpbusd_epi32(*sum, factors, _mm512_loadu_si512(at.cast()));
-                }
-            }
-        }
-    }
-    for half in 0..2 {
-        let mut sum = _mm512_setzero_si512();
-        for chain in &chains {
-            sum = _mm512_add_epi32(sum, chain[half]);
-        }
-        // SAFETY: `sums` has room for two registers of sixteen.
-        unsafe { _mm512_storeu_si512(sums.as_mut_ptr().add(half * 16).cast(), sum) };
     }
 }
 
 #[cfg(test)]
-mod edges;
+mod guard_page_tests;
 
 #[cfg(test)]
 mod tests {
-    use super::super::blocked::{PanelBuffer, RowLayout};
-    use super::super::testing::numbers;
-    use super::super::view::Mat;
-    use super::super::{AccumulatorInit, PackedMatrix};
+    use super::super::matrix::Mat;
+    use super::super::panel_buffer::RowLayout;
+    use super::super::testing::{from_panels, numbers, to_panels};
+    use super::super::{AccumulatorInit, PackedMatrix, PanelBuffer};
     use super::*;
+    use crate::simd::Isa;
 
-    /// `x w` for two steps of three rows, at a precision.
+    /// `x w` for `(2, 3, k)` activations.
     fn product(precision: Precision, k: usize, n: usize, x: &[f32], w: &[f32]) -> Vec<f32> {
         let mut packed = PackedMatrix::new(RowLayout::single(k), RowLayout::single(n));
         packed.pack(Mat::new(w, k, n));
         packed.convert(precision);
-        let (mut rows, mut y) =
-            (PanelBuffer::new(RowLayout::single(k), 2, 3), PanelBuffer::new(RowLayout::single(n), 2, 3));
-        x.chunks_exact(k).enumerate().for_each(|(i, row)| rows.write(i / 3, i % 3, row));
+        let x = to_panels(Isa::active(), RowLayout::single(k), 2, 3, x);
+        let mut y = PanelBuffer::new(RowLayout::single(n), 2, 3);
         let stride = y.shape().step_len();
-        packed.multiply(0..packed.panels(), y.steps_mut(0..2), stride, rows.all(0..2), AccumulatorInit::Zero);
-        let mut got = vec![0.0; 6 * n];
-        got.chunks_exact_mut(n).enumerate().for_each(|(i, row)| y.read(i / 3, i % 3, row));
-        got
+        packed.multiply(0..packed.panels(), y.steps_mut(0..2), stride, x.all(0..2), AccumulatorInit::Zero);
+        from_panels(&y)
     }
 
     #[test]
-    fn a_product_is_as_exact_as_eight_bits_allow() {
+    fn quantization_error_is_within_half_a_step() {
         for (k, n) in [(1, 1), (5, 40), (64, 64), (130, 70), (300, 33)] {
             let (x, w) = (numbers(6 * k, 0.1), numbers(k * n, 0.2));
             let (exact, got) = (product(Precision::F32, k, n, &x, &w), product(Precision::Int8, k, n, &x, &w));
-            // Each factor is off by half a 127th of the largest at most, 1.5 here.
+            // Each factor is off by at most half of 1/127 of the largest, which is 1.5.
             let bound = k as f32 * 1.5 * 1.5 / 127.0;
-            let off = exact.iter().zip(&got).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-            assert!(off <= bound && (k == 1 || off > 0.0), "{k} x {n}: off by {off}");
+            let error = exact.iter().zip(&got).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(error <= bound && (k == 1 || error > 0.0), "{k} x {n}: off by {error}");
         }
     }
 
     #[test]
     fn zeros_stay_zeros() {
         assert_eq!(product(Precision::Int8, 40, 40, &[0.0; 240], &[0.0; 1600]), [0.0; 240]);
+    }
+
+    #[test]
+    fn sums_of_the_most_inputs_do_not_overflow() {
+        let k = MAX_INT8_INPUTS / MAX_PANEL_WIDTH * MAX_PANEL_WIDTH;
+        for sign in [1.0, -1.0] {
+            let got = product(Precision::Int8, k, 1, &vec![1.0; 6 * k], &vec![sign; k]);
+            assert!(got.iter().all(|y| (y - sign * k as f32).abs() < 1.0), "{got:?}");
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "inputs: at most 133144 can be quantized")]
+    fn rejects_more_inputs_than_the_sums_can_hold() {
+        let rows = MAX_INT8_INPUTS.next_multiple_of(MAX_PANEL_WIDTH);
+        Int8Panels::quantize(&vec![0.0f32; 8 * rows], 8 * rows, 8);
     }
 }

@@ -1,46 +1,40 @@
-//! The arithmetic everything else is built on, and the only room that knows faer, SIMD dispatch and `unsafe` arithmetic.
+//! Numerical kernels: matrix products, activation functions, reductions. Results do not depend on the number of threads.
 //!
-//! - [`isa`]: which instruction set runs, found once; compiles a loop once per instruction set
-//! - [`Real`]: `f32` for work, `f64` for gradient checks
-//! - [`gemm`]: matrix products on row-major [views](Mat), by faer
+//! - [`Real`]: the element type, `f32` or `f64`
 //! - [`PanelBuffer`]: activations in panels, the layout of the products below
-//! - [`PackedMatrix`]: weights laid out once for many products with activations
-//! - [`AccumulatorInit`]: what the sums of those products begin with
-//! - [`weight_gradient`]: weight gradients, `x^T dy` over all rows of a window
-//! - [`activation`]: branch-free `exp`, `sigmoid` and `tanh` with a stated error
+//! - [`PackedMatrix`]: weights packed for many products with activations, in `f32` or quantized to 8 bits
+//! - [`AccumulatorInit`]: what the accumulators of those products are initialized with
+//! - [`weight_gradient`](weight_gradient()): `x^T dy` over all rows of a window
+//! - [`gemm`](gemm()): products of row-major [matrices](Mat), by faer
+//! - [`activation`]: branch-free `exp`, `sigmoid` and `tanh` with error bounds
 //! - [`softmax`]: softmax and cross-entropy of a row of logits
-//! - [`vector`]: operations over flat slices
-//! - [`reference`](mod@reference): the same, as plainly as possible; the oracle of the tests
+//! - [`vector`]: operations on flat slices
+//! - [`reference`](mod@reference): naive implementations, the oracle of the tests
 
+mod accumulator_init;
 pub mod activation;
 mod aligned;
-mod blocked;
 mod gemm;
-#[cfg(test)]
-mod guarded;
 mod int8;
-pub mod isa;
-mod lanes;
+mod matrix;
+mod micro_kernel;
 mod orthogonal;
-mod packed;
+mod packed_matrix;
+mod panel_buffer;
 mod real;
 pub mod reference;
 pub mod softmax;
-mod start;
 #[cfg(test)]
 mod testing;
-mod tile;
 pub mod vector;
-mod view;
 mod weight_gradient;
 
-pub use blocked::{PanelBuffer, PanelShape, PanelView, RowLayout};
+pub use accumulator_init::AccumulatorInit;
 pub use gemm::gemm;
-pub use int8::Precision;
-pub use isa::{Isa, Kernel, Mode, vectorize};
+pub use int8::{MAX_INT8_INPUTS, Precision};
+pub use matrix::{Mat, MatMut};
 pub use orthogonal::orthogonal;
-pub use packed::PackedMatrix;
+pub use packed_matrix::PackedMatrix;
+pub use panel_buffer::{PanelBuffer, PanelShape, PanelView, RowLayout};
 pub use real::Real;
-pub use start::AccumulatorInit;
-pub use view::{Mat, MatMut};
 pub use weight_gradient::weight_gradient;

@@ -2,7 +2,7 @@
 
 use faer::Mat as FaerMat;
 
-use super::view::MatMut;
+use super::matrix::MatMut;
 
 /// Fills `dst`, a square matrix, with the orthogonal factor of a matrix of `normal` numbers (Saxe et al. 2014); with the signs
 /// of the triangular factor's diagonal taken over, it is uniform among all orthogonal matrices (Mezzadri 2007).

@@ -1,7 +1,7 @@
 //! The kernels once more, as plainly as they can be written: the oracle that every fast path is held to.
 
+use super::matrix::{Mat, MatMut};
 use super::real::Real;
-use super::view::{Mat, MatMut};
 
 /// `dst = a * b`, or `dst += a * b`.
 pub fn gemm<R: Real>(mut dst: MatMut<'_, R>, accumulate: bool, a: Mat<'_, R>, b: Mat<'_, R>) {

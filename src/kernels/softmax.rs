@@ -1,7 +1,7 @@
 //! Softmax and cross-entropy of a row of logits.
 
-use super::isa::{Kernel, Mode, vectorize};
 use super::real::Real;
+use crate::simd::{Simd, SimdKernel, dispatch};
 
 /// Partial sums kept side by side: a fixed number, so that the bits do not depend on the instruction set's width.
 const LANES: usize = 16;
@@ -9,11 +9,11 @@ const LANES: usize = 16;
 /// Replaces `logits` by their exponentials, the largest being 1; returns that largest logit and the sum.
 struct Exponentials<'a, R>(&'a mut [R]);
 
-impl<R: Real> Kernel for Exponentials<'_, R> {
+impl<R: Real> SimdKernel for Exponentials<'_, R> {
     type Output = (R, R);
 
     #[inline(always)]
-    fn run<M: Mode>(self) -> (R, R) {
+    fn run<S: Simd>(self, _: S) -> (R, R) {
         let row = self.0;
         let larger = |a: R, b: R| if b > a { b } else { a };
         let mut tops = [row[0]; LANES];
@@ -24,7 +24,7 @@ impl<R: Real> Kernel for Exponentials<'_, R> {
         let mut sums = [R::ZERO; LANES];
         for chunk in row.chunks_mut(LANES) {
             for (x, sum) in chunk.iter_mut().zip(&mut sums) {
-                *x = (*x - top).exp::<M>();
+                *x = (*x - top).exp::<S>();
                 *sum += *x;
             }
         }
@@ -34,7 +34,7 @@ impl<R: Real> Kernel for Exponentials<'_, R> {
 
 /// Replaces `logits` by their softmax.
 pub fn softmax<R: Real>(logits: &mut [R]) {
-    let (_, sum) = vectorize(Exponentials(logits));
+    let (_, sum) = dispatch(Exponentials(logits));
     let scale = R::ONE / sum;
     logits.iter_mut().for_each(|p| *p *= scale);
 }
@@ -43,7 +43,7 @@ pub fn softmax<R: Real>(logits: &mut [R]) {
 /// `weight * (softmax - onehot(target))`. NaN among the logits gives NaN.
 pub fn cross_entropy<R: Real>(logits: &mut [R], target: usize, weight: R) -> f64 {
     let picked = logits[target];
-    let (top, sum) = vectorize(Exponentials(logits));
+    let (top, sum) = dispatch(Exponentials(logits));
     let scale = weight / sum;
     logits.iter_mut().for_each(|p| *p *= scale);
     logits[target] -= weight;
@@ -53,27 +53,26 @@ pub fn cross_entropy<R: Real>(logits: &mut [R], target: usize, weight: R) -> f64
 /// Replaces `logits` by their exponentials, the largest being 1; returns `ln sum exp(logits)`, in nats, and the sum of those
 /// exponentials. Less a logit, the first is that character's cross-entropy; over the sum, an exponential is a probability.
 pub fn log_sum_exp<R: Real>(logits: &mut [R]) -> (f64, f64) {
-    let (top, sum) = vectorize(Exponentials(logits));
+    let (top, sum) = dispatch(Exponentials(logits));
     (sum.to_f64().ln() + top.to_f64(), sum.to_f64())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::guarded::{Guarded, place, size};
-    use crate::kernels::isa::{Isa, vectorize_for};
     use crate::kernels::reference;
-    use crate::kernels::testing::numbers;
+    use crate::kernels::testing::{Guarded, numbers, placement, size};
+    use crate::simd::{Isa, dispatch_on};
     use proptest::prelude::*;
 
     proptest! {
         #[test]
-        fn every_path_agrees_with_the_reference_and_stays_within_the_row(n in size(70), at in place()) {
+        fn every_path_agrees_with_the_reference_and_stays_within_the_row(n in size(70), at in placement()) {
             let logits = numbers(n.max(1), 0.1);
             let wide: Vec<f64> = logits.iter().map(|x| f64::from(*x)).collect();
             for isa in Isa::available() {
                 let mut row = Guarded::new(at, &logits);
-                let (top, sum) = vectorize_for(isa, Exponentials(&mut row[..]));
+                let (top, sum) = dispatch_on(isa, Exponentials(&mut row[..]));
                 prop_assert!(row.is_intact() && top == logits.iter().copied().fold(logits[0], f32::max));
                 for (target, exponential) in row.iter().enumerate() {
                     let loss = f64::from(sum / exponential).ln();

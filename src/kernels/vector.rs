@@ -1,7 +1,7 @@
 //! Operations over flat slices. Each sums in an order that depends on the length alone.
 
-use super::isa::{Kernel, Mode, vectorize};
 use super::real::Real;
+use crate::simd::{Simd, SimdKernel, dispatch};
 
 /// Partial sums kept side by side.
 const LANES: usize = 16;
@@ -10,16 +10,16 @@ const PIECE: usize = 1 << 12;
 
 struct SumOfSquares<'a, R>(&'a [R]);
 
-impl<R: Real> Kernel for SumOfSquares<'_, R> {
+impl<R: Real> SimdKernel for SumOfSquares<'_, R> {
     type Output = f64;
 
     #[inline(always)]
-    fn run<M: Mode>(self) -> f64 {
+    fn run<S: Simd>(self, _: S) -> f64 {
         let mut sums = [0.0f64; LANES];
         for chunk in self.0.chunks(LANES) {
             for (x, sum) in chunk.iter().zip(&mut sums) {
                 let x = x.to_f64();
-                *sum = x.fma::<M>(x, *sum);
+                *sum = x.fma::<S>(x, *sum);
             }
         }
         sums.into_iter().sum()
@@ -28,16 +28,16 @@ impl<R: Real> Kernel for SumOfSquares<'_, R> {
 
 /// The sum of squares, in `f64`.
 pub fn sum_of_squares<R: Real>(x: &[R]) -> f64 {
-    vectorize(SumOfSquares(x))
+    dispatch(SumOfSquares(x))
 }
 
 struct Add<'a, R>(&'a mut [R], &'a [R]);
 
-impl<R: Real> Kernel for Add<'_, R> {
+impl<R: Real> SimdKernel for Add<'_, R> {
     type Output = ();
 
     #[inline(always)]
-    fn run<M: Mode>(self) {
+    fn run<S: Simd>(self, _: S) {
         for (y, x) in self.0.iter_mut().zip(self.1) {
             *y += *x;
         }
@@ -47,7 +47,7 @@ impl<R: Real> Kernel for Add<'_, R> {
 /// `y += x`, element by element.
 pub fn add<R: Real>(y: &mut [R], x: &[R]) {
     assert_eq!(y.len(), x.len(), "lengths of a sum");
-    vectorize(Add(y, x));
+    dispatch(Add(y, x));
 }
 
 struct AddRows<'a, R> {
@@ -56,11 +56,11 @@ struct AddRows<'a, R> {
     width: usize,
 }
 
-impl<R: Real> Kernel for AddRows<'_, R> {
+impl<R: Real> SimdKernel for AddRows<'_, R> {
     type Output = ();
 
     #[inline(always)]
-    fn run<M: Mode>(self) {
+    fn run<S: Simd>(self, _: S) {
         for (i, y) in self.y.chunks_mut(LANES).enumerate() {
             let mut sums = [R::ZERO; LANES];
             sums[..y.len()].copy_from_slice(y);
@@ -80,7 +80,7 @@ impl<R: Real> Kernel for AddRows<'_, R> {
 /// `y += ` the sum of some rows of `width` elements, of which `y` has the first ones.
 pub fn add_rows<R: Real>(y: &mut [R], rows: &[R], width: usize) {
     assert!(y.len() <= width && rows.len().is_multiple_of(width.max(1)), "rows of a sum");
-    vectorize(AddRows { y, rows, width });
+    dispatch(AddRows { y, rows, width });
 }
 
 struct AddProducts<'a, R> {
@@ -90,14 +90,14 @@ struct AddProducts<'a, R> {
     width: usize,
 }
 
-impl<R: Real> Kernel for AddProducts<'_, R> {
+impl<R: Real> SimdKernel for AddProducts<'_, R> {
     type Output = ();
 
     #[inline(always)]
-    fn run<M: Mode>(self) {
+    fn run<S: Simd>(self, _: S) {
         for (a, b) in self.a.chunks_exact(self.width.max(1)).zip(self.b.chunks_exact(self.width.max(1))) {
             for ((y, a), b) in self.y.iter_mut().zip(a).zip(b) {
-                *y = a.fma::<M>(*b, *y);
+                *y = a.fma::<S>(*b, *y);
             }
         }
     }
@@ -110,7 +110,7 @@ pub fn add_products<R: Real>(y: &mut [R], a: &[R], b: &[R], width: usize) {
         y.len() <= width && a.len() == b.len() && a.len().is_multiple_of(width.max(1)),
         "rows of a sum of products"
     );
-    vectorize(AddProducts { y, a, b, width });
+    dispatch(AddProducts { y, a, b, width });
 }
 
 struct Scatter<'a, R> {
@@ -120,11 +120,11 @@ struct Scatter<'a, R> {
     slots: &'a [u32],
 }
 
-impl<R: Real> Kernel for Scatter<'_, R> {
+impl<R: Real> SimdKernel for Scatter<'_, R> {
     type Output = ();
 
     #[inline(always)]
-    fn run<M: Mode>(self) {
+    fn run<S: Simd>(self, _: S) {
         for (row, slot) in self.rows.chunks_exact(self.width.max(1)).zip(self.slots) {
             let sum = &mut self.table[*slot as usize * self.width..][..self.width];
             sum.iter_mut().zip(row).for_each(|(sum, x)| *sum += *x);
@@ -135,16 +135,16 @@ impl<R: Real> Kernel for Scatter<'_, R> {
 /// Adds rows of `width` elements to rows of a table: `table[slots[i]] += rows[i]`.
 pub fn scatter_add<R: Real>(table: &mut [R], rows: &[R], width: usize, slots: &[u32]) {
     assert_eq!(rows.len(), slots.len() * width, "a slot for each row");
-    vectorize(Scatter { table, rows, width, slots });
+    dispatch(Scatter { table, rows, width, slots });
 }
 
 struct AllWithin<'a, R>(&'a [R], R);
 
-impl<R: Real> Kernel for AllWithin<'_, R> {
+impl<R: Real> SimdKernel for AllWithin<'_, R> {
     type Output = bool;
 
     #[inline(always)]
-    fn run<M: Mode>(self) -> bool {
+    fn run<S: Simd>(self, _: S) -> bool {
         let within = |x: &R| (*x <= self.1) & (*x >= -self.1);
         self.0.chunks(PIECE).all(|piece| piece.iter().fold(true, |all, x| all & within(x)))
     }
@@ -152,24 +152,23 @@ impl<R: Real> Kernel for AllWithin<'_, R> {
 
 /// Whether every element lies in `-limit..=limit`; NaN does not.
 pub fn all_within<R: Real>(x: &[R], limit: R) -> bool {
-    vectorize(AllWithin(x, limit))
+    dispatch(AllWithin(x, limit))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::guarded::{Guarded, place, size};
-    use crate::kernels::isa::{Isa, vectorize_for};
-    use crate::kernels::testing::numbers;
+    use crate::kernels::testing::{Guarded, numbers, placement, size};
+    use crate::simd::{Isa, dispatch_on};
     use proptest::prelude::*;
 
     proptest! {
         #[test]
         fn every_path_agrees_with_plain_loops_and_stays_within_its_operands(
-            len in size(70), gap in 0usize..20, rows in 0usize..5, (y_at, a_at, b_at) in (place(), place(), place()),
+            len in size(70), gap in 0usize..20, rows in 0usize..5, (y_at, a_at, b_at) in (placement(), placement(), placement()),
         ) {
             let width = len + gap;
-            let (y, a, b) = (numbers(len, 0.1), numbers(rows * width, 0.2), numbers(rows * width, 0.3));
+            let (y, a, b) = (numbers::<f32>(len, 0.1), numbers(rows * width, 0.2), numbers(rows * width, 0.3));
             let (all_a, all_b) = (Guarded::new(a_at, &a), Guarded::new(b_at, &b));
             let column = |j: usize| (0..rows).map(move |row| row * width + j);
             let wanted: Vec<_> = (0..len).map(|j| column(j).fold(y[j], |sum, i| sum + a[i])).collect();
@@ -179,10 +178,10 @@ mod tests {
             for isa in Isa::available() {
                 let [mut sums, mut sums_of_products, mut sum] = [(); 3].map(|()| Guarded::new(y_at, &y));
                 let mut table = Guarded::new(y_at, &b);
-                vectorize_for(isa, AddRows { y: &mut sums, rows: &all_a, width });
-                vectorize_for(isa, AddProducts { y: &mut sums_of_products, a: &all_a, b: &all_b, width });
-                vectorize_for(isa, Add(&mut sum, &Guarded::new(a_at, &y)));
-                vectorize_for(isa, Scatter { table: &mut table, rows: &all_a, width, slots: &slots });
+                dispatch_on(isa, AddRows { y: &mut sums, rows: &all_a, width });
+                dispatch_on(isa, AddProducts { y: &mut sums_of_products, a: &all_a, b: &all_b, width });
+                dispatch_on(isa, Add(&mut sum, &Guarded::new(a_at, &y)));
+                dispatch_on(isa, Scatter { table: &mut table, rows: &all_a, width, slots: &slots });
                 prop_assert!([&sums, &sums_of_products, &sum, &table].iter().all(|y| y.is_intact()));
                 prop_assert_eq!(&sums[..], &wanted[..]);
                 prop_assert!(sums_of_products.iter().zip(&products).all(|(got, wanted)| (got - wanted).abs() < 1e-5));
@@ -192,8 +191,8 @@ mod tests {
                     prop_assert_eq!(*got, b[i] + a[from]);
                 }
                 let squares: f64 = a.iter().map(|x| f64::from(*x).powi(2)).sum();
-                prop_assert!((vectorize_for(isa, SumOfSquares(&all_a[..])) - squares).abs() < 1e-9);
-                prop_assert!(vectorize_for(isa, AllWithin(&all_a[..], 1.5)));
+                prop_assert!((dispatch_on(isa, SumOfSquares(&all_a[..])) - squares).abs() < 1e-9);
+                prop_assert!(dispatch_on(isa, AllWithin(&all_a[..], 1.5)));
             }
         }
     }

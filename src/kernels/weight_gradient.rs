@@ -1,205 +1,185 @@
-//! Weight gradients: `dw = x^T dy` over all rows of a window, from activations in [panels](super::blocked).
+//! Weight gradients: `dw = x^T dy` over all rows of a window, from activations in [panels](super::panel_buffer).
 //!
-//! The rows come in pieces, the streams of a shard at a step. Some of them are copied side by side, a panel at a time, so that a
-//! tile runs over many rows without a break; panels are as wide as tiles, so the copy transposes nothing.
+//! The rows of several time steps are gathered, one panel at a time, so that a tile runs over many rows without a break. A tile is as
+//! wide as a panel, so gathering does not transpose.
 //!
-//! Every element of `dw` is one chain of multiply-adds over the rows in the order in which they come: its bits depend neither
-//! on how the rows are divided into pieces nor on which part of `dw` is computed at once.
+//! Each element of `dw` is one chain of multiply-adds over the rows in their order: its bits depend neither on how the rows are divided
+//! into steps and shards, nor on which part of `dw` is computed at once.
 
 use std::cell::RefCell;
 use std::ops::Range;
 
-use super::aligned::Aligned;
-use super::blocked::{PanelView, RowLayout};
-use super::isa::{Isa, isa};
-use super::lanes::{Lanes, Work};
+use super::aligned::AlignedBuffer;
+use super::matrix::MatMut;
+use super::micro_kernel::{ColumnMajor, Segment, Tile, TileInit, max_rows};
+use super::panel_buffer::{PanelView, RowLayout};
 use super::real::Real;
-use super::tile::{Begin, ByColumn, Run, Tile, WIDEST, most_rows};
-use super::view::MatMut;
+use crate::simd::{Isa, MAX_PANEL_WIDTH, Simd, SimdKernel, SimdVec, dispatch_on};
 
-/// Rows of activations that are multiplied at once: a panel of `x` and one of `dy` lie in the first level of cache.
+/// Rows of activations that are multiplied at once: a panel of `x` and one of `dy` fit the L1 cache.
 const DEPTH: usize = 64;
-/// Pieces that they may come in.
-const MOST_PIECES: usize = 64;
-/// Panels of `x` that are multiplied at once: so often is a panel of `dy` used that was copied.
+/// The most slices that these rows are gathered from.
+const MAX_SLICES: usize = 64;
+/// Panels of `x` that are multiplied at once: how often each gathered panel of `dy` is used.
 const X_PANELS: usize = 4;
-/// Panels of `dy` that are multiplied at once: the squares that they make with those of `x` lie in the second level of cache.
+/// Panels of `dy` that are multiplied at once: their sums with the panels of `x` fit the L2 cache.
 const DY_PANELS: usize = 16;
 
-/// Some rows that follow each other.
+/// Consecutive rows of one step.
 #[derive(Clone, Copy)]
-struct Piece<'a, R> {
+struct RowSlice<'a, R> {
     x: PanelView<'a, R>,
     dy: PanelView<'a, R>,
     first: usize,
-    n: usize,
+    len: usize,
 }
 
-impl<'a, R> Piece<'a, R> {
-    fn of_x(&self, panel: usize) -> &'a [R] {
-        self.cut(self.x.panel(0, panel))
+impl<'a, R> RowSlice<'a, R> {
+    fn x_panel(&self, panel: usize) -> &'a [R] {
+        self.slice(self.x.panel(0, panel))
     }
-    fn of_dy(&self, panel: usize) -> &'a [R] {
-        self.cut(self.dy.panel(0, panel))
+    fn dy_panel(&self, panel: usize) -> &'a [R] {
+        self.slice(self.dy.panel(0, panel))
     }
-    fn cut(&self, panel: &'a [R]) -> &'a [R] {
-        &panel[self.first * self.x.panel_width..][..self.n * self.x.panel_width]
+    fn slice(&self, panel: &'a [R]) -> &'a [R] {
+        &panel[self.first * self.x.panel_width..][..self.len * self.x.panel_width]
     }
 }
 
-/// Up to [`DEPTH`] rows in pieces.
-struct Chunk<'a, R> {
-    pieces: [Option<Piece<'a, R>>; MOST_PIECES],
+/// Up to [`DEPTH`] rows, to be gathered from up to [`MAX_SLICES`] slices.
+struct RowBatch<'a, R> {
+    slices: [Option<RowSlice<'a, R>>; MAX_SLICES],
     len: usize,
     rows: usize,
 }
 
-impl<'a, R: Real> Chunk<'a, R> {
+impl<'a, R: Real> RowBatch<'a, R> {
     fn new() -> Self {
-        Chunk { pieces: [None; MOST_PIECES], len: 0, rows: 0 }
+        RowBatch { slices: [None; MAX_SLICES], len: 0, rows: 0 }
     }
 
-    /// Rows that still find room.
-    fn room(&self) -> usize {
-        if self.len < MOST_PIECES { DEPTH - self.rows } else { 0 }
+    /// How many more rows can be pushed as one slice.
+    fn free_rows(&self) -> usize {
+        if self.len < MAX_SLICES { DEPTH - self.rows } else { 0 }
     }
 
-    fn push(&mut self, piece: Piece<'a, R>) {
-        self.pieces[self.len] = Some(piece);
+    fn push(&mut self, slice: RowSlice<'a, R>) {
+        self.slices[self.len] = Some(slice);
         self.len += 1;
-        self.rows += piece.n;
+        self.rows += slice.len;
     }
 
-    fn pieces(&self) -> impl Iterator<Item = &Piece<'a, R>> {
-        self.pieces[..self.len].iter().flatten()
+    fn slices(&self) -> impl Iterator<Item = &RowSlice<'a, R>> {
+        self.slices[..self.len].iter().flatten()
     }
 }
 
-/// Copies of panels, [`DEPTH`] rows each, and the sums: the squares that a panel of `x` and one of `dy` make, each in one piece.
-/// In `dw` itself the rows of a square would lie some power of two apart and push each other out of the cache.
-struct Room<'a, R> {
+/// Gathered panels of [`DEPTH`] rows, and the sums: a contiguous square for each pair of a panel of `x` and one of `dy`. In `dw` itself,
+/// the rows of a square would often be a power of two apart and evict each other from the cache.
+struct Scratch<'a, R> {
     x: &'a mut [R],
     dy: &'a mut [R],
     sums: &'a mut [R],
 }
 
-/// Elements of each.
-const OF_X: usize = X_PANELS * DEPTH * WIDEST;
-const OF_DY: usize = DEPTH * WIDEST;
-const OF_SUMS: usize = X_PANELS * DY_PANELS * WIDEST * WIDEST;
+const X_LEN: usize = X_PANELS * DEPTH * MAX_PANEL_WIDTH;
+const DY_LEN: usize = DEPTH * MAX_PANEL_WIDTH;
+const SUMS_LEN: usize = X_PANELS * DY_PANELS * MAX_PANEL_WIDTH * MAX_PANEL_WIDTH;
 
 thread_local! {
-    /// The bytes of a [`Room`], for as many as the widest type needs; allocated once a thread.
-    static ROOM: RefCell<Aligned<u8>> = RefCell::new(Aligned::zeros((OF_X + OF_DY + OF_SUMS) * size_of::<f64>()));
+    /// The bytes of a [`Scratch`] of the widest type.
+    static SCRATCH: RefCell<AlignedBuffer<u8>> =
+        RefCell::new(AlignedBuffer::zeros((X_LEN + DY_LEN + SUMS_LEN) * size_of::<f64>()));
 }
 
-/// Runs `f` with this thread's room; what stands in it is of no meaning.
-fn with_room<R: Real, T>(f: impl FnOnce(Room<'_, R>) -> T) -> T {
-    ROOM.with_borrow_mut(|bytes| {
-        let (x, rest) = bytemuck::cast_slice_mut(bytes).split_at_mut(OF_X);
-        let (dy, rest) = rest.split_at_mut(OF_DY);
-        f(Room { x, dy, sums: &mut rest[..OF_SUMS] })
-    })
-}
-
-/// Puts pieces of a panel side by side.
-fn gather<'a, R: Real>(to: &mut [R], pieces: impl Iterator<Item = &'a [R]>) {
-    let mut end = 0;
-    for piece in pieces {
-        to[end..][..piece.len()].copy_from_slice(piece);
-        end += piece.len();
-    }
-}
-
-/// Part of a product whose dimensions were checked: some rows of `dw`, some panels of its columns, some rows of activations.
-pub struct Part<'a, 'b, 'r, R> {
-    units: Range<usize>,
-    panels: Range<usize>,
-    chunk: &'b Chunk<'a, R>,
-    room: &'b mut Room<'r, R>,
-}
-
-/// `dw = x^T dy` for the rows `units` of `dw`, which has as many columns as `columns` has elements.
+/// `dw = x^T dy` for the rows `units` of `dw`; `columns` is the layout of its rows.
 ///
-/// `steps` gives `x` and `dy` of one step after another (of the streams of one shard after another within a step). The elements
-/// of a row of `x` are the rows of `dw`.
+/// `steps` yields `x` and `dy` of consecutive steps (and of consecutive shards within a step). The elements of a row of `x` are the rows
+/// of `dw`.
+///
+/// # Panics
+/// If an operand has another shape.
 pub fn weight_gradient<'a, R: Real>(
     dw: MatMut<'_, R>,
     units: Range<usize>,
     columns: RowLayout,
     steps: impl Iterator<Item = (PanelView<'a, R>, PanelView<'a, R>)> + Clone,
 ) {
-    with_room(|room| product(isa(), room, dw, units, columns, steps));
+    SCRATCH.with_borrow_mut(|bytes| {
+        let (x, rest) = bytemuck::cast_slice_mut(bytes).split_at_mut(X_LEN);
+        let (dy, rest) = rest.split_at_mut(DY_LEN);
+        let scratch = Scratch { x, dy, sums: &mut rest[..SUMS_LEN] };
+        weight_gradient_on(Isa::active(), scratch, dw, units, columns, steps);
+    });
 }
 
-/// [`weight_gradient`] on an instruction set, in some room.
-fn product<'a, R: Real>(
+fn weight_gradient_on<'a, R: Real>(
     isa: Isa,
-    mut room: Room<'_, R>,
+    mut scratch: Scratch<'_, R>,
     dw: MatMut<'_, R>,
     units: Range<usize>,
     columns: RowLayout,
     steps: impl Iterator<Item = (PanelView<'a, R>, PanelView<'a, R>)> + Clone,
 ) {
-    let width = columns.elements();
-    assert_eq!((dw.rows(), dw.cols(), dw.stride()), (units.len(), width, width), "shape of dw");
+    let row_len = columns.elements();
+    assert_eq!((dw.rows(), dw.cols(), dw.stride()), (units.len(), row_len, row_len), "shape of dw");
     let panel_width = R::panel_width(isa);
     let mut start = units.start;
     while start < units.end {
         let end = units.end.min((start / panel_width + X_PANELS) * panel_width);
-        let dw = &mut dw.data[(start - units.start) * width..(end - units.start) * width];
-        let all = columns.panels(panel_width);
-        for first in (0..all).step_by(DY_PANELS) {
-            let panels = first..all.min(first + DY_PANELS);
-            room.sums[..panels.len() * X_PANELS * panel_width * panel_width].fill(R::ZERO);
-            sum(isa, start..end, all, panels.clone(), steps.clone(), &mut room);
-            spread(dw, start..end, columns, panels, room.sums, panel_width);
+        let dw = &mut dw.data[(start - units.start) * row_len..(end - units.start) * row_len];
+        let dy_panels = columns.panels(panel_width);
+        for first in (0..dy_panels).step_by(DY_PANELS) {
+            let panels = first..dy_panels.min(first + DY_PANELS);
+            scratch.sums[..panels.len() * X_PANELS * panel_width * panel_width].fill(R::ZERO);
+            accumulate(isa, start..end, dy_panels, panels.clone(), steps.clone(), &mut scratch);
+            copy_sums(dw, start..end, columns, panels, scratch.sums, panel_width);
         }
         start = end;
     }
 }
 
-/// Adds the rows of all steps to the sums of some panels; there are `all` panels of `dy`.
-fn sum<'a, R: Real>(
+/// Adds the rows of all steps to the sums of some of the `dy_panels` panels of `dy`.
+fn accumulate<'a, R: Real>(
     isa: Isa,
     units: Range<usize>,
-    all: usize,
+    dy_panels: usize,
     panels: Range<usize>,
     steps: impl Iterator<Item = (PanelView<'a, R>, PanelView<'a, R>)>,
-    room: &mut Room<'_, R>,
+    scratch: &mut Scratch<'_, R>,
 ) {
-    let mut chunk = Chunk::new();
-    let mut flush = |chunk: &mut Chunk<'a, R>| {
-        R::weight_gradient(isa, Part { units: units.clone(), panels: panels.clone(), chunk, room });
-        *chunk = Chunk::new();
+    let mut batch = RowBatch::new();
+    let mut flush = |batch: &mut RowBatch<'a, R>| {
+        dispatch_on(isa, AddProducts { units: units.clone(), panels: panels.clone(), batch, scratch });
+        *batch = RowBatch::new();
     };
     for (x, dy) in steps {
-        check(R::panel_width(isa), all, units.end, &x, &dy);
+        check(R::panel_width(isa), dy_panels, units.end, &x, &dy);
         let mut first = 0;
         while first < x.rows {
-            let n = chunk.room().min(x.rows - first);
-            chunk.push(Piece { x, dy, first, n });
-            first += n;
-            if chunk.room() == 0 {
-                flush(&mut chunk);
+            let len = batch.free_rows().min(x.rows - first);
+            batch.push(RowSlice { x, dy, first, len });
+            first += len;
+            if batch.free_rows() == 0 {
+                flush(&mut batch);
             }
         }
     }
-    if chunk.rows > 0 {
-        flush(&mut chunk);
+    if batch.rows > 0 {
+        flush(&mut batch);
     }
 }
 
-fn check<R: Real>(panel_width: usize, panels: usize, units: usize, x: &PanelView<'_, R>, dy: &PanelView<'_, R>) {
+fn check<R: Real>(panel_width: usize, dy_panels: usize, units: usize, x: &PanelView<'_, R>, dy: &PanelView<'_, R>) {
     x.check();
     dy.check();
     assert!(x.steps == 1 && dy.steps == 1 && x.rows == dy.rows, "rows of a weight gradient");
     assert!(x.panel_width == panel_width && dy.panel_width == panel_width, "panels of another instruction set");
-    assert!(dy.panels == panels && x.panels * panel_width >= units, "panels of a weight gradient");
+    assert!(dy.panels == dy_panels && x.panels * panel_width >= units, "panels of a weight gradient");
 }
 
-/// Brings the squares of some panels to their place in `dw`, which begins with the first of `units`.
-fn spread<R: Real>(
+/// Copies the sums of some panels to `dw`, whose rows are `units`.
+fn copy_sums<R: Real>(
     dw: &mut [R],
     units: Range<usize>,
     columns: RowLayout,
@@ -207,66 +187,91 @@ fn spread<R: Real>(
     sums: &[R],
     panel_width: usize,
 ) {
-    let of_units = units.start / panel_width;
+    let first_panel = units.start / panel_width;
     for (unit, row) in units.zip(dw.chunks_exact_mut(columns.elements())) {
-        let (panel, lane) = (unit / panel_width - of_units, unit % panel_width);
-        for (of_columns, squares) in panels.clone().zip(sums.chunks_exact(X_PANELS * panel_width * panel_width)) {
-            let place = columns.panel_columns(panel_width, of_columns);
-            let len = place.len();
-            row[place].copy_from_slice(&squares[(panel * panel_width + lane) * panel_width..][..len]);
+        let (panel, lane) = (unit / panel_width - first_panel, unit % panel_width);
+        for (dy_panel, squares) in panels.clone().zip(sums.chunks_exact(X_PANELS * panel_width * panel_width)) {
+            let to = columns.panel_columns(panel_width, dy_panel);
+            let len = to.len();
+            row[to].copy_from_slice(&squares[(panel * panel_width + lane) * panel_width..][..len]);
         }
     }
 }
 
-impl<R: Real> Work<R> for Part<'_, '_, '_, R> {
-    /// Every panel of columns, every panel of units, every tile.
+/// Adds the products of a batch of rows to the sums of some panels. The operands have been checked.
+struct AddProducts<'a, 'b, 's, R> {
+    units: Range<usize>,
+    panels: Range<usize>,
+    batch: &'b RowBatch<'a, R>,
+    scratch: &'b mut Scratch<'s, R>,
+}
+
+impl<R: Real> AddProducts<'_, '_, '_, R> {
     #[inline(always)]
-    unsafe fn run<L: Lanes<R>, const V: usize>(self) {
-        let Part { units, panels, chunk, room } = self;
-        let (panel_len, square) = (DEPTH * L::COLUMNS, L::COLUMNS * L::COLUMNS);
-        let of_units = units.start / L::COLUMNS..units.end.div_ceil(L::COLUMNS);
-        assert!(of_units.len() <= X_PANELS && panels.len() <= DY_PANELS, "too many panels at once");
-        for (panel, copy) in of_units.clone().zip(room.x.chunks_exact_mut(panel_len)) {
-            gather(copy, chunk.pieces().map(|piece| piece.of_x(panel)));
+    fn add<V: SimdVec<R>>(self, simd: V) {
+        let AddProducts { units, panels, batch, scratch } = self;
+        let (panel_len, square) = (DEPTH * V::PANEL_WIDTH, V::PANEL_WIDTH * V::PANEL_WIDTH);
+        let x_panels = units.start / V::PANEL_WIDTH..units.end.div_ceil(V::PANEL_WIDTH);
+        assert!(x_panels.len() <= X_PANELS && panels.len() <= DY_PANELS, "too many panels at once");
+        for (panel, copy) in x_panels.clone().zip(scratch.x.chunks_exact_mut(panel_len)) {
+            gather(copy, batch.slices().map(|slice| slice.x_panel(panel)));
         }
-        for (of_columns, squares) in panels.zip(room.sums.chunks_exact_mut(X_PANELS * square)) {
-            gather(room.dy, chunk.pieces().map(|piece| piece.of_dy(of_columns)));
-            let copies = room.x.chunks_exact(panel_len).zip(squares.chunks_exact_mut(square));
-            for (panel, (x, sums)) in of_units.clone().zip(copies) {
-                let first = units.start.max(panel * L::COLUMNS) - panel * L::COLUMNS;
-                let n = units.end.min((panel + 1) * L::COLUMNS) - panel * L::COLUMNS - first;
-                let tiles = n.div_ceil(const { most_rows::<R, L>(1) });
-                for tile in 0..tiles {
-                    let (r0, r1) = (first + tile * n / tiles, first + (tile + 1) * n / tiles);
-                    let at = Tile {
-                        c: sums[r0 * L::COLUMNS..r1 * L::COLUMNS].as_mut_ptr(),
-                        c_row: L::COLUMNS,
-                        c_panel: 0,
-                        b_panel: 0,
+        for (dy_panel, squares) in panels.zip(scratch.sums.chunks_exact_mut(X_PANELS * square)) {
+            gather(scratch.dy, batch.slices().map(|slice| slice.dy_panel(dy_panel)));
+            let copies = scratch.x.chunks_exact(panel_len).zip(squares.chunks_exact_mut(square));
+            for (panel, (x, sums)) in x_panels.clone().zip(copies) {
+                let first = units.start.max(panel * V::PANEL_WIDTH) - panel * V::PANEL_WIDTH;
+                let n = units.end.min((panel + 1) * V::PANEL_WIDTH) - panel * V::PANEL_WIDTH - first;
+                let tiles = n.div_ceil(const { max_rows::<R, V>(1) });
+                for i in 0..tiles {
+                    let (r0, r1) = (first + i * n / tiles, first + (i + 1) * n / tiles);
+                    let tile = Tile {
+                        c: sums[r0 * V::PANEL_WIDTH..r1 * V::PANEL_WIDTH].as_mut_ptr(),
+                        c_row_stride: V::PANEL_WIDTH,
+                        c_panel_stride: 0,
+                        b_panel_stride: 0,
                         a_offset: r0,
-                        from: Begin::Output,
+                        init: TileInit::Output,
                     };
-                    let run = Run { a: x.as_ptr(), b: room.dy.as_ptr(), n: chunk.rows };
-                    // SAFETY: `c` was cut to `r1 - r0` rows of a panel; both copies hold `chunk.rows` rows, `DEPTH` at most, and
-                    // a row the lanes `r0..r1`, `L::COLUMNS` at most.
-                    unsafe { at.run::<L, ByColumn, V, 1, false>(r1 - r0, std::iter::once(run)) };
+                    let segment = Segment { a: x.as_ptr(), b: scratch.dy.as_ptr(), len: batch.rows };
+                    // SAFETY: `c` was cut to `r1 - r0` rows of a panel; both copies hold `batch.rows` rows, at most `DEPTH`, and a
+                    // row the lanes `r0..r1`, at most `PANEL_WIDTH`.
+                    unsafe { tile.run::<V, ColumnMajor, 1, false>(simd, r1 - r0, std::iter::once(segment)) };
                 }
             }
         }
     }
 }
 
+impl<R: Real> SimdKernel for AddProducts<'_, '_, '_, R> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        self.add(R::vectors(simd));
+    }
+}
+
+/// Copies slices of a panel to consecutive rows.
+fn gather<'a, R: Real>(to: &mut [R], slices: impl Iterator<Item = &'a [R]>) {
+    let mut end = 0;
+    for slice in slices {
+        to[end..][..slice.len()].copy_from_slice(slice);
+        end += slice.len();
+    }
+}
+
 #[cfg(test)]
-mod edges;
+mod guard_page_tests;
 
 #[cfg(test)]
 mod tests {
-    use super::super::blocked::PanelBuffer;
+    use super::super::panel_buffer::PanelBuffer;
     use super::*;
     use crate::kernels::testing::numbers;
 
     /// Rows `first..first + n` of every step of `values`, `(steps, streams, row_layout)`.
-    fn cut(
+    fn slice_streams(
         row_layout: RowLayout,
         steps: usize,
         streams: usize,
@@ -293,7 +298,7 @@ mod tests {
         let shards: Vec<_> = shards
             .iter()
             .map(|&n| {
-                let of = |row_layout, values| cut(row_layout, steps, streams, first, n, values);
+                let of = |row_layout, values| slice_streams(row_layout, steps, streams, first, n, values);
                 let shard = (of(RowLayout::single(units), x), of(columns, dy));
                 first += n;
                 shard
@@ -309,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn the_bits_depend_neither_on_the_cut_nor_on_the_tiles() {
+    fn bits_depend_neither_on_the_shards_nor_on_the_tiles() {
         let (units, columns, steps, streams) = (165, RowLayout { parts: 4, width: 165 }, 9, 35);
         let (x, dy) = (numbers(steps * streams * units, 0.1), numbers(steps * streams * columns.elements(), 0.2));
         let whole = gradient(&x, &dy, units, columns, &[35], units);

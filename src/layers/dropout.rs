@@ -8,12 +8,11 @@ use std::ops::Range;
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{Rng, SeedableRng};
 
-use crate::kernels::{Kernel, Mode, PanelBuffer, PanelView, Real, RowLayout, vectorize};
+use crate::kernels::{PanelBuffer, PanelView, Real, RowLayout};
+use crate::simd::{MAX_PANEL_WIDTH, Simd, SimdKernel, dispatch};
 
 /// Units that one number of the generator decides, 16 bits each.
 const UNITS: usize = 4;
-/// Units of the widest panel: as many bits has a mask.
-const WIDEST: usize = 32;
 
 /// Dropout of one training step.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -51,7 +50,7 @@ impl<R: Real> DropoutLayer<R> {
     pub fn new(hidden: usize, steps: usize, streams: usize) -> Self {
         let values = PanelBuffer::<R>::new(RowLayout::single(hidden), steps, streams);
         let shape = values.shape();
-        assert!(shape.panel_width <= WIDEST, "a panel's row has a bit a lane");
+        assert!(shape.panel_width <= MAX_PANEL_WIDTH, "a panel's row has a bit a lane");
         DropoutLayer {
             mask: vec![0; steps * shape.blocks() * streams],
             values,
@@ -81,7 +80,7 @@ impl<R: Real> DropoutLayer<R> {
             for (block, values) in self.values.step_mut(t).chunks_exact_mut(shape.panel_len()).enumerate() {
                 values.copy_from_slice(outputs.panel(t - steps.start, block));
             }
-            vectorize(Apply {
+            dispatch(Apply {
                 values: self.values.step_mut(t),
                 masks,
                 panel_width: shape.panel_width,
@@ -95,7 +94,7 @@ impl<R: Real> DropoutLayer<R> {
         let shape = self.values.shape();
         let per_step = shape.blocks() * shape.streams;
         let masks = &self.mask[steps.start * per_step..steps.end * per_step];
-        vectorize(Apply { values: d, masks, panel_width: shape.panel_width, scale: dropout.scale() });
+        dispatch(Apply { values: d, masks, panel_width: shape.panel_width, scale: dropout.scale() });
     }
 
     /// The outputs of some steps after dropout.
@@ -106,23 +105,23 @@ impl<R: Real> DropoutLayer<R> {
 
 /// The next mask: a bit a unit, set where the unit is kept.
 fn draw(generator: &mut Xoshiro256PlusPlus, units: usize, threshold: u32) -> u32 {
-    let mut words = [0; WIDEST / UNITS];
+    let mut words = [0; MAX_PANEL_WIDTH / UNITS];
     words[..units.div_ceil(UNITS)].fill_with(|| generator.next_u64().to_le());
-    vectorize(Compare { words, threshold })
+    dispatch(Compare { words, threshold })
 }
 
 /// A bit for each 16 bits of some words, set where they reach the threshold.
 struct Compare {
-    words: [u64; WIDEST / UNITS],
+    words: [u64; MAX_PANEL_WIDTH / UNITS],
     threshold: u32,
 }
 
-impl Kernel for Compare {
+impl SimdKernel for Compare {
     type Output = u32;
 
     #[inline(always)]
-    fn run<M: Mode>(self) -> u32 {
-        let numbers: [u16; WIDEST] = bytemuck::cast(self.words);
+    fn run<S: Simd>(self, _: S) -> u32 {
+        let numbers: [u16; MAX_PANEL_WIDTH] = bytemuck::cast(self.words);
         let mut mask = 0;
         for (i, number) in numbers.into_iter().enumerate() {
             mask |= u32::from(u32::from(u16::from_le(number)) >= self.threshold) << i;
@@ -139,11 +138,11 @@ struct Apply<'a, R> {
     scale: R,
 }
 
-impl<R: Real> Kernel for Apply<'_, R> {
+impl<R: Real> SimdKernel for Apply<'_, R> {
     type Output = ();
 
     #[inline(always)]
-    fn run<M: Mode>(self) {
+    fn run<S: Simd>(self, _: S) {
         for (row, &mask) in self.values.chunks_exact_mut(self.panel_width).zip(self.masks) {
             for (lane, x) in row.iter_mut().enumerate() {
                 *x *= if (mask >> lane) & 1 == 1 { self.scale } else { R::ZERO };

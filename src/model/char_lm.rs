@@ -8,6 +8,7 @@ use crate::cells::RegisteredCell;
 use crate::error::Result;
 use crate::kernels::{Mat, Real, RowLayout};
 use crate::params::{Layout, SpanId};
+use crate::simd::Isa;
 
 /// The spans of one recurrent layer.
 #[derive(Clone, Copy, Debug)]
@@ -50,6 +51,7 @@ impl<R: Real> CharLm<R> {
     /// [`Error::Usage`](crate::error::Error::Usage) when the shape is out of range,
     /// [`Error::OutOfMemory`](crate::error::Error::OutOfMemory) where the weights cannot be allocated.
     pub fn zeros(config: &ModelConfig) -> Result<Self> {
+        Isa::detect()?;
         let cell = config.validate()?;
         let (layout, spans) = lay_out(config, cell);
         let weights = memory::try_zeroed("a model of this shape", layout.len())?;

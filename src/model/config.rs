@@ -39,7 +39,7 @@ impl ModelConfig {
         let cell = cells::find(&self.cell)?;
         let ranges = [
             ("layers", self.layers, 1, 1024),
-            ("hidden", self.hidden, 1, 1 << 20),
+            ("hidden", self.hidden, 1, 1 << 17),
             ("embed", self.embed, 0, 1 << 20),
             ("vocab", self.vocab, 1, 0x11_0000),
         ];

@@ -10,6 +10,7 @@ use bytemuck::allocation::try_zeroed_vec;
 
 use super::ModelConfig;
 use crate::error::{Error, Result};
+use crate::simd::MAX_PANEL_WIDTH;
 
 /// Bytes of the parts of a model.
 #[derive(Clone, Copy, Debug)]
@@ -26,8 +27,6 @@ pub struct Sizes {
     pub position: u64,
 }
 
-/// Elements of the widest panel; packed rows are padded to a multiple of it.
-const PANEL: usize = 32;
 const F32: u64 = size_of::<f32>() as u64;
 
 impl ModelConfig {
@@ -37,7 +36,7 @@ impl ModelConfig {
     /// [`Error::Usage`] when the shape is out of range.
     pub fn sizes(&self) -> Result<Sizes> {
         let spec = self.validate()?.spec;
-        let padded = |n: usize| n.next_multiple_of(PANEL) as u64;
+        let padded = |n: usize| n.next_multiple_of(MAX_PANEL_WIDTH) as u64;
         let (layers, hidden, vocab) = (self.layers as u64, padded(self.hidden), padded(self.vocab));
         let [gates, states, recurrent_inputs, recurrent, input] =
             [spec.gates.len(), spec.states, spec.recurrent_inputs, spec.recurrent.len(), spec.input.len()]

@@ -303,9 +303,9 @@ impl<R: CellReal> Shard<R> {
         let (tape, parts) = (&mut these[0], self.spec.input.clone());
         let shape = tape.gates.shape();
         if layer == 0 {
-            let (rows, slots, streams) = (&prepared.table.panels, &self.slots, self.streams);
+            let (table, slots, streams) = (&prepared.table.panels, &self.slots, self.streams);
             let input = |t: usize, blocks: Range<usize>, gates: &mut [R]| {
-                let start = AccumulatorInit::Table { rows, slots: &slots[t * streams..][..streams] };
+                let start = AccumulatorInit::Gather { table, indices: &slots[t * streams..][..streams] };
                 if self.spec.is_summed() {
                     return start;
                 }

@@ -18,7 +18,8 @@ use rmsprop::RmsProp;
 use sgd::Sgd;
 
 use crate::error::{Error, Result};
-use crate::kernels::{Kernel, Mode, Real, vectorize};
+use crate::kernels::Real;
+use crate::simd::{Simd, SimdKernel, dispatch};
 
 /// Which optimizer updates the weights.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,11 +94,11 @@ trait Rule {
 
 struct Apply<'a, O, R>(O, OptimizerSlices<'a, R>, UpdateParams);
 
-impl<O: Rule, R: Real> Kernel for Apply<'_, O, R> {
+impl<O: Rule, R: Real> SimdKernel for Apply<'_, O, R> {
     type Output = ();
 
     #[inline(always)]
-    fn run<M: Mode>(self) {
+    fn run<S: Simd>(self, _: S) {
         self.0.apply(self.1, self.2);
     }
 }
@@ -105,9 +106,9 @@ impl<O: Rule, R: Real> Kernel for Apply<'_, O, R> {
 /// Updates some elements. Every element is computed by itself: any cut of the arenas gives the same bits.
 pub fn update<R: Real>(optimizer: Optimizer, slices: OptimizerSlices<'_, R>, update: UpdateParams) {
     match optimizer {
-        Optimizer::Adamw => vectorize(Apply(AdamW::default(), slices, update)),
-        Optimizer::Sgd => vectorize(Apply(Sgd::default(), slices, update)),
-        Optimizer::Rmsprop => vectorize(Apply(RmsProp::default(), slices, update)),
+        Optimizer::Adamw => dispatch(Apply(AdamW::default(), slices, update)),
+        Optimizer::Sgd => dispatch(Apply(Sgd::default(), slices, update)),
+        Optimizer::Rmsprop => dispatch(Apply(RmsProp::default(), slices, update)),
     }
 }
 

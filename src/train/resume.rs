@@ -17,9 +17,10 @@ use crate::checkpoint::format::{self, Section, SectionValue};
 use crate::checkpoint::{Frame, model};
 use crate::data::{Dataset, DatasetProvenance};
 use crate::error::{Error, Result};
-use crate::kernels::{isa, vector};
+use crate::kernels::vector;
 use crate::model::memory;
 use crate::run::{MOMENTS, Progress, RunMetadata, STATE, TrainConfig};
+use crate::simd::Isa;
 
 impl Trainer {
     /// The sections of `best.ckpt`: the model and how it was trained.
@@ -63,7 +64,7 @@ impl Trainer {
                 replay: self.dataset.replay().cloned(),
             },
             origin: self.origin.clone(),
-            instruction_set: isa::isa().name().into(),
+            instruction_set: Isa::active().name().into(),
             elapsed_s: self.elapsed_s(),
         }
     }

@@ -1,6 +1,7 @@
 //! The functions that squash the input and the output of a block.
 
-use crate::kernels::{Mode, Real};
+use crate::kernels::Real;
+use crate::simd::Simd;
 
 /// A function of one element, with its slope given by its value.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -18,13 +19,13 @@ pub enum Activation {
 impl Activation {
     /// Its value.
     #[inline(always)]
-    pub(super) fn of<M: Mode, R: Real>(self, x: R) -> R {
+    pub(super) fn of<S: Simd, R: Real>(self, x: R) -> R {
         let half = R::from_f64(0.5);
         match self {
             Activation::Identity => x,
-            Activation::Tanh => x.tanh::<M>(),
-            Activation::Wide => R::from_f64(2.0) * (half * x).tanh::<M>(),
-            Activation::Narrow => (half * x).tanh::<M>(),
+            Activation::Tanh => x.tanh::<S>(),
+            Activation::Wide => R::from_f64(2.0) * (half * x).tanh::<S>(),
+            Activation::Narrow => (half * x).tanh::<S>(),
         }
     }
 

@@ -28,7 +28,8 @@ mod activation;
 mod vectors;
 
 use super::{CellInputs, CellSpec, DiagonalWeight, Equations};
-use crate::kernels::{Mode, Real};
+use crate::kernels::Real;
+use crate::simd::Simd;
 pub(super) use activation::Activation;
 
 /// The way of the old cell state into the new one.
@@ -136,11 +137,11 @@ impl<B: Block> Equations for B {
     const SPEC: CellSpec = <B as Block>::SPEC;
 
     #[inline(always)]
-    fn forward<M: Mode, R: Real>(row: CellInputs<'_, R>, gates: &mut [R], next: &mut [R]) {
+    fn forward<S: Simd, R: Real>(row: CellInputs<'_, R>, gates: &mut [R], next: &mut [R]) {
         let Four { i, f, g, o } = of_gates::<B, R>(gates, row.hidden);
         let p = of_diagonals::<B, R>(row.p, row.hidden);
         let (h, fed, c) = of_state::<B, R>(next, row.hidden);
-        vectors::forward::<B, M, R>(i, f, g, o, p, row.prev, cell_state::<B, R>(row.prev, row.hidden), c, h);
+        vectors::forward::<B, S, R>(i, f, g, o, p, row.prev, cell_state::<B, R>(row.prev, row.hidden), c, h);
         if B::FEEDBACK {
             fed.i.copy_from_slice(i);
             fed.f.copy_from_slice(f);
@@ -149,11 +150,11 @@ impl<B: Block> Equations for B {
     }
 
     #[inline(always)]
-    fn backward<M: Mode, R: Real>(row: CellInputs<'_, R>, gates: &mut [R], next: &[R], d: &mut [R]) {
+    fn backward<S: Simd, R: Real>(row: CellInputs<'_, R>, gates: &mut [R], next: &[R], d: &mut [R]) {
         let Four { i, f, g, o } = of_gates::<B, R>(gates, row.hidden);
         let p = of_diagonals::<B, R>(row.p, row.hidden);
         let (c_prev, c) = (cell_state::<B, R>(row.prev, row.hidden), cell_state::<B, R>(next, row.hidden));
         let (dh, fed, dc) = of_state::<B, R>(d, row.hidden);
-        vectors::backward::<B, M, R>(i, f, g, o, p, c_prev, c, fed.i, fed.f, fed.o, dh, dc);
+        vectors::backward::<B, S, R>(i, f, g, o, p, c_prev, c, fed.i, fed.f, fed.o, dh, dc);
     }
 }

@@ -3,7 +3,8 @@
 //! Every vector that is written is a parameter of its own: only so does the compiler know that none overlaps another.
 
 use super::{Block, Forget, Four};
-use crate::kernels::{Mode, Real};
+use crate::kernels::Real;
+use crate::simd::Simd;
 
 /// The first `n` elements of a vector that is there.
 #[inline(always)]
@@ -49,14 +50,14 @@ impl<R: Real> Four<&[R]> {
 
 /// `a`, and what a diagonal adds to it where there is one.
 #[inline(always)]
-fn seeing<M: Mode, R: Real>(there: bool, a: R, p: R, state: R) -> R {
-    if there { p.fma::<M>(state, a) } else { a }
+fn seeing<S: Simd, R: Real>(there: bool, a: R, p: R, state: R) -> R {
+    if there { p.fma::<S>(state, a) } else { a }
 }
 
 /// Every unit forward.
 #[inline(always)]
 #[allow(clippy::too_many_arguments)]
-pub(super) fn forward<B: Block, M: Mode, R: Real>(
+pub(super) fn forward<B: Block, S: Simd, R: Real>(
     i: &mut [R],
     f: &mut [R],
     g: &mut [R],
@@ -76,20 +77,20 @@ pub(super) fn forward<B: Block, M: Mode, R: Real>(
         let seen = if B::INDEPENDENT { h_prev[j] } else { c_prev[j] };
         let mut i_j = R::ONE;
         if B::INPUT_GATE {
-            i_j = seeing::<M, R>(B::SEEING, i[j], p.i, seen).sigmoid::<M>();
+            i_j = seeing::<S, R>(B::SEEING, i[j], p.i, seen).sigmoid::<S>();
             i[j] = i_j;
         }
         let mut f_j = if matches!(B::FORGET, Forget::Coupled) { R::ONE - i_j } else { R::ONE };
         if B::FORGET_GATE {
-            f_j = seeing::<M, R>(B::SEEING, f[j], p.f, seen).sigmoid::<M>();
+            f_j = seeing::<S, R>(B::SEEING, f[j], p.f, seen).sigmoid::<S>();
             f[j] = f_j;
         }
-        g[j] = B::INPUT.of::<M, R>(seeing::<M, R>(B::INDEPENDENT, g[j], p.g, seen));
-        c[j] = f_j.fma::<M>(c_prev[j], i_j * g[j]);
-        h[j] = B::OUTPUT.of::<M, R>(c[j]);
+        g[j] = B::INPUT.of::<S, R>(seeing::<S, R>(B::INDEPENDENT, g[j], p.g, seen));
+        c[j] = f_j.fma::<S>(c_prev[j], i_j * g[j]);
+        h[j] = B::OUTPUT.of::<S, R>(c[j]);
         if B::OUTPUT_GATE {
             let seen = if B::INDEPENDENT { seen } else { c[j] };
-            o[j] = seeing::<M, R>(B::SEEING, o[j], p.o, seen).sigmoid::<M>();
+            o[j] = seeing::<S, R>(B::SEEING, o[j], p.o, seen).sigmoid::<S>();
             h[j] = o[j] * h[j];
         }
     }
@@ -98,7 +99,7 @@ pub(super) fn forward<B: Block, M: Mode, R: Real>(
 /// Every unit backward. `di`, `df` and `d_o` are what comes back to gates that are fed back.
 #[inline(always)]
 #[allow(clippy::too_many_arguments)]
-pub(super) fn backward<B: Block, M: Mode, R: Real>(
+pub(super) fn backward<B: Block, S: Simd, R: Real>(
     i: &mut [R],
     f: &mut [R],
     g: &mut [R],
@@ -131,7 +132,7 @@ pub(super) fn backward<B: Block, M: Mode, R: Real>(
         };
         let fed = |d: &[R]| at(B::FEEDBACK, d, j, R::ZERO);
         let (da, dh_prev, dc_prev) =
-            was.back::<B, M>(dh[j], dc[j], Four { i: fed(di), f: fed(df), g: R::ZERO, o: fed(d_o) });
+            was.back::<B, S>(dh[j], dc[j], Four { i: fed(di), f: fed(df), g: R::ZERO, o: fed(d_o) });
         if B::INPUT_GATE {
             i[j] = da.i;
         }
@@ -159,23 +160,27 @@ struct Unit<R> {
 impl<R: Real> Unit<R> {
     /// The gradients of its pre-activations, and of its output and cell state before the step; `fed` comes back to its gates.
     #[inline(always)]
-    fn back<B: Block, M: Mode>(self, dh: R, dc: R, fed: Four<R>) -> (Four<R>, R, R) {
+    fn back<B: Block, S: Simd>(self, dh: R, dc: R, fed: Four<R>) -> (Four<R>, R, R) {
         let Unit { gates: Four { i, f, g, o }, p, c_prev, c } = self;
         let sigmoid_slope = |y: R| y * (R::ONE - y);
         let f = if matches!(B::FORGET, Forget::Coupled) { R::ONE - i } else { f };
-        let out = B::OUTPUT.of::<M, R>(c);
+        let out = B::OUTPUT.of::<S, R>(c);
         let da_o = if B::OUTPUT_GATE { (dh * out + fed.o) * sigmoid_slope(o) } else { R::ZERO };
         let mut dc = dc + dh * o * B::OUTPUT.slope(out);
         if B::PEEPHOLES && B::OUTPUT_GATE {
-            dc = p.o.fma::<M>(da_o, dc);
+            dc = p.o.fma::<S>(da_o, dc);
         }
         let da_g = dc * i * B::INPUT.slope(g);
         let da_f = if B::FORGET_GATE { (dc * c_prev + fed.f) * sigmoid_slope(f) } else { R::ZERO };
         let through_i = if matches!(B::FORGET, Forget::Coupled) { g - c_prev } else { g };
         let da_i = if B::INPUT_GATE { (dc * through_i + fed.i) * sigmoid_slope(i) } else { R::ZERO };
         let seen = p.i * da_i + p.f * da_f;
-        let dc_prev = if B::PEEPHOLES { dc.fma::<M>(f, seen) } else { dc * f };
+        let dc_prev = if B::PEEPHOLES { dc.fma::<S>(f, seen) } else { dc * f };
         let dh_prev = if B::INDEPENDENT { seen + p.g * da_g + p.o * da_o } else { R::ZERO };
-        (Four { i: da_i.flushed(), f: da_f.flushed(), g: da_g.flushed(), o: da_o.flushed() }, dh_prev, dc_prev)
+        (
+            Four { i: da_i.flush_tiny(), f: da_f.flush_tiny(), g: da_g.flush_tiny(), o: da_o.flush_tiny() },
+            dh_prev,
+            dc_prev,
+        )
     }
 }
