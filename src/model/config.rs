@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cells::{self, CellSpec, RegisteredCell};
 use crate::error::{Error, Result};
+use crate::kernels::MAX_INT8_INPUTS;
 
 /// The shape of a model: what cannot change between training and sampling.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +20,11 @@ pub struct ModelConfig {
     /// Characters of the vocabulary.
     pub vocab: usize,
 }
+
+/// So that the inputs of every quantized matrix can be summed exactly. A recurrent matrix with several inputs per unit has even fewer
+/// inputs, because it is square and limited by `MOST_PARAMETERS`.
+const MAX_HIDDEN: usize = 1 << 17;
+const _: () = assert!(MAX_HIDDEN <= MAX_INT8_INPUTS && (MAX_INT8_INPUTS as u64).pow(2) > MOST_PARAMETERS);
 
 /// No model may have more parameters: a size from a stranger's file is checked before anything is allocated.
 const MOST_PARAMETERS: u64 = 1 << 33;
@@ -39,7 +45,7 @@ impl ModelConfig {
         let cell = cells::find(&self.cell)?;
         let ranges = [
             ("layers", self.layers, 1, 1024),
-            ("hidden", self.hidden, 1, 1 << 17),
+            ("hidden", self.hidden, 1, MAX_HIDDEN),
             ("embed", self.embed, 0, 1 << 20),
             ("vocab", self.vocab, 1, 0x11_0000),
         ];
