@@ -19,21 +19,20 @@ fn generation(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("generation");
     for hidden in [128, 512] {
         let config = ModelConfig { cell: "lstm".into(), layers: 2, hidden, embed: hidden, vocab: vocab.len() };
-        let model = CharLm::init(&config, 1).unwrap();
+        let char_lm = CharLm::init(&config, 1).unwrap();
         for (name, precision) in [("f32", Precision::F32), ("int8", Precision::Int8)] {
             let id = |what: &str| BenchmarkId::new(format!("2x{hidden} {name}"), what);
-            let mut one =
-                Generator::with(InferenceModel::new(&model, precision), &vocab, &[], SamplingConfig::default(), 1);
+            let model = InferenceModel::new(&char_lm, precision);
+            let mut one = Generator::new(&model, &vocab, &[], SamplingConfig::default(), 1);
             group.throughput(Throughput::Elements(1));
             group.bench_function(id("one stream"), |bencher| bencher.iter(|| one.next()));
-            let ready = InferenceModel::new(&model, precision);
             let seeds: Vec<u64> = (0..TEXTS).collect();
-            let (shaping, until) =
+            let (config, stop) =
                 (SamplingConfig::default(), StopCriteria { length: LENGTH, stops: &[], pattern: None });
-            let batch = Batch::new(&ready, &vocab, &[], &shaping);
+            let batch = Batch::new(&model, &vocab, &[], &config);
             group.throughput(Throughput::Elements(TEXTS * LENGTH as u64));
             group.bench_function(id("64 streams"), |bencher| {
-                bencher.iter(|| batch.write(&seeds, until));
+                bencher.iter(|| batch.generate(&seeds, stop));
             });
         }
     }

@@ -6,7 +6,8 @@
 
 use charlstm::data::{Dataset, DatasetConfig};
 use charlstm::error::Result;
-use charlstm::model::ModelConfig;
+use charlstm::kernels::Precision;
+use charlstm::model::{InferenceModel, ModelConfig};
 use charlstm::run::EvalRecord;
 use charlstm::sample::{Generator, SamplingConfig};
 use charlstm::train::{Event, Observer, TrainConfig, Trainer, fit};
@@ -44,7 +45,8 @@ fn main() -> Result<()> {
     // Write on from a prompt: the generator is an endless iterator of character ids.
     let vocab = trainer.dataset().vocab();
     let prompt = vocab.encode(b"The fox ")?;
-    let generator = Generator::new(trainer.model(), vocab, &prompt, SamplingConfig::default(), 1);
+    let model = InferenceModel::new(trainer.model(), Precision::F32);
+    let generator = Generator::new(&model, vocab, &prompt, SamplingConfig::default(), 1);
     let text = vocab.decode(prompt.iter().copied().chain(generator.take(500)));
     println!("\n{}", String::from_utf8_lossy(&text));
     Ok(())

@@ -2,7 +2,8 @@
 //!
 //! ```no_run
 //! use charlstm::data::{DatasetConfig, Dataset};
-//! use charlstm::model::ModelConfig;
+//! use charlstm::kernels::Precision;
+//! use charlstm::model::{InferenceModel, ModelConfig};
 //! use charlstm::sample::{Generator, SamplingConfig};
 //! use charlstm::train::{Silent, TrainConfig, Trainer, fit};
 //!
@@ -10,8 +11,9 @@
 //! let texts = Dataset::open(&DatasetConfig { paths: vec!["corpus.txt".into()], ..DatasetConfig::default() })?;
 //! let mut trainer = Trainer::new(texts, &ModelConfig::default(), TrainConfig::default())?;
 //! fit(&mut trainer, None, None, &mut Silent)?;
-//! let vocab = trainer.texts().vocab();
-//! let written = Generator::new(trainer.model(), vocab, &[], SamplingConfig::default(), 1).take(1000);
+//! let model = InferenceModel::new(trainer.model(), Precision::F32);
+//! let vocab = trainer.dataset().vocab();
+//! let written = Generator::new(&model, vocab, &[], SamplingConfig::default(), 1).take(1000);
 //! println!("{}", String::from_utf8_lossy(&vocab.decode(written)));
 //! # Ok(())
 //! # }
@@ -29,11 +31,12 @@
 //! | [`cells`] | the recurrent cells' equations |
 //! | [`layers`] | embedding, recurrence, linear, dropout |
 //! | [`model`] | the language model, its shards and gradients |
-//! | [`data`] | memory-mapped texts, vocabulary, streams; what is copied from them |
+//! | [`data`] | memory-mapped texts, vocabulary, streams |
 //! | [`optim`] | optimizers, clipping, schedules |
 //! | [`checkpoint`] | files that are whole or not there |
 //! | [`sample`] | generation |
 //! | [`score`] | the loss of a text, n-grams to compare with |
+//! | [`analysis`] | activity of units, text copied from a corpus |
 //! | [`train`] | steps, runs, metrics |
 //! | [`experiments`] | the papers' tasks: text and criterion |
 //!
@@ -41,6 +44,7 @@
 //! Matrices are row-major and stored as `inputs x outputs`, the transpose of PyTorch's; gates stand in PyTorch's order,
 //! but for the gru's (see `cells/gru.rs`).
 
+pub mod analysis;
 pub mod cells;
 pub mod checkpoint;
 pub mod data;

@@ -6,7 +6,8 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use charlstm::data::{Corpus, Dataset, DatasetConfig, Encoding};
-use charlstm::model::ModelConfig;
+use charlstm::kernels::Precision;
+use charlstm::model::{InferenceModel, ModelConfig};
 use charlstm::sample::{Generator, SamplingConfig};
 use charlstm::train::{TrainConfig, Trainer};
 use rayon::ThreadPoolBuilder;
@@ -71,8 +72,9 @@ fn steps_and_characters_allocate_nothing_once_buffers_are_there() {
 }
 
 fn write_without_allocating(trainer: &Trainer) {
+    let model = InferenceModel::new(trainer.model(), Precision::F32);
     let mut generator = Generator::new(
-        trainer.model(),
+        &model,
         trainer.dataset().vocab(),
         &[],
         SamplingConfig { top_k: Some(5), top_p: Some(0.9), ..SamplingConfig::default() },

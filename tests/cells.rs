@@ -7,8 +7,9 @@
 use charlstm::cells::{CELLS, RegisteredCell};
 use charlstm::checkpoint::{Frame, format, model};
 use charlstm::data::{Encoding, Vocab};
+use charlstm::kernels::Precision;
 use charlstm::layers::dropout::Dropout;
-use charlstm::model::{CharLm, ModelConfig, PackedWeights, Purpose, Shard, Window};
+use charlstm::model::{CharLm, InferenceModel, InferenceSession, Input, ModelConfig, Window};
 use charlstm::params::Span;
 use charlstm::train::Step;
 use rayon::prelude::*;
@@ -142,16 +143,18 @@ fn gradients_agree_with_central_differences() {
 
 /// Runs windows one after another from a zero state, forward only; returns the logits of all and the state behind the last.
 fn forward<R: charlstm::cells::CellReal>(model: &CharLm<R>, windows: &[Window]) -> (Vec<f64>, Vec<f64>) {
-    let prepared = PackedWeights::whole(model);
-    let most = windows.iter().map(|window| window.steps).max().unwrap();
-    let mut shard = Shard::new(model, 0, windows[0].streams, most, Purpose::Inference);
-    let (mut logits, mut row) = (Vec::new(), Vec::new());
+    let inference_model = InferenceModel::new(model, Precision::F32);
+    let (streams, steps) = (windows[0].streams, windows.iter().map(|window| window.steps).max().unwrap());
+    let mut session = InferenceSession::single_threaded(&inference_model, streams, steps);
+    let mut logits = Vec::new();
     for window in windows {
-        shard.forward(model, &prepared, window, None);
-        shard.logits(&mut row);
-        logits.extend(row.iter().map(|x| x.to_f64()));
+        let reset = |position: usize| window.resets.get(position).is_some_and(|reset| *reset);
+        let inputs = window.inputs.iter().enumerate();
+        let inputs = inputs.map(|(position, id)| Input { id: *id, reset: reset(position), needs_logits: true });
+        session.run(&inputs.collect::<Vec<_>>());
+        session.for_each_logits(|_, row| logits.extend(row.iter().map(|x| x.to_f64())));
     }
-    (logits, shard.state.iter().map(|x| x.to_f64()).collect())
+    (logits, (0..streams).flat_map(|stream| session.state(stream)).map(|x| x.to_f64()).collect())
 }
 
 /// Steps `from..to` of a window, resets included.

@@ -5,7 +5,8 @@
 use std::collections::BTreeMap;
 
 use charlstm::cells::CellReal;
-use charlstm::model::{CharLm, ModelConfig, PackedWeights, Purpose, Shard, Window};
+use charlstm::kernels::Precision;
+use charlstm::model::{CharLm, InferenceModel, InferenceSession, Input, ModelConfig, Window};
 use charlstm::optim::{Optimizer, UpdateParams, clip_scale};
 use charlstm::train::Step;
 use serde::Deserialize;
@@ -110,15 +111,18 @@ fn forward_and_backward<R: CellReal>(cell: &str, tolerance: f64) {
     let golden = Golden::of(cell);
     let (model, window) = (golden.model::<R>(), golden.window());
 
-    let prepared = PackedWeights::whole(&model);
-    let mut shard = Shard::new(&model, 0, golden.batch, golden.seq_len, Purpose::Inference);
+    let inference_model = InferenceModel::new(&model, Precision::F32);
+    let mut session = InferenceSession::single_threaded(&inference_model, golden.batch, golden.seq_len);
     let state0 = golden.by_stream(&golden.state0);
-    shard.state.iter_mut().zip(state0).for_each(|(s, x)| *s = R::from_f64(x));
-    shard.forward(&model, &prepared, &window, None);
+    for (stream, state) in state0.chunks_exact(model.state_len()).enumerate() {
+        session.state_mut(stream).iter_mut().zip(state).for_each(|(s, x)| *s = R::from_f64(*x));
+    }
+    session.run(&golden.inputs.iter().map(|id| Input::with_logits(*id)).collect::<Vec<_>>());
     let mut logits = Vec::new();
-    shard.logits(&mut logits);
+    session.for_each_logits(|_, row| logits.extend_from_slice(row));
     close("logits", logits, &golden.logits, tolerance);
-    close("state", shard.state.iter().copied(), &golden.by_stream(&golden.state1), tolerance);
+    let state = (0..golden.batch).flat_map(|stream| session.state(stream)).copied();
+    close("state", state, &golden.by_stream(&golden.state1), tolerance);
 
     let mut step = Step::new(&model, golden.batch, golden.seq_len);
     golden.set_state(&mut step);

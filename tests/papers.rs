@@ -6,7 +6,8 @@
 use std::collections::BTreeMap;
 
 use charlstm::cells::CELLS;
-use charlstm::model::{CharLm, ModelConfig, PackedWeights, Purpose, Shard, Window};
+use charlstm::kernels::Precision;
+use charlstm::model::{CharLm, InferenceModel, InferenceSession, Input, ModelConfig};
 
 const VOCAB: usize = 6;
 const HIDDEN: usize = 4;
@@ -226,10 +227,11 @@ fn every_cell_computes_what_its_paper_says() {
             wanted.extend((0..VOCAB).map(|v| bias[v] + (0..HIDDEN).map(|k| head.at(k, v) * h[k]).sum::<f64>()));
         }
 
-        let mut shard = Shard::new(&model, 0, 1, STEPS, Purpose::Inference);
-        shard.forward(&model, &PackedWeights::whole(&model), &Window::new(STEPS, 1, ids.clone(), ids), None);
+        let inference_model = InferenceModel::new(&model, Precision::F32);
+        let mut session = InferenceSession::new(&inference_model, 1, STEPS);
+        session.run(&ids.iter().map(|id| Input::with_logits(*id)).collect::<Vec<_>>());
         let mut got = Vec::new();
-        shard.logits(&mut got);
+        session.for_each_logits(|_, logits| got.extend_from_slice(logits));
         assert_eq!(got.len(), wanted.len());
         for (i, (g, w)) in got.iter().zip(&wanted).enumerate() {
             assert!((g - w).abs() < 1e-10, "{}, logit {i}: {g} instead of {w}", cell.spec.name);

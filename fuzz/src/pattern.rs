@@ -84,10 +84,10 @@ fn agrees(
 /// However one chooses among what is allowed, there is a way on, and it ends in a match.
 fn walks_to_a_match(pattern: &Pattern, vocab: &Vocab, choices: &[u8]) {
     assert!(pattern.count_from(pattern.start(), 9) > 0);
-    let (mut place, mut line) = (pattern.start(), Vec::new());
-    for choice in choices.iter().cycle().take(pattern.longest() + 2) {
+    let (mut state, mut line) = (pattern.start(), Vec::new());
+    for choice in choices.iter().cycle().take(pattern.max_chars() + 2) {
         let mut logits = vec![0.0; vocab.len()];
-        pattern.restrict(place, &mut logits);
+        pattern.restrict(state, &mut logits);
         let open: Vec<u32> = (0..).zip(&logits).filter(|(_, logit)| **logit == 0.0).map(|(id, _)| id).collect();
         assert!(!open.is_empty(), "no way on after {line:?}");
         let id = open[usize::from(*choice) % open.len()];
@@ -96,7 +96,7 @@ fn walks_to_a_match(pattern: &Pattern, vocab: &Vocab, choices: &[u8]) {
             return;
         }
         line.push(id);
-        place = pattern.follow(place, id).expect("it is allowed");
+        state = pattern.advance(state, id).expect("it is allowed");
     }
     panic!("no end after {line:?}");
 }

@@ -59,16 +59,18 @@ pub fn read_everything(frame: &Frame) {
 fn predicts(model: &CharLm<f32>, vocab: &Vocab) {
     let text: Vec<u32> = (vocab.symbols().iter().cycle().take(9).copied()).chain([0, 0xfffd, 10]).collect();
     for precision in [Precision::F32, Precision::Int8] {
-        let ready = InferenceModel::new(model, precision);
-        let carried = SurprisalScorer::carried(&ready, vocab, 3).read(&text);
-        let apart = SurprisalScorer::apart(&ready, vocab, 3).lines(&[text.clone(), text[..2].to_vec()]);
-        for surprise in carried.iter().chain(apart.iter().flatten()) {
-            assert!(surprise.nats.is_none_or(f64::is_finite), "{surprise:?}");
-            let Some(prediction) = &surprise.prediction else { continue };
+        let model = InferenceModel::new(model, precision);
+        let mut scorer = SurprisalScorer::new(&model, vocab, 3);
+        let of_text = scorer.score_text(&text);
+        let of_lines = scorer.score_lines(&[text.clone(), text[..2].to_vec()]);
+        for surprisal in of_text.iter().chain(of_lines.iter().flatten()) {
+            assert!(surprisal.nats.is_none_or(f64::is_finite), "{surprisal:?}");
+            let Some(prediction) = &surprisal.prediction else { continue };
             assert!(prediction.entropy.is_finite() && prediction.top.iter().all(|(_, share)| share.is_finite()));
         }
     }
-    let written: Vec<u32> = Generator::new(model, vocab, &[], SamplingConfig::default(), 1).take(3).collect();
+    let model = InferenceModel::new(model, Precision::F32);
+    let written: Vec<u32> = Generator::new(&model, vocab, &[], SamplingConfig::default(), 1).take(3).collect();
     assert!(written.iter().all(|id| (*id as usize) < vocab.len()));
 }
 

@@ -93,8 +93,8 @@ pub fn training(trainer: &mut Trainer, time: Duration) -> Result<f64> {
 
 fn writing_one(trainer: &Trainer, precision: Precision) -> f64 {
     let vocab = trainer.dataset().vocab();
-    let mut generator =
-        Generator::with(InferenceModel::new(trainer.model(), precision), vocab, &[], SamplingConfig::default(), 1);
+    let model = InferenceModel::new(trainer.model(), precision);
+    let mut generator = Generator::new(&model, vocab, &[], SamplingConfig::default(), 1);
     let (start, mut chars) = (Instant::now(), 0);
     while start.elapsed() < WRITING {
         chars += generator.by_ref().take(10).count();
@@ -104,13 +104,13 @@ fn writing_one(trainer: &Trainer, precision: Precision) -> f64 {
 
 fn writing_many(trainer: &Trainer) -> f64 {
     let (vocab, seeds) = (trainer.dataset().vocab(), (0..TEXTS).collect::<Vec<_>>());
-    let (ready, shaping) = (InferenceModel::new(trainer.model(), Precision::F32), SamplingConfig::default());
-    let batch = Batch::new(&ready, vocab, &[], &shaping);
+    let (model, config) = (InferenceModel::new(trainer.model(), Precision::F32), SamplingConfig::default());
+    let batch = Batch::new(&model, vocab, &[], &config);
     // Longer and longer texts, so that what happens once per call does not count.
     let mut length = 16;
     loop {
         let start = Instant::now();
-        let texts = batch.write(&seeds, StopCriteria { length, stops: &[], pattern: None });
+        let texts = batch.generate(&seeds, StopCriteria { length, stops: &[], pattern: None });
         if start.elapsed() >= WRITING / 2 {
             return texts.iter().map(|text| text.ids.len()).sum::<usize>() as f64 / start.elapsed().as_secs_f64();
         }

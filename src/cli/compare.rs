@@ -10,7 +10,7 @@ use charlstm::kernels::Precision;
 use charlstm::model::{CharLm, InferenceModel, memory};
 use charlstm::run::find::find;
 use charlstm::run::{RUNS, RunMetadata};
-use charlstm::score::{Interval, NGram, SurprisalScorer, paired};
+use charlstm::score::{Interval, NGram, SurprisalScorer, paired_bootstrap};
 use serde_json::json;
 
 use super::args::CompareArgs;
@@ -68,7 +68,7 @@ pub fn run(args: &CompareArgs, terminal: &Terminal) -> Result<()> {
     // A character that one of the two had nothing to predict by is left out.
     let both = || of_a.iter().zip(&of_b).filter(|(a, b)| !a.is_nan() && !b.is_nan());
     let (a, b): (Vec<f32>, Vec<f32>) = both().unzip();
-    let between = paired(&a, &b, args.block as usize, ROUNDS, args.seed)
+    let between = paired_bootstrap(&a, &b, args.block as usize, ROUNDS, args.seed)
         .map_err(|e| Error::Usage(format!("{e} with --block")))?;
     if args.json { terminal.json(&as_json(&rows, between)) } else { terminal.out(table(&rows, between).as_bytes()) }
 }
@@ -104,11 +104,11 @@ fn bits(side: &Side, symbols: &[u32]) -> Result<Vec<f32>> {
     // The other one has its memory too now.
     let shape = side.model.config();
     memory::check_available("this model", shape.sizes()?.inference(shape.vocab, load::POSITIONS_OF_ONE_STREAM))?;
-    let ready = InferenceModel::new(&side.model, Precision::F32);
-    let mut tracer = SurprisalScorer::carried(&ready, &side.vocab, 0);
+    let model = InferenceModel::new(&side.model, Precision::F32);
+    let mut scorer = SurprisalScorer::new(&model, &side.vocab, 0);
     let bits = |nats: Option<f64>| nats.map_or(f32::NAN, |nats| (nats / std::f64::consts::LN_2) as f32);
     let pieces = symbols.chunks(AT_ONCE);
-    Ok(pieces.flat_map(|piece| tracer.read(piece).into_iter().map(|surprise| bits(surprise.nats))).collect())
+    Ok(pieces.flat_map(|piece| scorer.score_text(piece).into_iter().map(|surprise| bits(surprise.nats))).collect())
 }
 
 fn row(side: &Side, symbols: &[u32], bits: &[f32]) -> Row {

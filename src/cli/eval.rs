@@ -9,7 +9,7 @@ use charlstm::error::{Error, Result};
 use charlstm::model::InferenceModel;
 use charlstm::run::find::find;
 use charlstm::run::{RUNS, RunMetadata};
-use charlstm::score::{self, Loss};
+use charlstm::score::{self, TextLoss};
 use serde_json::json;
 
 use super::args::EvalArgs;
@@ -22,10 +22,10 @@ pub fn run(args: &EvalArgs, terminal: &Terminal) -> Result<()> {
     let positions =
         if args.window.is_some() { score::positions_at_once(usize::MAX) } else { load::POSITIONS_OF_ONE_STREAM };
     let (model, vocab) = load::load_model(&frame, positions)?;
-    let ready = InferenceModel::new(&model, args.precision.into());
+    let inference_model = InferenceModel::new(&model, args.precision.into());
     let score = |corpus: &Corpus, part: Range<usize>| match args.window {
-        Some(window) => score::windows(&ready, corpus, &vocab, part, window),
-        None => score::carried(&ready, corpus, &vocab, part),
+        Some(window) => score::windows(&inference_model, corpus, &vocab, part, window),
+        None => score::carried(&inference_model, corpus, &vocab, part),
     };
     let loss = match &args.text {
         Some(path) => {
@@ -51,7 +51,7 @@ pub fn held_out(texts: &Dataset) -> Result<(&Corpus, Range<usize>)> {
     texts.held_out().ok_or_else(|| Error::Usage("the run holds nothing out; name a text with --text".into()))
 }
 
-fn report(loss: &Loss, args: &EvalArgs) -> String {
+fn report(loss: &TextLoss, args: &EvalArgs) -> String {
     if args.json {
         let json = json!({
             "loss": loss.nats(),

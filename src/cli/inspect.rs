@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use charlstm::analysis::{TEXT_PROPERTIES, TextProperty, UnitQuantity, pearson, record_activity, strongest};
 use charlstm::cells::CellSpec;
 use charlstm::checkpoint::Frame;
 use charlstm::data::{Corpus, Vocab};
@@ -11,9 +12,6 @@ use charlstm::kernels::Precision;
 use charlstm::model::{InferenceModel, ModelConfig};
 use charlstm::run::RUNS;
 use charlstm::run::find::find;
-use charlstm::score::activity::{Quantity, record};
-use charlstm::score::correlation::{pearson, strongest};
-use charlstm::score::property::{PROPERTIES, Property};
 
 use super::args::InspectArgs;
 use super::paint::{Meaning, Palette};
@@ -31,12 +29,12 @@ const LISTED: usize = 5;
 pub struct Choice {
     pub layer: Option<usize>,
     pub unit: Option<usize>,
-    pub quantity: Quantity,
+    pub quantity: UnitQuantity,
 }
 
 impl Choice {
     fn new(args: &InspectArgs, shape: &ModelConfig, spec: &CellSpec) -> Result<Self> {
-        let quantity = args.gate.as_deref().map_or(Ok(Quantity::State), |name| Quantity::find(spec, name))?;
+        let quantity = args.gate.as_deref().map_or(Ok(UnitQuantity::State), |name| UnitQuantity::find(spec, name))?;
         Ok(Choice {
             layer: args.layer.map(|layer| counted("--layer", layer, shape.layers)).transpose()?,
             unit: args.unit.map(|unit| counted("--unit", unit, shape.hidden)).transpose()?,
@@ -67,21 +65,21 @@ pub fn run(args: &InspectArgs, terminal: &Terminal) -> Result<()> {
     let (model, vocab) = load::load_model(&frame, load::POSITIONS_OF_ONE_STREAM)?;
     let (shape, spec) = (model.config(), model.cell().spec);
     let choice = Choice::new(args, shape, spec)?;
-    let quantities = if args.html.is_some() { Quantity::all(spec).len() } else { 1 };
+    let quantities = if args.html.is_some() { UnitQuantity::all(spec).len() } else { 1 };
     let most = most_chars(args, shape.layers * shape.hidden * quantities)?;
     let text = text(args, &frame, &vocab, most, terminal)?;
-    let ready = InferenceModel::new(&model, Precision::F32);
+    let model = InferenceModel::new(&model, Precision::F32);
     if let Some(file) = &args.html {
-        let page = inspect_page::page(&ready, &path, &text, &choice)?;
+        let page = inspect_page::page(&model, &path, &text, &choice)?;
         files::write(file, page.as_bytes())?;
         let (chars, megabytes) = (text.ids.len(), page.len() as f64 / 1e6);
         terminal.say(&format!("{chars} characters on a page of {megabytes:.1} MB: {}", file.display()));
         return Ok(());
     }
-    let values = record(&ready, &text.ids, choice.quantity)?;
+    let values = record_activity(&model, &text.ids, choice.quantity)?;
     match choice.unit {
-        Some(unit) => show(&values, unit, &text, &choice, &ready, &vocab, terminal),
-        None => list(&values, &text, &choice, &ready, args, terminal),
+        Some(unit) => show(&values, unit, &text, &choice, &model, &vocab, terminal),
+        None => list(&values, &text, &choice, &model, args, terminal),
     }
 }
 
@@ -163,16 +161,16 @@ fn show(
     unit: usize,
     text: &Text,
     choice: &Choice,
-    ready: &InferenceModel<'_>,
+    model: &InferenceModel<'_>,
     vocab: &Vocab,
     terminal: &Terminal,
 ) -> Result<()> {
-    let (shape, spec) = (ready.model.config(), ready.model.cell().spec);
+    let (shape, spec) = (model.config(), model.cell().spec);
     let layer = choice.layer.unwrap_or(0);
     let of_unit = values.iter().skip(layer * shape.hidden + unit).step_by(shape.layers * shape.hidden);
     let values: Vec<f32> = of_unit.copied().collect();
     let (low, high) = range(&values);
-    let opens = choice.quantity.opens(spec);
+    let opens = choice.quantity.is_sigmoid_gate(spec);
     terminal.say(&format!(
         "{} of layer {}, unit {} over {} characters of {}: {low:.3} to {high:.3}",
         choice.quantity.name(spec),
@@ -206,13 +204,13 @@ pub fn ranked(
     shape: &ModelConfig,
     units: Range<usize>,
     most: usize,
-) -> Vec<(&'static Property, Vec<(usize, f64)>)> {
-    let of = |property: &'static Property| {
+) -> Vec<(&'static TextProperty, Vec<(usize, f64)>)> {
+    let of = |property: &'static TextProperty| {
         let r = pearson(values, shape.layers * shape.hidden, &property.of(&text.chars));
         let best = strongest(&r[units.clone()], most).into_iter().map(|unit| unit + units.start);
         (property, best.map(|unit| (unit, r[unit])).collect())
     };
-    PROPERTIES.iter().map(of).collect()
+    TEXT_PROPERTIES.iter().map(of).collect()
 }
 
 /// The units that go with each property.
@@ -220,11 +218,11 @@ fn list(
     values: &[f32],
     text: &Text,
     choice: &Choice,
-    ready: &InferenceModel<'_>,
+    model: &InferenceModel<'_>,
     args: &InspectArgs,
     terminal: &Terminal,
 ) -> Result<()> {
-    let (shape, name) = (ready.model.config(), choice.quantity.name(ready.model.cell().spec));
+    let (shape, name) = (model.config(), choice.quantity.name(model.cell().spec));
     terminal.say(&format!(
         "units whose {name} goes with something simple, over {} characters of {}: layer.unit and Pearson's r",
         text.ids.len(),
@@ -240,7 +238,7 @@ fn list(
         None => 0..shape.layers * shape.hidden,
     };
     let ranked = ranked(values, text, shape, units, LISTED);
-    let line = |(property, best): &(&Property, Vec<(usize, f64)>)| {
+    let line = |(property, best): &(&TextProperty, Vec<(usize, f64)>)| {
         let units = if best.is_empty() { "       -".into() } else { best.iter().map(unit).collect::<String>() };
         format!("{:14}{units}\n", property.name)
     };

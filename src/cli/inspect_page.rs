@@ -5,9 +5,9 @@ use std::path::Path;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use charlstm::analysis::{UnitQuantity, record_activity};
 use charlstm::error::Result;
 use charlstm::model::{InferenceModel, ModelConfig};
-use charlstm::score::activity::{Quantity, record};
 use serde::Serialize;
 
 use super::inspect::{Choice, Text, range, ranked};
@@ -71,13 +71,13 @@ struct Start {
 }
 
 /// The page of a net, read from a checkpoint at `path`, that reads a text.
-pub fn page(ready: &InferenceModel<'_>, path: &Path, text: &Text, choice: &Choice) -> Result<String> {
-    let (shape, spec) = (ready.model.config(), ready.model.cell().spec);
-    let quantities = Quantity::all(spec);
+pub fn page(model: &InferenceModel<'_>, path: &Path, text: &Text, choice: &Choice) -> Result<String> {
+    let (shape, spec) = (model.config(), model.cell().spec);
+    let quantities = UnitQuantity::all(spec);
     let (mut values, mut properties) = (Vec::new(), Vec::new());
     for quantity in &quantities {
-        let recorded = record(ready, &text.ids, *quantity)?;
-        if *quantity == Quantity::State {
+        let recorded = record_activity(model, &text.ids, *quantity)?;
+        if *quantity == UnitQuantity::State {
             properties = rows(&recorded, text, shape);
         }
         let units = shape.layers * shape.hidden;
@@ -92,7 +92,7 @@ pub fn page(ready: &InferenceModel<'_>, path: &Path, text: &Text, choice: &Choic
         layers: shape.layers,
         hidden: shape.hidden,
         start: start(choice, &quantities, &properties),
-        quantities: quantities.iter().map(|q| Named { name: q.name(spec), opens: q.opens(spec) }).collect(),
+        quantities: quantities.iter().map(|q| Named { name: q.name(spec), opens: q.is_sigmoid_gate(spec) }).collect(),
         values,
         properties,
     };
@@ -111,7 +111,7 @@ fn rows(values: &[f32], text: &Text, shape: &ModelConfig) -> Vec<Row> {
 }
 
 /// What was asked for; where that is no unit, the one that is listed first.
-fn start(choice: &Choice, quantities: &[Quantity], properties: &[Row]) -> Start {
+fn start(choice: &Choice, quantities: &[UnitQuantity], properties: &[Row]) -> Start {
     let mut listed = properties.iter().flat_map(|row| &row.units);
     let first = listed.find(|found| choice.layer.is_none_or(|layer| layer == found.layer));
     let (layer, unit) = match (choice.unit, first) {

@@ -101,10 +101,10 @@ impl Play<'_, '_> {
             "/undo" => self.undo(),
             "/temp" => {
                 let refuse = |_| Error::Usage(format!("/temp takes a number, such as /temp 0.6, not \"{rest}\""));
-                let shaping =
-                    SamplingConfig { temperature: rest.parse().map_err(refuse)?, ..self.generator.shaping.clone() };
-                shaping.validate()?;
-                self.generator.shaping = shaping;
+                let config =
+                    SamplingConfig { temperature: rest.parse().map_err(refuse)?, ..self.generator.config.clone() };
+                config.validate()?;
+                self.generator.config = config;
                 Ok(())
             }
             "/save" if rest.is_empty() => Err(Error::Usage("/save takes the name of a file".into())),

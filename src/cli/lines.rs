@@ -1,4 +1,4 @@
-//! `charlstm sample --lines`: whole lines, as many as are wanted.
+//! `charlstm sample --lines`: whole lines, as many as are request.
 
 use std::process::ExitCode;
 
@@ -8,7 +8,8 @@ use charlstm::error::{Error, Result};
 use charlstm::model::InferenceModel;
 use charlstm::run::RunMetadata;
 use charlstm::sample::{
-    Batch, By, Ended, Line, LineStats, MOST_CHARS_IN_VAIN, MOST_IN_VAIN, Pattern, SamplingConfig, Wanted, lines,
+    Batch, Line, LineRequest, LineStats, MAX_MISSED_CHARS, MAX_MISSES, MatchMethod, Pattern, SamplingConfig,
+    StopReason, sample_lines,
 };
 use serde_json::json;
 
@@ -18,9 +19,9 @@ use super::terminal::Terminal;
 /// What writes the lines.
 pub struct Source<'a> {
     pub frame: &'a Frame,
-    pub ready: &'a InferenceModel<'a>,
+    pub model: &'a InferenceModel<'a>,
     pub vocab: &'a Vocab,
-    pub shaping: &'a SamplingConfig,
+    pub config: &'a SamplingConfig,
     pub seed: u64,
 }
 
@@ -31,25 +32,25 @@ pub fn run(args: &SampleArgs, source: &Source<'_>, prompt: &[u32], terminal: &Te
         return Err(Error::Usage(format!("--min-chars {min} is more than --max-chars {max}")));
     }
     let lengths = choices.min_chars as usize..=choices.max_chars as usize;
-    let pattern = Pattern::new(choices.pattern.as_deref().unwrap_or(".*"), vocab, &source.shaping.ban, lengths)?;
+    let pattern = Pattern::new(choices.pattern.as_deref().unwrap_or(".*"), vocab, &source.config.ban, lengths)?;
     let known = known(choices, source, terminal)?;
     let prefix = prompt.rsplit(|id| *id == pattern.line_end()).next().unwrap_or_default();
-    if prefix.iter().try_fold(pattern.start(), |place, id| pattern.follow(place, *id)).is_none() {
+    if prefix.iter().try_fold(pattern.start(), |state, id| pattern.advance(state, *id)).is_none() {
         return Err(Error::Usage(
             "no line that begins with the --prompt matches --match, --ban and the lengths".into(),
         ));
     }
     // Every line begins behind a line end; of a beginning with several lines, the last is the line's.
     let beginning = [&[pattern.line_end()], prompt].concat();
-    let by = match (choices.match_by, &choices.pattern) {
-        (Some(MatchBy::Mask), _) | (None, Some(_)) => By::Mask,
-        (Some(MatchBy::Rejection), _) | (None, None) => By::Rejection,
+    let method = match (choices.match_by, &choices.pattern) {
+        (Some(MatchBy::Mask), _) | (None, Some(_)) => MatchMethod::Mask,
+        (Some(MatchBy::Rejection), _) | (None, None) => MatchMethod::Rejection,
     };
     let count = choices.lines.unwrap_or_default();
-    let wanted = Wanted { count, unique: choices.unique, pattern: &pattern, prefix, by, seed: source.seed };
-    let batch = Batch::new(source.ready, vocab, &beginning, source.shaping);
+    let request = LineRequest { count, unique: choices.unique, pattern: &pattern, prefix, method, seed: source.seed };
+    let batch = Batch::new(source.model, vocab, &beginning, source.config);
     let echoed = if args.no_echo { prefix.len() } else { 0 };
-    let tally = lines(&batch, &wanted, |line| {
+    let stats = sample_lines(&batch, &request, |line| {
         let whole = text(vocab, &line.ids);
         let in_corpus = known.run.as_ref().map(|lines| lines.contains(&whole));
         if known.others.contains(&whole) || (choices.novel && in_corpus == Some(true)) {
@@ -60,7 +61,7 @@ pub fn run(args: &SampleArgs, source: &Source<'_>, prompt: &[u32], terminal: &Te
         terminal.out_text(&written)?;
         Ok(true)
     })?;
-    Ok(conclude(&tally, &wanted, choices, terminal))
+    Ok(conclude(&stats, &request, choices, terminal))
 }
 
 /// Lines that are there already.
@@ -116,20 +117,20 @@ fn as_json(text: &[u8], line: &Line, in_corpus: Option<bool>) -> Vec<u8> {
 }
 
 /// Says what became of it; fewer lines than asked for are no success.
-fn conclude(tally: &LineStats, wanted: &Wanted<'_>, choices: &LineArgs, terminal: &Terminal) -> ExitCode {
-    let LineStats { drawn, matching, kept, ended } = *tally;
-    if wanted.by == By::Rejection && choices.match_by.is_some() && drawn > 0 {
+fn conclude(stats: &LineStats, request: &LineRequest<'_>, choices: &LineArgs, terminal: &Terminal) -> ExitCode {
+    let LineStats { drawn, matching, accepted, stop_reason } = *stats;
+    if request.method == MatchMethod::Rejection && choices.match_by.is_some() && drawn > 0 {
         let share = 100.0 * matching as f64 / drawn as f64;
         terminal.say(&format!("Acceptance rate: {share:.2} % ({matching} of {drawn} lines drawn match)"));
     }
-    let why = match ended {
-        Ended::Enough => return ExitCode::SUCCESS,
-        Ended::All => "no other line matches".into(),
-        Ended::InVain => format!(
-            "{MOST_IN_VAIN} lines or {MOST_CHARS_IN_VAIN} characters in a row brought nothing new ({drawn} lines drawn, \
+    let why = match stop_reason {
+        StopReason::Complete => return ExitCode::SUCCESS,
+        StopReason::Exhausted => "no other line matches".into(),
+        StopReason::TooManyMisses => format!(
+            "{MAX_MISSES} lines or {MAX_MISSED_CHARS} characters in a row brought nothing new ({drawn} lines drawn, \
              {matching} of them match)"
         ),
     };
-    terminal.error(&format!("{kept} of {} lines were found: {why}", wanted.count));
+    terminal.error(&format!("{accepted} of {} lines were found: {why}", request.count));
     ExitCode::from(1)
 }

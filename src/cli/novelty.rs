@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
+use charlstm::analysis::{CopiedSpan, CopyStats, CorpusIndex};
 use charlstm::checkpoint::Frame;
-use charlstm::data::{self, Copied, Corpus, Encoding, Novelty, Segment, Span};
+use charlstm::data::{self, Corpus, Encoding, Segment};
 use charlstm::error::{Error, Result};
 use charlstm::run::find::find;
 use charlstm::run::{RUNS, RunMetadata};
@@ -20,7 +21,7 @@ pub fn run(args: &NoveltyArgs, terminal: &Terminal) -> Result<()> {
     } else {
         let encoding = if args.bytes { Encoding::Bytes } else { Encoding::Utf8 };
         let corpus = Corpus::open(&args.against, encoding)?;
-        (Novelty::against(&corpus, corpus.chars())?, encoding)
+        (CorpusIndex::new(&corpus, corpus.chars())?, encoding)
     };
     let (name, text) = files::read(&args.text)?;
     if let (Encoding::Utf8, Err(e)) = (encoding, std::str::from_utf8(&text)) {
@@ -47,25 +48,25 @@ pub fn run(args: &NoveltyArgs, terminal: &Terminal) -> Result<()> {
 }
 
 /// What a run was trained on; what it held out is not in it.
-fn learned(run: Option<&Path>) -> Result<(Novelty, Encoding)> {
+fn learned(run: Option<&Path>) -> Result<(CorpusIndex, Encoding)> {
     let frame = Frame::read(&find(run, Path::new(RUNS))?.model())?;
     let texts = RunMetadata::read(&frame)?.dataset.open()?;
     let (corpus, part) = texts.training();
-    Ok((Novelty::against(corpus, part.end)?, corpus.encoding()))
+    Ok((CorpusIndex::new(corpus, part.end)?, corpus.encoding()))
 }
 
 /// What is told of a passage, or of all.
 struct Row<'a> {
     /// The passage's first line; `None`: all.
     line: Option<usize>,
-    copied: Copied,
+    copied: CopyStats,
     /// The text of the longest span.
     longest: &'a [u8],
 }
 
 impl<'a> Row<'a> {
-    fn new(passage: &Segment<'a>, copied: Copied) -> Self {
-        let longest = copied.longest.map_or(&[][..], |Span { from, len, .. }| &passage.text[from..from + len]);
+    fn new(passage: &Segment<'a>, copied: CopyStats) -> Self {
+        let longest = copied.longest.map_or(&[][..], |CopiedSpan { from, len, .. }| &passage.text[from..from + len]);
         Row { line: Some(passage.line), copied, longest }
     }
 
@@ -73,15 +74,15 @@ impl<'a> Row<'a> {
         self.copied.longest.map_or(0, |span| span.chars)
     }
 
-    fn columns(&self, novelty: &Novelty) -> String {
+    fn columns(&self, novelty: &CorpusIndex) -> String {
         let line = self.line.map_or("all".into(), |line| line.to_string());
-        let place = self.copied.longest.map(|span| novelty.place(span.at));
+        let place = self.copied.longest.map(|span| novelty.file_and_line(span.at));
         let place = place.map_or("-\t-".into(), |(file, line)| format!("{}\t{line}", file.display()));
         format!("{line}\t{}\t{}\t{:.4}\t{place}\n", self.copied.chars, self.chars(), self.copied.share())
     }
 
-    fn json(&self, novelty: &Novelty, unit: &str) -> String {
-        let place = self.copied.longest.map(|span| novelty.place(span.at));
+    fn json(&self, novelty: &CorpusIndex, unit: &str) -> String {
+        let place = self.copied.longest.map(|span| novelty.file_and_line(span.at));
         let record = json!({
             "kind": if self.line.is_some() { unit } else { "all" },
             "line": self.line,
@@ -98,7 +99,7 @@ impl<'a> Row<'a> {
 
 /// All passages together.
 fn all<'a>(rows: &[Row<'a>]) -> Row<'a> {
-    let mut all = Row { line: None, copied: Copied::default(), longest: &[] };
+    let mut all = Row { line: None, copied: CopyStats::default(), longest: &[] };
     for row in rows {
         all.copied.chars += row.copied.chars;
         all.copied.copied += row.copied.copied;

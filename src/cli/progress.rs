@@ -4,6 +4,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use charlstm::error::Error;
+use charlstm::kernels::Precision;
+use charlstm::model::InferenceModel;
 use charlstm::run::{EvalRecord, LockedRun, Metrics, TrainRecord};
 use charlstm::sample::{Generator, SamplingConfig};
 use charlstm::train::{Event, Observer, StepReport, Trainer};
@@ -148,7 +150,8 @@ impl<'a> Reporter<'a> {
         if !self.terminal.is_quiet() {
             let (vocab, seed) = (trainer.dataset().vocab(), trainer.progress().step);
             let text = trainer.install(|| {
-                let generator = Generator::new(trainer.model(), vocab, &[], SamplingConfig::default(), seed);
+                let model = InferenceModel::new(trainer.model(), Precision::F32);
+                let generator = Generator::new(&model, vocab, &[], SamplingConfig::default(), seed);
                 vocab.decode(generator.take(SAMPLE_CHARS))
             });
             self.above(|terminal| terminal.say_text(&text));

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use charlstm::checkpoint::Frame;
 use charlstm::data::Vocab;
 use charlstm::error::{Error, Result};
-use charlstm::model::{CharLm, InferenceModel};
+use charlstm::model::InferenceModel;
 use charlstm::run::RUNS;
 use charlstm::run::find::find;
 use charlstm::sample::{Batch, Generator, SamplingConfig, StopCriteria};
@@ -28,25 +28,24 @@ pub fn run(args: &SampleArgs, terminal: &Terminal) -> Result<ExitCode> {
     let path = find(args.run.as_deref(), Path::new(RUNS))?.model();
     let frame = Frame::read(&path)?;
     let (model, vocab) = load::load_model(&frame, positions(args))?;
-    let shapings = shapings(args, &vocab)?;
+    let configs = sampling_configs(args, &vocab)?;
     let prompt = prompt(args, &vocab, terminal)?;
     let seed = args.seed.unwrap_or_else(any_seed);
     terminal.detail(&format!("{}, seed {seed}", path.display()));
-    if let (Some(_), [shaping]) = (args.line.lines, &shapings[..]) {
-        let ready = &InferenceModel::new(&model, args.precision.into());
-        let source = lines::Source { frame: &frame, ready, vocab: &vocab, shaping, seed };
+    let inference_model = InferenceModel::new(&model, args.precision.into());
+    if let (Some(_), [config]) = (args.line.lines, &configs[..]) {
+        let source = lines::Source { frame: &frame, model: &inference_model, vocab: &vocab, config, seed };
         return lines::run(args, &source, &prompt, terminal);
     }
-    if let (true, [shaping]) = (args.interactive, &shapings[..]) {
-        let ready = InferenceModel::new(&model, args.precision.into());
-        let generator = Generator::with(ready, &vocab, &prompt, shaping.clone(), seed);
+    if let (true, [config]) = (args.interactive, &configs[..]) {
+        let generator = Generator::new(&inference_model, &vocab, &prompt, config.clone(), seed);
         return interactive::run(generator, &vocab, &prompt, args.length, terminal).map(|()| ExitCode::SUCCESS);
     }
-    for shaping in &shapings {
-        if shapings.len() > 1 {
-            terminal.out(format!("--- temp {} ---\n", shaping.temperature).as_bytes())?;
+    for config in &configs {
+        if configs.len() > 1 {
+            terminal.out(format!("--- temp {} ---\n", config.temperature).as_bytes())?;
         }
-        write(args, &model, &vocab, &prompt, shaping, seed, terminal)?;
+        write(args, &inference_model, &vocab, &prompt, config, seed, terminal)?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -67,16 +66,16 @@ fn check(args: &SampleArgs) -> Result<()> {
     if args.length == Some(0) && (several || args.samples > 1) {
         return refuse("--length 0 never ends, so that no second text begins; choose a length");
     }
-    args.shape.temp.iter().try_for_each(|temp| shaping(args, *temp).validate())
+    args.shape.temp.iter().try_for_each(|temp| sampling_config(args, *temp).validate())
 }
 
-fn shaping(args: &SampleArgs, temperature: f32) -> SamplingConfig {
+fn sampling_config(args: &SampleArgs, temperature: f32) -> SamplingConfig {
     let shape = &args.shape;
     SamplingConfig { ban: Vec::new(), temperature, top_k: shape.top_k, top_p: shape.top_p, min_p: shape.min_p }
 }
 
 /// How distributions are shaped, for each temperature.
-fn shapings(args: &SampleArgs, vocab: &Vocab) -> Result<Vec<SamplingConfig>> {
+fn sampling_configs(args: &SampleArgs, vocab: &Vocab) -> Result<Vec<SamplingConfig>> {
     // What the model does not know never comes anyway.
     let mut ban: Vec<u32> =
         vocab.to_symbols(args.shape.ban.as_bytes()).into_iter().filter_map(|c| vocab.id(c)).collect();
@@ -85,7 +84,7 @@ fn shapings(args: &SampleArgs, vocab: &Vocab) -> Result<Vec<SamplingConfig>> {
     if ban.len() == vocab.len() {
         return Err(Error::Usage("--ban leaves no character that the model knows; ban fewer".into()));
     }
-    Ok(args.shape.temp.iter().map(|temp| SamplingConfig { ban: ban.clone(), ..shaping(args, *temp) }).collect())
+    Ok(args.shape.temp.iter().map(|temp| SamplingConfig { ban: ban.clone(), ..sampling_config(args, *temp) }).collect())
 }
 
 /// The beginning, as characters that the model knows.
@@ -119,10 +118,10 @@ fn prompt(args: &SampleArgs, vocab: &Vocab, terminal: &Terminal) -> Result<Vec<u
 /// Writes one text while it comes, or several side by side.
 fn write(
     args: &SampleArgs,
-    model: &CharLm<f32>,
+    model: &InferenceModel<'_>,
     vocab: &Vocab,
     prompt: &[u32],
-    shaping: &SamplingConfig,
+    config: &SamplingConfig,
     seed: u64,
     terminal: &Terminal,
 ) -> Result<()> {
@@ -132,17 +131,16 @@ fn write(
     };
     let echo = if args.no_echo { Vec::new() } else { vocab.decode(prompt.iter().copied()) };
     let stops = stops(&args.stop, vocab, terminal);
-    let ready = InferenceModel::new(model, args.precision.into());
     if args.samples == 1 {
         terminal.out_text(&echo)?;
-        let text = Generator::with(ready, vocab, prompt, shaping.clone(), seed).take(length);
+        let text = Generator::new(model, vocab, prompt, config.clone(), seed).take(length);
         return show(text, vocab, &stops, terminal);
     }
-    let batch = Batch::new(&ready, vocab, prompt, shaping);
+    let batch = Batch::new(model, vocab, prompt, config);
     for first in (0..args.samples).step_by(AT_ONCE) {
         let samples = first..args.samples.min(first + AT_ONCE as u64);
         let seeds: Vec<u64> = samples.map(|sample| seed.wrapping_add(sample)).collect();
-        for text in batch.write(&seeds, StopCriteria { length, stops: &stops, pattern: None }) {
+        for text in batch.generate(&seeds, StopCriteria { length, stops: &stops, pattern: None }) {
             let mut written = echo.clone();
             text.ids.iter().for_each(|id| vocab.decode_into(*id, &mut written));
             end_line(&mut written);

@@ -10,7 +10,7 @@ use charlstm::error::{Error, Result};
 use charlstm::model::InferenceModel;
 use charlstm::run::RUNS;
 use charlstm::run::find::find;
-use charlstm::score::{Sum, Surprisal, SurprisalScorer, Unit, positions_at_once};
+use charlstm::score::{Surprisal, SurprisalScorer, SurprisalSum, SurprisalUnit, positions_at_once};
 use serde_json::{Value, json};
 
 use super::args::{self, ScoreArgs, State};
@@ -47,16 +47,13 @@ pub fn run(args: &ScoreArgs, terminal: &Terminal) -> Result<()> {
         State::Reset => 2 * positions_at_once(usize::MAX),
     };
     let (model, vocab) = load::load_model(&frame, positions)?;
-    let ready = InferenceModel::new(&model, args.precision.into());
+    let inference_model = InferenceModel::new(&model, args.precision.into());
     let top = if args.html.is_some() { TOP } else { 0 };
-    let tracer = match args.state {
-        State::Carry => SurprisalScorer::carried(&ready, &vocab, top),
-        State::Reset => SurprisalScorer::apart(&ready, &vocab, top),
-    };
+    let scorer = SurprisalScorer::new(&inference_model, &vocab, top);
     let page = args.html.as_ref().map(|_| Page::default());
-    let mut report = Report { args, vocab: &vocab, terminal, total: Sum::default(), page, open_line: false };
+    let mut report = Report { args, vocab: &vocab, terminal, total: SurprisalSum::default(), page, open_line: false };
     report.begin()?;
-    read(args, text, tracer, &vocab, |lines| report.lines(lines))?;
+    read(args, text, scorer, &vocab, |lines| report.lines(lines))?;
     report.end()
 }
 
@@ -114,7 +111,7 @@ impl Text {
 fn read(
     args: &ScoreArgs,
     mut text: Text,
-    mut tracer: SurprisalScorer<'_, '_>,
+    mut scorer: SurprisalScorer<'_>,
     vocab: &Vocab,
     mut scored: impl FnMut(&[Vec<Surprisal>]) -> Result<()>,
 ) -> Result<()> {
@@ -124,8 +121,8 @@ fn read(
             return Ok(());
         }
         scored(&match args.state {
-            State::Carry => lines.iter().map(|line| tracer.read(line)).collect::<Vec<_>>(),
-            State::Reset => tracer.lines(&lines),
+            State::Carry => lines.iter().map(|line| scorer.score_text(line)).collect::<Vec<_>>(),
+            State::Reset => scorer.score_lines(&lines),
         })?;
     }
 }
@@ -135,7 +132,7 @@ struct Report<'a> {
     args: &'a ScoreArgs,
     vocab: &'a Vocab,
     terminal: &'a Terminal,
-    total: Sum,
+    total: SurprisalSum,
     page: Option<Page>,
     /// Whether the last line in colours has no end.
     open_line: bool,
@@ -155,13 +152,13 @@ impl Report<'_> {
 
     fn lines(&mut self, lines: &[Vec<Surprisal>]) -> Result<()> {
         let unit = match self.args.unit {
-            args::Unit::Char => Unit::Char,
-            args::Unit::Word => Unit::Word,
-            args::Unit::Line => Unit::Line,
+            args::Unit::Char => SurprisalUnit::Char,
+            args::Unit::Word => SurprisalUnit::Word,
+            args::Unit::Line => SurprisalUnit::Line,
         };
         let mut out = String::new();
         for line in lines {
-            self.total.add(Sum::of(line));
+            self.total.add(SurprisalSum::of(line));
             if let Some(page) = &mut self.page {
                 page.add(line, self.vocab);
             }
@@ -174,7 +171,7 @@ impl Report<'_> {
                 continue;
             }
             for part in unit.split(line) {
-                let sum = Sum::of(part);
+                let sum = SurprisalSum::of(part);
                 if self.args.alert_bits.is_none_or(|least| sum.bits_per_char().is_some_and(|bits| bits >= least)) {
                     out += &self.row(part, &sum);
                 }
@@ -183,7 +180,7 @@ impl Report<'_> {
         self.terminal.out(out.as_bytes())
     }
 
-    fn row(&self, part: &[Surprisal], sum: &Sum) -> String {
+    fn row(&self, part: &[Surprisal], sum: &SurprisalSum) -> String {
         if self.args.jsonl {
             let text: String = part.iter().map(|surprise| self.vocab.display_char(surprise.symbol)).collect();
             return format!("{}\n", with_text(&text, facts(sum)));
@@ -196,8 +193,8 @@ impl Report<'_> {
             sum.chars,
             figure(scored.map(|()| sum.bits())),
             figure(scored.map(|()| sum.nats)),
-            figure(sum.rank()),
-            figure(sum.entropy_bits()),
+            figure(sum.mean_rank()),
+            figure(sum.mean_entropy_bits()),
             sum.unknown
         )
     }
@@ -231,7 +228,7 @@ impl Report<'_> {
 }
 
 /// The totals in a line.
-fn about(total: &Sum) -> String {
+fn about(total: &SurprisalSum) -> String {
     let Some(bits) = total.bits_per_char() else { return "nothing was scored".into() };
     format!(
         "{} characters, {:.1} bits: {bits:.6} bits ({:.6} nats) per character, perplexity per character {:.4}, \
@@ -245,15 +242,15 @@ fn about(total: &Sum) -> String {
     )
 }
 
-fn unknown_share(total: &Sum) -> f64 {
+fn unknown_share(total: &SurprisalSum) -> f64 {
     total.unknown as f64 / total.chars.max(total.unknown).max(1) as f64
 }
 
-fn facts(sum: &Sum) -> Value {
+fn facts(sum: &SurprisalSum) -> Value {
     let scored = (sum.chars > 0).then_some(());
     json!({
         "chars": sum.chars, "bits": scored.map(|()| sum.bits()), "nats": scored.map(|()| sum.nats),
-        "rank": sum.rank(), "entropy": sum.entropy_bits(), "unknown": sum.unknown,
+        "rank": sum.mean_rank(), "entropy": sum.mean_entropy_bits(), "unknown": sum.unknown,
     })
 }
 

@@ -14,7 +14,7 @@ pub enum Encoding {
 
 /// Whether a UTF-8 byte is not the first of its character.
 #[inline]
-pub(super) fn is_continuation_byte(byte: u8) -> bool {
+pub(crate) fn is_continuation_byte(byte: u8) -> bool {
     byte & 0xc0 == 0x80
 }
 

@@ -4,7 +4,6 @@
 //! - [`Vocab`]: symbols and their token ids
 //! - [`Dataset`]: a training text and a held-out text, optionally with a [`LossMask`] and replayed old text
 //! - [`BatchLoader`]: a range of a corpus as parallel streams
-//! - [`Novelty`]: what a text copies from a corpus
 
 mod batch_loader;
 mod corpus;
@@ -15,13 +14,11 @@ mod files;
 mod line_hashes;
 mod loss_mask;
 mod map;
-mod novelty;
 mod pair_reader;
 mod provenance;
 mod replay;
 mod scan;
 mod segments;
-mod suffixes;
 mod token_counts;
 mod vocab;
 
@@ -29,9 +26,9 @@ pub use batch_loader::BatchLoader;
 pub use corpus::{Corpus, CorpusCursor, CorpusIdentity};
 pub use dataset::{BUILT_IN, BUILT_IN_NAME, Dataset, DatasetConfig, DatasetIdentity};
 pub use encoding::Encoding;
+pub(crate) use encoding::is_continuation_byte;
 pub use line_hashes::LineHashes;
 pub use loss_mask::LossMask;
-pub use novelty::{Copied, Novelty, Span};
 pub use pair_reader::PairReader;
 pub use provenance::DatasetProvenance;
 pub use replay::{ReplayConfig, ReplayIdentity};

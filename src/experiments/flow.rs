@@ -5,7 +5,10 @@ use rayon::prelude::*;
 use super::{Chart, Experiment, Figure, Finding, Kind, Study};
 use crate::data::{BatchLoader, Dataset};
 use crate::error::{Error, Result};
-use crate::model::{CharLm, Init, PackedWeights, Purpose, Scheme, Shard, Window};
+use crate::kernels::Precision;
+use crate::model::{
+    CharLm, InferenceModel, InferenceSession, Init, Input, PackedWeights, Purpose, Scheme, Shard, Window,
+};
 use crate::train::{TrainConfig, Trainer};
 
 /// The norm of the gradient of a loss by the states of the steps before it: of fresh weights, small as the papers have them, since
@@ -129,10 +132,10 @@ fn flow(model: &CharLm<f32>, texts: &Dataset) -> Result<Flow> {
     let mut text = Window::default();
     text.clear(2 * DEPTH, STREAMS);
     streams.read(corpus, texts.vocab(), 2 * DEPTH, &mut text.inputs, &mut text.targets, &mut text.weights)?;
-    let mut prepared = PackedWeights::new(model, text.inputs.len(), true);
-    prepared.refresh(model, &text.inputs);
-    let before = states(model, &prepared, &text);
-    let norms = (1..=DEPTH).into_par_iter().map(|k| norms(model, &prepared, &text, &before[2 * DEPTH - k], k));
+    let mut packed = PackedWeights::new(model, text.inputs.len(), true);
+    packed.refresh(model, &text.inputs);
+    let before = states(model, &text);
+    let norms = (1..=DEPTH).into_par_iter().map(|k| norms(model, &packed, &text, &before[2 * DEPTH - k], k));
     let (by_output, by_cell): (Vec<_>, Vec<_>) = norms.collect::<Vec<_>>().into_iter().unzip();
     Ok(Flow { by_output, by_cell: by_cell.into_iter().flatten().collect() })
 }
@@ -146,21 +149,22 @@ fn window(text: &Window, steps: std::ops::Range<usize>) -> Window {
     window
 }
 
-/// The states before each step.
-fn states(model: &CharLm<f32>, prepared: &PackedWeights<f32>, text: &Window) -> Vec<Vec<f32>> {
-    let mut shard = Shard::new(model, 0, STREAMS, 1, Purpose::Inference);
-    let step = |t| {
-        let state = shard.state.clone();
-        shard.forward(model, prepared, &window(text, t..t + 1), None);
-        state
+/// The states of all streams before each step.
+fn states(model: &CharLm<f32>, text: &Window) -> Vec<Vec<f32>> {
+    let model = InferenceModel::new(model, Precision::F32);
+    let mut session = InferenceSession::single_threaded(&model, STREAMS, 1);
+    let step = |ids: &[u32]| {
+        let states = (0..STREAMS).flat_map(|stream| session.state(stream)).copied().collect();
+        session.run(&ids.iter().map(|id| Input::without_logits(*id)).collect::<Vec<_>>());
+        states
     };
-    (0..text.steps).map(step).collect()
+    text.inputs.chunks(STREAMS).map(step).collect()
 }
 
 /// The norms of the gradients of the last losses by the states `k` steps before.
 fn norms(
     model: &CharLm<f32>,
-    prepared: &PackedWeights<f32>,
+    packed: &PackedWeights<f32>,
     text: &Window,
     before: &[f32],
     k: usize,
@@ -168,11 +172,11 @@ fn norms(
     let window = window(text, text.steps - k..text.steps);
     let mut shard = Shard::new(model, 0, STREAMS, k, Purpose::Training);
     shard.state.copy_from_slice(before);
-    shard.forward(model, prepared, &window, None);
+    shard.forward(model, packed, &window, None);
     // Divided by nothing: every place has a loss of its own.
     shard.score(&window, 1.0);
-    shard.backward(prepared);
-    let gradients = shard.d_initial_state(prepared, 0);
+    shard.backward(packed);
+    let gradients = shard.d_initial_state(packed, 0);
     let hidden = model.config().hidden;
     let norm = |vector: &[f32]| vector.iter().map(|d| f64::from(*d).powi(2)).sum::<f64>().sqrt();
     let mean =
@@ -185,6 +189,7 @@ fn norms(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernels::softmax;
     use crate::model::ModelConfig;
 
     /// Norms that fall evenly from 1 to `half` at the half of the way and to `last` at its end.
@@ -221,19 +226,27 @@ mod tests {
             let model = CharLm::with_init(&shape, Init { scheme: Scheme::Xavier, forget_bias: None }, 7).unwrap();
             let ids: Vec<u32> = (0..(2 * DEEP * STREAMS) as u32).map(|i| i * i % 5).collect();
             let text = Window::new(2 * DEEP, STREAMS, ids.clone(), ids);
-            let mut prepared = PackedWeights::new(&model, text.inputs.len(), true);
-            prepared.refresh(&model, &text.inputs);
-            let before = &states(&model, &prepared, &text)[DEEP];
-            let (by_output, by_cell) = norms(&model, &prepared, &text, before, DEEP);
+            let mut packed = PackedWeights::new(&model, text.inputs.len(), true);
+            packed.refresh(&model, &text.inputs);
+            let before = &states(&model, &text)[DEEP];
+            let (by_output, by_cell) = norms(&model, &packed, &text, before, DEEP);
 
+            let inference_model = InferenceModel::new(&model, Precision::F32);
             let loss = |element: usize, change: f32| -> Vec<f64> {
-                let mut shard = Shard::new(&model, 0, STREAMS, DEEP, Purpose::Training);
-                shard.state.copy_from_slice(before);
-                shard.state.iter_mut().skip(element).step_by(model.state_len()).for_each(|x| *x += change);
+                let mut session = InferenceSession::single_threaded(&inference_model, STREAMS, DEEP);
+                for (stream, state) in before.chunks_exact(model.state_len()).enumerate() {
+                    session.state_mut(stream).copy_from_slice(state);
+                    session.state_mut(stream)[element] += change;
+                }
                 let window = window(&text, DEEP..2 * DEEP);
-                shard.forward(&model, &prepared, &window, None);
-                shard.score(&window, 1.0);
-                shard.losses.clone()
+                let inputs = window.inputs.iter().zip(&window.weights);
+                let inputs = inputs.map(|(id, weight)| Input { id: *id, reset: false, needs_logits: *weight != 0.0 });
+                session.run(&inputs.collect::<Vec<_>>());
+                let mut losses = Vec::new();
+                session.for_each_logits(|position, logits| {
+                    losses.push(softmax::cross_entropy(logits, window.targets[position] as usize, 1.0));
+                });
+                losses
             };
             let slopes: Vec<Vec<f64>> = (0..model.state_len())
                 .map(|i| loss(i, 0.02).iter().zip(loss(i, -0.02)).map(|(up, down)| (up - down) / 0.04).collect())

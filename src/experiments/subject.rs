@@ -4,8 +4,8 @@ use rayon::prelude::*;
 
 use super::Sample;
 use crate::data::Vocab;
-use crate::kernels::softmax;
-use crate::model::{CharLm, PackedWeights, Purpose, Shard, Window};
+use crate::kernels::{Precision, softmax};
+use crate::model::{CharLm, InferenceModel, InferenceSession, Input};
 
 /// Strings that are read side by side.
 const STREAMS: usize = 32;
@@ -20,7 +20,7 @@ pub struct Subject<'m> {
 
 /// Where probabilities come from.
 enum Source<'m> {
-    Model(&'m CharLm<f32>, Box<PackedWeights<f32>>),
+    Model(Box<InferenceModel<'m>>),
     /// For the tests of judges.
     #[cfg(test)]
     Answers(&'m Answers<'m>),
@@ -33,7 +33,7 @@ pub(super) type Answers<'a> = dyn Fn(&Sample, usize) -> Vec<(char, f32)> + Sync 
 impl<'m> Subject<'m> {
     /// A model and its characters.
     pub fn new(model: &'m CharLm<f32>, vocab: &'m Vocab) -> Self {
-        Subject { vocab, source: Source::Model(model, Box::new(PackedWeights::whole(model))) }
+        Subject { vocab, source: Source::Model(Box::new(InferenceModel::new(model, Precision::F32))) }
     }
 
     /// One that gives the probabilities of `answers` for the character at a place of a string.
@@ -62,9 +62,9 @@ impl<'m> Subject<'m> {
         look: impl Fn(&mut A, &Sample, usize, &[f32]) + Sync,
     ) -> Vec<A> {
         match &self.source {
-            Source::Model(model, prepared) => {
+            Source::Model(model) => {
                 let groups = samples.par_chunks(STREAMS);
-                groups.flat_map_iter(|group| self.follow_group(model, prepared, group, &look)).collect()
+                groups.flat_map_iter(|group| self.follow_group(model, group, &look)).collect()
             }
             #[cfg(test)]
             Source::Answers(answers) => samples.iter().map(|sample| self.ask(answers, sample, &look)).collect(),
@@ -105,37 +105,31 @@ impl<'m> Subject<'m> {
 
     fn follow_group<A: Default>(
         &self,
-        model: &CharLm<f32>,
-        prepared: &PackedWeights<f32>,
+        model: &InferenceModel<'_>,
         group: &[Sample],
         look: &impl Fn(&mut A, &Sample, usize, &[f32]),
     ) -> Vec<A> {
         let streams = group.len();
         let longest = group.iter().map(|sample| sample.chars.len()).max().unwrap_or(0);
-        let mut shard = Shard::new(model, 0, streams, STEPS.min(longest.max(1)), Purpose::Inference);
-        let (mut gathered, mut logits) = (Vec::new(), Vec::new());
-        gathered.resize_with(streams, A::default);
-        let vocab = self.vocab.len();
+        let mut session = InferenceSession::single_threaded(model, streams, STEPS.min(longest.max(1)));
+        let mut gathered: Vec<A> = std::iter::repeat_with(A::default).take(streams).collect();
         for first in (0..longest.saturating_sub(1)).step_by(STEPS) {
             let steps = STEPS.min(longest - 1 - first);
-            let mut window = Window::default();
-            window.clear(steps, streams);
-            for (s, sample) in group.iter().enumerate() {
-                let here = (first..first + steps).filter(|at| at + 1 < sample.chars.len());
-                for at in here {
-                    let place = (at - first) * streams + s;
-                    window.inputs[place] = self.vocab.id(u32::from(sample.chars[at])).unwrap_or(0);
-                    window.weights[place] = sample.weight(at + 1);
-                }
-            }
-            shard.forward(model, prepared, &window, None);
-            shard.logits(&mut logits);
-            let asked = window.weights.iter().enumerate().filter(|(_, weight)| **weight != 0.0);
-            for ((place, _), row) in asked.zip(logits.chunks_exact_mut(vocab)) {
+            let input = |(at, sample): (usize, &Sample)| match sample.chars.get(at) {
+                Some(c) if at + 1 < sample.chars.len() => Input {
+                    id: self.vocab.id(u32::from(*c)).unwrap_or(0),
+                    reset: false,
+                    needs_logits: sample.weight(at + 1) != 0.0,
+                },
+                _ => Input::default(),
+            };
+            let inputs = (first..first + steps).flat_map(|at| group.iter().map(move |sample| (at, sample))).map(input);
+            session.run(&inputs.collect::<Vec<_>>());
+            session.for_each_logits(|position, row| {
                 softmax::softmax(row);
-                let s = place % streams;
-                look(&mut gathered[s], &group[s], first + place / streams + 1, row);
-            }
+                let stream = position % streams;
+                look(&mut gathered[stream], &group[stream], first + position / streams + 1, row);
+            });
         }
         gathered
     }

@@ -4,7 +4,7 @@
 //! tasks nor on how the batch is cut into shards.
 
 use super::char_lm::CharLm;
-use super::packed_weights::Table;
+use super::packed_weights::InputTable;
 use super::shard::Shard;
 use crate::cells::{CellReal, DiagonalWeight};
 use crate::kernels::{Mat, MatMut, PanelBuffer, RowLayout, gemm, vector, weight_gradient};
@@ -163,13 +163,13 @@ impl<R: CellReal> TableGradient<R> {
     }
 
     /// Brings the filled panels into rows, of which there are as many as distinct characters.
-    pub fn gather(&mut self, table: &Table<R>) {
+    pub fn gather(&mut self, table: &InputTable<R>) {
         let rows = self.rows.chunks_exact_mut(self.panels.shape().row_layout.elements()).enumerate();
         rows.take(table.distinct.ids().len()).for_each(|(slot, row)| self.panels.read(0, slot, row));
     }
 
     /// Fills the tile of the embedding: `dembed[ids] = dtable w_ih^T`.
-    pub fn fill_embedding(&mut self, out: &mut [R], model: &CharLm<R>, table: &Table<R>) {
+    pub fn fill_embedding(&mut self, out: &mut [R], model: &CharLm<R>, table: &InputTable<R>) {
         let (ids, e) = (table.distinct.ids(), model.config().embed);
         let d_table = of_input(&self.rows, model, ids.len());
         let d_gathered = MatMut::new(&mut self.d_gathered, ids.len(), e);
@@ -181,7 +181,7 @@ impl<R: CellReal> TableGradient<R> {
     }
 
     /// Fills a tile of the first layer's input weights, or of its bias.
-    pub fn fill(&self, tile: &Tile, out: &mut [R], model: &CharLm<R>, table: &Table<R>) {
+    pub fn fill(&self, tile: &Tile, out: &mut [R], model: &CharLm<R>, table: &InputTable<R>) {
         let (ids, e) = (table.distinct.ids(), model.config().embed);
         let d_table = of_input(&self.rows, model, ids.len());
         let gates = d_table.cols();

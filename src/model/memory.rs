@@ -150,12 +150,12 @@ mod tests {
     fn estimated_sizes_match_the_packed_weights() {
         for cell in CELLS {
             let shape = ModelConfig { cell: cell.spec.name.into(), layers: 3, hidden: 64, embed: 32, vocab: 32 };
-            let (model, sizes) = (CharLm::zeros(&shape).unwrap(), shape.sizes().unwrap());
+            let (model, sizes) = (CharLm::<f32>::zeros(&shape).unwrap(), shape.sizes().unwrap());
             let (model, layers) = (InferenceModel::new(&model, Precision::F32), 0..shape.layers);
-            let of_layer = |layer| model.prepared.w_hh(layer).bytes() + model.prepared.w_ih(layer).bytes();
-            let packed = layers.map(of_layer).sum::<usize>() + model.prepared.head_w().bytes();
+            let of_layer = |layer| model.weights.w_hh(layer).bytes() + model.weights.w_ih(layer).bytes();
+            let packed = layers.map(of_layer).sum::<usize>() + model.weights.head_w().bytes();
             assert_eq!(sizes.packed, packed as u64, "{}", cell.spec.name);
-            assert_eq!(sizes.weights, 4 * model.model.weights.len() as u64);
+            assert_eq!(sizes.weights, 4 * model.char_lm.weights.len() as u64);
         }
     }
 

@@ -2,31 +2,32 @@
 //!
 //! - [`ModelConfig`]: the shape
 //! - [`CharLm`]: the weights, named spans of one arena
-//! - [`Origin`]: where the characters of a model come from that goes on from another
-//! - [`Window`]: characters in, characters wanted, for some streams side by side
-//! - [`PackedWeights`]: what is computed from the weights once per step
-//! - [`InferenceModel`]: a model that stays as it is, for scoring and generation
-//! - [`Shard`]: some streams run forward and back, with their carried state
-//! - [`cut()`]: a batch as shards for some threads
-//! - [`memory`]: whether there is room for one
-//! - [`gradients`]: the weight gradients of all shards, in tiles
+//! - [`InferenceModel`]: a model with its weights packed for inference
+//! - [`InferenceSession`]: characters in, logits out, the state carried on
+//! - [`SymbolSource`]: where a character of a remapped vocabulary comes from
+//! - [`Window`]: characters and targets of some streams, for training
+//! - [`memory`]: whether the machine has the memory for a model
 
 mod char_lm;
 mod config;
-mod cut;
-pub mod gradients;
+pub(crate) mod gradients;
+mod inference_model;
+mod inference_session;
 mod init;
 pub mod memory;
 mod packed_weights;
 mod remap_vocab;
 mod shard;
+mod split_batch;
 mod window;
 
 pub use char_lm::{CharLm, RnnSpans};
 pub use config::ModelConfig;
-pub use cut::cut;
+pub use inference_model::InferenceModel;
+pub use inference_session::{InferenceSession, Input};
 pub use init::{Init, Scheme};
-pub use packed_weights::{InferenceModel, PackedWeights, Table};
-pub use remap_vocab::Origin;
-pub use shard::{Purpose, Shard};
+pub(crate) use packed_weights::PackedWeights;
+pub use remap_vocab::SymbolSource;
+pub(crate) use shard::{Purpose, Shard};
+pub(crate) use split_batch::split_batch;
 pub use window::Window;

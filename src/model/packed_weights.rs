@@ -3,13 +3,13 @@
 use rayon::prelude::*;
 
 use super::char_lm::CharLm;
-use crate::kernels::{PackedMatrix, PanelBuffer, Precision, Real, RowLayout};
+use crate::kernels::{PackedMatrix, PanelBuffer, Real, RowLayout};
 use crate::layers::embedding::{self, DistinctIds};
 use crate::params::SpanId;
 
 /// The first layer's input product for each distinct character of a window.
 #[derive(Debug)]
-pub struct Table<R> {
+pub struct InputTable<R> {
     /// The characters.
     pub distinct: DistinctIds,
     pub(super) gathered: Vec<R>,
@@ -17,11 +17,11 @@ pub struct Table<R> {
     pub(super) panels: PanelBuffer<R>,
 }
 
-impl<R: Real> Table<R> {
+impl<R: Real> InputTable<R> {
     fn new(model: &CharLm<R>, most: usize) -> Self {
         let vocab = model.config().vocab;
         let most = most.min(vocab);
-        Table {
+        InputTable {
             distinct: DistinctIds::new(vocab),
             gathered: vec![R::ZERO; most * model.config().embed],
             rows: vec![R::ZERO; most * model.gates_len()],
@@ -71,7 +71,7 @@ const OF_LAYER: usize = 4;
 #[derive(Debug)]
 pub struct PackedWeights<R> {
     /// The first layer's input product.
-    pub table: Table<R>,
+    pub table: InputTable<R>,
     /// `w_hh`, its transpose, `w_ih`, its transpose of every layer, `head.w` and its transpose. The first layer's `w_ih` is empty,
     /// and every transpose where nothing runs back.
     packed: Vec<PackedSpan<R>>,
@@ -104,16 +104,27 @@ impl<R: Real> PackedWeights<R> {
         both(model.head_w(), hidden, vocab);
         let biases =
             (0..layers).map(|_| gates).chain([vocab]).map(|row_layout| PanelBuffer::new(row_layout, 1, 1)).collect();
-        PackedWeights { table: Table::new(model, positions), packed, biases }
+        PackedWeights { table: InputTable::new(model, positions), packed, biases }
     }
 
-    /// Everything for a model that stays as it is, for every character of the vocabulary: scoring and generation.
-    pub fn whole(model: &CharLm<R>) -> Self {
+    /// The weights of a model for inference, with the first layer's input product of the whole vocabulary.
+    pub fn for_inference(model: &CharLm<R>) -> Self {
         let vocab = model.config().vocab;
-        let mut prepared = Self::new(model, vocab, false);
-        let everything: Vec<u32> = (0..vocab as u32).collect();
-        prepared.refresh(model, &everything);
-        prepared
+        let mut weights = Self::new(model, vocab, false);
+        let all_ids: Vec<u32> = (0..vocab as u32).collect();
+        weights.refresh(model, &all_ids);
+        weights
+    }
+
+    /// The matrices of all layers but the output layer.
+    pub(super) fn layer_matrices(&self) -> impl Iterator<Item = &PackedMatrix<R>> {
+        self.packed[..self.packed.len() - 2].iter().map(|span| &span.packed)
+    }
+
+    /// The same matrices, to be changed.
+    pub(super) fn layer_matrices_mut(&mut self) -> impl Iterator<Item = &mut PackedMatrix<R>> {
+        let len = self.packed.len() - 2;
+        self.packed[..len].iter_mut().map(|span| &mut span.packed)
     }
 
     /// Takes in the weights, for windows of the characters `inputs`, on the threads at hand.
@@ -161,36 +172,5 @@ impl<R: Real> PackedWeights<R> {
     /// The bias of the output layer.
     pub fn head_b(&self) -> &PanelBuffer<R> {
         &self.biases[self.biases.len() - 1]
-    }
-}
-
-/// Bytes of a layer's weights, on average, that one of several threads reads for a character at least.
-const LEAST_BYTES: usize = 192 << 10;
-
-/// A model that stays as it is, ready to score and to write.
-#[derive(Debug)]
-pub struct InferenceModel<'m> {
-    /// The model.
-    pub model: &'m CharLm<f32>,
-    /// Its weights, packed.
-    pub prepared: PackedWeights<f32>,
-}
-
-impl<'m> InferenceModel<'m> {
-    /// A model with the weights of its layers kept at that precision. The first layer's input and the output layer, which are
-    /// small, stay exact.
-    pub fn new(model: &'m CharLm<f32>, precision: Precision) -> Self {
-        let mut prepared = PackedWeights::whole(model);
-        let layers = prepared.packed.len() - 2;
-        prepared.packed[..layers].iter_mut().for_each(|span| span.packed.convert(precision));
-        InferenceModel { model, prepared }
-    }
-
-    /// Parts that the units of one stream's steps are best divided into on that many threads. One stream reads every weight for
-    /// each character: two cores read faster than one, as long as a part is worth a meeting of the threads.
-    pub fn tasks_per_stream(&self, threads: usize) -> usize {
-        let layers = &self.prepared.packed[..self.prepared.packed.len() - 2];
-        let bytes: usize = layers.iter().map(|span| span.packed.bytes()).sum();
-        (bytes / self.model.config().layers / LEAST_BYTES).clamp(1, threads.max(1))
     }
 }

@@ -1,49 +1,49 @@
-//! A model for other characters than those it has learned.
+//! Changing the vocabulary of a model.
 
 use super::char_lm::CharLm;
 use super::config::ModelConfig;
 use super::init::Init;
 use crate::error::Result;
 
-/// Where a character of a grafted model comes from.
+/// Where the weights of a character of a remapped vocabulary come from.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Origin {
-    /// The model had it, as this id.
+pub enum SymbolSource {
+    /// The model knows it by this token id.
     Known(u32),
-    /// It is new, and its logit begins as this bias, whatever was read.
+    /// It is new; its logit is initially this bias, whatever was read.
     New(f32),
 }
 
 impl CharLm<f32> {
-    /// This model for the characters of `origins`, in their order. What it knows stays as it is: the row of the embedding (of
-    /// `rnn.0.w_ih` where the input is one-hot) and the column of the output layer go with their character. The row of a new
-    /// character is drawn as [`with_init`](Self::with_init) draws it, its column is zero but for the bias. So among the
-    /// characters that it knows, after any text of these, the distribution is the one it was.
+    /// A copy of this model with the vocabulary of `sources`, in their order. A known character keeps its row of the embedding (of
+    /// `rnn.0.w_ih` if the input is one-hot) and its column of the output layer. A new character gets a row as
+    /// [`with_init`](Self::with_init) draws it, and a column of zeros with its bias. The distribution among known characters,
+    /// after any text of known characters, is unchanged.
     ///
     /// # Errors
-    /// [`Error::Usage`](crate::error::Error::Usage) when there are too many characters, or `init` does not fit the cell.
-    pub fn remap_vocab(&self, origins: &[Origin], init: Init, seed: u64) -> Result<Self> {
-        let config = ModelConfig { vocab: origins.len(), ..self.config().clone() };
+    /// Those of [`with_init`](Self::with_init).
+    pub fn remap_vocab(&self, sources: &[SymbolSource], init: Init, seed: u64) -> Result<Self> {
+        let config = ModelConfig { vocab: sources.len(), ..self.config().clone() };
         let mut model = CharLm::with_init(&config, init, seed)?;
         let (to, from) = (model.layout().clone(), self.layout());
         let by_row = self.embed().unwrap_or(self.rnn(0).w_ih);
         for (id, span) in from.ids() {
             let (old, new) = (from.of(&self.weights, id), to.of_mut(&mut model.weights, id));
             if id == by_row {
-                let rows = origins.iter().zip(new.chunks_exact_mut(span.cols));
-                for (origin, row) in rows {
-                    if let Origin::Known(old_id) = origin {
+                let rows = sources.iter().zip(new.chunks_exact_mut(span.cols));
+                for (source, row) in rows {
+                    if let SymbolSource::Known(old_id) = source {
                         row.copy_from_slice(&old[*old_id as usize * span.cols..][..span.cols]);
                     }
                 }
             } else if id == self.head_w() || id == self.head_b() {
                 let of_new = |bias: f32| if id == self.head_b() { bias } else { 0.0 };
-                let rows = old.chunks_exact(span.cols).zip(new.chunks_exact_mut(origins.len()));
+                let rows = old.chunks_exact(span.cols).zip(new.chunks_exact_mut(sources.len()));
                 for (old, new) in rows {
-                    for (origin, to) in origins.iter().zip(new) {
-                        *to = match origin {
-                            Origin::Known(old_id) => old[*old_id as usize],
-                            Origin::New(bias) => of_new(*bias),
+                    for (source, to) in sources.iter().zip(new) {
+                        *to = match source {
+                            SymbolSource::Known(old_id) => old[*old_id as usize],
+                            SymbolSource::New(bias) => of_new(*bias),
                         };
                     }
                 }
@@ -58,24 +58,24 @@ impl CharLm<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::softmax;
-    use crate::model::{PackedWeights, Purpose, Shard, Window};
+    use crate::kernels::{Precision, softmax};
+    use crate::model::{InferenceModel, InferenceSession, Input};
 
-    /// Known characters with new ones before, between and behind them, and out of order.
-    const ORIGINS: [Origin; 9] = [
-        Origin::New(0.5),
-        Origin::Known(0),
-        Origin::Known(1),
-        Origin::New(-3.0),
-        Origin::Known(4),
-        Origin::Known(2),
-        Origin::New(2.0),
-        Origin::Known(3),
-        Origin::New(0.0),
+    /// Known characters out of order, with new characters before, between and after them.
+    const SOURCES: [SymbolSource; 9] = [
+        SymbolSource::New(0.5),
+        SymbolSource::Known(0),
+        SymbolSource::Known(1),
+        SymbolSource::New(-3.0),
+        SymbolSource::Known(4),
+        SymbolSource::Known(2),
+        SymbolSource::New(2.0),
+        SymbolSource::Known(3),
+        SymbolSource::New(0.0),
     ];
 
-    fn id_now(id: u32) -> u32 {
-        ORIGINS.iter().position(|origin| *origin == Origin::Known(id)).unwrap() as u32
+    fn new_id(id: u32) -> u32 {
+        SOURCES.iter().position(|source| *source == SymbolSource::Known(id)).unwrap() as u32
     }
 
     fn model(cell: &str, embed: usize) -> CharLm<f32> {
@@ -90,33 +90,36 @@ mod tests {
 
     /// The logits after each character of a text.
     fn logits(model: &CharLm<f32>, text: Vec<u32>) -> Vec<f32> {
-        let mut shard = Shard::new(model, 0, 1, text.len(), Purpose::Inference);
-        let window = Window::new(text.len(), 1, text.clone(), text);
-        shard.forward(model, &PackedWeights::whole(model), &window, None);
+        let model = InferenceModel::new(model, Precision::F32);
+        let mut session = InferenceSession::new(&model, 1, text.len());
+        session.run(&text.into_iter().map(Input::with_logits).collect::<Vec<_>>());
         let mut logits = Vec::new();
-        shard.logits(&mut logits);
+        session.for_each_logits(|_, row| logits.extend_from_slice(row));
         logits
     }
 
     #[test]
-    fn the_distribution_among_known_characters_stays_as_it_was() {
+    fn the_distribution_among_known_characters_is_unchanged() {
         let text: Vec<u32> = (0..60).map(|i| (i * i / 3 + i) % 5).collect();
         for cell in ["lstm", "gru", "rnn", "peephole", "fgr", "indylstm", "cifg"] {
             for embed in [0, 6] {
                 let old = model(cell, embed);
-                let new = old.remap_vocab(&ORIGINS, Init::default(), 8).unwrap();
+                let new = old.remap_vocab(&SOURCES, Init::default(), 8).unwrap();
                 assert_eq!(new.config(), &ModelConfig { vocab: 9, ..old.config().clone() });
                 let before = logits(&old, text.clone());
-                let now = logits(&new, text.iter().map(|id| id_now(*id)).collect());
+                let now = logits(&new, text.iter().map(|id| new_id(*id)).collect());
                 for (before, now) in before.chunks_exact(5).zip(now.chunks_exact(9)) {
-                    let mut masked: Vec<f32> = (0..5).map(|id| now[id_now(id) as usize]).collect();
+                    let mut masked: Vec<f32> = (0..5).map(|id| now[new_id(id) as usize]).collect();
                     let mut before = before.to_vec();
                     softmax::softmax(&mut masked);
                     softmax::softmax(&mut before);
                     let off = before.iter().zip(&masked).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-                    assert!(off < 1e-6, "{cell}, --embed {embed}: off by {off}");
-                    for (origin, logit) in ORIGINS.iter().zip(now) {
-                        assert!(!matches!(origin, Origin::New(bias) if bias != logit), "{cell}: {origin:?} {logit}");
+                    assert!(off < 1e-6, "{cell}, embed {embed}: off by {off}");
+                    for (source, logit) in SOURCES.iter().zip(now) {
+                        assert!(
+                            !matches!(source, SymbolSource::New(bias) if bias != logit),
+                            "{cell}: {source:?} {logit}"
+                        );
                     }
                 }
             }
@@ -124,14 +127,14 @@ mod tests {
     }
 
     #[test]
-    fn rows_of_new_characters_are_drawn() {
+    fn rows_of_new_characters_are_initialised() {
         for embed in [0, 6] {
-            let new = model("lstm", embed).remap_vocab(&ORIGINS, Init::default(), 8).unwrap();
+            let new = model("lstm", embed).remap_vocab(&SOURCES, Init::default(), 8).unwrap();
             let rows = new.matrix(new.embed().unwrap_or(new.rnn(0).w_ih));
             let fresh = CharLm::init(new.config(), 8).unwrap();
             let drawn = fresh.matrix(fresh.embed().unwrap_or(fresh.rnn(0).w_ih));
-            for (i, origin) in ORIGINS.iter().enumerate() {
-                assert_eq!(rows.row(i) == drawn.row(i), matches!(origin, Origin::New(_)), "--embed {embed}, {i}");
+            for (i, source) in SOURCES.iter().enumerate() {
+                assert_eq!(rows.row(i) == drawn.row(i), matches!(source, SymbolSource::New(_)), "embed {embed}, {i}");
             }
         }
     }

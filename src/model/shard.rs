@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use super::char_lm::CharLm;
-use super::packed_weights::{PackedWeights, Table};
+use super::packed_weights::{InputTable, PackedWeights};
 use super::window::Window;
 use crate::cells::{CellReal, CellSpec};
 use crate::kernels::{AccumulatorInit, PanelBuffer, PanelView, RowLayout, softmax};
@@ -43,7 +43,7 @@ pub struct Shard<R> {
     tasks: usize,
     /// The state of every stream, `(b, layers * states * H)`, carried from window to window.
     pub state: Vec<R>,
-    tapes: Vec<LayerActivations<R>>,
+    layers: Vec<LayerActivations<R>>,
     /// Every layer's outputs after dropout. Empty without dropout.
     dropped: Vec<DropoutLayer<R>>,
     /// `(T, b, states * H)` of every layer: the state before each step, resets applied. Empty until a state is reset.
@@ -53,7 +53,7 @@ pub struct Shard<R> {
     /// `(T, b)`: the row of the first layer's table for each character.
     slots: Vec<u32>,
     /// `(T, b)`: how much each prediction counts.
-    weights: Vec<f32>,
+    loss_weights: Vec<f32>,
     /// `(T)`: whether any prediction of the batch counts, of this shard or another.
     scored: Vec<bool>,
     /// `(T, b, V)`: logits, then their gradients. Steps at which nothing counts are left out.
@@ -81,14 +81,14 @@ impl<R: CellReal> Shard<R> {
             at_once,
             tasks: 1,
             state: vec![R::ZERO; streams * model.state_len()],
-            tapes: (0..config.layers)
+            layers: (0..config.layers)
                 .map(|_| LayerActivations::new(model.cell(), config.hidden, steps, streams))
                 .collect(),
             dropped: Vec::new(),
             previous: Vec::new(),
             resets: Vec::new(),
             slots: Vec::with_capacity(steps * streams),
-            weights: Vec::with_capacity(steps * streams),
+            loss_weights: Vec::with_capacity(steps * streams),
             scored: Vec::with_capacity(steps),
             logits: PanelBuffer::new(RowLayout::single(config.vocab), steps, streams),
             row: vec![R::ZERO; config.vocab],
@@ -98,7 +98,7 @@ impl<R: CellReal> Shard<R> {
     }
 
     /// Divides the units of every step among that many threads of the pool at hand: for one stream, whose steps follow each other.
-    pub fn share(&mut self, tasks: usize) {
+    pub fn set_tasks(&mut self, tasks: usize) {
         self.tasks = tasks;
     }
 
@@ -108,34 +108,28 @@ impl<R: CellReal> Shard<R> {
     }
 
     /// Runs the layers over a window, carries the state on, and computes the logits of every position that counts.
-    pub fn forward(
-        &mut self,
-        model: &CharLm<R>,
-        prepared: &PackedWeights<R>,
-        window: &Window,
-        dropout: Option<Dropout>,
-    ) {
-        self.begin(window, &prepared.table, model.config().hidden, dropout);
+    pub fn forward(&mut self, model: &CharLm<R>, packed: &PackedWeights<R>, window: &Window, dropout: Option<Dropout>) {
+        self.begin(window, &packed.table, model.config().hidden, dropout);
         let (len, width) = (model.layer_state_len(), model.state_len());
-        for layer in 0..self.tapes.len() {
-            self.tapes[layer].set_diagonal_weights(model.diagonal_weights(layer));
+        for layer in 0..self.layers.len() {
+            self.layers[layer].set_diagonal_weights(model.diagonal_weights(layer));
             for (stream, state) in self.state.chunks_exact(width).enumerate() {
-                self.tapes[layer].write_initial_state(stream, &state[layer * len..][..len]);
+                self.layers[layer].write_initial_state(stream, &state[layer * len..][..len]);
             }
             for steps in self.turns() {
-                self.scan(prepared, layer, steps.clone());
+                self.scan(packed, layer, steps.clone());
                 if let Some(dropout) = self.dropout {
-                    self.dropped[layer].forward(dropout, steps.clone(), self.tapes[layer].outputs(steps));
+                    self.dropped[layer].forward(dropout, steps.clone(), self.layers[layer].outputs(steps));
                 }
             }
             for (stream, state) in self.state.chunks_exact_mut(width).enumerate() {
-                self.tapes[layer].read_state(self.steps, stream, &mut state[layer * len..][..len]);
+                self.layers[layer].read_state(self.steps, stream, &mut state[layer * len..][..len]);
             }
         }
         for steps in self.turns() {
             if self.counts(&steps) {
-                let top = outputs(&self.tapes, &self.dropped, self.tapes.len() - 1, steps.clone());
-                linear::forward(&mut self.logits, 0..1, steps, top, prepared.head_w(), prepared.head_b());
+                let top = outputs(&self.layers, &self.dropped, self.layers.len() - 1, steps.clone());
+                linear::forward(&mut self.logits, 0..1, steps, top, packed.head_w(), packed.head_b());
             }
         }
     }
@@ -153,7 +147,7 @@ impl<R: CellReal> Shard<R> {
 
     fn score_step(&mut self, window: &Window, total_weight: f64, t: usize) {
         for stream in 0..self.streams {
-            let weight = f64::from(self.weights[t * self.streams + stream]);
+            let weight = f64::from(self.loss_weights[t * self.streams + stream]);
             if weight == 0.0 {
                 self.row.fill(R::ZERO);
             } else {
@@ -167,17 +161,17 @@ impl<R: CellReal> Shard<R> {
     }
 
     /// From the gradients of the logits back to those of every layer's pre-activations.
-    pub fn backward(&mut self, prepared: &PackedWeights<R>) {
-        for layer in (0..self.tapes.len()).rev() {
-            self.tapes[layer].begin_backward();
+    pub fn backward(&mut self, packed: &PackedWeights<R>) {
+        for layer in (0..self.layers.len()).rev() {
+            self.layers[layer].begin_backward();
             for steps in self.turns().rev() {
-                self.gradient_from_above(prepared, layer, steps.clone());
+                self.gradient_from_above(packed, layer, steps.clone());
                 if let Some(dropout) = self.dropout {
                     let d = self.dy.steps_mut(0..steps.len());
                     self.dropped[layer].backward(dropout, steps.clone(), d);
                 }
                 let resets = some_resets(&self.resets);
-                self.tapes[layer].backward(prepared.w_hh_t(layer), &self.dy, steps, self.steps, resets);
+                self.layers[layer].backward(packed.w_hh_t(layer), &self.dy, steps, self.steps, resets);
             }
         }
         if !self.resets.is_empty() {
@@ -185,40 +179,41 @@ impl<R: CellReal> Shard<R> {
         }
     }
 
-    /// The logits `(scored, V)` of the last window, position by position, until [`score`](Self::score).
-    pub fn logits(&mut self, logits: &mut Vec<R>) {
-        logits.clear();
-        for (position, _) in self.weights.iter().enumerate().filter(|(_, weight)| **weight != 0.0) {
-            self.logits.read(position / self.streams, position % self.streams, &mut self.row);
-            logits.extend_from_slice(&self.row);
+    /// Calls `visit` for every position of the last window that counts, in the order of time, with its index in a window of
+    /// `batch_size` streams and its logits `V`. To be called before [`score`](Self::score).
+    pub fn for_each_logits(&mut self, batch_size: usize, visit: &mut impl FnMut(usize, &mut [R])) {
+        for (i, _) in self.loss_weights.iter().enumerate().filter(|(_, weight)| **weight != 0.0) {
+            let (t, stream) = (i / self.streams, i % self.streams);
+            self.logits.read(t, stream, &mut self.row);
+            visit(t * batch_size + self.first + stream, &mut self.row);
         }
     }
 
     /// Copies the state of a layer's stream after step `t` of the last window into `state`, `states * H` elements.
     pub fn read_state(&self, layer: usize, t: usize, stream: usize, state: &mut [R]) {
-        self.tapes[layer].read_state(t + 1, stream, state);
+        self.layers[layer].read_state(t + 1, stream, state);
     }
 
     /// Copies the gates of a layer's stream at step `t` of the last window, as the cell left them, into `gates`, `gates * H`
     /// elements.
     pub fn read_gates(&self, layer: usize, t: usize, stream: usize, gates: &mut [R]) {
-        self.tapes[layer].gates.read(t, stream, gates);
+        self.layers[layer].gates.read(t, stream, gates);
     }
 
     /// The gradient `(b, states * H)` of a layer's state before the window.
-    pub fn d_initial_state(&self, prepared: &PackedWeights<R>, layer: usize) -> Vec<R> {
-        self.tapes[layer].d_initial_state(prepared.w_hh_t(layer), some_resets(&self.resets))
+    pub fn d_initial_state(&self, packed: &PackedWeights<R>, layer: usize) -> Vec<R> {
+        self.layers[layer].d_initial_state(packed.w_hh_t(layer), some_resets(&self.resets))
     }
 
     /// What a layer above the first read at a step, the output layer being the last: the outputs of the one below.
     pub(super) fn layer_input(&self, layer: usize, t: usize) -> PanelView<'_, R> {
-        outputs(&self.tapes, &self.dropped, layer - 1, t..t + 1)
+        outputs(&self.layers, &self.dropped, layer - 1, t..t + 1)
     }
 
     /// A vector of a layer's state before a step.
     pub(super) fn state_before(&self, layer: usize, part: usize, t: usize) -> PanelView<'_, R> {
         if self.resets.is_empty() {
-            self.tapes[layer].states_before(part, t..t + 1)
+            self.layers[layer].states_before(part, t..t + 1)
         } else {
             self.previous[layer].parts(part..part + 1, t..t + 1)
         }
@@ -226,12 +221,12 @@ impl<R: CellReal> Shard<R> {
 
     /// A vector of a layer's state after a step.
     pub(super) fn state_after(&self, layer: usize, part: usize, t: usize) -> PanelView<'_, R> {
-        self.tapes[layer].states_after(part, t..t + 1)
+        self.layers[layer].states_after(part, t..t + 1)
     }
 
     /// The gradients of some of a layer's pre-activations at a step.
     pub(super) fn d_gates(&self, layer: usize, gates: Range<usize>, t: usize) -> PanelView<'_, R> {
-        self.tapes[layer].gates.parts(gates, t..t + 1)
+        self.layers[layer].gates.parts(gates, t..t + 1)
     }
 
     /// Gates of the cell.
@@ -254,11 +249,11 @@ impl<R: CellReal> Shard<R> {
         &self.slots[t * self.streams..][..self.streams]
     }
 
-    fn begin(&mut self, window: &Window, table: &Table<R>, hidden: usize, dropout: Option<Dropout>) {
+    fn begin(&mut self, window: &Window, table: &InputTable<R>, hidden: usize, dropout: Option<Dropout>) {
         self.steps = window.steps;
         self.resets.clear();
         self.slots.clear();
-        self.weights.clear();
+        self.loss_weights.clear();
         self.scored.clear();
         let streams = self.streams();
         for t in 0..window.steps {
@@ -266,7 +261,7 @@ impl<R: CellReal> Shard<R> {
             self.scored.push(weights.iter().any(|weight| *weight != 0.0));
             let inputs = &window.inputs[t * window.streams..][streams.clone()];
             self.slots.extend(inputs.iter().map(|id| table.distinct.slot(*id)));
-            self.weights.extend_from_slice(&weights[streams.clone()]);
+            self.loss_weights.extend_from_slice(&weights[streams.clone()]);
         }
         if window.resets.contains(&true) {
             for t in 0..window.steps {
@@ -279,7 +274,7 @@ impl<R: CellReal> Shard<R> {
             return;
         };
         let steps = self.logits.steps();
-        self.dropped.resize_with(self.tapes.len(), || DropoutLayer::new(hidden, steps, streams.len()));
+        self.dropped.resize_with(self.layers.len(), || DropoutLayer::new(hidden, steps, streams.len()));
         for (layer, dropped) in self.dropped.iter_mut().enumerate() {
             dropped.begin(dropout, layer, self.first);
         }
@@ -297,13 +292,13 @@ impl<R: CellReal> Shard<R> {
     }
 
     /// Runs a layer over some steps: the input's product for all of them at once, except where there is one only.
-    fn scan(&mut self, prepared: &PackedWeights<R>, layer: usize, steps: Range<usize>) {
-        let (w_hh, resets, tasks) = (prepared.w_hh(layer), some_resets(&self.resets), self.tasks);
-        let (below, these) = self.tapes.split_at_mut(layer);
-        let (tape, parts) = (&mut these[0], self.spec.input.clone());
-        let shape = tape.gates.shape();
+    fn scan(&mut self, packed: &PackedWeights<R>, layer: usize, steps: Range<usize>) {
+        let (w_hh, resets, tasks) = (packed.w_hh(layer), some_resets(&self.resets), self.tasks);
+        let (below, these) = self.layers.split_at_mut(layer);
+        let (activations, parts) = (&mut these[0], self.spec.input.clone());
+        let shape = activations.gates.shape();
         if layer == 0 {
-            let (table, slots, streams) = (&prepared.table.panels, &self.slots, self.streams);
+            let (table, slots, streams) = (&packed.table.panels, &self.slots, self.streams);
             let input = |t: usize, blocks: Range<usize>, gates: &mut [R]| {
                 let start = AccumulatorInit::Gather { table, indices: &slots[t * streams..][..streams] };
                 if self.spec.is_summed() {
@@ -312,36 +307,36 @@ impl<R: CellReal> Shard<R> {
                 start.write(shape.panels_of(blocks), gates, 0, (1, streams, shape.panel_width));
                 AccumulatorInit::Output
             };
-            tape.forward(w_hh, &input, steps, resets, tasks);
+            activations.forward(w_hh, &input, steps, resets, tasks);
             return;
         }
         let x = outputs(below, &self.dropped, layer - 1, steps.clone());
-        let (w_ih, bias) = (prepared.w_ih(layer), prepared.bias(layer));
+        let (w_ih, bias) = (packed.w_ih(layer), packed.bias(layer));
         if steps.len() == 1 {
             let input = |_, blocks, gates: &mut [R]| {
                 linear::multiply((shape, parts.clone(), blocks), gates, 0, x, w_ih, AccumulatorInit::Bias(bias));
                 AccumulatorInit::Output
             };
-            tape.forward(w_hh, &input, steps, resets, tasks);
+            activations.forward(w_hh, &input, steps, resets, tasks);
         } else {
-            linear::forward(&mut tape.gates, parts, steps.clone(), x, w_ih, bias);
-            tape.forward(w_hh, &|_, _, _: &mut [R]| AccumulatorInit::Output, steps, resets, tasks);
+            linear::forward(&mut activations.gates, parts, steps.clone(), x, w_ih, bias);
+            activations.forward(w_hh, &|_, _, _: &mut [R]| AccumulatorInit::Output, steps, resets, tasks);
         }
     }
 
     /// The gradient of a layer's outputs at some steps, dropout left out.
-    fn gradient_from_above(&mut self, prepared: &PackedWeights<R>, layer: usize, steps: Range<usize>) {
+    fn gradient_from_above(&mut self, packed: &PackedWeights<R>, layer: usize, steps: Range<usize>) {
         let counts = self.counts(&steps);
         let len = self.dy.shape().step_len();
         let dy = self.dy.steps_mut(0..steps.len());
-        match self.tapes.get(layer + 1) {
+        match self.layers.get(layer + 1) {
             Some(above) => {
-                let w = prepared.w_ih_t(layer + 1);
+                let w = packed.w_ih_t(layer + 1);
                 let gates = above.gates.parts(self.spec.input.clone(), steps);
                 w.multiply(0..w.panels(), dy, len, gates, AccumulatorInit::Zero);
             }
             None if counts => {
-                let w = prepared.head_w_t();
+                let w = packed.head_w_t();
                 w.multiply(0..w.panels(), dy, len, self.logits.all(steps), AccumulatorInit::Zero);
             }
             None => dy.fill(R::ZERO),
@@ -351,24 +346,24 @@ impl<R: CellReal> Shard<R> {
     /// The states before each step with resets applied, for the weight gradients.
     fn reset_previous(&mut self) {
         let (steps, streams) = (self.logits.steps(), self.streams);
-        let row_layout = self.tapes[0].state_shape().row_layout;
-        self.previous.resize_with(self.tapes.len(), || PanelBuffer::new(row_layout, steps, streams));
-        for (previous, tape) in self.previous.iter_mut().zip(&self.tapes) {
-            tape.reset_states(previous, 0..self.steps, some_resets(&self.resets));
+        let row_layout = self.layers[0].state_shape().row_layout;
+        self.previous.resize_with(self.layers.len(), || PanelBuffer::new(row_layout, steps, streams));
+        for (previous, activations) in self.previous.iter_mut().zip(&self.layers) {
+            activations.reset_states(previous, 0..self.steps, some_resets(&self.resets));
         }
     }
 }
 
 /// The outputs of a layer at some steps, after dropout if there is any.
 fn outputs<'a, R: CellReal>(
-    tapes: &'a [LayerActivations<R>],
+    layers: &'a [LayerActivations<R>],
     dropped: &'a [DropoutLayer<R>],
     layer: usize,
     steps: Range<usize>,
 ) -> PanelView<'a, R> {
     match dropped.get(layer) {
         Some(dropped) => dropped.outputs(steps),
-        None => tapes[layer].outputs(steps),
+        None => layers[layer].outputs(steps),
     }
 }
 

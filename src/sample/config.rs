@@ -1,4 +1,4 @@
-//! From logits to a character.
+//! How the next character is drawn from the logits.
 
 use rand::RngExt;
 use rand::rngs::Xoshiro256PlusPlus;
@@ -6,18 +6,18 @@ use rand::rngs::Xoshiro256PlusPlus;
 use crate::error::{Error, Result};
 use crate::kernels::softmax;
 
-/// How a distribution is shaped before a character is drawn from it. Applied in this order: ban, top-k, top-p, min-p, temperature.
+/// How the next character is drawn. The settings apply in this order: ban, top-k, top-p, min-p, temperature.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SamplingConfig {
-    /// Characters (ids) that never come.
+    /// Token ids that are never drawn.
     pub ban: Vec<u32>,
-    /// What logits are divided by; 0: always the most likely character.
+    /// The divisor of the logits; 0 always gives the most likely character.
     pub temperature: f32,
-    /// Only the `k` most likely characters.
+    /// Keep only the `k` most likely characters.
     pub top_k: Option<usize>,
-    /// Only the most likely characters that together have this probability (Holtzman et al. 2020).
+    /// Keep only the most likely characters that together have this probability (Holtzman et al. 2020).
     pub top_p: Option<f32>,
-    /// Only characters with at least this share of the most likely one's probability.
+    /// Keep only characters with at least this fraction of the highest probability.
     pub min_p: Option<f32>,
 }
 
@@ -27,10 +27,10 @@ impl Default for SamplingConfig {
     }
 }
 
-/// A temperature below this one is taken as 0: it could pick no other character.
-const COLD: f32 = 1e-6;
-/// A probability below this one never comes up: draws are made in steps of 2^-24.
-const NEVER: f32 = 1e-30;
+/// Lower temperatures are treated as 0.
+const MIN_TEMPERATURE: f32 = 1e-6;
+/// Lower probabilities are treated as 0: draws have a resolution of 2^-24.
+const MIN_PROBABILITY: f32 = 1e-30;
 
 impl SamplingConfig {
     /// Checks every number.
@@ -53,26 +53,26 @@ impl SamplingConfig {
         Ok(())
     }
 
-    /// Turns logits into the weights that [`draw`](Self::draw) draws by; what is cut off gets 0. A logit of minus infinity stands for
-    /// a character that is ruled out, but not all may be. `order` is scratch.
+    /// Turns logits into the probabilities for [`draw`](Self::draw), which are 0 for characters that are filtered out. A logit of
+    /// minus infinity excludes a character; at least one must be left. `order` is a scratch buffer.
     pub fn weights(&self, logits: &mut [f32], order: &mut Vec<u32>) {
         self.ban.iter().for_each(|&id| logits[id as usize] = f32::NEG_INFINITY);
-        if self.temperature < COLD {
-            // The first of equals.
+        if self.temperature < MIN_TEMPERATURE {
+            // The first of several largest logits.
             let best = (0..logits.len()).fold(0, |best, i| if logits[i] > logits[best] { i } else { best });
             logits.iter_mut().enumerate().for_each(|(i, p)| *p = if i == best { 1.0 } else { 0.0 });
             return;
         }
-        let keep = self.keep(logits, order);
+        let keep = self.filter(logits, order);
         logits.iter_mut().for_each(|x| *x /= self.temperature);
         softmax::softmax(logits);
-        // What is ruled out has the least exponential, not none.
-        logits.iter_mut().filter(|p| **p < NEVER).for_each(|p| *p = 0.0);
+        // The kernel's exponential of minus infinity is small, but not zero.
+        logits.iter_mut().filter(|p| **p < MIN_PROBABILITY).for_each(|p| *p = 0.0);
         order[keep..].iter().for_each(|&id| logits[id as usize] = 0.0);
     }
 
-    /// How many characters are kept; `order` lists all of them, the kept ones first. Empty where nothing is cut off.
-    fn keep(&self, logits: &[f32], order: &mut Vec<u32>) -> usize {
+    /// The number of characters that are kept; `order` lists all characters, those first. It is empty if there is no filter.
+    fn filter(&self, logits: &[f32], order: &mut Vec<u32>) -> usize {
         order.clear();
         if self.top_k.is_none() && self.top_p.is_none() && self.min_p.is_none() {
             return 0;
@@ -96,7 +96,7 @@ impl SamplingConfig {
         keep.max(1)
     }
 
-    /// Draws a character by weights, which need not sum to 1.
+    /// Draws a character in proportion to `weights`.
     pub fn draw(weights: &[f32], rng: &mut Xoshiro256PlusPlus) -> u32 {
         let mut left = rng.random::<f32>() * weights.iter().sum::<f32>();
         let mut last = 0;
@@ -118,71 +118,71 @@ pub(super) mod tests {
 
     const LOGITS: [f32; 5] = [0.0, 3.0, 1.0, 2.0, -4.0];
 
-    fn weights(shaping: &SamplingConfig) -> Vec<f32> {
-        shaping.validate().unwrap();
+    fn weights(config: &SamplingConfig) -> Vec<f32> {
+        config.validate().unwrap();
         let mut logits = LOGITS.to_vec();
-        shaping.weights(&mut logits, &mut Vec::new());
+        config.weights(&mut logits, &mut Vec::new());
         logits
     }
 
-    fn kept(shaping: SamplingConfig) -> Vec<usize> {
-        weights(&shaping).iter().enumerate().filter(|(_, p)| **p > 0.0).map(|(i, _)| i).collect()
+    fn kept(config: SamplingConfig) -> Vec<usize> {
+        weights(&config).iter().enumerate().filter(|(_, p)| **p > 0.0).map(|(i, _)| i).collect()
     }
 
-    fn shaping(temperature: f32) -> SamplingConfig {
+    fn at(temperature: f32) -> SamplingConfig {
         SamplingConfig { temperature, ..SamplingConfig::default() }
     }
 
     #[test]
-    fn cuts_keep_the_most_likely() {
-        assert_eq!(kept(SamplingConfig { top_k: Some(2), ..shaping(1.0) }), [1, 3]);
-        assert_eq!(kept(SamplingConfig { top_k: Some(99), ..shaping(1.0) }), [0, 1, 2, 3, 4]);
+    fn filters_keep_the_most_likely_characters() {
+        assert_eq!(kept(SamplingConfig { top_k: Some(2), ..at(1.0) }), [1, 3]);
+        assert_eq!(kept(SamplingConfig { top_k: Some(99), ..at(1.0) }), [0, 1, 2, 3, 4]);
         // The probabilities are about 0.64, 0.24, 0.09, 0.03, 0.0006.
-        assert_eq!(kept(SamplingConfig { top_p: Some(0.6), ..shaping(1.0) }), [1]);
-        assert_eq!(kept(SamplingConfig { top_p: Some(0.8), ..shaping(1.0) }), [1, 3]);
-        assert_eq!(kept(SamplingConfig { top_p: Some(0.9), ..shaping(2.0) }), [1, 2, 3], "temperature comes last");
-        assert_eq!(kept(SamplingConfig { min_p: Some(0.2), ..shaping(1.0) }), [1, 3]);
-        assert_eq!(kept(SamplingConfig { ban: vec![1], top_k: Some(2), ..shaping(1.0) }), [2, 3], "a ban comes first");
-        assert_eq!(kept(SamplingConfig { ban: vec![1], ..shaping(0.0) }), [3]);
-        assert_eq!(kept(shaping(0.0)), [1]);
-        assert_eq!(kept(shaping(1e-30)), [1]);
+        assert_eq!(kept(SamplingConfig { top_p: Some(0.6), ..at(1.0) }), [1]);
+        assert_eq!(kept(SamplingConfig { top_p: Some(0.8), ..at(1.0) }), [1, 3]);
+        assert_eq!(kept(SamplingConfig { top_p: Some(0.9), ..at(2.0) }), [1, 2, 3], "temperature comes last");
+        assert_eq!(kept(SamplingConfig { min_p: Some(0.2), ..at(1.0) }), [1, 3]);
+        assert_eq!(kept(SamplingConfig { ban: vec![1], top_k: Some(2), ..at(1.0) }), [2, 3], "a ban comes first");
+        assert_eq!(kept(SamplingConfig { ban: vec![1], ..at(0.0) }), [3]);
+        assert_eq!(kept(at(0.0)), [1]);
+        assert_eq!(kept(at(1e-30)), [1]);
     }
 
     /// The distribution by its definition, in `f64`: cut by top-k, top-p of what is left, min-p, then the temperature.
-    pub fn distribution(logits: &[f32], shaping: &SamplingConfig) -> Vec<f64> {
+    pub fn distribution(logits: &[f32], config: &SamplingConfig) -> Vec<f64> {
         let exp = |id: &usize, t: f64| (f64::from(logits[*id]) / t).exp();
-        let mut ids: Vec<usize> = (0..logits.len()).filter(|id| !shaping.ban.contains(&(*id as u32))).collect();
+        let mut ids: Vec<usize> = (0..logits.len()).filter(|id| !config.ban.contains(&(*id as u32))).collect();
         ids.sort_by(|a, b| logits[*b].total_cmp(&logits[*a]));
-        ids.truncate(shaping.top_k.unwrap_or(ids.len()));
+        ids.truncate(config.top_k.unwrap_or(ids.len()));
         let (all, mut sum) = (ids.iter().map(|id| exp(id, 1.0)).sum::<f64>(), 0.0);
         ids.retain(|id| {
             let before = sum / all;
             sum += exp(id, 1.0);
-            before < f64::from(shaping.top_p.unwrap_or(1.0))
+            before < f64::from(config.top_p.unwrap_or(1.0))
         });
         let best = exp(&ids[0], 1.0);
-        ids.retain(|id| exp(id, 1.0) >= best * f64::from(shaping.min_p.unwrap_or(0.0)));
-        let total: f64 = ids.iter().map(|id| exp(id, shaping.temperature.into())).sum();
+        ids.retain(|id| exp(id, 1.0) >= best * f64::from(config.min_p.unwrap_or(0.0)));
+        let total: f64 = ids.iter().map(|id| exp(id, config.temperature.into())).sum();
         (0..logits.len())
-            .map(|id| if ids.contains(&id) { exp(&id, shaping.temperature.into()) / total } else { 0.0 })
+            .map(|id| if ids.contains(&id) { exp(&id, config.temperature.into()) / total } else { 0.0 })
             .collect()
     }
 
-    /// Pearson's test: whether draws may come from a distribution; what it gives no chance must not have come at all.
-    pub fn agree(counts: &[f64], wanted: &[f64]) -> bool {
+    /// Pearson's chi-square test that draws follow a distribution; characters of probability 0 must not occur.
+    pub fn agree(counts: &[f64], expected: &[f64]) -> bool {
         // The 99.9th percentiles of chi-square with 1 to 4 degrees of freedom.
         const PERCENTILES: [f64; 5] = [0.0, 10.828, 13.816, 16.266, 18.467];
         let draws: f64 = counts.iter().sum();
         let possible: Vec<(f64, f64)> =
-            counts.iter().copied().zip(wanted.iter().copied()).filter(|(_, p)| *p > 0.0).collect();
+            counts.iter().copied().zip(expected.iter().copied()).filter(|(_, p)| *p > 0.0).collect();
         let chi_square: f64 = possible.iter().map(|(n, p)| (n - p * draws).powi(2) / (p * draws)).sum();
-        let impossible = counts.iter().zip(wanted).any(|(n, p)| *p == 0.0 && *n > 0.0);
+        let impossible = counts.iter().zip(expected).any(|(n, p)| *p == 0.0 && *n > 0.0);
         !impossible && chi_square <= PERCENTILES[possible.len() - 1]
     }
 
-    /// Every way of shaping, at three temperatures.
+    /// Every filter at three temperatures.
     pub fn grid() -> Vec<SamplingConfig> {
-        let ways = [
+        let filters = [
             SamplingConfig::default(),
             SamplingConfig { top_k: Some(3), ..SamplingConfig::default() },
             SamplingConfig { top_p: Some(0.9), ..SamplingConfig::default() },
@@ -195,33 +195,33 @@ pub(super) mod tests {
                 ..SamplingConfig::default()
             },
         ];
-        let at = |temperature| ways.iter().map(move |way| SamplingConfig { temperature, ..way.clone() });
+        let at = |temperature| filters.iter().map(move |filter| SamplingConfig { temperature, ..filter.clone() });
         [0.5, 1.0, 2.0].into_iter().flat_map(at).collect()
     }
 
     #[test]
     fn draws_follow_the_distribution_at_every_temperature() {
-        for (seed, shaping) in grid().into_iter().enumerate() {
-            let (weights, wanted) = (weights(&shaping), distribution(&LOGITS, &shaping));
+        for (seed, config) in grid().into_iter().enumerate() {
+            let (weights, expected) = (weights(&config), distribution(&LOGITS, &config));
             let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed as u64);
             let mut counts = [0.0; 5];
             (0..100_000).for_each(|_| counts[SamplingConfig::draw(&weights, &mut rng) as usize] += 1.0);
-            assert!(agree(&counts, &wanted), "{shaping:?}: {counts:?} {wanted:?}");
-            // The test itself tells a distribution from one that is a little warmer.
-            let warmer = SamplingConfig { temperature: 1.1 * shaping.temperature, ..shaping.clone() };
-            assert!(!agree(&counts, &distribution(&LOGITS, &warmer)), "{shaping:?}");
+            assert!(agree(&counts, &expected), "{config:?}: {counts:?} {expected:?}");
+            // The test has the power to reject a slightly higher temperature.
+            let warmer = SamplingConfig { temperature: 1.1 * config.temperature, ..config.clone() };
+            assert!(!agree(&counts, &distribution(&LOGITS, &warmer)), "{config:?}");
         }
     }
 
     #[test]
-    fn numbers_out_of_range_are_refused() {
+    fn rejects_settings_out_of_range() {
         for bad in [
-            shaping(f32::NAN),
-            shaping(-1.0),
-            shaping(f32::INFINITY),
-            SamplingConfig { top_k: Some(0), ..shaping(1.0) },
-            SamplingConfig { top_p: Some(0.0), ..shaping(1.0) },
-            SamplingConfig { min_p: Some(1.5), ..shaping(1.0) },
+            at(f32::NAN),
+            at(-1.0),
+            at(f32::INFINITY),
+            SamplingConfig { top_k: Some(0), ..at(1.0) },
+            SamplingConfig { top_p: Some(0.0), ..at(1.0) },
+            SamplingConfig { min_p: Some(1.5), ..at(1.0) },
         ] {
             assert!(bad.validate().is_err(), "{bad:?}");
         }

@@ -1,82 +1,82 @@
-//! One stream of generated characters.
+//! One text, character by character.
 
 use super::config::SamplingConfig;
-use super::writer::{Stream, Writer};
+use super::sampler::{Sampler, Stream};
 use crate::data::Vocab;
-use crate::kernels::Precision;
-use crate::model::{CharLm, InferenceModel};
+use crate::model::{InferenceModel, InferenceSession};
 
 /// Characters of a prompt that are read at once.
-pub(super) const STEPS: usize = 128;
+pub(super) const PROMPT_STEPS: usize = 128;
 
-/// An endless iterator of characters (ids). Large models divide every step among as many threads as the pool has that it is made
-/// in, and are best used in it; the characters are the same with any number. It allocates nothing per character.
+/// An endless iterator of token ids. With a large model every step is divided among the threads of the pool in which the
+/// generator was created, so it is best used in that pool; the ids are the same for any number of threads. Allocates nothing per
+/// character.
 #[derive(Debug)]
 pub struct Generator<'m> {
-    ready: InferenceModel<'m>,
-    writer: Writer,
-    /// How distributions are shaped.
-    pub shaping: SamplingConfig,
+    sampler: Sampler<'m>,
+    /// How characters are drawn; may be changed between characters.
+    pub config: SamplingConfig,
 }
 
 impl<'m> Generator<'m> {
-    /// A generator in the zero state that has read `prompt`. Where that is empty it begins as after a line end, or after the first
-    /// character of the vocabulary if there is no line end in it. `vocab` must be the model's.
-    pub fn new(model: &'m CharLm<f32>, vocab: &Vocab, prompt: &[u32], shaping: SamplingConfig, seed: u64) -> Self {
-        Self::with(InferenceModel::new(model, Precision::F32), vocab, prompt, shaping, seed)
+    /// A generator that starts in the zero state and reads `prompt`. An empty prompt stands for a line end, or for the first
+    /// character of the vocabulary if it has no line end.
+    ///
+    /// # Panics
+    /// If `vocab` is not the model's vocabulary.
+    pub fn new(
+        model: &'m InferenceModel<'m>,
+        vocab: &Vocab,
+        prompt: &[u32],
+        config: SamplingConfig,
+        seed: u64,
+    ) -> Self {
+        let (before, last_id) = split_prompt(model, vocab, prompt);
+        let mut session = InferenceSession::new(model, 1, PROMPT_STEPS);
+        session.read(before);
+        Generator { sampler: Sampler::new(session, Stream::new(seed, last_id), false), config }
     }
 
-    /// The same with a model that has been made ready, at whatever precision.
-    pub fn with(ready: InferenceModel<'m>, vocab: &Vocab, prompt: &[u32], shaping: SamplingConfig, seed: u64) -> Self {
-        let (before, last) = beginning(ready.model, vocab, prompt);
-        let mut writer = Writer::new(ready.model, 1, last, STEPS);
-        *writer.stream(0) = Stream::new(seed, last);
-        writer.share(ready.tasks_per_stream(rayon::current_num_threads()));
-        writer.read(&ready, before, STEPS);
-        Generator { ready, writer, shaping }
+    /// Reads characters as if they had been generated.
+    pub fn read(&mut self, ids: &[u32]) {
+        let Some((last_id, before)) = ids.split_last() else { return };
+        let stream = &mut self.sampler.streams[0];
+        let unread = std::mem::replace(&mut stream.last_id, *last_id);
+        self.sampler.session.read(&[&[unread], before].concat());
+    }
+
+    /// The current state and random numbers.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot { state: self.sampler.session.state(0).to_vec(), stream: self.sampler.streams[0].clone() }
+    }
+
+    /// Continues from a snapshot.
+    pub fn restore(&mut self, snapshot: &Snapshot) {
+        self.sampler.set_stream(0, snapshot.stream.clone(), &snapshot.state);
     }
 }
 
-/// Where a generator stood.
+/// The state of a [`Generator`] at some time.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     state: Vec<f32>,
     stream: Stream,
 }
 
-impl Generator<'_> {
-    /// Reads characters, as if it had written them itself.
-    pub fn read(&mut self, ids: &[u32]) {
-        let Some((last, before)) = ids.split_last() else { return };
-        let unread = self.writer.stream(0).last;
-        self.writer.read(&self.ready, &[&[unread], before].concat(), STEPS);
-        self.writer.stream(0).last = *last;
-    }
-
-    /// Where it stands: state and random numbers.
-    pub fn snapshot(&mut self) -> Snapshot {
-        Snapshot { state: self.writer.state().to_vec(), stream: self.writer.stream(0).clone() }
-    }
-
-    /// Goes back to where it stood.
-    pub fn restore(&mut self, snapshot: &Snapshot) {
-        self.writer.begin(0, snapshot.stream.clone(), &snapshot.state);
-    }
-}
-
 impl Iterator for Generator<'_> {
     type Item = u32;
 
     fn next(&mut self) -> Option<u32> {
-        self.writer.advance(&self.ready, &self.shaping, |_, _| ()).first().map(|stream| stream.last)
+        self.sampler.step(&self.config, |_, _| ());
+        Some(self.sampler.streams[0].last_id)
     }
 }
 
-/// What is read before the first character is drawn: all but the last character, and the last.
-pub(super) fn beginning<'p>(model: &CharLm<f32>, vocab: &Vocab, prompt: &'p [u32]) -> (&'p [u32], u32) {
-    assert_eq!(vocab.len(), model.config().vocab, "the vocabulary is another model's");
+/// What is read before the first character is drawn: all characters of the prompt but the last, and the last.
+pub(super) fn split_prompt<'p>(model: &InferenceModel<'_>, vocab: &Vocab, prompt: &'p [u32]) -> (&'p [u32], u32) {
+    assert_eq!(vocab.len(), model.config().vocab, "the vocabulary belongs to another model");
     match prompt.split_last() {
-        Some((last, before)) => (before, *last),
+        Some((last_id, before)) => (before, *last_id),
         None => (&[], vocab.id(u32::from('\n')).unwrap_or(0)),
     }
 }
@@ -85,7 +85,8 @@ pub(super) fn beginning<'p>(model: &CharLm<f32>, vocab: &Vocab, prompt: &'p [u32
 pub(super) mod tests {
     use super::*;
     use crate::data::Encoding;
-    use crate::model::ModelConfig;
+    use crate::kernels::Precision;
+    use crate::model::{CharLm, ModelConfig};
 
     pub fn sample() -> (CharLm<f32>, Vocab) {
         let config = ModelConfig { cell: "lstm".into(), layers: 2, hidden: 16, embed: 8, vocab: 5 };
@@ -95,11 +96,12 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn the_seed_decides_and_greed_needs_none() {
-        let (model, vocab) = sample();
+    fn text_depends_on_the_seed_unless_the_temperature_is_zero() {
+        let (char_lm, vocab) = sample();
+        let model = InferenceModel::new(&char_lm, Precision::F32);
         let text = |temperature, seed| {
-            let shaping = SamplingConfig { temperature, ..SamplingConfig::default() };
-            Generator::new(&model, &vocab, &[1, 2], shaping, seed).take(60).collect::<Vec<_>>()
+            let config = SamplingConfig { temperature, ..SamplingConfig::default() };
+            Generator::new(&model, &vocab, &[1, 2], config, seed).take(60).collect::<Vec<_>>()
         };
         assert_eq!(text(1.0, 1), text(1.0, 1));
         assert_ne!(text(1.0, 1), text(1.0, 2));
@@ -107,21 +109,23 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_long_prompt_is_read_as_if_character_by_character() {
-        let (model, vocab) = sample();
+    fn reading_a_prompt_at_once_or_in_pieces_gives_the_same_state() {
+        let (char_lm, vocab) = sample();
+        let model = InferenceModel::new(&char_lm, Precision::F32);
         let prompt: Vec<u32> = (0..300).map(|i| (i * i % 5) as u32).collect();
-        let mut whole = Generator::new(&model, &vocab, &prompt, SamplingConfig::default(), 1);
-        let mut stepped = Generator::new(&model, &vocab, &prompt[..1], SamplingConfig::default(), 1);
+        let whole = Generator::new(&model, &vocab, &prompt, SamplingConfig::default(), 1).snapshot();
+        let mut pieces = Generator::new(&model, &vocab, &prompt[..1], SamplingConfig::default(), 1);
         for &id in &prompt[1..] {
-            stepped.read(&[id]);
+            pieces.read(&[id]);
         }
-        assert!(whole.writer.state().iter().any(|x| *x != 0.0));
-        assert_eq!(whole.writer.state(), stepped.writer.state());
+        assert!(whole.state.iter().any(|x| *x != 0.0));
+        assert_eq!(whole.state, pieces.snapshot().state);
     }
 
     #[test]
-    fn it_goes_back_to_where_it_stood() {
-        let (model, vocab) = sample();
+    fn a_restored_generator_repeats_its_text() {
+        let (char_lm, vocab) = sample();
+        let model = InferenceModel::new(&char_lm, Precision::F32);
         let mut generator = Generator::new(&model, &vocab, &[1, 2], SamplingConfig::default(), 4);
         let before = generator.snapshot();
         let first: Vec<u32> = generator.by_ref().take(30).collect();

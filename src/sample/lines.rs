@@ -1,147 +1,148 @@
-//! Whole lines, as many as are wanted: names, tunes, molecules.
+//! A requested number of whole lines: names, tunes, molecules.
 
 use std::collections::HashSet;
 
 use super::batch::{Batch, Generated, StopCriteria};
-use super::pattern::{Pattern, Place};
+use super::pattern::{Pattern, PatternState};
 use crate::error::Result;
 
-/// Lines drawn in a row that bring nothing new before it is given up.
-pub const MOST_IN_VAIN: u64 = 10_000;
-/// Characters drawn in a row that bring nothing new before it is given up.
-pub const MOST_CHARS_IN_VAIN: u64 = 2_000_000;
-/// Lines that match are counted beforehand up to this many.
-const COUNTED: u64 = 10_000;
-/// Lines that are drawn at once, at least and at most.
+/// Sampling stops after this many lines in a row of which none was new.
+pub const MAX_MISSES: u64 = 10_000;
+/// Sampling stops after this many characters in a row that gave no new line.
+pub const MAX_MISSED_CHARS: u64 = 2_000_000;
+/// Matching lines are counted in advance up to this number.
+const MAX_COUNTED: u64 = 10_000;
+/// The least and the most lines that are drawn at once.
 const ROUND: (u64, u64) = (64, 8192);
 
-/// How lines come to match.
+/// How lines are made to match a pattern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum By {
-    /// Every character is chosen among those that can still come to a match. Nothing is thrown away; the distribution is another.
+pub enum MatchMethod {
+    /// Every character is drawn from those that can still lead to a match. No line is discarded, but the distribution differs from
+    /// the model's.
     Mask,
-    /// Lines are drawn freely, and thrown away if they do not match: the model's own distribution over matching lines.
+    /// Lines are drawn without constraints, and discarded unless they match: the model's own distribution over matching lines.
     Rejection,
 }
 
-/// Which lines are wanted.
+/// Which lines are to be sampled.
 #[derive(Clone, Copy, Debug)]
-pub struct Wanted<'a> {
-    /// How many.
+pub struct LineRequest<'a> {
+    /// How many lines.
     pub count: u64,
-    /// No line twice.
+    /// Whether duplicates are discarded.
     pub unique: bool,
     /// What every line must match.
     pub pattern: &'a Pattern,
-    /// Characters of the beginning that belong to the line.
+    /// The part of the prompt that belongs to each line.
     pub prefix: &'a [u32],
-    /// How they come to match.
-    pub by: By,
-    /// The seed of the first; that of the line drawn next is one more.
+    /// How lines are made to match.
+    pub method: MatchMethod,
+    /// The seed of the first line; each further line has the next seed.
     pub seed: u64,
 }
 
-/// A line.
+/// A sampled line.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Line {
-    /// Its characters, what of the beginning belongs to it included, the line end left out.
+    /// Its token ids, with the prefix and without the line end.
     pub ids: Vec<u32>,
-    /// What the model makes of those that it wrote and of the line end, in nats.
+    /// The loss in nats of the generated characters, line end included.
     pub nats: f64,
-    /// Characters that it wrote, the line end included.
+    /// The number of generated characters, line end included.
     pub scored: usize,
 }
 
-/// Why there are no more lines.
+/// Why sampling stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ended {
-    /// There are as many as were wanted.
-    Enough,
-    /// There are all that match.
-    All,
-    /// Too many in a row brought nothing new.
-    InVain,
+pub enum StopReason {
+    /// The requested number of lines was found.
+    Complete,
+    /// No further line matches.
+    Exhausted,
+    /// Too many lines or characters in a row gave nothing new, see [`MAX_MISSES`] and [`MAX_MISSED_CHARS`].
+    TooManyMisses,
 }
 
-/// How it went.
+/// Statistics of a call of [`sample_lines`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LineStats {
-    /// Lines drawn.
+    /// Lines that were drawn.
     pub drawn: u64,
     /// Those of them that match.
     pub matching: u64,
-    /// Lines kept.
-    pub kept: u64,
-    /// Why there are no more.
-    pub ended: Ended,
+    /// Those of them that were accepted.
+    pub accepted: u64,
+    /// Why sampling stopped.
+    pub stop_reason: StopReason,
 }
 
-/// Draws lines until there are enough; hands on every one that matches and, if they are to be unique, has not come before. `keep`
-/// says whether it counts. It ends in any case: see [`Ended`], [`MOST_IN_VAIN`] and [`MOST_CHARS_IN_VAIN`].
+/// Samples lines until enough are accepted, and always ends, see [`StopReason`]. `accept` receives every line that matches and,
+/// with [`unique`](LineRequest::unique), was not drawn before; it returns whether the line counts.
 ///
 /// # Errors
-/// What `keep` fails with.
-pub fn lines(
-    batch: &Batch<'_, '_>,
-    wanted: &Wanted<'_>,
-    mut keep: impl FnMut(&Line) -> Result<bool>,
+/// Those of `accept`.
+pub fn sample_lines(
+    batch: &Batch<'_>,
+    request: &LineRequest<'_>,
+    mut accept: impl FnMut(&Line) -> Result<bool>,
 ) -> Result<LineStats> {
-    let Wanted { count, unique, pattern, prefix, .. } = *wanted;
-    let mut tally = LineStats { drawn: 0, matching: 0, kept: 0, ended: Ended::Enough };
-    let Some(begin) = prefix.iter().try_fold(pattern.start(), |place, id| pattern.follow(place, *id)) else {
-        return Ok(LineStats { ended: Ended::All, ..tally });
+    let LineRequest { count, unique, pattern, prefix, .. } = *request;
+    let mut stats = LineStats { drawn: 0, matching: 0, accepted: 0, stop_reason: StopReason::Complete };
+    let Some(start) = prefix.iter().try_fold(pattern.start(), |state, id| pattern.advance(state, *id)) else {
+        return Ok(LineStats { stop_reason: StopReason::Exhausted, ..stats });
     };
-    // Of a few lines, all may come up; of more, that many are not waited for.
-    let there_are = Some(pattern.count_from(begin, COUNTED)).filter(|lines| unique && *lines < COUNTED);
+    // All of a few lines may be drawn; a larger number is not waited for.
+    let total = Some(pattern.count_from(start, MAX_COUNTED)).filter(|lines| unique && *lines < MAX_COUNTED);
     let mut seen = HashSet::new();
-    let (mut in_vain, mut chars_in_vain) = (0, 0);
-    while tally.kept < count {
-        for text in round(batch, wanted, begin, &tally) {
-            tally.drawn += 1;
-            in_vain += 1;
-            chars_in_vain += text.ids.len() as u64;
-            if let Some(line) = whole(text, wanted) {
-                tally.matching += 1;
-                let new = !unique || seen.insert(line.ids.clone());
-                if new && keep(&line)? {
-                    tally.kept += 1;
-                    (in_vain, chars_in_vain) = (0, 0);
+    let (mut misses, mut missed_chars) = (0, 0);
+    while stats.accepted < count {
+        for text in draw_round(batch, request, start, &stats) {
+            stats.drawn += 1;
+            misses += 1;
+            missed_chars += text.ids.len() as u64;
+            if let Some(line) = matching_line(text, request) {
+                stats.matching += 1;
+                let is_new = !unique || seen.insert(line.ids.clone());
+                if is_new && accept(&line)? {
+                    stats.accepted += 1;
+                    (misses, missed_chars) = (0, 0);
                 }
             }
-            let ended = match () {
-                () if tally.kept == count => Ended::Enough,
-                () if Some(seen.len() as u64) == there_are => Ended::All,
-                () if in_vain >= MOST_IN_VAIN || chars_in_vain >= MOST_CHARS_IN_VAIN => Ended::InVain,
+            let stop_reason = match () {
+                () if stats.accepted == count => StopReason::Complete,
+                () if Some(seen.len() as u64) == total => StopReason::Exhausted,
+                () if misses >= MAX_MISSES || missed_chars >= MAX_MISSED_CHARS => StopReason::TooManyMisses,
                 () => continue,
             };
-            return Ok(LineStats { ended, ..tally });
+            return Ok(LineStats { stop_reason, ..stats });
         }
     }
-    Ok(tally)
+    Ok(stats)
 }
 
-/// Draws as many lines as are about to be needed, by what was kept so far.
-fn round(batch: &Batch<'_, '_>, wanted: &Wanted<'_>, begin: Place, tally: &LineStats) -> Vec<Generated> {
-    let missing = (wanted.count - tally.kept) as f64;
-    let kept = if tally.drawn == 0 { 1.0 } else { (tally.kept as f64 / tally.drawn as f64).max(1e-3) };
+/// Draws about as many lines as are still needed, by the share that was accepted so far.
+fn draw_round(batch: &Batch<'_>, request: &LineRequest<'_>, start: PatternState, stats: &LineStats) -> Vec<Generated> {
+    let missing = (request.count - stats.accepted) as f64;
+    let accepted = if stats.drawn == 0 { 1.0 } else { (stats.accepted as f64 / stats.drawn as f64).max(1e-3) };
     // A line may be followed by a carriage return and the line end.
-    let length = wanted.pattern.longest().saturating_sub(wanted.prefix.len()) + 2;
-    // Rounds grow, so that the first lines are not waited for, and none draws many more characters than may be in vain.
-    let most = (MOST_CHARS_IN_VAIN / length as u64).min(ROUND.1).min(4 * tally.drawn);
-    let n = ((missing / kept) as u64).clamp(ROUND.0, most.max(ROUND.0));
-    let seeds: Vec<u64> = (0..n).map(|i| wanted.seed.wrapping_add(tally.drawn + i)).collect();
-    let end = [vec![wanted.pattern.line_end()]];
-    let pattern = Some((wanted.pattern, begin)).filter(|_| wanted.by == By::Mask);
-    batch.write(&seeds, StopCriteria { length, stops: &end, pattern })
+    let length = request.pattern.max_chars().saturating_sub(request.prefix.len()) + 2;
+    // Rounds grow, so that the first lines appear soon; no round draws many more characters than may be missed.
+    let most = (MAX_MISSED_CHARS / length as u64).min(ROUND.1).min(4 * stats.drawn);
+    let n = ((missing / accepted) as u64).clamp(ROUND.0, most.max(ROUND.0));
+    let seeds: Vec<u64> = (0..n).map(|i| request.seed.wrapping_add(stats.drawn + i)).collect();
+    let stops = [vec![request.pattern.line_end()]];
+    let pattern = Some((request.pattern, start)).filter(|_| request.method == MatchMethod::Mask);
+    batch.generate(&seeds, StopCriteria { length, stops: &stops, pattern })
 }
 
-/// A text as a line, if it is one that is wanted.
-fn whole(text: Generated, wanted: &Wanted<'_>) -> Option<Line> {
+/// A generated text as a line, if it matches.
+fn matching_line(text: Generated, request: &LineRequest<'_>) -> Option<Line> {
     let (scored, nats) = (text.ids.len(), text.nats);
-    let mut ids = [wanted.prefix, &text.ids].concat();
-    let ended = ids.pop() == Some(wanted.pattern.line_end());
-    ids.truncate(wanted.pattern.trimmed(&ids).len());
-    Some(Line { ids, nats, scored }).filter(|line| ended && wanted.pattern.is_match(&line.ids))
+    let mut ids = [request.prefix, &text.ids].concat();
+    let has_line_end = ids.pop() == Some(request.pattern.line_end());
+    ids.truncate(request.pattern.without_carriage_return(&ids).len());
+    Some(Line { ids, nats, scored }).filter(|line| has_line_end && request.pattern.is_match(&line.ids))
 }
 
 #[cfg(test)]
@@ -153,71 +154,81 @@ mod tests {
     use crate::model::InferenceModel;
     use std::collections::HashMap;
 
-    static WARM: SamplingConfig =
+    static CONFIG: SamplingConfig =
         SamplingConfig { ban: Vec::new(), temperature: 1.0, top_k: None, top_p: None, min_p: None };
 
-    /// Lines of the model of the tests; the shape of what is wanted is adapted by `adapt`.
-    fn draw(regex: &str, most: usize, prompt: &[u32], adapt: impl Fn(&mut Wanted<'_>)) -> (Vec<Line>, LineStats) {
-        let (model, vocab) = sample();
-        let ready = InferenceModel::new(&model, Precision::F32);
-        let pattern = Pattern::new(regex, &vocab, &[], 1..=most).unwrap();
-        let batch = Batch::new(&ready, &vocab, &[&[0], prompt].concat(), &WARM);
-        let mut wanted = Wanted { count: 50, unique: false, pattern: &pattern, prefix: prompt, by: By::Mask, seed: 9 };
-        adapt(&mut wanted);
+    /// Fifty lines of the test model, unless `adapt` changes the request.
+    fn draw(
+        regex: &str,
+        max_chars: usize,
+        prefix: &[u32],
+        adapt: impl Fn(&mut LineRequest<'_>),
+    ) -> (Vec<Line>, LineStats) {
+        let (char_lm, vocab) = sample();
+        let model = InferenceModel::new(&char_lm, Precision::F32);
+        let pattern = &Pattern::new(regex, &vocab, &[], 1..=max_chars).unwrap();
+        let batch = Batch::new(&model, &vocab, &[&[0], prefix].concat(), &CONFIG);
+        let method = MatchMethod::Mask;
+        let mut request = LineRequest { count: 50, unique: false, pattern, prefix, method, seed: 9 };
+        adapt(&mut request);
         let mut found = Vec::new();
-        let tally = lines(&batch, &wanted, |line| {
+        let stats = sample_lines(&batch, &request, |line| {
             found.push(line.clone());
             Ok(true)
         });
-        (found, tally.unwrap())
+        (found, stats.unwrap())
     }
 
     #[test]
-    fn as_many_as_wanted_match_however_they_are_drawn() {
-        for by in [By::Mask, By::Rejection] {
-            let (found, tally) = draw("a?[bc]+", 6, &[], |wanted| (wanted.by, wanted.count) = (by, 200));
-            assert_eq!((found.len(), tally.kept, tally.ended), (200, 200, Ended::Enough));
+    fn both_methods_give_the_requested_number_of_matches() {
+        for method in [MatchMethod::Mask, MatchMethod::Rejection] {
+            let (found, stats) = draw("a?[bc]+", 6, &[], |request| (request.method, request.count) = (method, 200));
+            assert_eq!((found.len(), stats.accepted, stats.stop_reason), (200, 200, StopReason::Complete));
             for line in &found {
                 let (first, rest) = (line.ids[0], &line.ids[1..]);
                 assert!(line.ids.len() <= 6 && first <= 3 && rest.iter().all(|id| [2, 3].contains(id)), "{line:?}");
                 assert_eq!(line.scored, line.ids.len() + 1);
             }
-            assert_eq!(tally.drawn == tally.matching, by == By::Mask, "{tally:?}");
+            assert_eq!(stats.drawn == stats.matching, method == MatchMethod::Mask, "{stats:?}");
         }
     }
 
     #[test]
-    fn a_beginning_belongs_to_its_line() {
-        let (found, _) = draw("ab[cd]{2}", 9, &[1, 2], |wanted| wanted.unique = true);
+    fn the_prefix_is_part_of_each_line() {
+        let (found, _) = draw("ab[cd]{2}", 9, &[1, 2], |request| request.unique = true);
         assert_eq!(found.len(), 4);
         assert!(found.iter().all(|line| line.ids[..2] == [1, 2] && line.scored == 3));
-        assert_eq!(draw("b.*", 9, &[1, 2], |_| ()).1.ended, Ended::All, "no line begins so");
+        assert_eq!(draw("b.*", 9, &[1, 2], |_| ()).1.stop_reason, StopReason::Exhausted, "no line starts like this");
     }
 
     #[test]
-    fn it_ends_when_there_are_no_more() {
-        let (found, tally) = draw("[ab]", 9, &[], |wanted| wanted.unique = true);
-        assert_eq!((found.len(), tally.ended), (2, Ended::All));
-        let (found, tally) = draw("[abcd]+", 9, &[], |wanted| (wanted.unique, wanted.count) = (true, COUNTED + 500));
-        assert_eq!((found.len() as u64, tally.ended), (COUNTED + 500, Ended::Enough), "more than are counted");
-        // Freely drawn, lines of nine the same hardly ever come.
-        let (found, tally) = draw("a{9}", 9, &[], |wanted| wanted.by = By::Rejection);
-        assert_eq!((found.len(), tally.ended), (0, Ended::InVain));
-        assert_eq!((tally.drawn, tally.matching), (MOST_IN_VAIN, 0));
-        let (found, tally) = draw(".*", 900, &[], |wanted| wanted.count = 0);
-        assert_eq!((found.len(), tally.drawn), (0, 0));
+    fn sampling_ends_when_no_more_lines_are_found() {
+        let (found, stats) = draw("[ab]", 9, &[], |request| request.unique = true);
+        assert_eq!((found.len(), stats.stop_reason), (2, StopReason::Exhausted));
+        let count = MAX_COUNTED + 500;
+        let (found, stats) = draw("[abcd]+", 9, &[], |request| (request.unique, request.count) = (true, count));
+        assert_eq!((found.len() as u64, stats.stop_reason), (count, StopReason::Complete), "more than are counted");
+        // Without constraints, a line of nine equal characters is hardly ever drawn.
+        let (found, stats) = draw("a{9}", 9, &[], |request| request.method = MatchMethod::Rejection);
+        assert_eq!((found.len(), stats.stop_reason), (0, StopReason::TooManyMisses));
+        assert_eq!((stats.drawn, stats.matching), (MAX_MISSES, 0));
+        let (found, stats) = draw(".*", 900, &[], |request| request.count = 0);
+        assert_eq!((found.len(), stats.drawn), (0, 0));
     }
 
     #[test]
-    fn rejection_keeps_the_models_own_distribution() {
-        // Each of the matching lines as often as its probability says, theirs alone taken together.
+    fn rejection_keeps_the_distribution_of_the_model() {
+        // The frequency of each matching line against its probability among matching lines.
         let mut counts: HashMap<Vec<u32>, (f64, f64)> = HashMap::new();
         let draws = 20_000.0;
-        let (found, _) = draw("[abcd]", 9, &[], |wanted| (wanted.by, wanted.count) = (By::Rejection, draws as u64));
+        let adapt = |request: &mut LineRequest<'_>| {
+            (request.method, request.count) = (MatchMethod::Rejection, draws as u64);
+        };
+        let (found, _) = draw("[abcd]", 9, &[], adapt);
         found.iter().for_each(|line| counts.entry(line.ids.clone()).or_insert((0.0, (-line.nats).exp())).0 += 1.0);
         let total: f64 = counts.values().map(|(_, p)| p).sum();
         let chi_square: f64 = counts.values().map(|(n, p)| (n - draws * p / total).powi(2) / (draws * p / total)).sum();
-        // The 99.9th percentile of a chi-square with 3 degrees of freedom.
+        // The 99.9th percentile of a chi-square distribution with 3 degrees of freedom.
         assert!(counts.len() == 4 && chi_square < 16.27, "{chi_square} {counts:?}");
     }
 }

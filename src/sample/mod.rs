@@ -1,21 +1,21 @@
-//! Generation: logits to a character, a prompt to characters.
+//! Text generation.
 //!
-//! - [`SamplingConfig`]: how a distribution is shaped before a character is drawn
+//! - [`SamplingConfig`]: how the next character is drawn from the logits
 //! - [`Generator`]: one text, character by character
-//! - [`Batch`]: many texts at once, up to a length or a stop
+//! - [`Batch`]: many texts at once, up to a length or a stop sequence
 //! - [`Pattern`]: lines that match a regular expression
-//! - [`lines`]: whole lines, as many as are wanted
+//! - [`sample_lines`]: a requested number of whole lines
 
+mod automaton;
 mod batch;
 mod config;
-mod explorer;
 mod generator;
 mod lines;
 mod pattern;
-mod writer;
+mod sampler;
 
 pub use batch::{Batch, Generated, StopCriteria};
 pub use config::SamplingConfig;
 pub use generator::{Generator, Snapshot};
-pub use lines::{By, Ended, Line, LineStats, MOST_CHARS_IN_VAIN, MOST_IN_VAIN, Wanted, lines};
-pub use pattern::{Pattern, Place};
+pub use lines::{Line, LineRequest, LineStats, MAX_MISSED_CHARS, MAX_MISSES, MatchMethod, StopReason, sample_lines};
+pub use pattern::{Pattern, PatternState};

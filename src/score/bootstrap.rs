@@ -1,14 +1,14 @@
-//! How sure a difference between two models is.
+//! The confidence interval of a difference between two models.
 
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
 
 use crate::error::{Error, Result};
 
-/// The mean of a difference, and where it would lie in 95 of 100 texts like this one.
+/// A mean with its 95 % confidence interval.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Interval {
-    /// The mean over the text at hand.
+    /// The mean.
     pub mean: f64,
     /// The lower end, the 2.5th percentile.
     pub low: f64,
@@ -16,14 +16,13 @@ pub struct Interval {
     pub high: f64,
 }
 
-/// The mean of `a - b`, nats of two models for each character of the same text, with its 95 % percentile interval by the bootstrap
-/// (Efron & Tibshirani 1993). A text is drawn anew `rounds` times from blocks of `block` characters in a row, from any place, so
-/// that what neighbours have in common stays (Künsch 1989). The same seed gives the same interval.
+/// The mean of `a - b`, the surprisals of two models for each character of the same text, with its 95 % percentile interval by the
+/// bootstrap (Efron & Tibshirani 1993). Each of the `rounds` resamples the text in blocks of `block` consecutive characters, which
+/// preserves the correlation between neighbours (Künsch 1989). The same seed gives the same interval.
 ///
 /// # Errors
-/// [`Error::Usage`] where the two have not the same length, where there are not two blocks of characters, and for a block or
-/// rounds of 0.
-pub fn paired(a: &[f32], b: &[f32], block: usize, rounds: usize, seed: u64) -> Result<Interval> {
+/// [`Error::Usage`] if the lengths differ, if there are fewer than two blocks of characters, or if the block or the rounds are 0.
+pub fn paired_bootstrap(a: &[f32], b: &[f32], block: usize, rounds: usize, seed: u64) -> Result<Interval> {
     let n = a.len();
     if n != b.len() {
         return Err(Error::Usage(format!("{n} characters cannot be compared with {}", b.len())));
@@ -34,7 +33,7 @@ pub fn paired(a: &[f32], b: &[f32], block: usize, rounds: usize, seed: u64) -> R
     if n / 2 < block {
         return Err(Error::Usage(format!("{n} characters are less than two blocks of {block}; choose smaller blocks")));
     }
-    // Differences from the first one, so that what is constant leaves no rounding behind.
+    // Relative to the first difference, so that a constant difference has no rounding error.
     let difference = |(a, b): (&f32, &f32)| f64::from(*a) - f64::from(*b);
     let first = difference((&a[0], &b[0]));
     let mut sums = vec![0.0; n + 1];
@@ -57,8 +56,8 @@ pub fn paired(a: &[f32], b: &[f32], block: usize, rounds: usize, seed: u64) -> R
 mod tests {
     use super::*;
 
-    /// Numbers around `mean`, each of which has much in common with the one before.
-    fn chained(mean: f32, n: usize, seed: u64) -> Vec<f32> {
+    /// Autocorrelated numbers around `mean`.
+    fn autocorrelated(mean: f32, n: usize, seed: u64) -> Vec<f32> {
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
         let mut last = 0.0;
         let next = |_| {
@@ -68,41 +67,41 @@ mod tests {
         (0..n).map(next).collect()
     }
 
-    /// How many of some intervals have the true difference in them.
+    /// How many of some intervals contain the true difference.
     fn hits(block: usize, intervals: u64) -> usize {
         let holds = |seed: &u64| {
-            let (a, b) = (chained(1.3, 2000, 2 * seed), chained(1.0, 2000, 2 * seed + 1));
-            let interval = paired(&a, &b, block, 400, *seed).unwrap();
+            let (a, b) = (autocorrelated(1.3, 2000, 2 * seed), autocorrelated(1.0, 2000, 2 * seed + 1));
+            let interval = paired_bootstrap(&a, &b, block, 400, *seed).unwrap();
             interval.low <= 0.3 && 0.3 <= interval.high
         };
         (0..intervals).filter(holds).count()
     }
 
     #[test]
-    fn ninety_five_of_a_hundred_intervals_hold_the_truth() {
+    fn about_95_percent_of_intervals_contain_the_true_difference() {
         let hits = hits(60, 400);
         assert!((364..=394).contains(&hits), "{hits} of 400");
     }
 
     #[test]
-    fn without_blocks_neighbours_are_taken_for_strangers() {
+    fn single_character_blocks_underestimate_the_interval() {
         let hits = hits(1, 60);
         assert!(hits < 40, "{hits} of 60");
     }
 
     #[test]
-    fn a_constant_difference_is_sure() {
-        let b = chained(0.0, 1003, 1).iter().map(|x| (x * 64.0).round() / 64.0).collect::<Vec<_>>();
+    fn a_constant_difference_has_an_interval_of_zero_width() {
+        let b = autocorrelated(0.0, 1003, 1).iter().map(|x| (x * 64.0).round() / 64.0).collect::<Vec<_>>();
         let a: Vec<f32> = b.iter().map(|x| x + 0.375).collect();
-        let interval = paired(&a, &b, 10, 50, 1).unwrap();
+        let interval = paired_bootstrap(&a, &b, 10, 50, 1).unwrap();
         assert_eq!(interval, Interval { mean: 0.375, low: 0.375, high: 0.375 });
-        assert_eq!(paired(&b, &a, 10, 50, 1).unwrap().mean, -0.375);
+        assert_eq!(paired_bootstrap(&b, &a, 10, 50, 1).unwrap().mean, -0.375);
     }
 
     #[test]
-    fn the_seed_decides_and_the_mean_does_not_depend_on_it() {
-        let (a, b) = (chained(1.0, 1000, 1), chained(1.0, 1000, 2));
-        let [one, again, other] = [7, 7, 8].map(|seed| paired(&a, &b, 30, 100, seed).unwrap());
+    fn the_seed_determines_the_interval_but_not_the_mean() {
+        let (a, b) = (autocorrelated(1.0, 1000, 1), autocorrelated(1.0, 1000, 2));
+        let [one, again, other] = [7, 7, 8].map(|seed| paired_bootstrap(&a, &b, 30, 100, seed).unwrap());
         assert_eq!(one, again);
         assert!(one.mean == other.mean && one.low != other.low && one.low < one.mean && one.mean < one.high);
         let mean = a.iter().zip(&b).map(|(a, b)| f64::from(a - b)).sum::<f64>() / 1000.0;
@@ -110,8 +109,9 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_compared_is_refused() {
-        let message = |a: &[f32], b: &[f32], block, rounds| paired(a, b, block, rounds, 1).unwrap_err().to_string();
+    fn rejects_texts_that_cannot_be_compared() {
+        let message =
+            |a: &[f32], b: &[f32], block, rounds| paired_bootstrap(a, b, block, rounds, 1).unwrap_err().to_string();
         assert!(message(&[1.0; 3], &[1.0; 4], 1, 9).contains("3 characters"));
         assert!(message(&[1.0; 7], &[1.0; 7], 4, 9).contains("two blocks of 4"));
         assert!(message(&[], &[], 1, 9).contains("two blocks"));

@@ -1,41 +1,40 @@
-//! What a model makes of one character.
+//! The surprisal of one character.
 
 use crate::data::{Encoding, Vocab};
 use crate::kernels::softmax;
 
-/// Bits of the escape: what the model does not know has this share, `2^-24`, of every prediction.
+/// Bits of the escape: unknown characters together have the probability `2^-24` in every prediction.
 pub const ESCAPE_BITS: u32 = 24;
 
-/// One character of a text, as a model saw it coming.
+/// One character of a text, and how well the model predicted it.
 ///
-/// A character that the model has never seen costs the escape and one of all characters that it does not know, each as likely:
-/// 24 bits and `log2(1,112,064 - V)` bits, or `log2(256 - V)` of bytes. The known ones have the other `1 - 2^-24` of the
-/// prediction, which costs each 6e-8 nats, so that totals are lengths of a code for any text. The model does not read what it
-/// does not know, and goes on as if it were not there.
+/// A character outside the vocabulary costs the escape of 24 bits, plus `log2(1,112,064 - V)` bits (`log2(256 - V)` for bytes)
+/// for one of all unknown characters, which are equally likely. Known characters share the remaining probability `1 - 2^-24`,
+/// which costs each of them 6e-8 nats, so totals are code lengths of arbitrary texts. The model does not read unknown characters.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Surprisal {
-    /// Its code point (or byte).
+    /// The code point (or byte).
     pub symbol: u32,
-    /// Whether the model knows it.
+    /// Whether it is in the vocabulary.
     pub known: bool,
-    /// What it cost, in nats; `None`: nothing predicted it, as the first character of a text.
+    /// The surprisal in nats; `None` if nothing predicts the character, as the first of a text.
     pub nats: Option<f64>,
-    /// What was expected in its place; `None` also where it is unknown.
+    /// The prediction; `None` also for unknown characters.
     pub prediction: Option<Prediction>,
 }
 
-/// What a model expected.
+/// What a model predicted in place of a character.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Prediction {
-    /// The place of the character that came among all, 1 being the most likely one.
+    /// The rank of the actual character by probability, from 1.
     pub rank: u32,
     /// The entropy of the prediction, in nats.
     pub entropy: f32,
-    /// The most likely characters (ids) and their probabilities, as many as were asked for.
+    /// The most likely token ids and their probabilities, as many as were requested.
     pub top: Vec<(u32, f32)>,
 }
 
-/// What characters cost beyond their prediction.
+/// What characters cost in addition to their prediction, in nats.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Escape {
     known: f64,
@@ -55,24 +54,24 @@ impl Escape {
 }
 
 impl Surprisal {
-    /// A character that nothing predicted.
-    pub(super) fn first(symbol: u32, known: bool) -> Self {
+    /// A character that nothing predicts.
+    pub(super) fn unpredicted(symbol: u32, known: bool) -> Self {
         Surprisal { symbol, known, nats: None, prediction: None }
     }
 
-    /// A character that the model does not know.
+    /// A character outside the vocabulary.
     pub(super) fn unknown(symbol: u32, escape: Escape) -> Self {
         Surprisal { symbol, known: false, nats: Some(escape.unknown), prediction: None }
     }
 
-    /// A character that came with a prediction.
+    /// A predicted character.
     pub(super) fn predicted(symbol: u32, (nats, prediction): (f64, Prediction), escape: Escape) -> Self {
         Surprisal { symbol, known: true, nats: Some(nats + escape.known), prediction: Some(prediction) }
     }
 }
 
-/// Reads a row of logits `V`: the nats of character `id`, and the prediction with the `top` most likely ones. `scratch` is.
-pub(super) fn judge(logits: &[f32], id: u32, top: usize, scratch: &mut Vec<f32>) -> (f64, Prediction) {
+/// The surprisal of `id` in nats by its logits `V`, and the prediction with the `top` most likely characters.
+pub(super) fn score_prediction(logits: &[f32], id: u32, top: usize, scratch: &mut Vec<f32>) -> (f64, Prediction) {
     scratch.clear();
     scratch.extend_from_slice(logits);
     let (total, sum) = softmax::log_sum_exp(scratch);
@@ -102,13 +101,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_prediction_is_read_as_its_definition_says() {
+    fn nats_entropy_and_rank_agree_with_their_definitions() {
         let logits = [1.0f32, -2.0, 3.0, 0.5, 3.0];
         let exps: Vec<f64> = logits.iter().map(|x| f64::from(*x).exp()).collect();
         let total: f64 = exps.iter().sum();
         let entropy: f64 = exps.iter().map(|e| -(e / total) * (e / total).ln()).sum();
         for (id, rank) in [(0, 3), (1, 5), (2, 1), (3, 4), (4, 1)] {
-            let (nats, prediction) = judge(&logits, id, 3, &mut Vec::new());
+            let (nats, prediction) = score_prediction(&logits, id, 3, &mut Vec::new());
             assert!((nats + (exps[id as usize] / total).ln()).abs() < 1e-6);
             assert!((f64::from(prediction.entropy) - entropy).abs() < 1e-6);
             assert_eq!(prediction.rank, rank);
@@ -116,12 +115,12 @@ mod tests {
             assert_eq!(ids, [2, 4, 0]);
             assert!((f64::from(prediction.top[2].1) - exps[0] / total).abs() < 1e-6);
         }
-        assert!(judge(&logits, 0, 0, &mut Vec::new()).1.top.is_empty());
-        assert_eq!(judge(&logits, 0, 9, &mut Vec::new()).1.top.len(), 5);
+        assert!(score_prediction(&logits, 0, 0, &mut Vec::new()).1.top.is_empty());
+        assert_eq!(score_prediction(&logits, 0, 9, &mut Vec::new()).1.top.len(), 5);
     }
 
     #[test]
-    fn known_and_unknown_together_have_all_probability() {
+    fn known_and_unknown_probabilities_sum_to_one() {
         for vocab in [Vocab::new(Encoding::Bytes, [1, 2, 3]), Vocab::new(Encoding::Utf8, [97, 98])] {
             let escape = Escape::new(&vocab);
             let others = if vocab.encoding() == Encoding::Bytes { 253.0 } else { 1_112_062.0 };

@@ -1,27 +1,26 @@
-//! Surprises taken together: characters, words, lines, whole texts.
+//! Surprisals of characters, words, lines and whole texts.
 
 use super::surprisal::Surprisal;
 
-/// What is scored as one.
+/// The unit for which surprisals are added up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unit {
+pub enum SurprisalUnit {
     /// A character.
     Char,
-    /// A word and the white space behind it, up to the line's end: the space after a word counts as part of it, since the model
-    /// says with it that the word is over (Oh & Schuler 2024; Pimentel & Meister 2024). White space at a line's beginning is a
-    /// unit of its own.
+    /// A word with the white space after it, which is the model's prediction that the word ends (Oh & Schuler 2024; Pimentel &
+    /// Meister 2024). White space at the start of a line is a separate unit.
     Word,
-    /// A line with its line end.
+    /// A line, line end included.
     Line,
 }
 
-impl Unit {
-    /// The units of a line, in order: nothing is left out, so that their sums are the line's.
+impl SurprisalUnit {
+    /// The units of a line in order; every character belongs to one of them.
     pub fn split(self, line: &[Surprisal]) -> Vec<&[Surprisal]> {
         let together = |a: &Surprisal, b: &Surprisal| match self {
-            Unit::Char => false,
-            Unit::Word => is_space(b.symbol) || !is_space(a.symbol),
-            Unit::Line => true,
+            SurprisalUnit::Char => false,
+            SurprisalUnit::Word => is_space(b.symbol) || !is_space(a.symbol),
+            SurprisalUnit::Line => true,
         };
         line.chunk_by(together).collect()
     }
@@ -31,29 +30,29 @@ fn is_space(symbol: u32) -> bool {
     char::from_u32(symbol).is_some_and(char::is_whitespace)
 }
 
-/// Some characters' surprises, added up.
+/// The sum of the surprisals of some characters.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Sum {
-    /// Characters that were scored: all but those that nothing predicts.
+pub struct SurprisalSum {
+    /// Scored characters: all but those that nothing predicts.
     pub chars: u64,
-    /// What they cost, in nats.
+    /// Their surprisal in nats.
     pub nats: f64,
-    /// Characters, scored or not, that the model does not know.
+    /// Characters outside the vocabulary, scored or not.
     pub unknown: u64,
     predicted: u64,
     ranks: u64,
     entropy: f64,
 }
 
-impl Sum {
-    /// The sum over some characters.
-    pub fn of(surprises: &[Surprisal]) -> Self {
-        let mut sum = Sum::default();
-        for surprise in surprises {
-            sum.unknown += u64::from(!surprise.known);
-            sum.chars += u64::from(surprise.nats.is_some());
-            sum.nats += surprise.nats.unwrap_or(0.0);
-            if let Some(prediction) = &surprise.prediction {
+impl SurprisalSum {
+    /// Adds up the surprisals of some characters.
+    pub fn of(surprisals: &[Surprisal]) -> Self {
+        let mut sum = SurprisalSum::default();
+        for surprisal in surprisals {
+            sum.unknown += u64::from(!surprisal.known);
+            sum.chars += u64::from(surprisal.nats.is_some());
+            sum.nats += surprisal.nats.unwrap_or(0.0);
+            if let Some(prediction) = &surprisal.prediction {
                 sum.predicted += 1;
                 sum.ranks += u64::from(prediction.rank);
                 sum.entropy += f64::from(prediction.entropy);
@@ -62,8 +61,8 @@ impl Sum {
         sum
     }
 
-    /// Takes in more.
-    pub fn add(&mut self, other: Sum) {
+    /// Adds another sum.
+    pub fn add(&mut self, other: SurprisalSum) {
         self.chars += other.chars;
         self.nats += other.nats;
         self.unknown += other.unknown;
@@ -72,23 +71,23 @@ impl Sum {
         self.entropy += other.entropy;
     }
 
-    /// What they cost, in bits.
+    /// The surprisal in bits.
     pub fn bits(&self) -> f64 {
         self.nats / std::f64::consts::LN_2
     }
 
-    /// Bits per character; `None` where nothing was scored.
+    /// Bits per character; `None` if no character was scored.
     pub fn bits_per_char(&self) -> Option<f64> {
         (self.chars > 0).then(|| self.bits() / self.chars as f64)
     }
 
-    /// The mean rank of the characters that came; `None` where nothing was predicted.
-    pub fn rank(&self) -> Option<f64> {
+    /// The mean rank of the actual characters; `None` if none was predicted.
+    pub fn mean_rank(&self) -> Option<f64> {
         (self.predicted > 0).then(|| self.ranks as f64 / self.predicted as f64)
     }
 
-    /// The mean entropy of the predictions, in bits; `None` where there was none.
-    pub fn entropy_bits(&self) -> Option<f64> {
+    /// The mean entropy of the predictions in bits; `None` if there are none.
+    pub fn mean_entropy_bits(&self) -> Option<f64> {
         (self.predicted > 0).then(|| self.entropy / self.predicted as f64 / std::f64::consts::LN_2)
     }
 }
@@ -98,7 +97,7 @@ mod tests {
     use super::super::surprisal::Prediction;
     use super::*;
 
-    fn surprises(text: &str) -> Vec<Surprisal> {
+    fn surprisals(text: &str) -> Vec<Surprisal> {
         let one = |c: char| Surprisal {
             symbol: u32::from(c),
             known: c != '?',
@@ -109,28 +108,31 @@ mod tests {
     }
 
     #[test]
-    fn words_take_the_space_behind_them() {
-        let text = |unit: Unit, line: &str| -> Vec<String> {
+    fn words_include_the_space_after_them() {
+        let text = |unit: SurprisalUnit, line: &str| -> Vec<String> {
             let of = |part: &[Surprisal]| part.iter().filter_map(|s| char::from_u32(s.symbol)).collect();
-            unit.split(&surprises(line)).into_iter().map(of).collect()
+            unit.split(&surprisals(line)).into_iter().map(of).collect()
         };
-        assert_eq!(text(Unit::Word, "  the fox,\tsaid\u{a0}he \n"), ["  ", "the ", "fox,\t", "said\u{a0}", "he \n"]);
-        assert_eq!(text(Unit::Word, "\n"), ["\n"]);
-        assert_eq!(text(Unit::Char, "a b"), ["a", " ", "b"]);
-        assert_eq!(text(Unit::Line, "a b\n"), ["a b\n"]);
-        assert!(text(Unit::Line, "").is_empty());
+        assert_eq!(
+            text(SurprisalUnit::Word, "  the fox,\tsaid\u{a0}he \n"),
+            ["  ", "the ", "fox,\t", "said\u{a0}", "he \n"]
+        );
+        assert_eq!(text(SurprisalUnit::Word, "\n"), ["\n"]);
+        assert_eq!(text(SurprisalUnit::Char, "a b"), ["a", " ", "b"]);
+        assert_eq!(text(SurprisalUnit::Line, "a b\n"), ["a b\n"]);
+        assert!(text(SurprisalUnit::Line, "").is_empty());
     }
 
     #[test]
-    fn sums_leave_out_what_was_not_predicted() {
-        let mut line = surprises("ab?d");
-        line[0] = Surprisal::first(97, true);
-        let sum = Sum::of(&line);
+    fn sums_exclude_characters_that_nothing_predicts() {
+        let mut line = surprisals("ab?d");
+        line[0] = Surprisal::unpredicted(97, true);
+        let sum = SurprisalSum::of(&line);
         assert_eq!((sum.chars, sum.nats, sum.unknown), (3, 3.0, 1));
-        assert_eq!((sum.rank(), sum.entropy_bits()), (Some(2.0), Some(0.5 / std::f64::consts::LN_2)));
+        assert_eq!((sum.mean_rank(), sum.mean_entropy_bits()), (Some(2.0), Some(0.5 / std::f64::consts::LN_2)));
         let mut twice = sum;
         twice.add(sum);
         assert_eq!((twice.chars, twice.bits_per_char()), (6, sum.bits_per_char()));
-        assert_eq!((Sum::default().bits_per_char(), Sum::default().rank()), (None, None));
+        assert_eq!((SurprisalSum::default().bits_per_char(), SurprisalSum::default().mean_rank()), (None, None));
     }
 }

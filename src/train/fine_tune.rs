@@ -10,8 +10,8 @@ use super::trainer::{Trainer, check};
 use crate::checkpoint::{Frame, model};
 use crate::data::{Corpus, Dataset, DatasetProvenance, Encoding, Vocab, count_tokens};
 use crate::error::{Error, Result};
-use crate::kernels::softmax;
-use crate::model::{CharLm, Origin, PackedWeights, Purpose, Shard, Window};
+use crate::kernels::{Precision, softmax};
+use crate::model::{CharLm, InferenceModel, InferenceSession, Input, SymbolSource};
 use crate::run::{FineTuneOrigin, HeldOutLosses, RunMetadata, TrainConfig};
 use crate::score;
 
@@ -79,7 +79,7 @@ fn check_encoding(run: &Path, model: Encoding, text: Encoding) -> Result<()> {
 
 /// Where each character of the dataset comes from. The bias of a new character with frequency `f` in the new text is
 /// `ln f + level`, see [`level`].
-fn origins(model: &CharLm<f32>, vocab: &Vocab, dataset: &Dataset, new: &[u32]) -> Vec<Origin> {
+fn origins(model: &CharLm<f32>, vocab: &Vocab, dataset: &Dataset, new: &[u32]) -> Vec<SymbolSource> {
     let new = Vocab::new(vocab.encoding(), new.iter().copied());
     let ((corpus, _), part) = (dataset.training(), dataset.new_text_range());
     // A character that occurs only in the held-out or the old text counts as if it occurred once.
@@ -92,8 +92,8 @@ fn origins(model: &CharLm<f32>, vocab: &Vocab, dataset: &Dataset, new: &[u32]) -
         level(&log_sum_exps(model, &first_known(corpus, part, vocab)), shares.iter().sum())
     };
     let origin = |symbol: &u32| match new.id(*symbol) {
-        Some(id) => Origin::New((shares[id as usize].ln() + level) as f32),
-        None => Origin::Known(vocab.id(*symbol).unwrap_or(0)),
+        Some(id) => SymbolSource::New((shares[id as usize].ln() + level) as f32),
+        None => SymbolSource::Known(vocab.id(*symbol).unwrap_or(0)),
     };
     dataset.vocab().symbols().iter().map(origin).collect()
 }
@@ -119,15 +119,12 @@ fn first_known(corpus: &Corpus, part: Range<usize>, vocab: &Vocab) -> Vec<u32> {
 
 /// `ln sum exp(logits)` after each character.
 fn log_sum_exps(model: &CharLm<f32>, ids: &[u32]) -> Vec<f64> {
-    let prepared = PackedWeights::whole(model);
-    let mut shard = Shard::new(model, 0, 1, STEPS, Purpose::Inference);
-    let (mut found, mut logits) = (Vec::with_capacity(ids.len()), Vec::new());
+    let model = InferenceModel::new(model, Precision::F32);
+    let mut session = InferenceSession::single_threaded(&model, 1, STEPS);
+    let mut found = Vec::with_capacity(ids.len());
     for ids in ids.chunks(STEPS) {
-        let window = Window::new(ids.len(), 1, ids.to_vec(), vec![0; ids.len()]);
-        shard.forward(model, &prepared, &window, None);
-        shard.logits(&mut logits);
-        let of_row = |row: &mut [f32]| f64::from(row[0]) + softmax::cross_entropy(row, 0, 0.0);
-        found.extend(logits.chunks_exact_mut(model.config().vocab).map(of_row));
+        session.run(&ids.iter().map(|id| Input::with_logits(*id)).collect::<Vec<_>>());
+        session.for_each_logits(|_, row| found.push(f64::from(row[0]) + softmax::cross_entropy(row, 0, 0.0)));
     }
     found
 }

@@ -17,7 +17,7 @@ use crate::cells::CellReal;
 use crate::kernels::vector;
 use crate::layers::dropout::Dropout;
 use crate::model::gradients::{self, TableGradient, Tile};
-use crate::model::{CharLm, PackedWeights, Purpose, Shard, Window, cut};
+use crate::model::{CharLm, PackedWeights, Purpose, Shard, Window, split_batch};
 use crate::optim::{self, Optimizer, OptimizerSlices, UpdateParams};
 
 /// Elements of the arena that one task updates.
@@ -46,7 +46,7 @@ impl<R: CellReal> Step<R> {
         let len = model.layout().len();
         Step {
             prepared: PackedWeights::new(model, positions, true),
-            shards: cut(model, batch, threads).map(new).collect(),
+            shards: split_batch(model, batch, threads).map(new).collect(),
             tiles: gradients::tiles(model),
             table_gradient: TableGradient::new(model, positions),
             grads: vec![R::ZERO; len],

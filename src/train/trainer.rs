@@ -12,7 +12,7 @@ use crate::layers::dropout::Dropout;
 use crate::model::{CharLm, Init, ModelConfig, Window, memory};
 use crate::optim::{UpdateParams, clip_scale, learning_rate};
 use crate::run::{FineTuneOrigin, Progress, TrainConfig};
-use crate::score::{self, Loss};
+use crate::score::{self, TextLoss};
 
 /// Consecutive steps without a finite loss and gradient that end a run.
 const MAX_SKIPPED_IN_A_ROW: u64 = 5;
@@ -252,7 +252,7 @@ impl Trainer {
     ///
     /// # Errors
     /// [`Error::Changed`] if a file of the corpus was truncated.
-    pub fn evaluate(&self) -> Result<Option<Loss>> {
+    pub fn evaluate(&self) -> Result<Option<TextLoss>> {
         self.evaluate_unless(&|| false)
     }
 
@@ -261,7 +261,7 @@ impl Trainer {
     ///
     /// # Errors
     /// As [`evaluate`](Self::evaluate).
-    pub fn evaluate_unless(&self, stop: &(dyn Fn() -> bool + Sync)) -> Result<Option<Loss>> {
+    pub fn evaluate_unless(&self, stop: &(dyn Fn() -> bool + Sync)) -> Result<Option<TextLoss>> {
         let Some((corpus, range)) = self.dataset.held_out() else { return Ok(None) };
         self.install(|| score::held_out_unless(&stop, &self.model, corpus, self.dataset.vocab(), range))
     }

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use charlstm::checkpoint::{Frame, format};
 use charlstm::data::{Dataset, DatasetConfig, ReplayConfig};
 use charlstm::error::Error;
-use charlstm::kernels::softmax;
-use charlstm::model::{CharLm, ModelConfig, PackedWeights, Purpose, Shard, Window};
+use charlstm::kernels::{Precision, softmax};
+use charlstm::model::{CharLm, InferenceModel, InferenceSession, Input, ModelConfig};
 use charlstm::run::{RunMetadata, state_hash};
 use charlstm::score;
 use charlstm::train::{TrainConfig, Trainer};
@@ -92,15 +92,14 @@ fn new_ids(trainer: &Trainer) -> Vec<u32> {
 
 /// The mean probability that a model gives to each of some characters over a text.
 fn mean_probabilities(model: &CharLm<f32>, text: &[u32], of: &[u32]) -> Vec<f64> {
-    let mut shard = Shard::new(model, 0, 1, text.len(), Purpose::Inference);
-    let window = Window::new(text.len(), 1, text.to_vec(), text.to_vec());
-    shard.forward(model, &PackedWeights::whole(model), &window, None);
-    let (mut logits, mut sums) = (Vec::new(), vec![0.0; of.len()]);
-    shard.logits(&mut logits);
-    for row in logits.chunks_exact_mut(model.config().vocab) {
+    let model = InferenceModel::new(model, Precision::F32);
+    let mut session = InferenceSession::new(&model, 1, text.len());
+    session.run(&text.iter().map(|id| Input::with_logits(*id)).collect::<Vec<_>>());
+    let mut sums = vec![0.0; of.len()];
+    session.for_each_logits(|_, row| {
         softmax::softmax(row);
         sums.iter_mut().zip(of).for_each(|(sum, id)| *sum += f64::from(row[*id as usize]) / text.len() as f64);
-    }
+    });
     sums
 }
 

@@ -1,6 +1,6 @@
-//! Which units go with a property of the text: Pearson's r of each unit.
+//! Pearson's correlation of each unit with a property of the text.
 
-/// Pearson's r of every unit with a property: `values` is `(T, units)`, the property `(T)`. It is 0 where either never changes.
+/// Pearson's r of every unit with a property: `values` is `(T, units)`, the property `(T)`. It is 0 if either is constant.
 ///
 /// ```text
 /// r = sum((x - mean(x)) * (y - mean(y))) / sqrt(sum((x - mean(x))^2) * sum((y - mean(y))^2))
@@ -27,7 +27,7 @@ pub fn pearson(values: &[f32], units: usize, property: &[f64]) -> Vec<f64> {
     xy.into_iter().zip(xx).map(r).collect()
 }
 
-/// The units with the largest correlations of either sign, largest first, `most` of them; those with none are left out.
+/// The `most` units with the largest absolute correlations, largest first; units with none are left out.
 pub fn strongest(correlations: &[f64], most: usize) -> Vec<usize> {
     let mut units: Vec<usize> = (0..correlations.len()).filter(|unit| correlations[*unit] != 0.0).collect();
     units.sort_by(|a, b| correlations[*b].abs().total_cmp(&correlations[*a].abs()));
@@ -40,28 +40,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn is_what_a_hand_computes() {
-        // By hand: x has mean 4 and deviations -3, -1, 0, 4; y has mean 3 and deviations -2, 0, 1, 1.
-        // Sums: of squares 26 and 6, of products 10. The second unit is x turned round, the third never changes.
+    fn agrees_with_a_calculation_by_hand() {
+        // x has mean 4 and deviations -3, -1, 0, 4; y has mean 3 and deviations -2, 0, 1, 1.
+        // Sums: of squares 26 and 6, of products 10. The second unit is -x, the third is constant.
         let values = [1.0, -1.0, 5.0, 3.0, -3.0, 5.0, 4.0, -4.0, 5.0, 8.0, -8.0, 5.0];
         let r = pearson(&values, 3, &[1.0, 3.0, 4.0, 4.0]);
         let wanted = 10.0 / 156.0_f64.sqrt();
         assert!((r[0] - wanted).abs() < 1e-12 && (r[1] + wanted).abs() < 1e-12, "{r:?}");
         assert_eq!(r[2], 0.0);
-        assert_eq!(pearson(&values, 3, &[7.0; 4]), [0.0; 3], "a property that never changes goes with nothing");
+        assert_eq!(pearson(&values, 3, &[7.0; 4]), [0.0; 3], "a constant property");
         assert_eq!(pearson(&[], 3, &[]), [0.0; 3]);
     }
 
     #[test]
-    fn a_line_is_found_far_from_zero_too() {
+    fn a_large_offset_does_not_matter() {
         let values: Vec<f32> = (0..100).map(|t| 1000.0 + 0.5 * t as f32).collect();
         let property: Vec<f64> = (0..100).map(|t| 7.0 - f64::from(t)).collect();
         assert!((pearson(&values, 1, &property)[0] + 1.0).abs() < 1e-9);
     }
 
     #[test]
-    fn the_strongest_come_first_whatever_their_sign() {
+    fn strongest_orders_by_absolute_value() {
         assert_eq!(strongest(&[0.1, -0.9, 0.0, 0.5], 2), [1, 3]);
-        assert_eq!(strongest(&[0.1, -0.9, 0.0, 0.5], 9), [1, 3, 0], "none is not a correlation");
+        assert_eq!(strongest(&[0.1, -0.9, 0.0, 0.5], 9), [1, 3, 0], "units without correlation are left out");
     }
 }

@@ -1,70 +1,68 @@
-//! What a text copies from a corpus: is it new, or learned by heart?
+//! How much of a text is copied from a corpus, to tell new text from memorized text.
 
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use super::encoding::is_continuation_byte;
-use super::suffixes::{MOST, Suffixes};
-use super::{Corpus, Encoding, Segment};
+use super::suffix_array::{MAX_BYTES, SuffixArray};
+use crate::data::{Corpus, Encoding, Segment, is_continuation_byte};
 use crate::error::{Error, Result};
 
-/// Bytes between two places up to which the line ends are counted.
+/// Line ends are counted at multiples of this many bytes.
 const BLOCK: usize = 4096;
 
-/// A corpus in which copied text is looked for, exactly. Takes five bytes for each of the corpus, and seconds for texts of
-/// megabytes; only where corpus and text both repeat the same few characters for many thousands does the time grow with that
-/// length.
+/// An index of a corpus that finds text copied from it exactly. Takes five bytes per byte of the corpus, and seconds for texts of
+/// megabytes; long runs of the same few characters in both corpus and text take longer.
 #[derive(Debug)]
-pub struct Novelty {
-    suffixes: Suffixes,
+pub struct CorpusIndex {
+    suffix_array: SuffixArray,
     encoding: Encoding,
-    /// The files, each with the bytes before it.
+    /// The files, each with the number of bytes before it.
     files: Vec<(PathBuf, usize)>,
-    /// Line ends before each block of [`BLOCK`] bytes.
+    /// The number of line ends before each block of [`BLOCK`] bytes.
     ends: Vec<usize>,
 }
 
-/// Characters of a text that stand in the corpus, one after another.
+/// Consecutive characters of a text that also occur in the corpus.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Span {
-    /// Characters.
+pub struct CopiedSpan {
+    /// The length in characters.
     pub chars: usize,
-    /// Bytes of the text before them.
+    /// The start in the text, in bytes.
     pub from: usize,
-    /// Their bytes.
+    /// The length in bytes.
     pub len: usize,
-    /// A byte of the corpus from which on they stand there.
+    /// A position in the corpus where they occur, in bytes.
     pub at: usize,
 }
 
-/// How much of a text is copied.
+/// How much of a text is copied from the corpus.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Copied {
-    /// Characters of the text.
+pub struct CopyStats {
+    /// The length of the text in characters.
     pub chars: usize,
-    /// Those of them that lie in copied spans that are long enough; where spans overlap they count once.
+    /// Characters in copied spans longer than the limit; overlapping spans count once.
     pub copied: usize,
-    /// The longest copied span, the first of equals; `None` where no character is in the corpus.
-    pub longest: Option<Span>,
+    /// The longest copied span, the first of several; `None` if no character occurs in the corpus.
+    pub longest: Option<CopiedSpan>,
 }
 
-impl Copied {
-    /// The share of the text that is copied, 0 to 1; 0 of a text without characters.
+impl CopyStats {
+    /// The fraction of the text that is copied, 0 to 1; 0 for an empty text.
     pub fn share(&self) -> f64 {
         self.copied as f64 / self.chars.max(1) as f64
     }
 }
 
-impl Novelty {
-    /// The first `chars` characters of a corpus, made ready.
+impl CorpusIndex {
+    /// Indexes the first `chars` characters of a corpus.
     ///
     /// # Errors
     /// [`Error::Corpus`] for 2 GiB or more.
-    pub fn against(corpus: &Corpus, chars: usize) -> Result<Self> {
+    pub fn new(corpus: &Corpus, chars: usize) -> Result<Self> {
         let bytes = corpus.prefix(chars).map(|(_, bytes)| bytes.len()).sum();
-        validate(corpus.name(), bytes)?;
-        // A copy, since a file may change underneath.
+        check_size(corpus.name(), bytes)?;
+        // A copy, since a mapped file may change.
         let (mut text, mut files) = (Vec::with_capacity(bytes), Vec::new());
         for (name, bytes) in corpus.prefix(chars) {
             files.push((name.to_owned(), text.len()));
@@ -77,17 +75,17 @@ impl Novelty {
             Some(before)
         });
         let ends = ends.collect();
-        Ok(Novelty { suffixes: Suffixes::new(text)?, encoding: corpus.encoding(), files, ends })
+        Ok(CorpusIndex { suffix_array: SuffixArray::new(text)?, encoding: corpus.encoding(), files, ends })
     }
 
-    /// How much of each passage is copied, in spans of more than `most` characters. No span is longer than its passage, and none
-    /// has a part of a character.
-    pub fn copied(&self, passages: &[Segment<'_>], most: usize) -> Vec<Copied> {
-        passages.par_iter().map(|passage| self.copied_of(passage.text, most)).collect()
+    /// How much of each segment is copied in spans of more than `limit` characters. Spans do not cross segments and consist of
+    /// whole characters.
+    pub fn copied(&self, segments: &[Segment<'_>], limit: usize) -> Vec<CopyStats> {
+        segments.par_iter().map(|segment| self.copied_of(segment.text, limit)).collect()
     }
 
-    /// The file and the line, from 1, of a byte of the corpus.
-    pub fn place(&self, at: usize) -> (&Path, usize) {
+    /// The file and the line, from 1, of a position in the corpus.
+    pub fn file_and_line(&self, at: usize) -> (&Path, usize) {
         let file = self.files.partition_point(|(_, before)| *before <= at).saturating_sub(1);
         let (name, before) =
             self.files.get(file).map_or((Path::new(""), 0), |(name, before)| (name.as_path(), *before));
@@ -96,11 +94,11 @@ impl Novelty {
 
     fn ends_before(&self, at: usize) -> usize {
         let block = at / BLOCK;
-        self.ends.get(block).map_or(0, |ends| ends + line_ends(&self.suffixes.text()[block * BLOCK..at]))
+        self.ends.get(block).map_or(0, |ends| ends + line_ends(&self.suffix_array.text()[block * BLOCK..at]))
     }
 
-    fn copied_of(&self, text: &[u8], most: usize) -> Copied {
-        let mut found = Copied { chars: self.chars(text), ..Copied::default() };
+    fn copied_of(&self, text: &[u8], limit: usize) -> CopyStats {
+        let mut found = CopyStats { chars: self.chars(text), ..CopyStats::default() };
         let mut counted = 0;
         let mut span = self.span(text, 0);
         loop {
@@ -108,31 +106,31 @@ impl Novelty {
                 found.longest = Some(span);
             }
             let end = span.from + span.len;
-            if span.chars > most {
+            if span.chars > limit {
                 found.copied += self.chars(&text[counted.max(span.from)..end]);
                 counted = end;
             }
             if end == text.len() {
                 return found;
             }
-            span = self.next(text, &span);
+            span = self.next_span(text, &span);
         }
     }
 
-    /// The longest span that begins with the first character from byte `from` on.
-    fn span(&self, text: &[u8], from: usize) -> Span {
+    /// The longest span that starts with the first character at or after byte `from`.
+    fn span(&self, text: &[u8], from: usize) -> CopiedSpan {
         let whole = |at: &usize| self.is_boundary(text, *at);
         let from = (from..text.len()).find(whole).unwrap_or(text.len());
-        let found = self.suffixes.longest(&text[from..]);
+        let found = self.suffix_array.longest(&text[from..]);
         let end = (from..=from + found.len).rev().find(whole).unwrap_or(from);
-        Span { chars: self.chars(&text[from..end]), from, len: end - from, at: found.at }
+        CopiedSpan { chars: self.chars(&text[from..end]), from, len: end - from, at: found.at }
     }
 
-    /// The first span that ends behind `last`; those that begin between the two are parts of `last`. A span that begins later never
-    /// ends earlier, so the search doubles its steps and then halves them. `last` must end before the text.
-    fn next(&self, text: &[u8], last: &Span) -> Span {
+    /// The first span that ends after `last`; all spans that start between the two are contained in `last`. Since a span that
+    /// starts later never ends earlier, the search doubles its steps and then bisects. `last` must end before the text does.
+    fn next_span(&self, text: &[u8], last: &CopiedSpan) -> CopiedSpan {
         let end = last.from + last.len;
-        let reaches = |span: &Span| span.from + span.len > end;
+        let reaches = |span: &CopiedSpan| span.from + span.len > end;
         let mut step = 1;
         let mut found = loop {
             let span = self.span(text, (last.from + step).min(end + 1));
@@ -154,7 +152,7 @@ impl Novelty {
         found
     }
 
-    /// Whether a character ends or begins at a byte.
+    /// Whether a byte is the start of a character or the end of the text.
     fn is_boundary(&self, text: &[u8], at: usize) -> bool {
         self.encoding == Encoding::Bytes || text.get(at).is_none_or(|&byte| !is_continuation_byte(byte))
     }
@@ -167,8 +165,8 @@ impl Novelty {
     }
 }
 
-fn validate(name: &Path, bytes: usize) -> Result<()> {
-    if bytes <= MOST {
+fn check_size(name: &Path, bytes: usize) -> Result<()> {
+    if bytes <= MAX_BYTES {
         return Ok(());
     }
     let problem =
@@ -190,9 +188,9 @@ mod tests {
         Corpus::from_text("corpus", text.into(), encoding).unwrap()
     }
 
-    fn novelty(text: &str) -> Novelty {
+    fn index(text: &str) -> CorpusIndex {
         let corpus = corpus(text, Encoding::Utf8);
-        Novelty::against(&corpus, corpus.chars()).unwrap()
+        CorpusIndex::new(&corpus, corpus.chars()).unwrap()
     }
 
     /// The longest span and the characters copied, each span looked for from place to place.
@@ -216,7 +214,7 @@ mod tests {
     proptest! {
         // Some of these characters begin or end with the same bytes as others.
         #[test]
-        fn agrees_with_a_search_from_place_to_place(
+        fn agrees_with_a_linear_search(
             source in "[ab\n\u{e9}\u{e8}\u{129}\u{20ac}\u{20ad}]{1,90}",
             text in "[abc\u{e9}\u{e8}\u{129}\u{20ac}\u{20ad}]{1,40}",
             copy in 0usize..60,
@@ -224,14 +222,14 @@ mod tests {
         ) {
             let copy: String = source.chars().skip(copy).take(20).collect();
             let text = format!("{text}{copy}{text}");
-            let novelty = novelty(&source);
+            let index = index(&source);
             let passages = split_paragraphs(text.as_bytes());
-            for (passage, found) in passages.iter().zip(novelty.copied(&passages, most)) {
+            for (passage, found) in passages.iter().zip(index.copied(&passages, most)) {
                 let text = std::str::from_utf8(passage.text).unwrap();
                 let (longest, copied) = naive(&source, text, most);
                 prop_assert_eq!((found.chars, found.copied), (text.chars().count(), copied));
                 prop_assert_eq!(found.longest.map_or(0, |span| span.chars), longest);
-                if let Some(Span { chars, from, len, at }) = found.longest {
+                if let Some(CopiedSpan { chars, from, len, at }) = found.longest {
                     prop_assert_eq!(&source[at..at + len], &text[from..from + len]);
                     prop_assert_eq!(source[at..at + len].chars().count(), chars);
                 }
@@ -239,22 +237,22 @@ mod tests {
         }
 
         #[test]
-        fn bytes_are_compared_as_bytes(source in proptest::collection::vec(126u8..130, 1..60), from in 0usize..60) {
+        fn byte_corpora_are_compared_bytewise(source in proptest::collection::vec(126u8..130, 1..60), from in 0usize..60) {
             let corpus = corpus(source.clone(), Encoding::Bytes);
-            let novelty = Novelty::against(&corpus, corpus.chars()).unwrap();
+            let index = CorpusIndex::new(&corpus, corpus.chars()).unwrap();
             let copy = &source[from.min(source.len() - 1)..];
             let text = [copy, &[200], copy].concat();
-            let found = novelty.copied(&split_lines(&text), copy.len() - 1)[0];
+            let found = index.copied(&split_lines(&text), copy.len() - 1)[0];
             prop_assert_eq!((found.chars, found.copied), (text.len(), text.len() - 1));
         }
     }
 
     #[test]
-    fn spans_end_with_their_line_and_not_with_their_paragraph() {
-        let novelty = novelty("the fox\nmet a crow\nand left");
+    fn spans_do_not_cross_segments() {
+        let index = index("the fox\nmet a crow\nand left");
         let text = b"the fox\nmet a crow\n\nand left";
         let chars = |passages: &[Segment<'_>]| {
-            let found = novelty.copied(passages, 8);
+            let found = index.copied(passages, 8);
             found.iter().map(|found| (found.longest.unwrap().chars, found.copied)).collect::<Vec<_>>()
         };
         assert_eq!(chars(&split_lines(text)), [(7, 0), (10, 10), (8, 0)]);
@@ -263,32 +261,32 @@ mod tests {
 
     #[test]
     fn overlapping_spans_count_once() {
-        let found = novelty("abcdef--cdefgh--xy").copied(&split_lines(b"abcdefgh.xy"), 3)[0];
+        let found = index("abcdef--cdefgh--xy").copied(&split_lines(b"abcdefgh.xy"), 3)[0];
         assert_eq!((found.chars, found.copied, found.longest.unwrap().chars), (11, 8, 6));
         assert!((found.share() - 8.0 / 11.0).abs() < 1e-12);
-        let none = novelty("abc").copied(&split_lines(b"xyz"), 0)[0];
+        let none = index("abc").copied(&split_lines(b"xyz"), 0)[0];
         assert_eq!((none.longest, none.share()), (None, 0.0));
     }
 
     #[test]
-    fn a_text_copied_whole_takes_no_more_than_one_search() {
+    fn a_text_copied_as_a_whole_takes_one_search() {
         // Looked up from every place, these would be a million million comparisons.
         let text: String = (0..1_000_000u64).map(|i| char::from(b'a' + (i * i / 7 % 23) as u8)).collect();
-        let found = novelty(&text).copied(&split_lines(text.as_bytes()), 20)[0];
+        let found = index(&text).copied(&split_lines(text.as_bytes()), 20)[0];
         assert_eq!((found.copied, found.longest.unwrap().chars), (1_000_000, 1_000_000));
     }
 
     #[test]
-    fn places_are_told_by_file_and_line() {
+    fn positions_have_a_file_and_a_line() {
         let folder = tempfile::tempdir().unwrap();
         let long = "a line of nineteen.\n".repeat(1000);
         for (name, text) in [("a.txt", "one\ntwo\n"), ("b.txt", ""), ("c.txt", &*long), ("d.txt", "the end\nof it")] {
             std::fs::write(folder.path().join(name), text).unwrap();
         }
         let corpus = Corpus::open(&[folder.path().into()], Encoding::Utf8).unwrap();
-        let novelty = Novelty::against(&corpus, corpus.chars()).unwrap();
+        let index = CorpusIndex::new(&corpus, corpus.chars()).unwrap();
         let place = |at| {
-            let (file, line) = novelty.place(at);
+            let (file, line) = index.file_and_line(at);
             (file.file_name().unwrap().to_str().unwrap(), line)
         };
         assert_eq!([place(0), place(3), place(4)], [("a.txt", 1), ("a.txt", 1), ("a.txt", 2)]);
@@ -300,20 +298,20 @@ mod tests {
     }
 
     #[test]
-    fn only_the_beginning_that_was_asked_for_is_searched() {
+    fn only_the_requested_prefix_is_searched() {
         let corpus = corpus("\u{e9}\u{e9}learned\u{e9}held out", Encoding::Utf8);
         let longest = |text: &[u8]| {
-            let found = Novelty::against(&corpus, 10).unwrap().copied(&split_lines(text), 0)[0];
+            let found = CorpusIndex::new(&corpus, 10).unwrap().copied(&split_lines(text), 0)[0];
             found.longest.map_or(0, |span| span.chars)
         };
         assert_eq!((longest("\u{e9}learned\u{e9}held".as_bytes()), longest(b"out")), (9, 0));
-        assert!(Novelty::against(&corpus, 0).unwrap().copied(&split_lines(b"a"), 0)[0].longest.is_none());
+        assert!(CorpusIndex::new(&corpus, 0).unwrap().copied(&split_lines(b"a"), 0)[0].longest.is_none());
     }
 
     #[test]
-    fn what_does_not_fit_is_refused() {
-        assert!(validate(Path::new("big.txt"), MOST).is_ok());
-        let error = validate(Path::new("big.txt"), MOST + 1).unwrap_err();
+    fn rejects_a_corpus_that_is_too_large() {
+        assert!(check_size(Path::new("big.txt"), MAX_BYTES).is_ok());
+        let error = check_size(Path::new("big.txt"), MAX_BYTES + 1).unwrap_err();
         assert!(matches!(error, Error::Corpus { .. }));
         assert!(error.to_string().starts_with("big.txt: 2147483648 bytes"), "{error}");
     }

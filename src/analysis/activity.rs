@@ -1,37 +1,37 @@
-//! What the units of a net hold while it reads a text: Karpathy, Johnson & Fei-Fei, "Visualizing and Understanding Recurrent
-//! Networks" (2015).
+//! States and gates of the units while a model reads a text: Karpathy, Johnson & Fei-Fei, "Visualizing and Understanding
+//! Recurrent Networks" (2015).
 
 use crate::cells::CellSpec;
 use crate::error::{Error, Result};
-use crate::model::{InferenceModel, Purpose, Shard, Window};
+use crate::model::{InferenceModel, InferenceSession};
 
 /// Characters of a window: the state is carried from one to the next.
 const STEPS: usize = 32;
 
-/// Gates that open and close: sigmoids in every cell that has them.
-const OPENING: [&str; 5] = ["i", "f", "o", "r", "z"];
+/// Gates with a sigmoid in every cell that has them.
+const SIGMOID_GATES: [&str; 5] = ["i", "f", "o", "r", "z"];
 
-/// What of a unit is recorded.
+/// A quantity of a unit that can be recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Quantity {
-    /// The cell state `c` after a character; the output `h` where the cell has no other state.
+pub enum UnitQuantity {
+    /// The cell state `c` after a character; the output `h` if the cell has no other state.
     State,
-    /// A gate at a character, by its place among [`CellSpec::gates`]: its activation, except for the gru's `m`, which has none.
+    /// A gate by its index in [`CellSpec::gates`]: its activation, except for the `m` of the gru, which has none.
     Gate(usize),
 }
 
-impl Quantity {
-    /// What a cell has, the state first. A gate that is the state itself, the `h` of the rnn, is not counted again.
-    pub fn all(spec: &CellSpec) -> Vec<Quantity> {
-        let gates = (0..spec.gates.len()).filter(|gate| spec.gates[*gate] != Quantity::State.name(spec));
-        std::iter::once(Quantity::State).chain(gates.map(Quantity::Gate)).collect()
+impl UnitQuantity {
+    /// All quantities of a cell, the state first. A gate that equals the state, the `h` of the rnn, is not repeated.
+    pub fn all(spec: &CellSpec) -> Vec<UnitQuantity> {
+        let gates = (0..spec.gates.len()).filter(|gate| spec.gates[*gate] != UnitQuantity::State.name(spec));
+        std::iter::once(UnitQuantity::State).chain(gates.map(UnitQuantity::Gate)).collect()
     }
 
     /// The quantity of that name.
     ///
     /// # Errors
     /// [`Error::Usage`] naming those that the cell has.
-    pub fn find(spec: &CellSpec, name: &str) -> Result<Quantity> {
+    pub fn find(spec: &CellSpec, name: &str) -> Result<UnitQuantity> {
         let all = Self::all(spec);
         let names: Vec<_> = all.iter().map(|quantity| quantity.name(spec)).collect();
         let found = all.iter().find(|quantity| quantity.name(spec) == name);
@@ -41,54 +41,50 @@ impl Quantity {
     /// Its name in the cell's equations.
     pub fn name(self, spec: &CellSpec) -> &'static str {
         match self {
-            Quantity::State if spec.states > 1 => "c",
-            Quantity::State => "h",
-            Quantity::Gate(gate) => spec.gates[gate],
+            UnitQuantity::State if spec.states > 1 => "c",
+            UnitQuantity::State => "h",
+            UnitQuantity::Gate(gate) => spec.gates[gate],
         }
     }
 
-    /// Whether it is a gate that opens and closes, from 0 to 1.
-    pub fn opens(self, spec: &CellSpec) -> bool {
-        matches!(self, Quantity::Gate(gate) if OPENING.contains(&spec.gates[gate]))
+    /// Whether the quantity is a gate from 0 to 1.
+    pub fn is_sigmoid_gate(self, spec: &CellSpec) -> bool {
+        matches!(self, UnitQuantity::Gate(gate) if SIGMOID_GATES.contains(&spec.gates[gate]))
     }
 }
 
-/// What every unit of every layer holds at each character of a text, `(T, layers * H)`, read from a zero state on.
+/// The quantity of every unit of every layer after each character of a text, `(T, layers * H)`, read from the zero state.
 ///
 /// # Errors
-/// [`Error::Diverged`] where a value is not finite.
-pub fn record(ready: &InferenceModel<'_>, ids: &[u32], quantity: Quantity) -> Result<Vec<f32>> {
-    let (config, spec) = (ready.model.config(), ready.model.cell().spec);
+/// [`Error::Diverged`] if a value is not finite.
+pub fn record_activity(model: &InferenceModel<'_>, ids: &[u32], quantity: UnitQuantity) -> Result<Vec<f32>> {
+    let (config, spec) = (model.config(), model.cell().spec);
     let (layers, hidden) = (config.layers, config.hidden);
-    let mut shard = Shard::new(ready.model, 0, 1, STEPS, Purpose::Inference);
-    shard.share(ready.tasks_per_stream(rayon::current_num_threads()));
-    // The cell state stands last in a row of states.
+    // The cell state is the last vector of a layer's states.
     let (parts, part) = match quantity {
-        Quantity::State => (spec.states, spec.states - 1),
-        Quantity::Gate(gate) => (spec.gates.len(), gate),
+        UnitQuantity::State => (spec.states, spec.states - 1),
+        UnitQuantity::Gate(gate) => (spec.gates.len(), gate),
     };
-    let (mut window, mut row) = (Window::default(), vec![0.0; parts * hidden]);
+    let mut session = InferenceSession::new(model, 1, STEPS);
+    let mut row = vec![0.0; parts * hidden];
     let mut values = Vec::with_capacity(ids.len() * layers * hidden);
     for ids in ids.chunks(STEPS) {
-        window.clear(ids.len(), 1);
-        window.inputs.copy_from_slice(ids);
-        shard.forward(ready.model, &ready.prepared, &window, None);
+        session.read(ids);
         for (t, layer) in (0..ids.len()).flat_map(|t| (0..layers).map(move |layer| (t, layer))) {
             match quantity {
-                Quantity::State => shard.read_state(layer, t, 0, &mut row),
-                Quantity::Gate(_) => shard.read_gates(layer, t, 0, &mut row),
+                UnitQuantity::State => session.read_state(layer, t, 0, &mut row),
+                UnitQuantity::Gate(_) => session.read_gates(layer, t, 0, &mut row),
             }
             values.extend_from_slice(&row[part * hidden..][..hidden]);
         }
     }
     match values.iter().position(|value| !value.is_finite()) {
         None => Ok(values),
-        Some(place) => {
-            let (t, unit) = (place / (layers * hidden), place % (layers * hidden));
+        Some(i) => {
+            let (t, unit) = (i / (layers * hidden) + 1, i % (layers * hidden));
             let (layer, unit, name) = (unit / hidden + 1, unit % hidden + 1, quantity.name(spec));
             Err(Error::Diverged(format!(
-                "{name} of layer {layer}, unit {unit} is no longer finite at character {}; choose a shorter text",
-                t + 1
+                "{name} of layer {layer}, unit {unit} is not finite at character {t}; use a shorter text"
             )))
         }
     }
@@ -121,11 +117,11 @@ mod tests {
 
     /// The quantities by name, `(T, layers * H)` each.
     fn recorded(model: &CharLm<f32>, name: &str) -> Vec<f32> {
-        let quantity = Quantity::find(model.cell().spec, name).unwrap();
-        record(&InferenceModel::new(model, Precision::F32), &text(), quantity).unwrap()
+        let quantity = UnitQuantity::find(model.cell().spec, name).unwrap();
+        record_activity(&InferenceModel::new(model, Precision::F32), &text(), quantity).unwrap()
     }
 
-    /// `b + W x` and `R h` of every element of the gates, from the weights as they lie; 0 where a product does not go.
+    /// `b + W x` and `R h` of every element of the gates, from the weights as stored; 0 for gates without that product.
     fn sums(model: &CharLm<f32>, layer: usize, x: &[f64], h: &[f64]) -> Vec<[f64; 2]> {
         let (spans, spec) = (model.rnn(layer), model.cell().spec);
         let (w_ih, w_hh) = (model.matrix(spans.w_ih), model.matrix(spans.w_hh.unwrap()));
@@ -138,7 +134,7 @@ mod tests {
         biases.map(|(place, b)| [sum(place)[0] + f64::from(*b), sum(place)[1]]).collect()
     }
 
-    /// The net stepped unit by unit as its equations stand; a step gives the vectors by name.
+    /// The equations, evaluated unit by unit; returns the vectors by name.
     fn stepped(cell: &str, model: &CharLm<f32>, names: &[&str]) -> Vec<Vec<f64>> {
         let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
         let (mut h, mut c) = (vec![vec![0.0; HIDDEN]; LAYERS], vec![vec![0.0; HIDDEN]; LAYERS]);
@@ -158,7 +154,7 @@ mod tests {
                         "rnn" => h[layer][j] = a(0).tanh(),
                         "gru" => {
                             let (r, z) = (sigmoid(a(1)), sigmoid(a(2)));
-                            // What the input says to n and what the state says stand apart.
+                            // The pre-activation of n is split into the parts of the input and of the state.
                             let m = a(3);
                             let n = (sums[j][0] + r * m).tanh();
                             h[layer][j] = (1.0 - z) * n + z * h[layer][j];
@@ -186,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_recorded_is_what_the_equations_give() {
+    fn recorded_values_agree_with_the_equations() {
         for (cell, names) in [
             ("lstm", &["c", "i", "f", "g", "o"][..]),
             ("peephole", &["c", "i", "f", "g", "o"]),
@@ -194,7 +190,7 @@ mod tests {
             ("rnn", &["h"]),
         ] {
             let model = sample(cell, 1.0);
-            let all = Quantity::all(model.cell().spec);
+            let all = UnitQuantity::all(model.cell().spec);
             assert_eq!(all.iter().map(|quantity| quantity.name(model.cell().spec)).collect::<Vec<_>>(), names);
             for (name, wanted) in names.iter().zip(stepped(cell, &model, names)) {
                 let got = recorded(&model, name);
@@ -206,15 +202,15 @@ mod tests {
     }
 
     #[test]
-    fn states_are_those_that_reading_so_far_leaves() {
+    fn recorded_states_are_those_of_a_session() {
         for cell in CELLS {
             let model = sample(cell.spec.name, 1.0);
-            let ready = InferenceModel::new(&model, Precision::F32);
-            let values = record(&ready, &text(), Quantity::State).unwrap();
-            let mut shard = Shard::new(&model, 0, 1, 1, Purpose::Inference);
+            let inference_model = InferenceModel::new(&model, Precision::F32);
+            let values = record_activity(&inference_model, &text(), UnitQuantity::State).unwrap();
+            let mut session = InferenceSession::new(&inference_model, 1, 1);
             for (t, id) in text().into_iter().enumerate() {
-                shard.forward(&model, &ready.prepared, &Window::new(1, 1, vec![id], vec![0]), None);
-                for (layer, state) in shard.state.chunks_exact(model.layer_state_len()).enumerate() {
+                session.read(&[id]);
+                for (layer, state) in session.state(0).chunks_exact(model.layer_state_len()).enumerate() {
                     let held = &values[(t * LAYERS + layer) * HIDDEN..][..HIDDEN];
                     assert_eq!(held, &state[state.len() - HIDDEN..], "{} after {t}", cell.spec.name);
                 }
@@ -223,34 +219,35 @@ mod tests {
     }
 
     #[test]
-    fn gates_that_open_are_between_0_and_1_and_no_others_are() {
+    fn only_sigmoid_gates_are_always_between_0_and_1() {
         for spec in CELLS.iter().map(|cell| cell.spec) {
             let model = sample(spec.name, 3.0);
-            for quantity in Quantity::all(spec) {
-                let values = record(&InferenceModel::new(&model, Precision::F32), &text(), quantity).unwrap();
+            for quantity in UnitQuantity::all(spec) {
+                let values = record_activity(&InferenceModel::new(&model, Precision::F32), &text(), quantity).unwrap();
                 let inside = values.iter().all(|value| (0.0..=1.0).contains(value));
-                assert_eq!(inside, quantity.opens(spec), "{} {}", spec.name, quantity.name(spec));
+                assert_eq!(inside, quantity.is_sigmoid_gate(spec), "{} {}", spec.name, quantity.name(spec));
             }
         }
     }
 
     #[test]
-    fn a_gate_that_a_cell_lacks_is_refused_with_those_it_has() {
+    fn an_unknown_gate_is_rejected_with_the_list_of_gates() {
         let spec = sample("gru", 1.0).cell().spec;
-        let message = Quantity::find(spec, "f").unwrap_err().to_string();
+        let message = UnitQuantity::find(spec, "f").unwrap_err().to_string();
         assert!(message.contains("gate of gru") && message.ends_with("h, n, r, z, m"), "{message}");
     }
 
     #[test]
-    fn what_grows_beyond_all_bounds_is_an_error() {
+    fn values_that_overflow_are_an_error() {
         let mut model = sample("niaf", 1.0);
         let b = model.layout().span(model.rnn(0).b).range.start;
         let p = model.layout().span(model.rnn(0).p.unwrap()).range.clone();
-        // The first unit forgets nothing and takes in a good part of the greatest number at every step.
+        // The first unit forgets nothing and adds a large part of the largest number at every step.
         model.weights[p].fill(0.0);
         model.weights[b + HIDDEN] = 100.0;
         model.weights[b + 2 * HIDDEN] = f32::MAX;
-        let error = record(&InferenceModel::new(&model, Precision::F32), &text(), Quantity::State).unwrap_err();
+        let error =
+            record_activity(&InferenceModel::new(&model, Precision::F32), &text(), UnitQuantity::State).unwrap_err();
         assert!(matches!(&error, Error::Diverged(message) if message.starts_with("c of layer 1, unit 1")), "{error}");
     }
 }

@@ -17,7 +17,7 @@ const SHARDS_PER_THREAD: usize = 4;
 /// Large weights are read anew by every shard at every step, so there are as many shards as threads. Small ones stay in the
 /// cache, so shards are finer: a thread that gets less of a busy core leaves shards to the others. Where there are more
 /// threads than shards of four streams, the rest have nothing to do here. Results do not depend on the cut.
-pub fn cut<R: CellReal>(
+pub fn split_batch<R: CellReal>(
     model: &CharLm<R>,
     batch: usize,
     threads: usize,
@@ -39,10 +39,10 @@ mod tests {
             let config = ModelConfig { cell: "lstm".into(), layers: 1, hidden, embed: 1, vocab: 2 };
             let model = CharLm::<f32>::zeros(&config).unwrap();
             for (batch, threads) in (1..100).flat_map(|batch| [(batch, 1), (batch, 2), (batch, 7), (batch, 64)]) {
-                let cut: Vec<_> = cut(&model, batch, threads).collect();
-                assert_eq!(cut.iter().map(|(_, n)| n).sum::<usize>(), batch);
-                assert!(cut.iter().all(|(_, n)| *n >= LEAST_STREAMS.min(batch)), "{batch}: {cut:?}");
-                assert!(cut.windows(2).all(|pair| pair[0].0 + pair[0].1 == pair[1].0));
+                let parts: Vec<_> = split_batch(&model, batch, threads).collect();
+                assert_eq!(parts.iter().map(|(_, n)| n).sum::<usize>(), batch);
+                assert!(parts.iter().all(|(_, n)| *n >= LEAST_STREAMS.min(batch)), "{batch}: {parts:?}");
+                assert!(parts.windows(2).all(|pair| pair[0].0 + pair[0].1 == pair[1].0));
             }
         }
     }
@@ -51,7 +51,7 @@ mod tests {
     fn small_weights_give_finer_shards() {
         let shards = |hidden| {
             let config = ModelConfig { cell: "lstm".into(), layers: 2, hidden, embed: 1, vocab: 2 };
-            cut(&CharLm::<f32>::zeros(&config).unwrap(), 50, 2).count()
+            split_batch(&CharLm::<f32>::zeros(&config).unwrap(), 50, 2).count()
         };
         assert_eq!((shards(128), shards(512)), (4, 2));
     }

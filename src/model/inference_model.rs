@@ -1,0 +1,44 @@
+//! A model whose weights do not change any more.
+
+use super::char_lm::CharLm;
+use super::config::ModelConfig;
+use super::packed_weights::PackedWeights;
+use crate::cells::RegisteredCell;
+use crate::kernels::{Precision, Real};
+
+/// Bytes of a layer's weights, on average, that each thread must read for a character to make up for synchronizing the threads.
+const MIN_BYTES_PER_THREAD: usize = 192 << 10;
+
+/// A model with its weights packed for inference, which any number of [sessions](super::InferenceSession) share.
+#[derive(Debug)]
+pub struct InferenceModel<'m, R = f32> {
+    pub(super) char_lm: &'m CharLm<R>,
+    pub(super) weights: PackedWeights<R>,
+}
+
+impl<'m, R: Real> InferenceModel<'m, R> {
+    /// Packs the weights of a model. `precision` applies to the matrices of the recurrent layers; the first layer's input product
+    /// and the output layer, which are small, keep full precision.
+    pub fn new(char_lm: &'m CharLm<R>, precision: Precision) -> Self {
+        let mut weights = PackedWeights::for_inference(char_lm);
+        weights.layer_matrices_mut().for_each(|matrix| matrix.convert(precision));
+        InferenceModel { char_lm, weights }
+    }
+
+    /// The shape of the model.
+    pub fn config(&self) -> &'m ModelConfig {
+        self.char_lm.config()
+    }
+
+    /// The model's cell.
+    pub fn cell(&self) -> &'static RegisteredCell {
+        self.char_lm.cell()
+    }
+
+    /// The number of tasks that the units of a single stream are best divided into on that many threads. A single stream reads
+    /// every weight for each character, and two cores read faster than one where the matrices are large.
+    pub(super) fn tasks_per_stream(&self, threads: usize) -> usize {
+        let bytes: usize = self.weights.layer_matrices().map(|matrix| matrix.bytes()).sum();
+        (bytes / self.config().layers / MIN_BYTES_PER_THREAD).clamp(1, threads.max(1))
+    }
+}

@@ -1,0 +1,82 @@
+//! Streams that draw their next characters in step with each other.
+
+use rand::SeedableRng;
+use rand::rngs::Xoshiro256PlusPlus;
+
+use super::config::SamplingConfig;
+use crate::kernels::softmax;
+use crate::model::{InferenceSession, Input};
+
+/// Draws a character for every stream of a session at each step. Streams are independent of each other.
+#[derive(Debug)]
+pub(super) struct Sampler<'m> {
+    pub session: InferenceSession<'m>,
+    pub streams: Vec<Stream>,
+    inputs: Vec<Input>,
+    /// The logits of one stream before any filter; unused unless losses are needed.
+    unfiltered: Vec<f32>,
+    order: Vec<u32>,
+    needs_losses: bool,
+}
+
+/// What a stream needs to draw characters, besides its state.
+#[derive(Clone, Debug)]
+pub(super) struct Stream {
+    rng: Xoshiro256PlusPlus,
+    /// The last character, which has not been read yet.
+    pub last_id: u32,
+    /// The loss of that character in nats, by the model's own distribution rather than the filtered one; 0 unless losses are
+    /// needed.
+    pub loss: f64,
+}
+
+impl Stream {
+    /// A stream that reads `last_id` next.
+    pub fn new(seed: u64, last_id: u32) -> Self {
+        Stream { rng: Xoshiro256PlusPlus::seed_from_u64(seed), last_id, loss: 0.0 }
+    }
+}
+
+impl<'m> Sampler<'m> {
+    /// Makes every stream of `session` a copy of `stream`.
+    pub fn new(session: InferenceSession<'m>, stream: Stream, needs_losses: bool) -> Self {
+        let (streams, vocab) = (session.streams(), session.model().config().vocab);
+        Sampler {
+            session,
+            streams: vec![stream; streams],
+            inputs: Vec::with_capacity(streams),
+            unfiltered: Vec::with_capacity(vocab),
+            order: Vec::with_capacity(vocab),
+            needs_losses,
+        }
+    }
+
+    /// Draws the next character of every stream. `restrict` may exclude characters of a stream first, by setting their logits to
+    /// minus infinity. Allocates nothing.
+    pub fn step(&mut self, config: &SamplingConfig, mut restrict: impl FnMut(usize, &mut [f32])) {
+        let Sampler { session, streams, inputs, unfiltered, order, needs_losses } = self;
+        inputs.clear();
+        inputs.extend(streams.iter().map(|stream| Input::with_logits(stream.last_id)));
+        session.run(inputs);
+        session.for_each_logits(|i, logits| {
+            if *needs_losses {
+                unfiltered.clear();
+                unfiltered.extend_from_slice(logits);
+            }
+            restrict(i, logits);
+            config.weights(logits, order);
+            let stream = &mut streams[i];
+            stream.last_id = SamplingConfig::draw(logits, &mut stream.rng);
+            if *needs_losses {
+                let drawn = f64::from(unfiltered[stream.last_id as usize]);
+                stream.loss = softmax::log_sum_exp(unfiltered).0 - drawn;
+            }
+        });
+    }
+
+    /// Replaces a stream and its state, `(layers * states * H)`.
+    pub fn set_stream(&mut self, i: usize, stream: Stream, state: &[f32]) {
+        self.streams[i] = stream;
+        self.session.state_mut(i).copy_from_slice(state);
+    }
+}

@@ -1,0 +1,244 @@
+//! The loss of a model over a part of a corpus.
+
+use std::ops::Range;
+
+use super::stream_scorer::{StreamScorer, Transition};
+use crate::data::{Corpus, PairReader, Vocab};
+use crate::error::{Error, Result};
+use crate::kernels::{Precision, softmax};
+use crate::model::{CharLm, InferenceModel, InferenceSession};
+
+/// Characters of a window; the state is carried from one to the next.
+const STEPS: usize = 32;
+/// Characters on which each stream of [`held_out`] is warmed up, which are not scored.
+pub const WARM_UP: usize = 512;
+/// The most characters that [`held_out`] scores.
+pub const MAX_HELD_OUT: usize = 1_000_000;
+/// The fewest characters of a stream of [`held_out`].
+const MIN_STREAM: usize = 4096;
+/// The most parallel streams.
+const MAX_STREAMS: usize = 64;
+
+/// The loss over the characters of a text.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct TextLoss {
+    /// The sum over all characters, in nats.
+    pub total_nats: f64,
+    /// The number of scored characters.
+    pub chars: u64,
+}
+
+impl TextLoss {
+    /// Nats per character.
+    pub fn nats(&self) -> f64 {
+        self.total_nats / self.chars as f64
+    }
+
+    /// Bits per character.
+    pub fn bits(&self) -> f64 {
+        self.nats() / std::f64::consts::LN_2
+    }
+}
+
+/// The exact loss over a part of a corpus: one stream, with the state carried from the start of the part.
+///
+/// # Errors
+/// [`Error::Corpus`] if the part is too short or contains a character that the model does not know.
+pub fn carried(model: &InferenceModel<'_>, corpus: &Corpus, vocab: &Vocab, part: Range<usize>) -> Result<TextLoss> {
+    check_length(corpus, &part)?;
+    let span = ScoredSpan { start: part.start, scored_from: part.start, end: part.end - 1 };
+    let loss = score_spans(model, corpus, vocab, std::iter::once(span), 1, &|| false);
+    loss.map(Option::unwrap_or_default)
+}
+
+/// The loss over windows of `window` predictions, each from the zero state; every character but the first is scored.
+///
+/// # Errors
+/// Those of [`carried`]; [`Error::OutOfRange`] for a window of 0.
+pub fn windows(
+    model: &InferenceModel<'_>,
+    corpus: &Corpus,
+    vocab: &Vocab,
+    part: Range<usize>,
+    window: usize,
+) -> Result<TextLoss> {
+    check_length(corpus, &part)?;
+    if window == 0 {
+        return Err(Error::out_of_range("window", 0, "at least 1"));
+    }
+    let end = part.end - 1;
+    let span = |start: usize| ScoredSpan { start, scored_from: start, end: end.min(start.saturating_add(window)) };
+    let count = (end - part.start).div_ceil(window);
+    let spans = (part.start..end).step_by(window).map(span);
+    let loss = score_spans(model, corpus, vocab, spans, count.min(MAX_STREAMS), &|| false);
+    loss.map(Option::unwrap_or_default)
+}
+
+/// The loss over held-out text as training reports it, a close and much faster estimate of [`carried`]: parallel streams, each
+/// warmed up on the [`WARM_UP`] characters before it, over at most [`MAX_HELD_OUT`] characters.
+///
+/// # Errors
+/// Those of [`carried`].
+pub fn held_out(model: &CharLm<f32>, corpus: &Corpus, vocab: &Vocab, part: Range<usize>) -> Result<TextLoss> {
+    held_out_unless(&|| false, model, corpus, vocab, part).map(Option::unwrap_or_default)
+}
+
+/// As [`held_out`], but returns `None` as soon as `stop`, which is called before each window, returns true.
+///
+/// # Errors
+/// Those of [`carried`].
+pub fn held_out_unless(
+    stop: &dyn Fn() -> bool,
+    model: &CharLm<f32>,
+    corpus: &Corpus,
+    vocab: &Vocab,
+    part: Range<usize>,
+) -> Result<Option<TextLoss>> {
+    check_length(corpus, &part)?;
+    let predictions = (part.len() - 1).min(MAX_HELD_OUT);
+    let streams = held_out_streams(predictions);
+    let span = |i: usize| {
+        let (scored_from, end) = (i * predictions / streams, (i + 1) * predictions / streams);
+        let start = part.start + scored_from.saturating_sub(WARM_UP);
+        ScoredSpan { start, scored_from: part.start + scored_from, end: part.start + end }
+    };
+    let model = InferenceModel::new(model, Precision::F32);
+    score_spans(&model, corpus, vocab, (0..streams).map(span), streams, stop)
+}
+
+fn held_out_streams(predictions: usize) -> usize {
+    (predictions / MIN_STREAM).clamp(1, MAX_STREAMS)
+}
+
+/// The number of positions for which [`held_out`] stores activations, for a text of that many characters.
+pub fn positions_at_once(chars: usize) -> usize {
+    held_out_streams(chars.min(MAX_HELD_OUT)) * (STEPS + 1)
+}
+
+fn check_length(corpus: &Corpus, part: &Range<usize>) -> Result<()> {
+    if part.len() < 2 {
+        return Err(Error::corpus(corpus.name(), "the text to score needs at least two characters"));
+    }
+    Ok(())
+}
+
+/// A span of a text that is read from the zero state. Positions are those of the character that is read, which predicts the next.
+#[derive(Clone, Copy, Debug)]
+struct ScoredSpan {
+    start: usize,
+    /// The first character whose prediction is scored.
+    scored_from: usize,
+    end: usize,
+}
+
+/// Scores spans, which are in the order of the text, in `streams` parallel streams. Returns `None` when `stop` returns true.
+fn score_spans(
+    model: &InferenceModel<'_>,
+    corpus: &Corpus,
+    vocab: &Vocab,
+    mut spans: impl Iterator<Item = ScoredSpan>,
+    streams: usize,
+    stop: &dyn Fn() -> bool,
+) -> Result<Option<TextLoss>> {
+    let mut scorer = StreamScorer::new(InferenceSession::new(model, streams, STEPS));
+    let (mut loss, mut readers) = (TextLoss::default(), Vec::with_capacity(streams));
+    let (mut cursor, mut at) = (corpus.cursor(0), 0);
+    loop {
+        readers.clear();
+        for span in spans.by_ref().take(streams) {
+            cursor = corpus.advance(cursor, at, span.start);
+            at = span.start;
+            readers.push((span, PairReader::new(corpus, cursor, span.start, span.end)));
+        }
+        let Some(longest) = readers.iter().map(|(span, _)| span.end - span.start).max() else {
+            return corpus.check_not_truncated().map(|()| Some(loss));
+        };
+        scorer.session.reset();
+        for start in (0..longest).step_by(STEPS) {
+            if stop() {
+                return Ok(None);
+            }
+            let next = |stream: usize| {
+                let Some((span, reader)) = readers.get_mut(stream) else { return Ok(None) };
+                let is_scored = reader.position() >= span.scored_from;
+                let pair = reader.next(corpus, vocab)?;
+                Ok::<_, Error>(pair.map(|(input, target)| Transition { input, target, reset: false, is_scored }))
+            };
+            let cross_entropy =
+                |_: &mut Vec<f32>, logits: &mut [f32], target| softmax::cross_entropy(logits, target as usize, 1.0);
+            let losses = scorer.score_window(STEPS.min(longest - start), next, cross_entropy)?;
+            // Summed per stream first, so that the result does not depend on how streams are divided among threads.
+            let mut of_streams = vec![0.0; streams];
+            losses.iter().for_each(|(stream, loss)| of_streams[*stream] += loss);
+            loss.total_nats += of_streams.iter().sum::<f64>();
+            loss.chars += losses.len() as u64;
+        }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::data::Encoding;
+    use crate::model::ModelConfig;
+
+    pub fn sample(chars: usize) -> (CharLm<f32>, Corpus, Vocab) {
+        let text: String = (0..chars).map(|i| char::from(b'a' + (i * i / 7 % 11) as u8)).collect();
+        let corpus = Corpus::from_text("test", text.into_bytes(), Encoding::Utf8).unwrap();
+        let vocab = Vocab::new(Encoding::Utf8, corpus.symbols().iter().copied());
+        let config = ModelConfig { cell: "lstm".into(), layers: 2, hidden: 12, embed: 6, vocab: vocab.len() };
+        let mut model = CharLm::init(&config, 1).unwrap();
+        model.weights.iter_mut().for_each(|w| *w *= 1.5);
+        (model, corpus, vocab)
+    }
+
+    #[test]
+    fn windows_start_from_the_zero_state_and_cover_every_character() {
+        let (char_lm, corpus, vocab) = sample(333);
+        let model = InferenceModel::new(&char_lm, Precision::F32);
+        let carried = |part| carried(&model, &corpus, &vocab, part).unwrap();
+        let windows = |window| windows(&model, &corpus, &vocab, 0..333, window).unwrap();
+        let sum: f64 = (0..332).step_by(10).map(|start| carried(start..(start + 11).min(333)).total_nats).sum();
+        assert_eq!(windows(10).chars, 332);
+        assert!((windows(10).total_nats - sum).abs() < 1e-3 * sum, "{} {sum}", windows(10).total_nats);
+        let whole = carried(0..333);
+        assert!((windows(10).nats() - whole.nats()).abs() > 1e-4);
+        assert!((windows(10_000).nats() - whole.nats()).abs() < 1e-6 && whole.chars == 332);
+    }
+
+    #[test]
+    fn the_held_out_estimate_is_close_to_the_carried_loss() {
+        let (char_lm, corpus, vocab) = sample(30_000);
+        let model = InferenceModel::new(&char_lm, Precision::F32);
+        let exact = carried(&model, &corpus, &vocab, 100..30_000).unwrap();
+        let estimate = held_out(&char_lm, &corpus, &vocab, 100..30_000).unwrap();
+        assert_eq!(exact.chars, estimate.chars);
+        assert!((exact.nats() - estimate.nats()).abs() < 1e-5, "{} {}", exact.nats(), estimate.nats());
+        assert_eq!(held_out_unless(&|| true, &char_lm, &corpus, &vocab, 100..30_000).unwrap(), None);
+    }
+
+    /// Only Unix allows a mapped file to be truncated.
+    #[cfg(unix)]
+    #[test]
+    fn zeros_in_place_of_truncated_text_are_not_scored() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(&file, [7; 300]).unwrap();
+        let corpus = Corpus::open(&[file.path().into()], Encoding::Bytes).unwrap();
+        let vocab = Vocab::new(Encoding::Bytes, [0, 7]);
+        let config = ModelConfig { cell: "lstm".into(), layers: 1, hidden: 4, embed: 0, vocab: 2 };
+        let char_lm = CharLm::init(&config, 1).unwrap();
+        let model = InferenceModel::new(&char_lm, Precision::F32);
+        let score = || (carried(&model, &corpus, &vocab, 0..300), held_out(&char_lm, &corpus, &vocab, 0..300));
+        assert!(matches!(score(), (Ok(_), Ok(_))));
+        file.as_file().set_len(290).unwrap();
+        assert!(matches!(score(), (Err(Error::Changed { .. }), Err(Error::Changed { .. }))));
+    }
+
+    #[test]
+    fn rejects_a_text_without_predictions_and_an_empty_window() {
+        let (char_lm, corpus, vocab) = sample(50);
+        let model = InferenceModel::new(&char_lm, Precision::F32);
+        assert!(carried(&model, &corpus, &vocab, 7..8).is_err());
+        assert!(windows(&model, &corpus, &vocab, 0..50, 0).is_err());
+    }
+}
