@@ -1,6 +1,6 @@
 //! The library's error type: one variant per kind of failure, with the facts that a caller needs to react or to explain it.
 
-use std::fmt::Display;
+use std::fmt::Debug;
 use std::path::{Path, PathBuf};
 
 /// The result of every fallible operation in this crate.
@@ -32,6 +32,14 @@ pub enum Error {
         value: String,
         /// The range, such as `1 to 1024`.
         allowed: String,
+    },
+    /// A setting has no effect together with the other settings.
+    #[error("{setting} does not apply: {reason}")]
+    Inapplicable {
+        /// The setting, as the field of the configuration is called.
+        setting: &'static str,
+        /// Why it has no effect.
+        reason: String,
     },
     /// A name is not in a list of choices.
     #[error("unknown {kind} \"{name}\"; choose from: {}", choices.join(", "))]
@@ -225,8 +233,8 @@ fn unit(bytes: bool) -> &'static str {
 
 impl Error {
     /// An [`Error::OutOfRange`].
-    pub fn out_of_range(setting: &'static str, value: impl Display, allowed: impl Into<String>) -> Self {
-        Error::OutOfRange { setting, value: value.to_string(), allowed: allowed.into() }
+    pub fn out_of_range(setting: &'static str, value: impl Debug, allowed: impl Into<String>) -> Self {
+        Error::OutOfRange { setting, value: format!("{value:?}"), allowed: allowed.into() }
     }
 
     /// An [`Error::UnknownName`].

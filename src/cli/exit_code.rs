@@ -17,6 +17,7 @@ pub fn exit_code(error: &Error) -> u8 {
         Error::Usage(_)
         | Error::OutOfMemory { .. }
         | Error::OutOfRange { .. }
+        | Error::Inapplicable { .. }
         | Error::UnknownName { .. }
         | Error::FixedSetting { .. }
         | Error::EncodingMismatch { .. }

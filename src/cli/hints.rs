@@ -18,6 +18,7 @@ pub fn message(error: &Error, command: &str) -> String {
 fn hint(error: &Error, command: &str) -> Option<String> {
     match error {
         Error::OutOfRange { setting, .. } => flag(setting, command).map(|flag| format!("change {flag}")),
+        Error::Inapplicable { setting, .. } => flag(setting, command).map(|flag| format!("omit {flag}")),
         Error::FixedSetting { setting, .. } => {
             let omit = flag(setting, command).map_or(String::new(), |flag| format!("omit {flag}, or "));
             Some(format!("{omit}start a new run"))
@@ -33,6 +34,7 @@ fn hint(error: &Error, command: &str) -> Option<String> {
             "novelty" => "restore it, or name a corpus with --against".into(),
             _ => "restore it, or name a text with --text".into(),
         }),
+        Error::Diverged(_) if command == "train" => Some("try a lower --lr".into()),
         Error::NoRuns { .. } => Some("start one with: charlstm train".into()),
         Error::RunExists { .. } => {
             Some("continue it with --resume, replace it with --overwrite, or choose another --name".into())

@@ -64,16 +64,9 @@ pub fn run(
         match editor.readline("> ") {
             Ok(line) => {
                 let _ = editor.add_history_entry(&line);
-                // What goes wrong in a turn is said; the text is not lost for it.
+                // An error in one turn must not lose the text.
                 match play.answer(&line) {
-                    Err(
-                        e @ (Error::Usage(_)
-                        | Error::UnknownCharacter(_)
-                        | Error::CannotCreate { .. }
-                        | Error::Io { .. }),
-                    ) if !is_broken_pipe(&e) => {
-                        terminal.error(&e.to_string());
-                    }
+                    Err(e) if !is_broken_pipe(&e) => terminal.error(&e.to_string()),
                     other => other?,
                 }
             }

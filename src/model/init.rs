@@ -59,16 +59,16 @@ impl Init {
     /// Checks that it can be used for models of that cell.
     ///
     /// # Errors
-    /// [`Error::OutOfRange`] for the bias; [`Error::Usage`] if the cell has no separate forget gate.
+    /// [`Error::OutOfRange`] for the bias; [`Error::Inapplicable`] if the cell has no separate forget gate.
     pub fn validate(&self, cell: &RegisteredCell) -> Result<()> {
         match self.forget_bias {
             Some(bias) if !(-1e3..=1e3).contains(&bias) => {
                 Err(Error::out_of_range("forget_bias", bias, "-1000 to 1000"))
             }
-            Some(_) if cell.spec.forget_gate.is_none() => Err(Error::Usage(format!(
-                "the cell \"{}\" has no separate forget gate; leave out the forget bias",
-                cell.spec.name
-            ))),
+            Some(_) if cell.spec.forget_gate.is_none() => {
+                let reason = format!("the cell \"{}\" has no separate forget gate", cell.spec.name);
+                Err(Error::Inapplicable { setting: "forget_bias", reason })
+            }
             _ => Ok(()),
         }
     }

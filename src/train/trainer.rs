@@ -326,9 +326,8 @@ pub(super) fn check(dataset: &Dataset, config: &TrainConfig) -> Result<()> {
         return Err(Error::TextTooShort { path, chars, batch_size, seq_len });
     }
     if config.patience.is_some() && (config.eval_every == Some(0) || dataset.held_out().is_none()) {
-        return Err(Error::Usage(
-            "early stopping (patience) needs evaluations; hold out some text and evaluate during training".into(),
-        ));
+        let reason = "nothing is evaluated during training".into();
+        return Err(Error::Inapplicable { setting: "patience", reason });
     }
     Ok(())
 }

@@ -33,9 +33,9 @@ fn initialization_settings_are_saved() {
         dir.run("train --resume").succeeds();
     }
     let other = dir.run("train --resume text --steps 6 --init uniform");
-    other.fails(2, &["--init xavier"]);
+    other.fails(2, &["--init", "xavier"]);
     let none = dir.run(&format!("train text.txt {TINY} --cell rnn --forget-bias 3 --name none"));
-    none.fails(2, &["no forget gate"]);
+    none.fails(2, &["no separate forget gate"]);
 }
 
 #[test]

@@ -41,7 +41,7 @@ fn ends_saved_with((dir, running): (TestDir, RunningProgram), text: &str, args: 
     for part in [&saved, "text.txt: ", "charlstm train --resume checkpoints/run"].iter().chain(parts) {
         assert!(last.contains(part), "{part:?} is not in {last}");
     }
-    dir.run("train --resume run").fails_with_usage(65, &["not the one this run was trained on"]);
+    dir.run("train --resume run").fails_with_usage(65, &["differs from the one"]);
     dir.write("text.txt", text);
     dir.run(&format!("train --resume run --stop-at {}", step + 2)).succeeds();
     assert_eq!(dir.info("run", "step"), step + 2);
@@ -62,7 +62,7 @@ fn truncated_corpus_stops_training_after_saving() {
     let letters = prose(2_000_000);
     // Where NUL is a character of the text, what is gone cannot be told by the zeros that are read in its place.
     let with_nul = letters.replacen("the ", "\0", 1);
-    for (text, how) in [(&letters, "2000000 bytes when it was opened and has 4096 now"), (&with_nul, "cut short")] {
+    for (text, how) in [(&letters, "2000000 bytes when it was opened and has 4096 now"), (&with_nul, "truncated")] {
         let (dir, running) = training(text);
         // The next page of the second of two streams is gone, and what is mapped cannot be read there.
         cut(&dir, "text.txt", 4096);
@@ -75,7 +75,7 @@ fn corpus_truncated_within_a_page_is_detected() {
     let (dir, running) = training(&prose(SHORT));
     // Within a page, where zeros are read and no signal comes, and of the part that is held out.
     cut(&dir, "text.txt", SHORT - 10);
-    ends_saved((dir, running), &prose(SHORT), &["cut short", "2000 bytes", "1990 now"]);
+    ends_saved((dir, running), &prose(SHORT), &["truncated", "2000 bytes", "1990 now"]);
 }
 
 #[test]
@@ -85,7 +85,7 @@ fn never_trains_on_zeros_past_the_end_of_a_truncated_corpus() {
         let args = format!("{ENDLESS} {args}");
         let (dir, running) = training_with(&with_nul, &args);
         cut(&dir, "text.txt", 100);
-        ends_saved_with((dir, running), &with_nul, &args, &["cut short"]);
+        ends_saved_with((dir, running), &with_nul, &args, &["truncated"]);
     }
 }
 
@@ -105,7 +105,7 @@ fn truncated_held_out_and_replay_files_are_detected() {
         let stderr = dir.read("stderr.txt");
         let last = stderr.lines().last().unwrap();
         // Where what is replayed was read before, by the end of the epoch.
-        let parts = ["other.txt: it ", "and has 1000 now", "saved at step"];
+        let parts = ["other.txt: truncated", "and has 1000 now", "saved at step"];
         assert!(parts.iter().all(|part| last.contains(part)), "{stderr}");
         // An evaluation that could not be made is made once the text is back.
         dir.write("other.txt", &text);

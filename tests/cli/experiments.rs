@@ -103,10 +103,10 @@ fn rejects_options_that_an_experiment_does_not_use() {
         dir.run(&format!("experiment {command} --seed 18446744073709551615")).fails(2, &["--seed must be at most"]);
     }
     for command in ["reber --steps 0", "reber --steps 0 --write a.txt", "guess --steps 0"] {
-        dir.run(&format!("experiment {command}")).fails(2, &["--steps must be"]);
+        dir.run(&format!("experiment {command}")).fails(2, &["steps must be"]);
     }
     dir.run("experiment reber --write a.txt --seeds 2").fails_with_usage(2, &["--write", "--seeds"]);
-    dir.run("experiment reber --cell rnn --forget-bias 2").fails(2, &["rnn", "leave out --forget-bias"]);
+    dir.run("experiment reber --cell rnn --forget-bias 2").fails(2, &["rnn", "omit --forget-bias"]);
     dir.run("experiment reber --lr nan").fails(2, &["--lr"]);
     dir.run("experiment reber --hidden 0").fails(2, &["--hidden"]);
     dir.run("experiment gradient-flow text.txt --cell rnn").fails(65, &["characters to train on"]);

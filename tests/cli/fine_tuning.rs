@@ -138,13 +138,16 @@ fn missing_old_text_is_skipped_with_a_message() {
     let dir = with_run();
     std::fs::remove_file(dir.path("text.txt")).unwrap();
     let (_, stderr) = dir.run(&format!("{TRAIN} new.txt --init-from run --steps 5")).succeeds();
-    let gone = format!("old text: left out: {}: the text is no longer there", display(&dir.path("text.txt")));
+    let gone = format!(
+        "old text: left out: {}: the text that this run was trained on no longer exists",
+        display(&dir.path("text.txt"))
+    );
     assert_eq!(stderr.matches(&gone).count(), 2, "{stderr}");
     before_and_after(&stderr, "new text: ");
     dir.write("text.txt", prose(1999));
     let (_, stderr) = dir.run(&format!("{TRAIN} new.txt --init-from run --name other --steps 5")).succeeds();
     assert!(
-        stderr.contains("old text: left out: ") && stderr.contains("is not the one this run was trained on"),
+        stderr.contains("old text: left out: ") && stderr.contains("differs from the one that this run was trained on"),
         "{stderr}"
     );
 }
@@ -155,7 +158,7 @@ fn fine_tuning_rejects_settings_that_contradict_the_run() {
     for (flag, run, wanted) in
         [("--cell", "gru", "lstm"), ("--layers", "2", "3"), ("--hidden", "16", "32"), ("--embed", "5", "0")]
     {
-        let (has, becomes) = (format!("{flag} {run},"), format!("cannot become {wanted}"));
+        let (has, becomes) = (format!("is {run} "), format!("changed to {wanted}"));
         let parts = ["checkpoints/run", &has, &becomes];
         dir.run(&format!("{TRAIN} new.txt --init-from run {flag} {wanted}")).fails(2, &parts);
     }
@@ -187,7 +190,7 @@ fn fine_tuning_a_byte_model_requires_bytes() {
     let dir = TestDir::with_text();
     dir.train("text.txt --name run --steps 10 --bytes");
     dir.write("new.txt", greek(800));
-    dir.run(&format!("{TRAIN} new.txt --init-from run")).fails(2, &["reads bytes", "give --bytes"]);
+    dir.run(&format!("{TRAIN} new.txt --init-from run")).fails(2, &["reads bytes", "--bytes"]);
     let (_, stderr) = dir.run(&format!("{TRAIN} new.txt --init-from run --bytes --steps 5")).succeeds();
     assert!(stderr.contains("byte 0xCE"), "{stderr}");
     let file = "checkpoints/run/latest.ckpt";

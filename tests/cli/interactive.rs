@@ -61,9 +61,9 @@ fn invalid_input_is_reported_and_the_text_kept() {
     let dir = TestDir::with_run();
     let mut session = start(&dir, "sample run -i --seed 3 --length 20");
     for (line, stderr) in [
-        ("\u{3b1}", "never seen"),
+        ("\u{3b1}", "does not know"),
         ("/temp hot", "/temp takes a number"),
-        ("/temp -1", "--temp must be"),
+        ("/temp -1", "temperature must be"),
         ("/undo", "nothing to take back"),
         ("/more much", "/more takes a number"),
         ("/save no/such/folder/x.txt", "no/such/folder"),

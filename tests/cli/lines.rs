@@ -113,7 +113,7 @@ fn lines_json_has_text_loss_and_novelty() {
     std::fs::remove_file(dir.path("names.txt")).unwrap();
     let (out, stderr) = dir.run("sample names --seed 5 --lines 1 --jsonl").succeeds();
     assert!(out.contains("\"in_corpus\":null") && stderr.contains("cannot be told"), "{out} {stderr}");
-    dir.run("sample names --lines 1 --novel").fails(66, &["names.txt", "bring it back"]);
+    dir.run("sample names --lines 1 --novel").fails(66, &["names.txt", "--novel-against"]);
 }
 
 #[test]
@@ -151,9 +151,9 @@ fn novelty_includes_earlier_and_held_out_texts() {
 fn impossible_requests_terminate() {
     let dir = with_names();
     let sample = |args: &str| dir.run(&format!("sample names --seed 5 {args}"));
-    sample("--lines 9 --match \u{3b1}+").fails(2, &["no line", "--match"]);
-    sample("--lines 9 --match a{2000}").fails(2, &["--max-chars"]);
-    sample("--lines 9 --match (a").fails(2, &["--match \"(a\""]);
+    sample("--lines 9 --match \u{3b1}+").fails(2, &["no line", "pattern"]);
+    sample("--lines 9 --match a{2000}").fails(2, &["lengths"]);
+    sample("--lines 9 --match (a").fails(2, &["pattern \"(a\""]);
     let few = sample("--lines 9 --unique --match [ab]");
     assert_eq!((few.code, few.out.len()), (Some(1), 4), "{} {}", few.out.escape_ascii(), few.err);
     assert!(few.err.contains("2 of 9 lines") && few.err.contains("no other line matches"), "{}", few.err);

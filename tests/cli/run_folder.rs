@@ -39,7 +39,7 @@ fn named_pipes_are_rejected_without_blocking() {
     make_fifo(&dir, "checkpoints/run/metrics.jsonl");
     let ran = dir.run("train --resume run --steps 22");
     assert!(
-        ran.code == Some(66) && ran.err.contains("run/metrics.jsonl: it cannot be read: not a regular"),
+        ran.code == Some(66) && ran.err.contains("run/metrics.jsonl: cannot be read: not a regular"),
         "{}",
         ran.err
     );

@@ -298,7 +298,7 @@ fn eval_defaults_to_the_held_out_set() {
     dir.train("text.txt --name none --steps 5 --val-frac 0");
     dir.run("eval none").fails(2, &["holds nothing out", "--text"]);
     dir.write("held.txt", prose(151));
-    dir.run("eval own").fails(65, &["held.txt: the text is not the one", "--text"]);
+    dir.run("eval own").fails(65, &["held.txt: the text differs", "--text"]);
 }
 
 #[test]

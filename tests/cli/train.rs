@@ -176,7 +176,7 @@ fn files_and_directories_are_concatenated() {
     assert_eq!(run("parts/a.txt parts/b.txt parts/d.txt", "files").0, whole);
     let (hash, stderr) = run("parts", "folder");
     assert_eq!(hash, whole);
-    assert!(stderr.contains("picture.png: not text, left out"), "{stderr}");
+    assert!(stderr.contains("picture.png: skipped because it is not text"), "{stderr}");
     assert_ne!(run("parts/d.txt parts/a.txt parts/b.txt", "swapped").0, whole);
     dir.train("parts --steps 2");
     assert!(dir.exists("checkpoints/parts/latest.ckpt"), "a run is named after its text");
