@@ -1,48 +1,52 @@
-//! Character-level LSTM language models on ordinary CPUs: train on memory-mapped text, resume exactly, write.
+//! Character-level recurrent language models on ordinary CPUs.
 //!
 //! ```no_run
-//! use charlstm::data::{DatasetConfig, Dataset};
+//! use charlstm::data::{Dataset, DatasetConfig};
 //! use charlstm::kernels::Precision;
 //! use charlstm::model::{InferenceModel, ModelConfig};
 //! use charlstm::sample::{Generator, SamplingConfig};
 //! use charlstm::train::{Silent, TrainConfig, Trainer, fit};
 //!
 //! # fn main() -> charlstm::error::Result<()> {
-//! let texts = Dataset::open(&DatasetConfig { paths: vec!["corpus.txt".into()], ..DatasetConfig::default() })?;
-//! let mut trainer = Trainer::new(texts, &ModelConfig::default(), TrainConfig::default())?;
+//! let config = DatasetConfig { paths: vec!["corpus.txt".into()], ..DatasetConfig::default() };
+//! let mut trainer = Trainer::new(Dataset::open(&config)?, &ModelConfig::default(), TrainConfig::default())?;
 //! fit(&mut trainer, None, None, &mut Silent)?;
 //! let model = InferenceModel::new(trainer.model(), Precision::F32);
 //! let vocab = trainer.dataset().vocab();
-//! let written = Generator::new(&model, vocab, &[], SamplingConfig::default(), 1).take(1000);
-//! println!("{}", String::from_utf8_lossy(&vocab.decode(written)));
+//! let text = Generator::new(&model, vocab, &[], SamplingConfig::default(), 1).take(1000);
+//! println!("{}", String::from_utf8_lossy(&vocab.decode(text)));
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! # The rooms
+//! # Modules
 //!
-//! A room knows only the rooms above it; `data` and `optim` know nothing of the model.
+//! Each module uses only modules above it in this table; `data` and `optim` do not depend on the model.
 //!
-//! | room | what is in it |
+//! | module | contents |
 //! |---|---|
-//! | [`error`] | what can go wrong, and its exit code |
-//! | [`kernels`] | products, activations, softmax; the only room with SIMD |
-//! | [`params`] | the arena of weights and its named spans |
-//! | [`cells`] | the recurrent cells' equations |
-//! | [`layers`] | embedding, recurrence, linear, dropout |
-//! | [`model`] | the language model, its shards and gradients |
-//! | [`data`] | memory-mapped texts, vocabulary, streams |
-//! | [`optim`] | optimizers, clipping, schedules |
-//! | [`checkpoint`] | files that are whole or not there |
-//! | [`sample`] | generation |
-//! | [`score`] | the loss of a text, n-grams to compare with |
-//! | [`analysis`] | activity of units, text copied from a corpus |
-//! | [`train`] | steps, runs, metrics |
-//! | [`experiments`] | the papers' tasks: text and criterion |
+//! | [`error`] | the error type |
+//! | [`simd`] | instruction sets, selected at run time |
+//! | [`kernels`] | matrix products, activation functions, softmax |
+//! | [`params`] | one arena for all parameters, with named spans |
+//! | [`cells`] | the equations of the recurrent cells |
+//! | [`layers`] | embedding, recurrent scan, linear layer, dropout |
+//! | [`model`] | the language model, and the inference session |
+//! | [`data`] | memory-mapped corpora, vocabularies, datasets, batches |
+//! | [`optim`] | optimizers, clipping, learning rate schedules |
+//! | [`checkpoint`] | the file format of checkpoints, and atomic replacement of files |
+//! | [`run`] | the folder of a run: lock, metadata, metrics |
+//! | [`sample`] | text generation |
+//! | [`score`] | losses and surprisal of a text, n-gram baselines |
+//! | [`analysis`] | unit activity, correlations, novelty |
+//! | [`train`] | steps, the training loop, fine-tuning |
+//! | [`experiments`] | the tasks of the LSTM papers |
 //!
-//! Numbers: `f32` throughout, losses in nats per character unless they are called bits. Buffers are time-major, `(T, B, .)`.
-//! Matrices are row-major and stored as `inputs x outputs`, the transpose of PyTorch's; gates stand in PyTorch's order,
-//! but for the gru's (see `cells/gru.rs`).
+//! # Conventions
+//!
+//! Numbers are `f32`. Losses are in nats per character unless they are called bits. Buffers are time-major: `(T, B, .)` for T time
+//! steps and B streams. Matrices are row-major and stored as `inputs x outputs`, the transpose of PyTorch's; gates are in PyTorch's
+//! order except for the GRU's (see `cells/gru.rs`).
 
 pub mod analysis;
 pub mod cells;

@@ -36,6 +36,10 @@ fn hint(error: &Error, command: &str) -> Option<String> {
         }),
         Error::Diverged(_) if command == "train" => Some("try a lower --lr".into()),
         Error::NoRuns { .. } => Some("start one with: charlstm train".into()),
+        Error::Changed { .. } if command == "train" => Some(
+            "restore the text, then continue with --resume (or on the modified text with --allow-corpus-change)".into(),
+        ),
+        Error::Diverged(_) => Some("try a lower --lr".into()),
         Error::RunExists { .. } => {
             Some("continue it with --resume, replace it with --overwrite, or choose another --name".into())
         }

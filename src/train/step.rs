@@ -1,15 +1,15 @@
-//! One optimizer step: the only threads of training are here.
+//! One optimizer step, the only multi-threaded part of training.
 //!
-//! A step has five parallel regions, joined one after another, and none within a time step:
+//! A step has five parallel regions, one after another. There is no synchronisation within a time step:
 //!
-//! 1. the table of the first layer and the packed weights
-//! 2. the shards, each forward and back over the whole window
-//! 3. the weight gradients, a task a tile, and the table's gradient, a task a panel
-//! 4. the first layer's gradients, from the table's (the embedding's on one thread before)
-//! 5. the norm of the gradients, then the update
+//! 1. pack the weights and compute the input table of the first layer
+//! 2. run each shard forward and backward over the whole window
+//! 3. compute the weight gradients, one task per tile, and the gradient of the table, one task per panel
+//! 4. derive the gradients of the first layer from that of the table
+//! 5. compute the norm of the gradients, then update the weights
 //!
-//! The bits of a row do not depend on the shard it is in, and sums are taken in the order of time and streams: the same bits at
-//! any number of threads.
+//! Each output row is bitwise independent of its shard, and sums are taken in the order of time steps and streams, so results are
+//! bit-identical for any number of threads.
 
 use rayon::prelude::*;
 
@@ -20,14 +20,14 @@ use crate::model::gradients::{self, TableGradient, Tile};
 use crate::model::{CharLm, PackedWeights, Purpose, Shard, Window, split_batch};
 use crate::optim::{self, Optimizer, OptimizerSlices, UpdateParams};
 
-/// Elements of the arena that one task updates.
+/// Elements of the arena updated by one task.
 const CHUNK: usize = 1 << 15;
 
-/// The buffers of a step, allocated once. It runs on the calling thread's rayon pool; [`Trainer`](super::Trainer) brings one of
-/// its own, keeps the moments and counts the updates.
+/// The buffers of a step, allocated once. A step runs on the current rayon pool; the [`Trainer`](super::Trainer) provides the pool
+/// and keeps the moments.
 #[derive(Debug)]
 pub struct Step<R> {
-    prepared: PackedWeights<R>,
+    weights: PackedWeights<R>,
     shards: Vec<Shard<R>>,
     tiles: Vec<Tile>,
     table_gradient: TableGradient<R>,
@@ -38,14 +38,14 @@ pub struct Step<R> {
 }
 
 impl<R: CellReal> Step<R> {
-    /// Room for windows of `batch` streams of up to `seq_len` characters, cut for the threads of the pool it is called in.
+    /// Buffers for windows of `(seq_len, batch)` characters, split for the threads of the current rayon pool.
     pub fn new(model: &CharLm<R>, batch: usize, seq_len: usize) -> Self {
         let positions = batch * seq_len;
         let new = |(first, streams)| Shard::new(model, first, streams, seq_len, Purpose::Training);
         let threads = rayon::current_num_threads();
         let len = model.layout().len();
         Step {
-            prepared: PackedWeights::new(model, positions, true),
+            weights: PackedWeights::new(model, positions, true),
             shards: split_batch(model, batch, threads).map(new).collect(),
             tiles: gradients::tiles(model),
             table_gradient: TableGradient::new(model, positions),
@@ -54,23 +54,24 @@ impl<R: CellReal> Step<R> {
         }
     }
 
-    /// Runs a window forward and back: leaves the gradients, carries the states on, and returns the mean loss in nats.
+    /// Runs a window forward and backward: computes the gradients, advances the carried states, and returns the mean loss in nats per
+    /// character.
     pub fn run(&mut self, model: &CharLm<R>, window: &Window, dropout: Option<Dropout>) -> f64 {
-        // Where nothing counts there is nothing to divide by, and nothing to learn.
+        // A window without scored characters has no total weight to divide by.
         let total = if window.scored() == 0 { 1.0 } else { window.total_weight() };
-        self.prepared.refresh(model, &window.inputs);
-        let prepared = &self.prepared;
+        self.weights.refresh(model, &window.inputs);
+        let weights = &self.weights;
         self.shards.par_iter_mut().for_each(|shard| {
-            shard.forward(model, prepared, window, dropout);
+            shard.forward(model, weights, window, dropout);
             shard.score(window, total);
-            shard.backward(prepared);
+            shard.backward(weights);
         });
         self.weight_gradients(model);
         self.shards.iter().flat_map(|shard| &shard.losses).sum::<f64>() / total
     }
 
     fn weight_gradients(&mut self, model: &CharLm<R>) {
-        let (shards, table) = (&self.shards[..], &self.prepared.table);
+        let (shards, table) = (&self.shards[..], &self.weights.table);
         let (grads, tiles) = (&mut self.grads[..], &self.tiles[..]);
         let (panels, len) = self.table_gradient.panels();
         let panels = panels.par_chunks_exact_mut(len).enumerate();
@@ -85,14 +86,14 @@ impl<R: CellReal> Step<R> {
             },
         );
         self.table_gradient.gather(table);
-        // The embedding, where there is one, is the first tile.
+        // If there is an embedding, it is the first tile.
         let embedding = if model.embed().is_some() { tiles[0].len } else { 0 };
-        let (of_embedding, of_others) = grads.split_at_mut(embedding);
+        let (d_embedding, d_others) = grads.split_at_mut(embedding);
         if embedding > 0 {
-            self.table_gradient.fill_embedding(of_embedding, model, table);
+            self.table_gradient.fill_embedding(d_embedding, model, table);
         }
         let table_gradient = &self.table_gradient;
-        each_tile(&tiles[usize::from(embedding > 0)..], of_others, &|tile, out| {
+        each_tile(&tiles[usize::from(embedding > 0)..], d_others, &|tile, out| {
             if tile.needs_table() {
                 table_gradient.fill(tile, out, model, table);
             }
@@ -106,50 +107,50 @@ impl<R: CellReal> Step<R> {
         self.squares.iter().sum::<f64>().sqrt()
     }
 
-    /// Updates the weights with the gradients of the last step; weight decay goes to matrices only.
+    /// Updates the weights with the gradients of the last step. Weight decay applies to matrices only.
     pub fn update(&self, model: &mut CharLm<R>, moments: &mut [Vec<R>], optimizer: Optimizer, settings: UpdateParams) {
-        let matrices = model.layout().matrices();
+        let matrices_len = model.layout().matrices();
         let (first, second) = moments.split_at_mut(1);
         let first = &mut first[0][..];
         let second = second.first_mut().map_or(&mut [][..], |second| &mut second[..]);
         let all = OptimizerSlices { weights: &mut model.weights, grads: &self.grads, first, second };
-        let (of_matrices, of_vectors) = split(all, matrices);
+        let (matrices, vectors) = split(all, matrices_len);
         rayon::join(
-            || update(optimizer, of_matrices, settings),
-            || update(optimizer, of_vectors, UpdateParams { weight_decay: 0.0, ..settings }),
+            || update(optimizer, matrices, settings),
+            || update(optimizer, vectors, UpdateParams { weight_decay: 0.0, ..settings }),
         );
     }
 
-    /// The carried state of every stream in turn, `(B, layers * states * H)`.
+    /// The carried states, `(B, layers * states * H)`, as consecutive slices.
     pub fn states(&self) -> impl Iterator<Item = &[R]> {
         self.shards.iter().map(|shard| &shard.state[..])
     }
 
-    /// The carried state of every stream in turn.
+    /// The carried states, as consecutive mutable slices.
     pub fn states_mut(&mut self) -> impl Iterator<Item = &mut [R]> {
         self.shards.iter_mut().map(|shard| &mut shard.state[..])
     }
 
-    /// The gradient of a layer's state before the window, for every stream in turn.
+    /// The gradient of a layer's state before the window, `(B, states * H)`.
     pub fn d_initial_states(&self, layer: usize) -> Vec<R> {
-        self.shards.iter().flat_map(|shard| shard.d_initial_state(&self.prepared, layer)).collect()
+        self.shards.iter().flat_map(|shard| shard.d_initial_state(&self.weights, layer)).collect()
     }
 }
 
-/// Runs `f` on every tile and its part of `out`, in parallel.
+/// Runs `f` in parallel on every tile and its range of `out`.
 fn each_tile<R: Send>(tiles: &[Tile], out: &mut [R], f: &(impl Fn(&Tile, &mut [R]) + Sync)) {
     match tiles {
         [] => {}
         [tile] => f(tile, out),
         _ => {
             let (left, right) = tiles.split_at(tiles.len() / 2);
-            let (of_left, of_right) = out.split_at_mut(left.iter().map(|tile| tile.len).sum());
-            rayon::join(|| each_tile(left, of_left, f), || each_tile(right, of_right, f));
+            let (left_out, right_out) = out.split_at_mut(left.iter().map(|tile| tile.len).sum());
+            rayon::join(|| each_tile(left, left_out, f), || each_tile(right, right_out, f));
         }
     }
 }
 
-/// Updates in parallel by halving down to chunks.
+/// Updates in parallel, splitting recursively down to chunks.
 fn update<R: CellReal>(optimizer: Optimizer, slices: OptimizerSlices<'_, R>, settings: UpdateParams) {
     let len = slices.weights.len();
     if len <= CHUNK {
