@@ -129,7 +129,7 @@ mod tests {
             let column = place.checked_sub(reached.start * HIDDEN).filter(|column| *column < w.cols());
             column.map_or(0.0, |column| from.iter().enumerate().map(|(k, x)| x * f64::from(w.at(k, column))).sum())
         };
-        let sum = |place: usize| [part(w_ih, x, &spec.input, place), part(w_hh, h, &spec.recurrent, place)];
+        let sum = |place: usize| [part(w_ih, x, &spec.input_gates, place), part(w_hh, h, &spec.recurrent_gates, place)];
         let biases = model.slice(spans.b).iter().enumerate();
         biases.map(|(place, b)| [sum(place)[0] + f64::from(*b), sum(place)[1]]).collect()
     }

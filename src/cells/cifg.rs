@@ -14,17 +14,17 @@
 //! dc'  = dc * (1 - i) + p_i * da_i
 //! ```
 
-use super::CellSpec;
-use super::block::{Block, Forget, after, before, variant};
+use super::lstm_block::{Forget, LstmVariant, spec};
+use super::spec::{CellSpec, DiagonalWeight};
 
 /// vanilla with coupled gates: f = 1 - i.
 pub struct Cifg;
 
-impl Block for Cifg {
+impl LstmVariant for Cifg {
     const SPEC: CellSpec = CellSpec {
-        diagonal_weights: &[before(0, 1), after(2, 1)],
-        ..variant("cifg", "vanilla with coupled gates: f = 1 - i", &["i", "g", "o"], "Greff et al. 2015")
+        diagonal_weights: &[DiagonalWeight::from_previous(0, 1), DiagonalWeight::from_new(2, 1)],
+        ..spec("cifg", "vanilla with coupled gates: f = 1 - i", &["i", "g", "o"], "Greff et al. 2015")
     };
-    const PEEPHOLES: bool = true;
+    const HAS_PEEPHOLES: bool = true;
     const FORGET: Forget = Forget::Coupled;
 }

@@ -13,14 +13,14 @@
 //! dc'  = dc * (1 - i)
 //! ```
 
-use super::CellSpec;
-use super::block::{Block, Forget, variant};
+use super::lstm_block::{Forget, LstmVariant, spec};
+use super::spec::CellSpec;
 
 /// LSTM that forgets what it replaces: f = 1 - i.
 pub struct Coupled;
 
-impl Block for Coupled {
+impl LstmVariant for Coupled {
     const SPEC: CellSpec =
-        variant("coupled", "LSTM that forgets what it replaces: f = 1 - i", &["i", "g", "o"], "Greff et al. 2015");
+        spec("coupled", "LSTM that forgets what it replaces: f = 1 - i", &["i", "g", "o"], "Greff et al. 2015");
     const FORGET: Forget = Forget::Coupled;
 }

@@ -27,26 +27,30 @@
 //! da_f = (dc * c' + df) * f * (1 - f)
 //! ```
 
-use super::CellSpec;
-use super::block::{Block, after, before, variant};
+use super::lstm_block::{LstmVariant, spec};
+use super::spec::{CellSpec, DiagonalWeight};
 
 /// vanilla whose gates also see the gates of the step before.
 pub struct Fgr;
 
-impl Block for Fgr {
+impl LstmVariant for Fgr {
     const SPEC: CellSpec = CellSpec {
         forget_gate: Some(1),
-        diagonal_weights: &[before(0, 4), before(1, 4), after(3, 4)],
+        diagonal_weights: &[
+            DiagonalWeight::from_previous(0, 4),
+            DiagonalWeight::from_previous(1, 4),
+            DiagonalWeight::from_new(3, 4),
+        ],
         states: 5,
         recurrent_inputs: 4,
         zero_blocks: &[(1, 2), (2, 2), (3, 2)],
-        ..variant(
+        ..spec(
             "fgr",
             "vanilla whose gates also see the gates of the step before",
             &["i", "f", "g", "o"],
             "Greff et al. 2015",
         )
     };
-    const PEEPHOLES: bool = true;
-    const FEEDBACK: bool = true;
+    const HAS_PEEPHOLES: bool = true;
+    const HAS_GATE_RECURRENCE: bool = true;
 }

@@ -18,7 +18,8 @@
 //! dh'  = dh * z
 //! ```
 
-use super::{CellInputs, CellSpec, Equations, PLAIN};
+use super::equations::{CellInputs, Equations};
+use super::spec::CellSpec;
 use crate::kernels::Real;
 use crate::simd::Simd;
 
@@ -30,10 +31,10 @@ impl Equations for Gru {
         name: "gru",
         summary: "gated recurrent unit, as in PyTorch",
         gates: &["n", "r", "z", "m"],
-        input: 0..3,
-        recurrent: 1..4,
+        input_gates: 0..3,
+        recurrent_gates: 1..4,
         paper: "Cho et al. 2014",
-        ..PLAIN
+        ..CellSpec::DEFAULT
     };
 
     #[inline(always)]

@@ -13,23 +13,28 @@
 //! dh'  = u_i * da_i + u_f * da_f + u_g * da_g + u_o * da_o
 //! ```
 
-use super::CellSpec;
-use super::block::{Block, before, variant};
+use super::lstm_block::{LstmVariant, spec};
+use super::spec::{CellSpec, DiagonalWeight};
 
 /// LSTM of independent units: the recurrence is diagonal.
 pub struct IndyLstm;
 
-impl Block for IndyLstm {
+impl LstmVariant for IndyLstm {
     const SPEC: CellSpec = CellSpec {
         forget_gate: Some(1),
-        recurrent: 0..0,
-        diagonal_weights: &[before(0, 0), before(1, 0), before(2, 0), before(3, 0)],
-        ..variant(
+        recurrent_gates: 0..0,
+        diagonal_weights: &[
+            DiagonalWeight::from_previous(0, 0),
+            DiagonalWeight::from_previous(1, 0),
+            DiagonalWeight::from_previous(2, 0),
+            DiagonalWeight::from_previous(3, 0),
+        ],
+        ..spec(
             "indylstm",
             "LSTM of independent units: the recurrence is diagonal",
             &["i", "f", "g", "o"],
             "Gonnet & Deselaers 2019",
         )
     };
-    const INDEPENDENT: bool = true;
+    const HAS_DIAGONAL_RECURRENCE: bool = true;
 }

@@ -18,16 +18,16 @@
 //! dc'  = dc * f
 //! ```
 
-use super::CellSpec;
-use super::block::{Block, variant};
+use super::lstm_block::{LstmVariant, spec};
+use super::spec::CellSpec;
 
 /// LSTM with a forget gate.
 pub struct Lstm;
 
-impl Block for Lstm {
+impl LstmVariant for Lstm {
     const SPEC: CellSpec = CellSpec {
         aliases: &["np"],
         forget_gate: Some(1),
-        ..variant("lstm", "LSTM with a forget gate", &["i", "f", "g", "o"], "Gers, Schmidhuber & Cummins 1999")
+        ..spec("lstm", "LSTM with a forget gate", &["i", "f", "g", "o"], "Gers, Schmidhuber & Cummins 1999")
     };
 }

@@ -21,20 +21,20 @@
 //!
 //! The paper cuts gradients at the gates' and the input's recurrent connections; here they flow through the whole window.
 
-use super::CellSpec;
-use super::block::{Activation, Block, Forget, variant};
+use super::lstm_block::{Activation, Forget, LstmVariant, spec};
+use super::spec::CellSpec;
 
 /// the first LSTM: no forget gate, squashed input and output.
 pub struct Lstm1997;
 
-impl Block for Lstm1997 {
-    const SPEC: CellSpec = variant(
+impl LstmVariant for Lstm1997 {
+    const SPEC: CellSpec = spec(
         "lstm1997",
         "the first LSTM: no forget gate, squashed input and output",
         &["i", "g", "o"],
         "Hochreiter & Schmidhuber 1997",
     );
     const FORGET: Forget = Forget::Never;
-    const INPUT: Activation = Activation::Wide;
-    const OUTPUT: Activation = Activation::Narrow;
+    const INPUT_ACTIVATION: Activation = Activation::BipolarSigmoid2;
+    const OUTPUT_ACTIVATION: Activation = Activation::BipolarSigmoid1;
 }

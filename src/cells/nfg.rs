@@ -6,17 +6,17 @@
 //!
 //! Backward, `dc' = dc + p_i * da_i`.
 
-use super::CellSpec;
-use super::block::{Block, Forget, after, before, variant};
+use super::lstm_block::{Forget, LstmVariant, spec};
+use super::spec::{CellSpec, DiagonalWeight};
 
 /// vanilla without a forget gate.
 pub struct Nfg;
 
-impl Block for Nfg {
+impl LstmVariant for Nfg {
     const SPEC: CellSpec = CellSpec {
-        diagonal_weights: &[before(0, 1), after(2, 1)],
-        ..variant("nfg", "vanilla without a forget gate", &["i", "g", "o"], "Greff et al. 2015")
+        diagonal_weights: &[DiagonalWeight::from_previous(0, 1), DiagonalWeight::from_new(2, 1)],
+        ..spec("nfg", "vanilla without a forget gate", &["i", "g", "o"], "Greff et al. 2015")
     };
-    const PEEPHOLES: bool = true;
+    const HAS_PEEPHOLES: bool = true;
     const FORGET: Forget = Forget::Never;
 }

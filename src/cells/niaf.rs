@@ -2,18 +2,22 @@
 //!
 //! Backward, `da_g = dc * i`.
 
-use super::CellSpec;
-use super::block::{Activation, Block, after, before, variant};
+use super::lstm_block::{Activation, LstmVariant, spec};
+use super::spec::{CellSpec, DiagonalWeight};
 
 /// vanilla without an input activation.
 pub struct Niaf;
 
-impl Block for Niaf {
+impl LstmVariant for Niaf {
     const SPEC: CellSpec = CellSpec {
         forget_gate: Some(1),
-        diagonal_weights: &[before(0, 1), before(1, 1), after(3, 1)],
-        ..variant("niaf", "vanilla without an input activation", &["i", "f", "g", "o"], "Greff et al. 2015")
+        diagonal_weights: &[
+            DiagonalWeight::from_previous(0, 1),
+            DiagonalWeight::from_previous(1, 1),
+            DiagonalWeight::from_new(3, 1),
+        ],
+        ..spec("niaf", "vanilla without an input activation", &["i", "f", "g", "o"], "Greff et al. 2015")
     };
-    const PEEPHOLES: bool = true;
-    const INPUT: Activation = Activation::Identity;
+    const HAS_PEEPHOLES: bool = true;
+    const INPUT_ACTIVATION: Activation = Activation::Identity;
 }

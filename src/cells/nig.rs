@@ -6,18 +6,18 @@
 //!
 //! Backward, `da_g = dc * (1 - g^2)` and `dc' = dc * f + p_f * da_f`.
 
-use super::CellSpec;
-use super::block::{Block, after, before, variant};
+use super::lstm_block::{LstmVariant, spec};
+use super::spec::{CellSpec, DiagonalWeight};
 
 /// vanilla without an input gate.
 pub struct Nig;
 
-impl Block for Nig {
+impl LstmVariant for Nig {
     const SPEC: CellSpec = CellSpec {
         forget_gate: Some(0),
-        diagonal_weights: &[before(0, 1), after(2, 1)],
-        ..variant("nig", "vanilla without an input gate", &["f", "g", "o"], "Greff et al. 2015")
+        diagonal_weights: &[DiagonalWeight::from_previous(0, 1), DiagonalWeight::from_new(2, 1)],
+        ..spec("nig", "vanilla without an input gate", &["f", "g", "o"], "Greff et al. 2015")
     };
-    const PEEPHOLES: bool = true;
-    const INPUT_GATE: bool = false;
+    const HAS_PEEPHOLES: bool = true;
+    const HAS_INPUT_GATE: bool = false;
 }

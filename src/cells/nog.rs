@@ -6,18 +6,18 @@
 //!
 //! Backward, `dc += dh * (1 - tanh(c)^2)`.
 
-use super::CellSpec;
-use super::block::{Block, before, variant};
+use super::lstm_block::{LstmVariant, spec};
+use super::spec::{CellSpec, DiagonalWeight};
 
 /// vanilla without an output gate.
 pub struct Nog;
 
-impl Block for Nog {
+impl LstmVariant for Nog {
     const SPEC: CellSpec = CellSpec {
         forget_gate: Some(1),
-        diagonal_weights: &[before(0, 1), before(1, 1)],
-        ..variant("nog", "vanilla without an output gate", &["i", "f", "g"], "Greff et al. 2015")
+        diagonal_weights: &[DiagonalWeight::from_previous(0, 1), DiagonalWeight::from_previous(1, 1)],
+        ..spec("nog", "vanilla without an output gate", &["i", "f", "g"], "Greff et al. 2015")
     };
-    const PEEPHOLES: bool = true;
-    const OUTPUT_GATE: bool = false;
+    const HAS_PEEPHOLES: bool = true;
+    const HAS_OUTPUT_GATE: bool = false;
 }

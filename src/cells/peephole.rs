@@ -20,24 +20,28 @@
 //! dc'  = dc * f + p_i * da_i + p_f * da_f
 //! ```
 
-use super::CellSpec;
-use super::block::{Activation, Block, after, before, variant};
+use super::lstm_block::{Activation, LstmVariant, spec};
+use super::spec::{CellSpec, DiagonalWeight};
 
 /// gates see the cell state, and nothing bounds the output.
 pub struct Peephole;
 
-impl Block for Peephole {
+impl LstmVariant for Peephole {
     const SPEC: CellSpec = CellSpec {
         aliases: &["noaf"],
         forget_gate: Some(1),
-        diagonal_weights: &[before(0, 1), before(1, 1), after(3, 1)],
-        ..variant(
+        diagonal_weights: &[
+            DiagonalWeight::from_previous(0, 1),
+            DiagonalWeight::from_previous(1, 1),
+            DiagonalWeight::from_new(3, 1),
+        ],
+        ..spec(
             "peephole",
             "gates see the cell state, and nothing bounds the output: it needs resets or short sequences, else it often diverges",
             &["i", "f", "g", "o"],
             "Gers & Schmidhuber 2000",
         )
     };
-    const PEEPHOLES: bool = true;
-    const OUTPUT: Activation = Activation::Identity;
+    const HAS_PEEPHOLES: bool = true;
+    const OUTPUT_ACTIVATION: Activation = Activation::Identity;
 }

@@ -10,7 +10,8 @@
 //! da = dh * (1 - h^2)
 //! ```
 
-use super::{CellInputs, CellSpec, Equations, PLAIN};
+use super::equations::{CellInputs, Equations};
+use super::spec::CellSpec;
 use crate::kernels::Real;
 use crate::simd::Simd;
 
@@ -22,10 +23,10 @@ impl Equations for Rnn {
         name: "rnn",
         summary: "the simple recurrent network, with tanh",
         gates: &["h"],
-        input: 0..1,
-        recurrent: 0..1,
+        input_gates: 0..1,
+        recurrent_gates: 0..1,
         paper: "Elman 1990",
-        ..PLAIN
+        ..CellSpec::DEFAULT
     };
 
     #[inline(always)]

@@ -1,82 +1,94 @@
-//! What a cell says of itself.
+//! The description of a cell.
 
 use std::ops::Range;
 
-/// What a cell is and what it needs from the layer that runs it.
+/// What a cell is, and what it needs from the layer that runs it. `H` is the number of units.
 #[derive(Debug)]
 pub struct CellSpec {
     /// The value of `--cell`.
     pub name: &'static str,
     /// Other names of the same equations.
     pub aliases: &'static [&'static str],
-    /// One line for people.
+    /// A description in one line.
     pub summary: &'static str,
-    /// The gates in the order in which their columns stand in `b`, and as far as they are there in `w_ih` and `w_hh`.
+    /// The gates, `H` pre-activations each, in the order of the elements of `b`.
     pub gates: &'static [&'static str],
-    /// The gates that `x w_ih` goes to: the columns of `w_ih`.
-    pub input: Range<usize>,
-    /// The gates that the state's product with `w_hh` goes to: its columns. None where the recurrence is diagonal.
-    pub recurrent: Range<usize>,
-    /// Vectors of state, from the first on, that `w_hh` is multiplied with: its rows.
+    /// The gates to which `x w_ih` is added: the columns of `w_ih`.
+    pub input_gates: Range<usize>,
+    /// The gates to which the product of the state and `w_hh` is added: the columns of `w_hh`. Empty for a diagonal recurrence.
+    pub recurrent_gates: Range<usize>,
+    /// How many state vectors, from the first, are multiplied with `w_hh`: its rows.
     pub recurrent_inputs: usize,
-    /// Blocks of `w_hh` that stay zero: a vector of state and a gate that it does not go to.
+    /// Blocks of `w_hh` that are always zero: the state vector and the gate.
     pub zero_blocks: &'static [(usize, usize)],
-    /// Weights from a unit to itself, a vector each: the rows of `p`.
+    /// Weights with one element per unit, which connect a state vector to a gate: the rows of `p`.
     pub diagonal_weights: &'static [DiagonalWeight],
-    /// The gate whose bias starts at 1, so that the cell remembers before it has learned to.
+    /// The gate whose bias is initialized to 1, so that the cell remembers before it has been trained.
     pub forget_gate: Option<usize>,
-    /// Vectors of state, the output `h` among them.
+    /// Number of state vectors, of `H` elements each. The first is the output `h`.
     pub states: usize,
-    /// Where the equations come from.
+    /// The source of the equations.
     pub paper: &'static str,
 }
 
-/// A weight for each unit, by which a vector of its state goes to one of its gates.
+/// A diagonal weight matrix from a state vector to a gate: a peephole, or the recurrence of an independent unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DiagonalWeight {
     /// The gate.
     pub gate: usize,
-    /// The vector of state.
+    /// The state vector.
     pub state: usize,
-    /// The state after the step, in place of that before it.
-    pub after: bool,
+    /// Whether the gate sees the state after the time step instead of the state before it.
+    pub sees_new_state: bool,
 }
 
-/// What most cells are like: every gate is the sum of both products, only `h` is fed back, and there are no diagonals.
-pub(super) const PLAIN: CellSpec = CellSpec {
-    name: "",
-    aliases: &[],
-    summary: "",
-    gates: &[],
-    input: 0..0,
-    recurrent: 0..0,
-    recurrent_inputs: 1,
-    zero_blocks: &[],
-    diagonal_weights: &[],
-    forget_gate: None,
-    states: 1,
-    paper: "",
-};
+impl DiagonalWeight {
+    /// From the state before the time step.
+    pub(super) const fn from_previous(gate: usize, state: usize) -> Self {
+        DiagonalWeight { gate, state, sees_new_state: false }
+    }
+
+    /// From the state after the time step.
+    pub(super) const fn from_new(gate: usize, state: usize) -> Self {
+        DiagonalWeight { gate, state, sees_new_state: true }
+    }
+}
 
 impl CellSpec {
-    /// Whether both products go to every gate.
+    /// One state vector `h`, which is multiplied with `w_hh`, and no diagonal weights.
+    pub(super) const DEFAULT: CellSpec = CellSpec {
+        name: "",
+        aliases: &[],
+        summary: "",
+        gates: &[],
+        input_gates: 0..0,
+        recurrent_gates: 0..0,
+        recurrent_inputs: 1,
+        zero_blocks: &[],
+        diagonal_weights: &[],
+        forget_gate: None,
+        states: 1,
+        paper: "",
+    };
+
+    /// Whether every gate is the sum of both products.
     pub fn is_summed(&self) -> bool {
         let all = 0..self.gates.len();
-        self.input == all && self.recurrent == all
+        self.input_gates == all && self.recurrent_gates == all
     }
 
-    /// Parameters of such a layer that can be other than zero.
-    pub fn trainable(&self, inputs: u64, hidden: u64) -> Option<u64> {
-        let zero_blocks = hidden.checked_mul(hidden)?.checked_mul(self.zero_blocks.len() as u64)?;
-        self.parameters(inputs, hidden)?.checked_sub(zero_blocks)
-    }
-
-    /// Stored parameters of a layer of `hidden` units that reads `inputs` elements; `None` where they cannot be counted.
+    /// Number of parameters of a layer of `hidden` units with `inputs` inputs; `None` if it overflows.
     pub fn parameters(&self, inputs: u64, hidden: u64) -> Option<u64> {
         let times = |n: usize, m: u64| m.checked_mul(n as u64);
-        let w_ih = times(self.input.len(), inputs)?;
-        let w_hh = times(self.recurrent_inputs * self.recurrent.len(), hidden)?;
+        let w_ih = times(self.input_gates.len(), inputs)?;
+        let w_hh = times(self.recurrent_inputs * self.recurrent_gates.len(), hidden)?;
         let vectors = (self.gates.len() + self.diagonal_weights.len()) as u64;
         w_ih.checked_add(w_hh)?.checked_add(vectors)?.checked_mul(hidden)
+    }
+
+    /// [`parameters`](Self::parameters) without those that are always zero.
+    pub fn trainable(&self, inputs: u64, hidden: u64) -> Option<u64> {
+        let zeros = hidden.checked_mul(hidden)?.checked_mul(self.zero_blocks.len() as u64)?;
+        self.parameters(inputs, hidden)?.checked_sub(zeros)
     }
 }

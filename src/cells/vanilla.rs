@@ -20,22 +20,26 @@
 //! dc'  = dc * f + p_i * da_i + p_f * da_f
 //! ```
 
-use super::CellSpec;
-use super::block::{Block, after, before, variant};
+use super::lstm_block::{LstmVariant, spec};
+use super::spec::{CellSpec, DiagonalWeight};
 
 /// peepholes and a squashed output: the odyssey's base.
 pub struct Vanilla;
 
-impl Block for Vanilla {
+impl LstmVariant for Vanilla {
     const SPEC: CellSpec = CellSpec {
         forget_gate: Some(1),
-        diagonal_weights: &[before(0, 1), before(1, 1), after(3, 1)],
-        ..variant(
+        diagonal_weights: &[
+            DiagonalWeight::from_previous(0, 1),
+            DiagonalWeight::from_previous(1, 1),
+            DiagonalWeight::from_new(3, 1),
+        ],
+        ..spec(
             "vanilla",
             "peepholes and a squashed output: the odyssey's base",
             &["i", "f", "g", "o"],
             "Greff et al. 2015",
         )
     };
-    const PEEPHOLES: bool = true;
+    const HAS_PEEPHOLES: bool = true;
 }

@@ -128,7 +128,7 @@ impl<R: CellReal> LayerActivations<R> {
                 for (gates, (prev, next)) in gates.chunks_mut(at_once * of_gates).zip(states) {
                     let blocks = block..block + gates.len() / of_gates;
                     let start = input(t, blocks.clone(), gates);
-                    let these = (gates_of, spec.recurrent.clone(), blocks.clone());
+                    let these = (gates_of, spec.recurrent_gates.clone(), blocks.clone());
                     linear::multiply(these, gates, 0, recurrent_inputs, w_hh, start);
                     let p = &p[blocks.start * of_p..blocks.end * of_p];
                     cell.forward(CellInputs { hidden, p, prev }, gates, next);
@@ -170,7 +170,7 @@ impl<R: CellReal> LayerActivations<R> {
                 prev = zero_rows(self.reset_state.step_mut(0), prev, state_of, reset);
             }
             let (gates, behind) = self.gates.step_mut_and_rest(t);
-            let behind = (t + 1 < end).then(|| gates_of.parts(spec.recurrent.clone(), behind));
+            let behind = (t + 1 < end).then(|| gates_of.parts(spec.recurrent_gates.clone(), behind));
             let cut = reset_rows(resets, t + 1, self.streams).filter(|_| t + 1 < end);
             let states = prev.chunks_exact(state_of.block_len()).zip(next.chunks_exact(state_of.block_len()));
             let ds = self.d_state.step_mut(0).chunks_exact_mut(state_of.block_len());
@@ -194,7 +194,7 @@ impl<R: CellReal> LayerActivations<R> {
         let (shape, spec) = (d.shape(), self.cell.spec);
         let cut = reset_rows(resets, 0, self.streams);
         for (block, d) in d.step_mut(0).chunks_exact_mut(shape.block_len()).enumerate() {
-            add_from_behind(spec, w_hh_t, block, d, self.gates.parts(spec.recurrent.clone(), 0..1));
+            add_from_behind(spec, w_hh_t, block, d, self.gates.parts(spec.recurrent_gates.clone(), 0..1));
             clear_rows(d, shape.panel_width, cut);
         }
         let mut rows = vec![R::ZERO; self.streams * shape.row_layout.elements()];
@@ -211,7 +211,7 @@ fn add_from_behind<R: CellReal>(
     d: &mut [R],
     gates: PanelView<'_, R>,
 ) {
-    if !spec.recurrent.is_empty() {
+    if !spec.recurrent_gates.is_empty() {
         w_hh_t.multiply(
             block * spec.recurrent_inputs..(block + 1) * spec.recurrent_inputs,
             d,

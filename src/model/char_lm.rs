@@ -13,10 +13,10 @@ use crate::simd::Isa;
 /// The spans of one recurrent layer.
 #[derive(Clone, Copy, Debug)]
 pub struct RnnSpans {
-    /// `rnn.L.w_ih`: `inputs x input * H`, with the gates of [`CellSpec::input`](crate::cells::CellSpec::input).
+    /// `rnn.L.w_ih`: `inputs x input * H`, with the gates of [`CellSpec::input_gates`](crate::cells::CellSpec::input_gates).
     pub w_ih: SpanId,
     /// `rnn.L.w_hh`: `fed back * H x recurrent * H`, with the gates of
-    /// [`CellSpec::recurrent`](crate::cells::CellSpec::recurrent). None where the recurrence is diagonal.
+    /// [`CellSpec::recurrent_gates`](crate::cells::CellSpec::recurrent_gates). None where the recurrence is diagonal.
     pub w_hh: Option<SpanId>,
     /// `rnn.L.b`: `gates * H`.
     pub b: SpanId,
@@ -115,7 +115,7 @@ impl<R: Real> CharLm<R> {
     /// Makes the blocks of the recurrent weights zero that the cell does not have.
     pub fn clear_zero_blocks(&mut self) {
         let (spec, hidden, layout) = (self.cell().spec, self.config.hidden, self.layout.clone());
-        let columns = spec.recurrent.len() * hidden;
+        let columns = spec.recurrent_gates.len() * hidden;
         for layer in 0..self.config.layers {
             let Some(w_hh) = self.rnn(layer).w_hh else { continue };
             let w_hh = layout.of_mut(&mut self.weights, w_hh);
@@ -146,8 +146,8 @@ fn lay_out(config: &ModelConfig, cell: &RegisteredCell) -> (Layout, Spans) {
             0 => vocab,
             _ => hidden,
         };
-        let w_ih = layout.matrix(format!("rnn.{layer}.w_ih"), inputs, spec.input.len() * hidden);
-        let recurrent = (spec.recurrent_inputs * hidden, spec.recurrent.len() * hidden);
+        let w_ih = layout.matrix(format!("rnn.{layer}.w_ih"), inputs, spec.input_gates.len() * hidden);
+        let recurrent = (spec.recurrent_inputs * hidden, spec.recurrent_gates.len() * hidden);
         let w_hh = (recurrent.1 > 0).then(|| layout.matrix(format!("rnn.{layer}.w_hh"), recurrent.0, recurrent.1));
         matrices.push((w_ih, w_hh));
     }

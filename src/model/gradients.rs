@@ -65,9 +65,9 @@ pub fn tiles<R: CellReal>(model: &CharLm<R>) -> Vec<Tile> {
     for layer in 0..model.config().layers {
         let w_ih = layout.span(model.rnn(layer).w_ih);
         add(Part::Input { layer }, w_ih.rows, w_ih.cols);
-        let recurrent_inputs = if spec.recurrent.is_empty() { 0 } else { spec.recurrent_inputs };
+        let recurrent_inputs = if spec.recurrent_gates.is_empty() { 0 } else { spec.recurrent_inputs };
         (0..recurrent_inputs)
-            .for_each(|state| add(Part::Recurrent { layer, state }, hidden, spec.recurrent.len() * hidden));
+            .for_each(|state| add(Part::Recurrent { layer, state }, hidden, spec.recurrent_gates.len() * hidden));
     }
     add(Part::HeadWeights, hidden, model.config().vocab);
     for layer in 0..model.config().layers {
@@ -96,17 +96,17 @@ pub fn fill<R: CellReal>(tile: &Tile, out: &mut [R], model: &CharLm<R>, shards: 
     let vocab = RowLayout::single(model.config().vocab);
     match tile.part {
         Part::Input { layer } => {
-            let gates = row_layout(spec.input.len());
+            let gates = row_layout(spec.input_gates.len());
             let dw = MatMut::new(out, tile.rows, gates.elements());
             let steps = each_step(shards, move |shard, t| {
-                (shard.layer_input(layer, t), shard.d_gates(layer, spec.input.clone(), t))
+                (shard.layer_input(layer, t), shard.d_gates(layer, spec.input_gates.clone(), t))
             });
             weight_gradient(dw, units, gates, steps);
         }
         Part::Recurrent { layer, state } => {
-            let gates = row_layout(spec.recurrent.len());
+            let gates = row_layout(spec.recurrent_gates.len());
             let steps = each_step(shards, move |shard, t| {
-                (shard.state_before(layer, state, t), shard.d_gates(layer, spec.recurrent.clone(), t))
+                (shard.state_before(layer, state, t), shard.d_gates(layer, spec.recurrent_gates.clone(), t))
             });
             weight_gradient(MatMut::new(out, tile.rows, gates.elements()), units, gates, steps);
             for (_, gate) in spec.zero_blocks.iter().filter(|(from, _)| *from == state) {
@@ -119,9 +119,13 @@ pub fn fill<R: CellReal>(tile: &Tile, out: &mut [R], model: &CharLm<R>, shards: 
             linear::bias_gradient(out, gate, spec.gates.len(), steps);
         }
         Part::DiagonalWeight { layer, index } => {
-            let DiagonalWeight { gate, state, after } = spec.diagonal_weights[index];
+            let DiagonalWeight { gate, state, sees_new_state } = spec.diagonal_weights[index];
             let steps = each_step(shards, move |shard, t| {
-                let seen = if after { shard.state_after(layer, state, t) } else { shard.state_before(layer, state, t) };
+                let seen = if sees_new_state {
+                    shard.state_after(layer, state, t)
+                } else {
+                    shard.state_before(layer, state, t)
+                };
                 (shard.d_gates(layer, gate..gate + 1, t), seen)
             });
             linear::diagonal_gradient(out, steps);
@@ -210,7 +214,7 @@ impl<R: CellReal> TableGradient<R> {
 
 /// The columns of the table's gradient that belong to the gates which the input goes to.
 fn of_input<'a, R: CellReal>(rows: &'a [R], model: &CharLm<R>, n: usize) -> Mat<'a, R> {
-    let (input, hidden) = (&model.cell().spec.input, model.config().hidden);
+    let (input, hidden) = (&model.cell().spec.input_gates, model.config().hidden);
     Mat::new(rows, n, model.gates_len()).columns(input.start * hidden, input.len() * hidden)
 }
 

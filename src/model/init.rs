@@ -121,7 +121,7 @@ impl CharLm<f32> {
         let of_input = limit(inputs);
         layout.of_mut(&mut self.weights, spans.w_ih).fill_with(|| rng.random_range(-of_input..of_input));
         if let Some(w_hh) = spans.w_hh {
-            let (w_hh, gates) = (layout.of_mut(&mut self.weights, w_hh), spec.recurrent.len());
+            let (w_hh, gates) = (layout.of_mut(&mut self.weights, w_hh), spec.recurrent_gates.len());
             for (state, gate) in (0..spec.recurrent_inputs).flat_map(|state| (0..gates).map(move |gate| (state, gate)))
             {
                 if spec.zero_blocks.contains(&(state, gate)) {

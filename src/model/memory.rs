@@ -39,7 +39,7 @@ impl ModelConfig {
         let padded = |n: usize| n.next_multiple_of(MAX_PANEL_WIDTH) as u64;
         let (layers, hidden, vocab) = (self.layers as u64, padded(self.hidden), padded(self.vocab));
         let [gates, states, recurrent_inputs, recurrent, input] =
-            [spec.gates.len(), spec.states, spec.recurrent_inputs, spec.recurrent.len(), spec.input.len()]
+            [spec.gates.len(), spec.states, spec.recurrent_inputs, spec.recurrent_gates.len(), spec.input_gates.len()]
                 .map(|parts| parts as u64 * hidden);
         let packed = layers * recurrent_inputs * recurrent + (layers - 1) * hidden * input + hidden * vocab;
         Ok(Sizes {

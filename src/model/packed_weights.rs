@@ -38,7 +38,7 @@ impl<R: Real> InputTable<R> {
             &mut self.gathered,
             model.embed().map(|id| model.slice(id)),
             model.matrix(spans.w_ih),
-            (model.slice(spans.b), model.cell().spec.input.start * model.config().hidden),
+            (model.slice(spans.b), model.cell().spec.input_gates.start * model.config().hidden),
             self.distinct.ids(),
         );
         let rows = self.rows.chunks_exact(model.gates_len()).take(self.distinct.ids().len());
@@ -84,8 +84,11 @@ impl<R: Real> PackedWeights<R> {
         let (hidden, gates, none) = (RowLayout::single(model.config().hidden), model.gates(), RowLayout::single(0));
         let spec = model.cell().spec;
         let row_layout = |parts| RowLayout { parts, width: hidden.width };
-        let (recurrent_inputs, recurrent, input) =
-            (row_layout(spec.recurrent_inputs), row_layout(spec.recurrent.len()), row_layout(spec.input.len()));
+        let (recurrent_inputs, recurrent, input) = (
+            row_layout(spec.recurrent_inputs),
+            row_layout(spec.recurrent_gates.len()),
+            row_layout(spec.input_gates.len()),
+        );
         let (vocab, layers) = (RowLayout::single(model.config().vocab), model.config().layers);
         let mut packed = Vec::with_capacity(OF_LAYER * layers + 2);
         let mut both = |span, input, output| {

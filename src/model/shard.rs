@@ -295,7 +295,7 @@ impl<R: CellReal> Shard<R> {
     fn scan(&mut self, packed: &PackedWeights<R>, layer: usize, steps: Range<usize>) {
         let (w_hh, resets, tasks) = (packed.w_hh(layer), some_resets(&self.resets), self.tasks);
         let (below, these) = self.layers.split_at_mut(layer);
-        let (activations, parts) = (&mut these[0], self.spec.input.clone());
+        let (activations, parts) = (&mut these[0], self.spec.input_gates.clone());
         let shape = activations.gates.shape();
         if layer == 0 {
             let (table, slots, streams) = (&packed.table.panels, &self.slots, self.streams);
@@ -332,7 +332,7 @@ impl<R: CellReal> Shard<R> {
         match self.layers.get(layer + 1) {
             Some(above) => {
                 let w = packed.w_ih_t(layer + 1);
-                let gates = above.gates.parts(self.spec.input.clone(), steps);
+                let gates = above.gates.parts(self.spec.input_gates.clone(), steps);
                 w.multiply(0..w.panels(), dy, len, gates, AccumulatorInit::Zero);
             }
             None if counts => {
