@@ -1,85 +1,57 @@
-//! What the program says, and with which exit code it ends, when something is wrong.
+//! Errors: exit codes, and messages that name the file, the flag or the value.
 
 use std::fs::File;
 use std::os::unix::fs::PermissionsExt;
 
-use crate::harness::{ENDLESS, TINY, TestDir, display, prose};
+use crate::harness::{ENDLESS, Finished, TINY, TestDir, display, prose};
 
-/// Training on `text` fails with 65 and names the file.
-fn corpus_is_refused(text: &[u8], parts: &[&str]) {
+#[test]
+fn rejects_corpora_that_cannot_be_trained_on() {
     let dir = TestDir::empty();
-    dir.write("bad.txt", text);
-    let path = display(&dir.path("bad.txt"));
-    dir.run(&format!("train bad.txt {TINY} --steps 5")).fails(65, &[&[path.as_str()], parts].concat());
+    // A tenth is held out, which leaves 16 of 18 characters; 2 streams of 8 need 17.
+    let short = prose(18).into_bytes();
+    for (text, parts) in
+        [(&b""[..], &["empty"][..]), (&[b'z'; 400], &["'z'"]), (&short, &["16", "17", "--batch", "--seq-len"])]
+    {
+        dir.write("bad.txt", text);
+        dir.run(&format!("train bad.txt {TINY} --steps 5"))
+            .fails(65, &[&[display(&dir.path("bad.txt")).as_str()], parts].concat());
+    }
+    dir.write("folder/program.bin", [0u8, 1, 2, 3].repeat(100));
+    dir.write("folder/.hidden.txt", prose(500));
+    dir.run(&format!("train folder {TINY}")).fails(65, &[&display(&dir.path("folder")), "--bytes"]);
     assert!(!dir.exists("checkpoints/bad/latest.ckpt"));
-}
-
-#[test]
-fn rejects_empty_corpus() {
-    corpus_is_refused(b"", &["empty"]);
-}
-
-#[test]
-fn rejects_corpus_with_one_distinct_character() {
-    corpus_is_refused(&[b'z'; 400], &["'z'", "only character"]);
-}
-
-#[test]
-fn rejects_corpus_shorter_than_a_batch() {
-    // A tenth is held out: 16 of 18 characters are left, and 2 streams of 8 need one more.
-    corpus_is_refused(&prose(18).into_bytes(), &["16 characters", "2 streams of 8", "at least 17", "--batch"]);
-    let dir = TestDir::empty();
     dir.write("enough.txt", prose(19));
     dir.train("enough.txt --steps 5");
 }
 
 #[test]
-fn invalid_utf8_is_rejected_with_its_offset_and_trains_as_bytes() {
-    let mut text = prose(300).into_bytes();
-    text[123] = 0xff;
-    corpus_is_refused(&text, &["byte 123", "--bytes"]);
-    let dir = TestDir::empty();
-    dir.write("bad.txt", &text);
-    dir.train("bad.txt --steps 5 --bytes");
-    assert_eq!(dir.info("bad", "characters"), "bytes");
-}
-
-#[test]
-fn rejects_directory_without_text() {
-    let dir = TestDir::empty();
-    dir.write("folder/program.bin", [0u8, 1, 2, 3].repeat(100));
-    dir.write("folder/.hidden.txt", prose(500));
-    dir.run(&format!("train folder {TINY}")).fails(65, &[&display(&dir.path("folder")), "no text file", "--bytes"]);
-}
-
-#[test]
-fn reports_missing_files() {
+fn reports_missing_and_unreadable_files() {
     let dir = TestDir::with_text();
-    dir.run("train absent.txt").fails(66, &[&display(&dir.path("absent.txt")), "no such file", "check the name"]);
-    dir.run("train text.txt --val-file gone.txt").fails(66, &[&display(&dir.path("gone.txt"))]);
-    dir.run("train text.txt --config lost.toml").fails(66, &["lost.toml", "no such file", "check the name"]);
+    for (args, file) in [
+        ("absent.txt", "absent.txt"),
+        ("text.txt --val-file gone.txt", "gone.txt"),
+        ("text.txt --config lost.toml", "lost.toml"),
+        ("text.txt/below.txt", "text.txt/below.txt"),
+    ] {
+        dir.run(&format!("train {args}")).fails(66, &[file]);
+    }
     assert!(!dir.exists("checkpoints/text/latest.ckpt"));
-}
-
-#[test]
-fn reports_unreadable_files() {
-    let dir = TestDir::with_text();
-    let path = dir.path("text.txt");
-    dir.run("train text.txt/below.txt").fails(66, &[&display(&path.join("below.txt")), "Not a directory"]);
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o000)).unwrap();
-    if File::open(&path).is_ok() {
-        eprintln!("SKIPPED: running as root, who may read everything");
+    std::fs::set_permissions(dir.path("text.txt"), std::fs::Permissions::from_mode(0o000)).unwrap();
+    if File::open(dir.path("text.txt")).is_ok() {
+        eprintln!("SKIPPED: root can read every file");
         return;
     }
-    dir.run("train text.txt").fails(66, &[&display(&path), "ermission denied"]);
+    dir.run("train text.txt").fails(66, &[&display(&dir.path("text.txt"))]);
 }
 
 #[test]
 fn reports_run_directory_that_cannot_be_created() {
     let dir = TestDir::with_text();
-    dir.run(&format!("train text.txt --out text.txt/run {TINY}")).fails(73, &["text.txt/run", "Not a directory"]);
-    dir.run(&format!("train text.txt --out text.txt {TINY}")).fails(73, &["text.txt", "exists"]);
-    dir.write("checkpoints", "a file where the folder of the runs should be");
+    for out in ["text.txt/run", "text.txt"] {
+        dir.run(&format!("train text.txt --out {out} {TINY}")).fails(73, &[out]);
+    }
+    dir.write("checkpoints", "a file in place of the directory");
     dir.run(&format!("train text.txt {TINY}")).fails(73, &["checkpoints/text"]);
     assert_eq!(dir.read("text.txt"), prose(2000));
 }
@@ -94,15 +66,10 @@ fn existing_run_is_not_overwritten() {
         let again = format!("train text.txt {target} {TINY} --seed 5 --steps 7");
         dir.run(&again).fails(73, &["checkpoints/run", "--resume", "--overwrite"]);
     }
-    assert!(before == contents(), "the run was touched");
-    // Nor is it lost when what should replace it cannot begin.
+    // Nor is it deleted when its replacement cannot start.
     dir.write("empty.txt", "");
     dir.run(&format!("train empty.txt --name run --overwrite {TINY}")).fails(65, &["empty.txt"]);
-    assert!(before == contents(), "the run was touched");
-    // Nor when the first checkpoint of the new one cannot be written.
-    dir.write("checkpoints/run/latest.ckpt.tmp/in-the-way", "");
-    dir.run(&format!("train text.txt --name run --overwrite {TINY}")).fails(74, &["latest.ckpt.tmp"]);
-    assert!(before == contents(), "the run was touched");
+    assert!(before == contents(), "the run was changed");
 }
 
 #[test]
@@ -117,39 +84,13 @@ fn resumes_from_latest_checkpoint_only() {
 }
 
 #[test]
-fn rejects_patience_without_evaluations() {
-    let dir = TestDir::with_text();
-    for without in ["--eval-every 0", "--val-frac 0"] {
-        dir.run(&format!("train text.txt {TINY} --patience 2 {without}")).fails(2, &["--patience", "evaluated"]);
-    }
-}
-
-#[test]
 fn reports_missing_runs() {
     let dir = TestDir::with_text();
-    dir.run("train --resume").fails(66, &["checkpoints", "charlstm train"]);
-    dir.run("train --resume absent").fails(66, &["absent", "checkpoints"]);
-    dir.run("train --resume --name absent").fails(66, &["checkpoints/absent", "no run to go on with"]);
     dir.run("train --resume one --name other").fails(2, &["--resume", "checkpoints/other"]);
-    for command in ["sample", "eval", "info"] {
+    dir.run("train --resume --name absent").fails(66, &["checkpoints/absent"]);
+    for command in ["train --resume", "sample", "eval", "info"] {
         dir.run(command).fails(66, &["checkpoints", "charlstm train"]);
-        dir.run(&format!("{command} absent")).fails(66, &["no run absent"]);
-    }
-}
-
-#[test]
-fn rejects_files_that_are_not_checkpoints() {
-    let dir = TestDir::empty();
-    let long = prose(5000);
-    for (name, bytes, looks) in [
-        ("empty.ckpt", &b""[..], "empty"),
-        ("model.pt", b"PK\x03\x04\x00\x00\x08\x08 archive/data.pkl", "zip"),
-        ("letter.txt", long.as_bytes(), "something else"),
-    ] {
-        dir.write(name, bytes);
-        for command in ["sample", "eval", "info"] {
-            dir.run(&format!("{command} {name}")).fails(65, &[name, "not a charlstm checkpoint", looks]);
-        }
+        dir.run(&format!("{command} absent")).fails(66, &["absent"]);
     }
 }
 
@@ -157,17 +98,9 @@ fn rejects_files_that_are_not_checkpoints() {
 fn every_command_rejects_a_damaged_checkpoint() {
     let dir = TestDir::with_text();
     dir.train("text.txt --name run --steps 9 --eval-every 0");
-    let whole = dir.bytes("checkpoints/run/latest.ckpt");
-    let refused = |bytes: &[u8], problem: &str| {
-        dir.write("checkpoints/run/latest.ckpt", bytes);
-        for command in ["train --resume run --steps 12", "sample run", "eval run", "info run"] {
-            dir.run(command).fails(65, &["checkpoints/run/latest.ckpt", problem]);
-        }
-        assert!(dir.bytes("checkpoints/run/latest.ckpt") == bytes, "it was written to");
-    };
-    refused(&whole[..whole.len() / 2], "truncated");
-    refused(&whole[..whole.len() - 1], "truncated");
-    // In the table of sections, a name of 16 bytes comes before the place.
+    let latest = "checkpoints/run/latest.ckpt";
+    let whole = dir.bytes(latest);
+    // The table of sections has a name of 16 bytes before each offset.
     let flipped = |section: &[u8]| {
         let entry = whole.windows(section.len()).position(|name| name == section).unwrap();
         let at = u64::from_le_bytes(*whole[entry + 16..].first_chunk().unwrap());
@@ -175,14 +108,23 @@ fn every_command_rejects_a_damaged_checkpoint() {
         flipped[at as usize + 1000] ^= 1;
         flipped
     };
-    refused(&flipped(b"weights\0"), "section \"weights\" is damaged");
-    // What sampling does not need, it does not read.
-    dir.write("checkpoints/run/latest.ckpt", flipped(b"moments.1\0"));
-    for command in ["train --resume run --steps 12", "info run"] {
-        dir.run(command).fails(65, &["checkpoints/run/latest.ckpt", "section \"moments.1\" is damaged"]);
+    let [resume, info] = ["train --resume run --steps 12", "info run"];
+    let all = [resume, "sample run", "eval run", info];
+    for (bytes, problem, commands) in [
+        (whole[..whole.len() / 2].to_vec(), "truncated", &all[..]),
+        (whole[..whole.len() - 1].to_vec(), "truncated", &all),
+        (flipped(b"weights\0"), "\"weights\"", &all),
+        // Sampling does not read this section.
+        (flipped(b"moments.1\0"), "\"moments.1\"", &[resume, info]),
+    ] {
+        dir.write(latest, &bytes);
+        for command in commands {
+            dir.run(command).fails(65, &[latest, problem]);
+        }
+        assert!(dir.bytes(latest) == bytes, "the checkpoint was changed");
     }
     dir.run("sample run --length 5").succeeds();
-    dir.write("checkpoints/run/latest.ckpt", &whole);
+    dir.write(latest, &whole);
     dir.resume_to("run", 12);
 }
 
@@ -199,71 +141,72 @@ fn rejects_invalid_arguments() {
         ("train text.txt --name a --out b", "--out"),
         ("train text.txt --resume --overwrite", "--overwrite"),
         ("train text.txt --allow-corpus-change", "--resume"),
+        ("train text.txt --bytes=false", "--bytes"),
         ("sample --length x", "'x'"),
+        ("sample --precision int4", "int8"),
         ("completions nosuchshell", "'nosuchshell'"),
     ] {
         dir.run(args).fails_with_usage(2, &[part]);
     }
-    assert!(!dir.exists("checkpoints"), "nothing was begun");
+    let mut command = dir.command("train text.txt");
+    command.env("CHARLSTM_SIMD", "nonsense");
+    Finished::run(command).fails(2, &["CHARLSTM_SIMD", "nonsense", "portable"]);
+    assert!(!dir.exists("checkpoints"), "a run was created");
 }
 
 #[test]
 fn out_of_range_numbers_are_rejected_with_the_range() {
     let dir = TestDir::with_text();
-    for (args, parts) in [
-        ("--batch 0", ["--batch", "1 to"]),
-        ("--seq-len 0", ["--seq-len", "1 to"]),
-        ("--hidden 0", ["hidden", "1 to"]),
-        ("--layers 0", ["layers", "1 to"]),
-        ("--threads 0", ["--threads", "1 to 1024"]),
-        ("--threads 10000", ["--threads", "not 10000"]),
-        ("--lr 0", ["--lr", "above 0"]),
-        ("--lr nan", ["--lr", "above 0"]),
-        ("--lr inf", ["--lr", "above 0"]),
-        ("--clip=-1", ["--clip", "or more"]),
-        ("--dropout 1", ["--dropout", "not 1"]),
-        ("--val-frac 1", ["--val-frac", "below 1"]),
-        ("--steps 0", ["--steps", "1 to"]),
-        ("--steps 18446744073709551615", ["--steps", "18446744073709551615"]),
-        ("--patience 0", ["--patience", "1 to"]),
-        ("--name a/b", ["--name", "--out"]),
-        ("--lr=-1", ["--lr", "above 0"]),
-        ("--seq-len 1800", ["--seq-len", "1 to 1799"]),
-        ("--seq-len 1048577", ["--seq-len", "1 to 1048576"]),
+    for (flag, value, range) in [
+        ("batch", "0", "1 to"),
+        ("seq-len", "0", "1 to"),
+        ("hidden", "0", "1 to"),
+        ("layers", "0", "1 to"),
+        ("threads", "0", "1 to 1024"),
+        ("threads", "10000", "1 to 1024"),
+        ("lr", "0", "above 0"),
+        ("lr", "nan", "above 0"),
+        ("lr", "inf", "above 0"),
+        ("lr", "-1", "above 0"),
+        ("clip", "-1", "0"),
+        ("dropout", "1", "1"),
+        ("val-frac", "1", "below 1"),
+        ("steps", "0", "1 to"),
+        ("steps", "18446744073709551615", "1 to"),
+        ("patience", "0", "1 to"),
+        ("seq-len", "1800", "1 to 1799"),
+        ("seq-len", "1048577", "1 to 1048576"),
+        ("name", "a/b", "a/b"),
     ] {
-        dir.run(&format!("train text.txt {args}")).fails(2, &parts);
+        dir.run(&format!("train text.txt --{flag}={value}")).fails(2, &[flag, range]);
     }
     dir.train("text.txt --name run --steps 5");
-    for (args, parts) in [
-        ("sample --temp nan", ["--temp", "0 or more"]),
-        ("sample --temp -1", ["--temp", "0 or more"]),
-        ("sample --temp inf", ["--temp", "0 or more"]),
-        ("sample --top-k 0", ["--top-k", "at least 1"]),
-        ("sample --top-p 0", ["--top-p", "above 0"]),
-        ("sample --min-p 2", ["--min-p", "0 to 1"]),
-        ("eval --window 0", ["--window", "at least 1"]),
+    for (command, flag, value, range) in [
+        ("sample", "temp", "nan", "0"),
+        ("sample", "temp", "-1", "0"),
+        ("sample", "temp", "inf", "0"),
+        ("sample", "top-k", "0", "1"),
+        ("sample", "top-p", "0", "0"),
+        ("sample", "min-p", "2", "1"),
+        ("eval", "window", "0", "1"),
     ] {
-        dir.run(args).fails(2, &parts);
+        dir.run(&format!("{command} --{flag}={value}")).fails(2, &[flag, range]);
     }
-    // As cold as can be is no mistake.
-    assert_eq!(
-        dir.stdout("sample --temp 1e-30 --length 20 --seed 1"),
-        dir.stdout("sample --temp 0 --length 20 --seed 2")
-    );
 }
 
 #[test]
 fn configuration_errors_name_the_line() {
     let dir = TestDir::with_text();
     for (text, parts) in [
-        ("layers = 1\n\nhiden = 5\n", ["line 3", "`hiden`"]),
-        ("layers = 1\nlr = \"fast\"\n", ["line 2", "fast"]),
-        ("layers = \n", ["line 1", "wrong.toml"]),
+        (&b"layers = 1\n\nhiden = 5\n"[..], &["line 3", "hiden"][..]),
+        (b"layers = 1\nlr = \"fast\"\n", &["line 2", "fast"]),
+        (b"layers = \n", &["line 1"]),
+        (b"# caf\xe9\nlayers = 1\n", &["UTF-8"]),
     ] {
         dir.write("wrong.toml", text);
-        dir.run("train text.txt --config wrong.toml").fails(2, &[&["wrong.toml"][..], &parts].concat());
+        dir.run("train text.txt --config wrong.toml").fails(2, &[&["wrong.toml"], parts].concat());
     }
-    assert!(!dir.exists("checkpoints"), "nothing was begun");
+    assert!(!dir.exists("checkpoints"), "a run was created");
 }
 
 #[test]
@@ -271,7 +214,7 @@ fn resume_rejects_changed_settings_with_both_values() {
     let dir = TestDir::with_run();
     let before = dir.bytes("checkpoints/run/latest.ckpt");
     let config = dir.read("checkpoints/run/config.toml");
-    for (flag, run, wanted) in [
+    for (flag, saved, given) in [
         ("--hidden", "16", "17"),
         ("--layers", "1", "3"),
         ("--embed", "16", "5"),
@@ -281,8 +224,8 @@ fn resume_rejects_changed_settings_with_both_values() {
         ("--optimizer", "adamw", "sgd"),
         ("--val-frac", "0.1", "0.25"),
     ] {
-        let parts = ["checkpoints/run/latest.ckpt", flag, &format!("is {run} "), &format!("changed to {wanted}")];
-        dir.run(&format!("train --resume run {flag} {wanted} --steps 40")).fails(2, &parts);
+        let parts = ["checkpoints/run/latest.ckpt", flag, saved, given];
+        dir.run(&format!("train --resume run {flag} {given} --steps 40")).fails(2, &parts);
     }
     assert!(before == dir.bytes("checkpoints/run/latest.ckpt"));
     assert_eq!(config, dir.read("checkpoints/run/config.toml"));
@@ -292,14 +235,11 @@ fn resume_rejects_changed_settings_with_both_values() {
 fn resuming_on_a_modified_corpus_requires_the_flag() {
     let dir = TestDir::with_run();
     dir.write("text.txt", prose(2001));
-    let refused = dir.run("train --resume run --steps 30");
-    assert_eq!(refused.err.matches("hash ").count(), 2, "{}", refused.err);
     let path = display(&dir.path("text.txt"));
-    refused.fails(65, &[&path, "2000 bytes", "2001 bytes", "--allow-corpus-change"]);
+    dir.run("train --resume run --steps 30").fails(65, &[&path, "2000", "2001", "hash", "--allow-corpus-change"]);
     assert_eq!(dir.info("run", "step"), 20);
     let (_, stderr) = dir.run("train --resume run --steps 30 --allow-corpus-change").succeeds();
-    assert!(stderr.contains("warning:") && stderr.contains("begins anew"), "{stderr}");
-    assert_eq!(dir.info("run", "step"), 30);
+    assert!(stderr.contains("warning:"), "{stderr}");
     dir.resume_to("run", 31);
 }
 
@@ -316,21 +256,14 @@ fn rejects_prompt_with_unknown_character() {
 fn second_trainer_of_a_run_exits_with_75() {
     let dir = TestDir::with_text();
     let running = dir.start_training("held", ENDLESS);
-    for second in ["--name held", "--name held --overwrite", "--out checkpoints/held"] {
-        dir.run(&format!("train text.txt {second} {TINY}")).fails(75, &["checkpoints/held"]);
+    for second in [&format!("text.txt --name held --overwrite {TINY}"), "--resume held"] {
+        dir.run(&format!("train {second} -q")).fails(75, &["checkpoints/held"]);
     }
     dir.train("text.txt --name other --steps 5");
     assert_eq!(running.stop_with("KILL"), None);
+    // The lock ends with the process.
+    dir.run("train --resume held --stop-at 5").succeeds();
     dir.train("text.txt --name held --steps 5 --overwrite");
-}
-
-#[test]
-fn rejects_unknown_instruction_set() {
-    let dir = TestDir::with_text();
-    let mut command = dir.command("train text.txt");
-    command.env("CHARLSTM_SIMD", "nonsense");
-    crate::harness::Finished::run(command).fails(2, &["CHARLSTM_SIMD", "nonsense", "portable"]);
-    assert!(!dir.exists("checkpoints"));
 }
 
 #[cfg(target_os = "linux")]
