@@ -12,7 +12,7 @@ use rand::{RngExt, SeedableRng};
 
 const VOCAB: usize = 65;
 const METHOD: Optimizer = Optimizer::Adamw;
-const UPDATE: UpdateParams = UpdateParams { lr: 1e-4, weight_decay: 0.01, scale: 1.0, number: 1000 };
+const UPDATE: UpdateParams = UpdateParams { lr: 1e-4, weight_decay: 0.01, grad_scale: 1.0, step: 1000 };
 
 fn training(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("training");

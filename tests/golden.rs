@@ -145,8 +145,8 @@ fn ten_steps<R: CellReal>(golden: &Golden, optimizer: Optimizer, wanted: &Losses
         .map(|number| {
             golden.set_state(&mut step);
             let loss = step.run(&model, &window, None);
-            let scale = clip_scale(step.norm(), wanted.clip);
-            let update = UpdateParams { lr: wanted.lr, weight_decay: wanted.weight_decay, scale, number };
+            let grad_scale = clip_scale(step.norm(), wanted.clip);
+            let update = UpdateParams { lr: wanted.lr, weight_decay: wanted.weight_decay, grad_scale, step: number };
             step.update(&mut model, &mut moments, optimizer, update);
             loss
         })

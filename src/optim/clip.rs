@@ -1,9 +1,9 @@
 //! Clipping by the global norm: Pascanu, Mikolov & Bengio, "On the difficulty of training recurrent neural networks" (2013).
 
-/// Added to the norm, as PyTorch does.
+/// Added to the norm, as in PyTorch.
 const EPS: f64 = 1e-6;
 
-/// What gradients of that norm are multiplied by so that it becomes at most `limit`; a limit of 0 means none.
+/// The factor that scales gradients with norm `norm` to a norm of at most `limit`; a limit of 0 disables clipping.
 pub fn clip_scale(norm: f64, limit: f64) -> f64 {
     if limit > 0.0 { (limit / (norm + EPS)).min(1.0) } else { 1.0 }
 }

@@ -1,38 +1,33 @@
-//! RMSprop (Tieleman & Hinton, lecture 6.5 of "Neural Networks for Machine Learning", 2012); weight decay as in AdamW.
+//! RMSprop: Tieleman & Hinton, lecture 6.5 of "Neural Networks for Machine Learning" (2012), with weight decay as in AdamW.
 
-use super::{OptimizerSlices, Rule, UpdateParams};
+use super::slices::{OptimizerSlices, UpdateParams};
 use crate::kernels::Real;
+use crate::simd::{Simd, SimdKernel};
+
+/// Decay of the mean of the squared gradients.
+const ALPHA: f64 = 0.99;
+const EPS: f64 = 1e-8;
 
 /// ```text
 /// v = alpha * v + (1 - alpha) * g^2
 /// w = w - lr * weight_decay * w - lr * g / (sqrt(v) + eps)
 /// ```
-#[derive(Clone, Copy, Debug)]
-pub struct RmsProp {
-    /// Decay of the mean of squared gradients.
-    pub alpha: f64,
-    /// Added to the denominator.
-    pub eps: f64,
-}
+pub(super) struct RmsProp<'a, R>(pub OptimizerSlices<'a, R>, pub UpdateParams);
 
-impl Default for RmsProp {
-    fn default() -> Self {
-        RmsProp { alpha: 0.99, eps: 1e-8 }
-    }
-}
+impl<R: Real> SimdKernel for RmsProp<'_, R> {
+    type Output = ();
 
-impl Rule for RmsProp {
     #[inline(always)]
-    fn apply<R: Real>(self, slices: OptimizerSlices<'_, R>, update: UpdateParams) {
-        let RmsProp { alpha, eps } = self;
+    fn run<S: Simd>(self, _: S) {
+        let RmsProp(slices, UpdateParams { lr, weight_decay, grad_scale, .. }) = self;
         let real = R::from_f64;
-        let keep = real(1.0 - update.lr * update.weight_decay);
-        let (a, c, eps) = (real(alpha), real(1.0 - alpha), real(eps));
-        let (scale, lr) = (real(update.scale), real(update.lr));
-        for ((w, g), v) in slices.weights.iter_mut().zip(slices.grads).zip(slices.first.iter_mut()) {
-            let g = *g * scale;
+        let decay = real(1.0 - lr * weight_decay);
+        let (a, c, eps) = (real(ALPHA), real(1.0 - ALPHA), real(EPS));
+        let (grad_scale, lr) = (real(grad_scale), real(lr));
+        for ((w, g), v) in slices.weights.iter_mut().zip(slices.grads).zip(slices.moment1.iter_mut()) {
+            let g = *g * grad_scale;
             *v = a * *v + c * (g * g);
-            *w = *w * keep - lr * g / (v.sqrt() + eps);
+            *w = *w * decay - lr * g / (v.sqrt() + eps);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The learning rate as a function of step and total: nothing to store, so that a run resumes on the same curve.
+//! Learning rate schedules: functions of the step, without state, so a resumed run continues on the same curve.
 
 use std::str::FromStr;
 
@@ -6,21 +6,21 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-/// The shape of the curve after the warm-up.
+/// The shape of the schedule after the warm-up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Schedule {
-    /// Half a cosine from the peak down to [`FINAL_LR_FRACTION`] of it (Loshchilov & Hutter 2017).
+    /// Half a cosine from the peak to [`FINAL_LR_FRACTION`] of it (Loshchilov & Hutter 2017).
     #[default]
     Cosine,
-    /// A straight line from the peak down to [`FINAL_LR_FRACTION`] of it.
+    /// Linear from the peak to [`FINAL_LR_FRACTION`] of it.
     Linear,
-    /// The peak throughout.
+    /// The peak until the end.
     Constant,
 }
 
 impl Schedule {
-    /// The names that [`str::parse`] takes.
+    /// The names that [`str::parse`] accepts.
     pub const NAMES: [&str; 3] = ["cosine", "linear", "constant"];
 }
 
@@ -37,12 +37,12 @@ impl FromStr for Schedule {
     }
 }
 
-/// What is left of the peak at the end.
+/// The final learning rate as a fraction of the peak.
 pub const FINAL_LR_FRACTION: f64 = 0.02;
 
-/// The learning rate of `step` (from 0) of `total`, rising in a line over the first `warmup` steps to `peak`.
+/// The learning rate of `step` (from 0) of `total`, after a linear warm-up to `peak` over the first `warmup` steps.
 pub fn learning_rate(schedule: Schedule, peak: f64, warmup: u64, step: u64, total: u64) -> f64 {
-    // A run shorter than ten warm-ups warms up over a tenth of itself.
+    // The warm-up takes at most a tenth of a run.
     let warmup = warmup.min(total / 10);
     if step < warmup {
         return peak * (step + 1) as f64 / warmup as f64;
@@ -72,7 +72,15 @@ mod tests {
     }
 
     #[test]
-    fn any_step_of_any_total_is_finite() {
+    fn every_name_is_parsed() {
+        for name in Schedule::NAMES {
+            assert_eq!(format!("{:?}", name.parse::<Schedule>().unwrap()).to_lowercase(), name);
+        }
+        assert!("step".parse::<Schedule>().is_err());
+    }
+
+    #[test]
+    fn is_finite_for_any_step_and_total() {
         for (warmup, step, total) in [(0, 0, 0), (100, 5, 3), (u64::MAX, 0, 1), (7, u64::MAX, 9)] {
             for schedule in [Schedule::Cosine, Schedule::Linear, Schedule::Constant] {
                 assert!(learning_rate(schedule, 1.0, warmup, step, total).is_finite());

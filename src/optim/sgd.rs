@@ -1,32 +1,28 @@
-//! Stochastic gradient descent with momentum, as PyTorch has it (no dampening); weight decay is decoupled as in AdamW.
+//! Stochastic gradient descent with momentum as in PyTorch (without dampening), with weight decay as in AdamW.
 
-use super::{OptimizerSlices, Rule, UpdateParams};
+use super::slices::{OptimizerSlices, UpdateParams};
 use crate::kernels::Real;
+use crate::simd::{Simd, SimdKernel};
+
+const MOMENTUM: f64 = 0.9;
 
 /// ```text
 /// b = momentum * b + g
 /// w = w - lr * weight_decay * w - lr * b
 /// ```
-#[derive(Clone, Copy, Debug)]
-pub struct Sgd {
-    /// Decay of the sum of gradients.
-    pub momentum: f64,
-}
+pub(super) struct Sgd<'a, R>(pub OptimizerSlices<'a, R>, pub UpdateParams);
 
-impl Default for Sgd {
-    fn default() -> Self {
-        Sgd { momentum: 0.9 }
-    }
-}
+impl<R: Real> SimdKernel for Sgd<'_, R> {
+    type Output = ();
 
-impl Rule for Sgd {
     #[inline(always)]
-    fn apply<R: Real>(self, slices: OptimizerSlices<'_, R>, update: UpdateParams) {
-        let keep = R::from_f64(1.0 - update.lr * update.weight_decay);
-        let (momentum, scale, lr) = (R::from_f64(self.momentum), R::from_f64(update.scale), R::from_f64(update.lr));
-        for ((w, g), b) in slices.weights.iter_mut().zip(slices.grads).zip(slices.first.iter_mut()) {
-            *b = momentum * *b + *g * scale;
-            *w = *w * keep - lr * *b;
+    fn run<S: Simd>(self, _: S) {
+        let Sgd(slices, UpdateParams { lr, weight_decay, grad_scale, .. }) = self;
+        let decay = R::from_f64(1.0 - lr * weight_decay);
+        let (momentum, grad_scale, lr) = (R::from_f64(MOMENTUM), R::from_f64(grad_scale), R::from_f64(lr));
+        for ((w, g), b) in slices.weights.iter_mut().zip(slices.grads).zip(slices.moment1.iter_mut()) {
+            *b = momentum * *b + *g * grad_scale;
+            *w = *w * decay - lr * *b;
         }
     }
 }

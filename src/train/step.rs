@@ -108,16 +108,16 @@ impl<R: CellReal> Step<R> {
     }
 
     /// Updates the weights with the gradients of the last step. Weight decay applies to matrices only.
-    pub fn update(&self, model: &mut CharLm<R>, moments: &mut [Vec<R>], optimizer: Optimizer, settings: UpdateParams) {
+    pub fn update(&self, model: &mut CharLm<R>, moments: &mut [Vec<R>], optimizer: Optimizer, params: UpdateParams) {
         let matrices_len = model.layout().matrices();
-        let (first, second) = moments.split_at_mut(1);
-        let first = &mut first[0][..];
-        let second = second.first_mut().map_or(&mut [][..], |second| &mut second[..]);
-        let all = OptimizerSlices { weights: &mut model.weights, grads: &self.grads, first, second };
-        let (matrices, vectors) = split(all, matrices_len);
+        let (moment1, moment2) = moments.split_at_mut(1);
+        let moment1 = &mut moment1[0][..];
+        let moment2 = moment2.first_mut().map_or(&mut [][..], |moment2| &mut moment2[..]);
+        let all = OptimizerSlices { weights: &mut model.weights, grads: &self.grads, moment1, moment2 };
+        let (matrices, vectors) = all.split_at(matrices_len);
         rayon::join(
-            || update(optimizer, matrices, settings),
-            || update(optimizer, vectors, UpdateParams { weight_decay: 0.0, ..settings }),
+            || update(optimizer, matrices, params),
+            || update(optimizer, vectors, UpdateParams { weight_decay: 0.0, ..params }),
         );
     }
 
@@ -151,23 +151,12 @@ fn each_tile<R: Send>(tiles: &[Tile], out: &mut [R], f: &(impl Fn(&Tile, &mut [R
 }
 
 /// Updates in parallel, splitting recursively down to chunks.
-fn update<R: CellReal>(optimizer: Optimizer, slices: OptimizerSlices<'_, R>, settings: UpdateParams) {
+fn update<R: CellReal>(optimizer: Optimizer, slices: OptimizerSlices<'_, R>, params: UpdateParams) {
     let len = slices.weights.len();
     if len <= CHUNK {
-        optim::update(optimizer, slices, settings);
+        optim::update(optimizer, slices, params);
     } else {
-        let (left, right) = split(slices, len / 2);
-        rayon::join(|| update(optimizer, left, settings), || update(optimizer, right, settings));
+        let (left, right) = slices.split_at(len / 2);
+        rayon::join(|| update(optimizer, left, params), || update(optimizer, right, params));
     }
-}
-
-fn split<R>(slices: OptimizerSlices<'_, R>, at: usize) -> (OptimizerSlices<'_, R>, OptimizerSlices<'_, R>) {
-    let (weights, weights2) = slices.weights.split_at_mut(at);
-    let (grads, grads2) = slices.grads.split_at(at);
-    let (first, first2) = slices.first.split_at_mut(at);
-    let (second, second2) = slices.second.split_at_mut(at.min(slices.second.len()));
-    (
-        OptimizerSlices { weights, grads, first, second },
-        OptimizerSlices { weights: weights2, grads: grads2, first: first2, second: second2 },
-    )
 }

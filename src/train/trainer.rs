@@ -190,9 +190,9 @@ impl Trainer {
             let skipped = !(loss.is_finite() && norm.is_finite());
             // A window without scored characters only carries the state.
             if !skipped && scored > 0 {
-                let scale = clip_scale(norm, config.clip);
+                let grad_scale = clip_scale(norm, config.clip);
                 let update =
-                    UpdateParams { lr, weight_decay: config.weight_decay, scale, number: progress.updates + 1 };
+                    UpdateParams { lr, weight_decay: config.weight_decay, grad_scale, step: progress.updates + 1 };
                 step.update(model, moments, config.optimizer, update);
             }
             (loss, norm, skipped)
