@@ -1,4 +1,4 @@
-//! `charlstm experiment`: what the papers claim, run again.
+//! `charlstm experiment`: tests the claims of the papers.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -8,79 +8,79 @@ use charlstm::cells;
 use charlstm::data::DatasetConfig;
 use charlstm::error::{Error, Result};
 use charlstm::experiments::{
-    self, Chart, Compare, Experiment, Figure, Finding, Kind, Notes, Setup, Study, Task, Trial, Variant,
+    self, Chart, Experiment, ExperimentOption, Kind, RunStudy, Setup, Study, StudyResult, TableEntry, Task,
+    TaskOptions, Trial, UsedSettings,
 };
 use charlstm::model::Init;
 use serde_json::{Map, Value, json};
 
 use super::args::ExperimentArgs;
+use super::experiment_list::{self, flag};
 use super::terminal::Terminal;
-use super::{experiment_list, files, load, plot};
+use super::{files, load, plot};
 
 pub fn run(args: &ExperimentArgs, terminal: &Terminal) -> Result<ExitCode> {
     if args.name == "list" {
-        must_mean_something(&args.name, &[], args, terminal)?;
+        check_options(&args.name, &[], args, terminal)?;
         return experiment_list::list(args.json, terminal).map(|()| ExitCode::SUCCESS);
     }
     let experiment = experiments::find(&args.name)?;
-    must_mean_something(experiment.name, &experiment.choices(), args, terminal)?;
-    let chart = chart_path(experiment, args);
-    [&args.write, &chart].into_iter().flatten().try_for_each(|path| files::check_writable(path))?;
+    check_options(experiment.name, &experiment.options(), args, terminal)?;
+    let chart_path = chart_path(experiment, args);
+    [&args.write, &chart_path].into_iter().flatten().try_for_each(|path| files::check_writable(path))?;
     load::start_worker_threads(None)?;
     let passed = match experiment.kind {
         Kind::Task { setup, task } => {
-            let asked = Variant { cell: args.cell.clone(), q: args.q, noise: args.noise, size: args.size };
-            let variant = experiment.settled(&asked);
-            let setup = chosen(setup(&variant), args)?;
-            learn(experiment, &variant, task(&variant)?.as_ref(), &setup, args, terminal)?
+            let options = TaskOptions { cell: args.cell.clone(), q: args.q, noise: args.noise, size: args.size };
+            let setup = customize(setup(&options), args)?;
+            run_task(experiment, task(&options)?.as_ref(), &setup, args, terminal)?
         }
-        Kind::Study(study) => compare(experiment, study, chart.as_deref(), args, terminal)?.unwrap_or(true),
+        Kind::Study(study) => run_study(experiment, study, chart_path.as_deref(), args, terminal)?.unwrap_or(true),
     };
     Ok(if passed { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
-/// Refuses a choice that is none of those that are taken.
-fn must_mean_something(name: &str, taken: &[&str], args: &ExperimentArgs, terminal: &Terminal) -> Result<()> {
+/// Rejects an option that the experiment does not accept.
+fn check_options(name: &str, accepted: &[ExperimentOption], args: &ExperimentArgs, terminal: &Terminal) -> Result<()> {
+    use ExperimentOption as O;
     let given = [
-        ("TEXT", !args.texts.is_empty()),
-        ("--cell", args.cell.is_some()),
-        ("--steps", args.steps.is_some()),
-        ("--seed", args.seed != 1),
-        ("--seeds", args.seeds != 1),
-        ("--hidden", args.hidden.is_some()),
-        ("--parameters", args.parameters.is_some()),
-        ("--lr", args.lr.is_some()),
-        ("--init", args.init.is_some()),
-        ("--forget-bias", args.forget_bias.is_some()),
-        ("--weight-decay", args.weight_decay.is_some()),
-        ("--q", args.q.is_some()),
-        ("--noise", args.noise),
-        ("--size", args.size.is_some()),
-        ("--write", args.write.is_some()),
-        ("--svg", args.svg.is_some()),
+        (O::Text, !args.texts.is_empty()),
+        (O::Cell, args.cell.is_some()),
+        (O::Steps, args.steps.is_some()),
+        (O::Seed, args.seed != 1),
+        (O::Seeds, args.seeds != 1),
+        (O::Hidden, args.hidden.is_some()),
+        (O::Parameters, args.parameters.is_some()),
+        (O::Lr, args.lr.is_some()),
+        (O::Init, args.init.is_some()),
+        (O::ForgetBias, args.forget_bias.is_some()),
+        (O::WeightDecay, args.weight_decay.is_some()),
+        (O::Q, args.q.is_some()),
+        (O::Noise, args.noise),
+        (O::Size, args.size.is_some()),
+        (O::Write, args.write.is_some()),
+        (O::Svg, args.svg.is_some()),
     ];
-    let Some((choice, _)) = given.iter().find(|(choice, given)| *given && !taken.contains(choice)) else {
-        return Ok(());
-    };
-    // `-q 5` is --quiet and a text of the name 5.
+    let rejected = given.into_iter().find(|(option, is_given)| *is_given && !accepted.contains(option));
+    let Some((option, _)) = rejected else { return Ok(()) };
+    // `-q 5` is --quiet and a text named 5.
     let number = args.texts.first().and_then(|text| text.to_str()?.parse::<usize>().ok());
-    let hint = match number.filter(|_| *choice == "TEXT" && taken.contains(&"--q") && terminal.is_quiet()) {
-        Some(q) => format!("; -q is --quiet: if {q} distractors are meant, write --q {q}"),
+    let hint = match number.filter(|_| option == O::Text && accepted.contains(&O::Q) && terminal.is_quiet()) {
+        Some(q) => format!(" (-q is --quiet; for {q} distractors write --q {q})"),
         None => String::new(),
     };
-    Err(Error::Usage(format!("{name} takes no {choice}; leave it out{hint}")))
+    Err(Error::Usage(format!("{name} does not accept {}; omit it{hint}", flag(option))))
 }
 
-/// Where the chart goes, of an experiment that draws one. A program that reads JSON gets no file that it has not asked for.
+/// Where to save the chart, if the experiment draws one. With --json it is saved only on request.
 fn chart_path(experiment: &Experiment, args: &ExperimentArgs) -> Option<PathBuf> {
-    let own = || (experiment.takes("--svg") && !args.json).then(|| format!("{}.svg", experiment.name).into());
-    args.svg.clone().or_else(own)
+    let has_default = experiment.accepts(ExperimentOption::Svg) && !args.json;
+    args.svg.clone().or_else(|| has_default.then(|| format!("{}.svg", experiment.name).into()))
 }
 
-/// Trains on the task with every seed, or only writes its text.
-fn learn(
+/// Runs a trial for each seed, or only writes the training text. Returns whether all trials passed.
+fn run_task(
     experiment: &Experiment,
-    variant: &Variant,
     task: &dyn Task,
     setup: &Setup,
     args: &ExperimentArgs,
@@ -89,50 +89,50 @@ fn learn(
     let seeds = seeds(args)?;
     setup.validate()?;
     if let Some(path) = &args.write {
-        let (text, _) = experiments::training(experiment.name, task, setup, args.seed);
+        let (text, _) = experiments::training_text(experiment.name, task, setup, args.seed);
         files::write(path, text.as_bytes())?;
         terminal.say(&format!("{} characters written to {}", text.chars().count(), path.display()));
         return Ok(true);
     }
     terminal.say(&format!(
-        "{}: {} x {} {}, windows of {} x {}, {} steps at most",
+        "{}: {} x {} {}, windows of {} x {}, at most {} steps",
         experiment.name, setup.layers, setup.hidden, setup.cell, setup.batch, setup.seq_len, setup.steps
     ));
     let mut trials = Vec::new();
     for seed in seeds {
-        let trial = experiments::trial(experiment.name, task, setup, seed, &mut |report| {
-            let line = format!("seed {seed}  step {}  loss {:.4}  {}", report.step, report.loss, report.measured);
-            terminal.say(&line);
+        let trial = experiments::run_trial(experiment.name, task, setup, seed, &mut |progress| {
+            let (step, loss) = (progress.step, progress.loss);
+            terminal.say(&format!("seed {seed}  step {step}  loss {loss:.4}  {}", progress.measured));
         })?;
         trials.push(trial);
     }
     if args.json {
-        terminal.json(&facts_of_trials(experiment, variant, setup, &trials)?)?;
+        terminal.json(&trials_as_json(experiment, task, setup, &trials)?)?;
     } else {
-        report(experiment, setup, &trials, terminal)?;
+        print_trials(experiment, setup, &trials, terminal)?;
     }
     Ok(trials.iter().all(|trial| trial.passed))
 }
 
 fn seeds(args: &ExperimentArgs) -> Result<Range<u64>> {
-    let most = u64::MAX - args.seeds;
-    if args.seed > most {
+    let max = u64::MAX - args.seeds;
+    if args.seed > max {
         let runs = if args.seeds > 1 { format!(" with --seeds {}", args.seeds) } else { String::new() };
-        return Err(Error::Usage(format!("--seed must be at most {most}{runs}, not {}", args.seed)));
+        return Err(Error::Usage(format!("--seed must be at most {max}{runs}, not {}", args.seed)));
     }
     Ok(args.seed..args.seed + args.seeds)
 }
 
-/// Compares nets, prints the table and draws the chart.
-fn compare(
+/// Runs a study, prints its table and saves its chart. Returns whether it passed, if it could tell.
+fn run_study(
     experiment: &Experiment,
-    study: Compare,
-    chart: Option<&Path>,
+    run: RunStudy,
+    chart_path: Option<&Path>,
     args: &ExperimentArgs,
     terminal: &Terminal,
 ) -> Result<Option<bool>> {
-    let asked = Study {
-        text: DatasetConfig { paths: args.texts.clone(), ..DatasetConfig::default() },
+    let study = Study {
+        dataset: DatasetConfig { paths: args.texts.clone(), ..DatasetConfig::default() },
         cell: args.cell.clone(),
         hidden: args.hidden,
         steps: args.steps,
@@ -140,33 +140,35 @@ fn compare(
         scheme: args.init,
         parameters: args.parameters,
         seeds: seeds(args)?,
-        notes: Notes::default(),
+        used_settings: UsedSettings::default(),
     };
-    let finding = study(&asked, &mut |line| terminal.say(line))?;
+    let result = run(&study, &mut |line| terminal.say(line))?;
     if args.json {
-        terminal.json(&facts_of_study(experiment, &asked.notes, &finding))?;
+        terminal.json(&study_as_json(experiment, &study.used_settings, &result))?;
     } else {
-        let head = format!("passes when  {}\npublished    {}\n\n", experiment.criterion, experiment.published);
-        let passed = match finding.passed {
+        let passed = match result.passed {
             Some(true) => "passed",
             Some(false) => "not passed",
-            None => "not judged",
+            None => "undecided",
         };
-        let text = format!("{head}{}\n{passed}: {}\n", table(&finding), finding.measured);
+        let text = format!("{}{}\n{passed}: {}\n", heading(experiment), table(&result), result.measured);
         terminal.out(text.as_bytes())?;
     }
-    if let (Some(chart), Some(path)) = (&finding.chart, chart) {
+    if let (Some(chart), Some(path)) = (&result.chart, chart_path) {
         files::write(path, plot::draw(chart)?.as_bytes())?;
-        terminal.say(&format!("drawn in {}", path.display()));
+        terminal.say(&format!("chart saved to {}", path.display()));
     }
-    Ok(finding.passed)
+    Ok(result.passed)
 }
 
-/// What a study found, with every curve in full.
-fn facts_of_study(experiment: &Experiment, notes: &Notes, finding: &Finding) -> Value {
-    let row = |row: &Vec<Figure>| {
-        let named = finding.columns.iter().zip(row).map(|(column, figure)| ((*column).to_owned(), json!(figure)));
-        named.collect::<Map<_, _>>()
+fn heading(experiment: &Experiment) -> String {
+    format!("criterion  {}\npublished  {}\n\n", experiment.criterion, experiment.published)
+}
+
+fn study_as_json(experiment: &Experiment, used_settings: &UsedSettings, result: &StudyResult) -> Value {
+    let row = |row: &Vec<TableEntry>| {
+        let entries = result.columns.iter().zip(row).map(|(column, entry)| ((*column).to_owned(), json!(entry)));
+        entries.collect::<Map<_, _>>()
     };
     let curves = |chart: &Chart| {
         let curve = |(name, points): &(String, Vec<(f64, f64)>)| {
@@ -177,22 +179,19 @@ fn facts_of_study(experiment: &Experiment, notes: &Notes, finding: &Finding) -> 
     };
     json!({
         "experiment": experiment.name, "criterion": experiment.criterion, "published": experiment.published,
-        "setup": notes, "passed": finding.passed, "measured": finding.measured,
-        "table": finding.rows.iter().map(row).collect::<Vec<_>>(), "curves": finding.chart.as_ref().map(curves),
+        "setup": used_settings, "passed": result.passed, "measured": result.measured,
+        "table": result.rows.iter().map(row).collect::<Vec<_>>(), "curves": result.chart.as_ref().map(curves),
     })
 }
 
-/// What trials found; of the setup only what the cell has, and what else was chosen of the task.
-fn facts_of_trials(experiment: &Experiment, variant: &Variant, setup: &Setup, trials: &[Trial]) -> Result<Value> {
+fn trials_as_json(experiment: &Experiment, task: &dyn Task, setup: &Setup, trials: &[Trial]) -> Result<Value> {
     let solved = trials.iter().filter(|trial| trial.passed).count();
     let mut settings = json!(setup);
     if cells::find(&setup.cell)?.spec.forget_gate.is_none() {
         settings["forget_bias"] = Value::Null;
     }
-    for (name, value) in [("q", json!(variant.q)), ("noise", json!(variant.noise)), ("size", json!(variant.size))] {
-        if experiment.takes(&format!("--{name}")) {
-            settings[name] = value;
-        }
+    for (name, value) in task.parameters() {
+        settings[name] = value;
     }
     Ok(json!({
         "experiment": experiment.name, "criterion": experiment.criterion, "published": experiment.published,
@@ -200,23 +199,23 @@ fn facts_of_trials(experiment: &Experiment, variant: &Variant, setup: &Setup, tr
     }))
 }
 
-/// The columns under their names, the first to the left, numbers to the right.
-fn table(finding: &Finding) -> String {
-    let cells = |row: &Vec<Figure>| row.iter().map(Figure::to_string).collect::<Vec<_>>();
-    let names = finding.columns.iter().map(|name| (*name).to_owned()).collect();
-    let lines: Vec<Vec<String>> = std::iter::once(names).chain(finding.rows.iter().map(cells)).collect();
-    let width = |column: usize| lines.iter().map(|line| line[column].len()).max().unwrap_or(0);
-    let line = |line: &Vec<String>| {
-        let rest = (1..line.len()).map(|column| format!("  {:>1$}", line[column], width(column))).collect::<String>();
-        format!("{:1$}{rest}\n", line[0], width(0))
+/// The table of a study as text, the first column aligned left, the others right.
+fn table(result: &StudyResult) -> String {
+    let entries = |row: &Vec<TableEntry>| row.iter().map(TableEntry::to_string).collect::<Vec<_>>();
+    let headings = result.columns.iter().map(|name| (*name).to_owned()).collect();
+    let rows: Vec<Vec<String>> = std::iter::once(headings).chain(result.rows.iter().map(entries)).collect();
+    let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
+    let line = |row: &Vec<String>| {
+        let rest = (1..row.len()).map(|column| format!("  {:>1$}", row[column], width(column))).collect::<String>();
+        format!("{:1$}{rest}\n", row[0], width(0))
     };
-    lines.iter().map(line).collect()
+    rows.iter().map(line).collect()
 }
 
-/// The setup of the experiment with the choices made.
-fn chosen(setup: Setup, args: &ExperimentArgs) -> Result<Setup> {
+/// Applies the options of the command line to the setup of an experiment.
+fn customize(setup: Setup, args: &ExperimentArgs) -> Result<Setup> {
     let cell = args.cell.clone().unwrap_or(setup.cell);
-    // The experiment's own bias is for the cells that have a place for it; one that is asked for must have it.
+    // The experiment's default bias is ignored for a cell without a forget gate; one on the command line is rejected.
     let init = Init { scheme: args.init.unwrap_or(setup.scheme), forget_bias: args.forget_bias };
     init.validate(cells::find(&cell)?)?;
     Ok(Setup {
@@ -231,11 +230,17 @@ fn chosen(setup: Setup, args: &ExperimentArgs) -> Result<Setup> {
     })
 }
 
-fn report(experiment: &Experiment, setup: &Setup, trials: &[Trial], terminal: &Terminal) -> Result<()> {
+fn print_trials(experiment: &Experiment, setup: &Setup, trials: &[Trial], terminal: &Terminal) -> Result<()> {
     let solved = trials.iter().filter(|trial| trial.passed).count();
     let mut text = format!(
-        "passes when  {}\npublished    {}\n\n{:>6}  {:7} {:>8} {:>9} {:>6} {:>8}  measured\n",
-        experiment.criterion, experiment.published, "seed", "passed", "steps", "strings", "tests", "seconds"
+        "{}{:>6}  {:7} {:>8} {:>9} {:>6} {:>8}  measured\n",
+        heading(experiment),
+        "seed",
+        "passed",
+        "steps",
+        "strings",
+        "tests",
+        "seconds"
     );
     for trial in trials {
         let passed = if trial.passed { "yes" } else { "no" };

@@ -1,78 +1,103 @@
-//! `charlstm experiment list`: what experiments there are, as a table that fits a terminal.
+//! `charlstm experiment list`: all experiments and their options.
 
 use charlstm::error::Result;
-use charlstm::experiments::{EXPERIMENTS, Experiment, Kind, OF_ALL, OF_TASKS, Variant};
+use charlstm::experiments::{EXPERIMENTS, Experiment, ExperimentOption, Kind, TaskOptions};
 use serde_json::json;
 
 use super::terminal::Terminal;
 
-/// Columns of the whole table, and of what stands to the left of its text.
+/// The width of the table, and of its first two columns.
 const WIDTH: usize = 100;
-const NAMES: usize = 17;
-const LABELS: usize = 11;
+const NAME_WIDTH: usize = 17;
+const LABEL_WIDTH: usize = 11;
 
-/// Every experiment with what it takes.
+/// Prints the experiments.
 pub fn list(as_json: bool, terminal: &Terminal) -> Result<()> {
     if as_json {
-        let facts = EXPERIMENTS.iter().map(|e| {
+        let experiments = EXPERIMENTS.iter().map(|e| {
             json!({
                 "name": e.name, "summary": e.summary, "criterion": e.criterion, "published": e.published,
-                "net": net(e), "takes": e.choices(),
+                "model": model(e), "options": e.options().into_iter().map(flag).collect::<Vec<_>>(),
             })
         });
-        return terminal.json(&facts.collect());
+        return terminal.json(&experiments.collect());
     }
     terminal.out(table().as_bytes())
+}
+
+/// The flag or argument of the command line that sets an option.
+pub fn flag(option: ExperimentOption) -> &'static str {
+    match option {
+        ExperimentOption::Text => "TEXT",
+        ExperimentOption::Cell => "--cell",
+        ExperimentOption::Steps => "--steps",
+        ExperimentOption::Seed => "--seed",
+        ExperimentOption::Seeds => "--seeds",
+        ExperimentOption::Hidden => "--hidden",
+        ExperimentOption::Parameters => "--parameters",
+        ExperimentOption::Lr => "--lr",
+        ExperimentOption::Init => "--init",
+        ExperimentOption::ForgetBias => "--forget-bias",
+        ExperimentOption::WeightDecay => "--weight-decay",
+        ExperimentOption::Q => "--q",
+        ExperimentOption::Noise => "--noise",
+        ExperimentOption::Size => "--size",
+        ExperimentOption::Write => "--write",
+        ExperimentOption::Svg => "--svg",
+    }
+}
+
+fn flags(options: &[ExperimentOption]) -> String {
+    options.iter().map(|option| flag(*option)).collect::<Vec<_>>().join(", ")
 }
 
 fn table() -> String {
     let is_task = |e: &&Experiment| matches!(e.kind, Kind::Task { .. });
     let (tasks, studies): (Vec<_>, Vec<_>) = EXPERIMENTS.iter().partition(is_task);
-    let mut text = wrapped(&format!("All take {}, --json.", OF_ALL.join(", ")), "", 0);
-    text += "\nA net learns from strings and is judged by fresh ones.\n";
-    text += &wrapped(&format!("All of these take {} as well.", OF_TASKS.join(", ")), "", 0);
+    let mut text = wrap(&format!("Options of all experiments: {}, --json.", flags(&ExperimentOption::OF_ALL)), "", 0);
+    text += "\nTasks: a model is trained on strings and tested on new ones.\n";
+    text += &wrap(&format!("Options of all tasks: {}.", flags(&ExperimentOption::OF_TASKS)), "", 0);
     tasks.iter().for_each(|e| text += &entry(e));
-    text += "\nNets are compared in one table.\n";
+    text += "\nStudies: several models are compared in a table.\n";
     studies.iter().for_each(|e| text += &entry(e));
     text
 }
 
-/// The net that learns by default; none where many are compared.
-fn net(experiment: &Experiment) -> Option<String> {
+/// The default model of a task.
+fn model(experiment: &Experiment) -> Option<String> {
     let Kind::Task { setup, .. } = experiment.kind else { return None };
-    let setup = setup(&experiment.settled(&Variant::default()));
-    Some(format!("{} x {} {}, {} steps at most", setup.layers, setup.hidden, setup.cell, setup.steps))
+    let setup = setup(&TaskOptions::default());
+    Some(format!("{} x {} {}, at most {} steps", setup.layers, setup.hidden, setup.cell, setup.steps))
 }
 
 fn entry(experiment: &Experiment) -> String {
-    let also = Some(experiment.also.join(", ")).filter(|also| !also.is_empty());
     let lines = [
-        ("passes", Some(experiment.criterion.into())),
+        ("criterion", Some(experiment.criterion.into())),
         ("published", Some(experiment.published.into())),
-        ("net", net(experiment)),
-        ("takes", also),
+        ("model", model(experiment)),
+        ("options", Some(flags(experiment.extra_options)).filter(|flags| !flags.is_empty())),
     ];
     let line = |(label, text): (&str, Option<String>)| {
-        text.map(|text| wrapped(&text, &format!("{:NAMES$}{label:LABELS$}", ""), NAMES + LABELS))
+        text.map(|text| wrap(&text, &format!("{:NAME_WIDTH$}{label:LABEL_WIDTH$}", ""), NAME_WIDTH + LABEL_WIDTH))
     };
     let details: String = lines.into_iter().filter_map(line).collect();
-    format!("\n{}{details}", wrapped(experiment.summary, &format!("{:NAMES$}", experiment.name), NAMES))
+    format!("\n{}{details}", wrap(experiment.summary, &format!("{:NAME_WIDTH$}", experiment.name), NAME_WIDTH))
 }
 
-/// The words of a text behind `first`, in lines of the table's width; those after the first begin with so many spaces.
-fn wrapped(text: &str, first: &str, indent: usize) -> String {
-    let mut lines = first.to_owned();
-    let mut at = first.len();
+/// Wraps a text to the table's width. The first line starts with `prefix`, the others with `indent` spaces.
+fn wrap(text: &str, prefix: &str, indent: usize) -> String {
+    let mut lines = prefix.to_owned();
+    let mut column = prefix.len();
     for (i, word) in text.split(' ').enumerate() {
-        if i > 0 && at + 1 + word.len() > WIDTH {
+        if i > 0 && column + 1 + word.len() > WIDTH {
             lines += &format!("\n{:indent$}", "");
-            at = indent;
+            column = indent;
         } else if i > 0 {
             lines.push(' ');
-            at += 1;
+            column += 1;
         }
         lines += word;
-        at += word.len();
+        column += word.len();
     }
     lines + "\n"
 }
@@ -82,13 +107,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn everything_is_in_the_table_and_no_line_is_wider() {
+    fn the_table_is_complete_and_fits_its_width() {
         let table = table();
         assert!(table.lines().all(|line| line.len() <= WIDTH && line == line.trim_end()), "{table}");
         let words = table.split_whitespace().collect::<Vec<_>>().join(" ");
         for e in EXPERIMENTS {
-            let choices = e.choices().into_iter();
-            for part in [e.name, e.summary, e.criterion, e.published].into_iter().chain(choices) {
+            let flags = e.options().into_iter().map(flag);
+            for part in [e.name, e.summary, e.criterion, e.published].into_iter().chain(flags) {
                 assert!(words.contains(part), "{part} is not in {table}");
             }
         }

@@ -1,39 +1,42 @@
-//! Strings that must be counted: `a^n b^n` and `a^n b^n c^n` (Gers & Schmidhuber 2001).
+//! Strings that require counting: `a^n b^n` and `a^n b^n c^n` (Gers & Schmidhuber 2001).
 
 use rand::RngExt;
 
-use super::{Experiment, Kind, Look, Rng, Sample, Setup, Subject, Task, Training, Verdict};
+use super::evaluator::Evaluator;
+use super::example::Example;
+use super::experiment::{Experiment, Kind};
+use super::setup::Setup;
+use super::task::{Check, Rng, Task, TestResult, TextLayout};
 use crate::optim::{Optimizer, Schedule};
 
 /// `a^n b^n`.
 pub const ANBN: Experiment = Experiment {
     name: "anbn",
-    summary: "aaabbb: as many b as a, learned up to 10 of each",
-    criterion: "every determined character right for every n up to 50 at least",
-    published: "Gers & Schmidhuber 2001: peephole LSTM goes on to n in the hundreds",
-    also: &[],
+    summary: "aaabbb: as many b as a, trained on up to 10 of each",
+    criterion: "every determined character correct for all n up to at least 50",
+    published: "Gers & Schmidhuber 2001: peephole LSTM generalizes to n in the hundreds",
+    extra_options: &[],
     kind: Kind::Task {
         setup: |_| Setup { cell: "peephole".into(), hidden: 4, ..setup() },
-        task: |_| Ok(Box::new(Counting { letters: "ab", wanted: 50 })),
+        task: |_| Ok(Box::new(Counting { letters: "ab", required: 50 })),
     },
 };
 
 /// `a^n b^n c^n`.
 pub const ANBNCN: Experiment = Experiment {
     name: "anbncn",
-    summary: "aaabbbccc: as many b and c as a, learned up to 10 of each",
-    criterion: "every determined character right for every n up to 18 at least",
-    published: "Gers & Schmidhuber 2001: peephole LSTM goes on to n in the hundreds",
-    also: &[],
+    summary: "aaabbbccc: as many b and c as a, trained on up to 10 of each",
+    criterion: "every determined character correct for all n up to at least 18",
+    published: "Gers & Schmidhuber 2001: peephole LSTM generalizes to n in the hundreds",
+    extra_options: &[],
     kind: Kind::Task {
         setup: |_| Setup { cell: "peephole".into(), hidden: 8, ..setup() },
-        task: |_| Ok(Box::new(Counting { letters: "abc", wanted: 18 })),
+        task: |_| Ok(Box::new(Counting { letters: "abc", required: 18 })),
     },
 };
 
-/// Gradient descent with momentum, as in the paper: Adam brings every small gradient up to full size, and so the output that is
-/// fed back, and grows with n, comes to move gates that were already right for all n that are trained. What the net does not need
-/// decays.
+/// Gradient descent with momentum, as in the paper. Adam scales small gradients up to full size, so that the recurrent output,
+/// which grows with n, would come to move gates that are already correct for all trained n.
 fn setup() -> Setup {
     Setup {
         batch: 2,
@@ -45,52 +48,51 @@ fn setup() -> Setup {
         clip: 0.3,
         forget_bias: 10.0,
         weight_decay: 0.003,
-        glance_every: 25,
+        check_every: 25,
         ..Setup::default()
     }
 }
 
-/// The largest n that is trained.
-const TRAINED: usize = 10;
-/// The largest n that is tried.
-const MOST: usize = 1000;
+const MAX_TRAINED_N: usize = 10;
+const MAX_TESTED_N: usize = 1000;
 
 struct Counting {
     letters: &'static str,
-    wanted: usize,
+    /// The criterion: all n up to this one.
+    required: usize,
 }
 
 impl Counting {
-    fn string(&self, n: usize) -> Sample {
-        let mut sample = Sample::default();
+    fn string(&self, n: usize) -> Example {
+        let mut example = Example::default();
         for (i, letter) in self.letters.chars().enumerate() {
             for k in 0..n {
-                // How many there are is free, and open until the second letter.
+                // Before the second letter, n is unknown.
                 if i == 0 || (i == 1 && k == 0) {
-                    sample.free(letter);
+                    example.push_untested(letter);
                 } else {
-                    sample.determined(&letter.to_string());
+                    example.push_determined(&letter.to_string());
                 }
             }
         }
-        sample.determined("\n");
-        sample
+        example.push_determined("\n");
+        example
     }
 }
 
 impl Task for Counting {
-    fn draw(&self, rng: &mut Rng) -> Sample {
-        self.string(rng.random_range(1..=TRAINED))
+    fn draw(&self, rng: &mut Rng) -> Example {
+        self.string(rng.random_range(1..=MAX_TRAINED_N))
     }
 
-    fn training(&self) -> Training {
-        Training::Lines
+    fn layout(&self) -> TextLayout {
+        TextLayout::Lines
     }
 
-    fn judge(&self, subject: &Subject<'_>, _: &mut Rng, look: Look) -> Verdict {
-        let most = if look == Look::Test { MOST } else { self.wanted };
-        let samples: Vec<_> = (1..=most).map(|n| self.string(n)).collect();
-        let reached = subject.wrong(&samples).iter().take_while(|wrong| **wrong == 0).count();
-        Verdict { passed: reached >= self.wanted, measured: format!("n = 1 to {reached}") }
+    fn test(&self, evaluator: &Evaluator<'_>, _: &mut Rng, check: Check) -> TestResult {
+        let max_n = if check == Check::Full { MAX_TESTED_N } else { self.required };
+        let examples: Vec<_> = (1..=max_n).map(|n| self.string(n)).collect();
+        let solved = evaluator.count_errors(&examples).iter().take_while(|errors| **errors == 0).count();
+        TestResult { passed: solved >= self.required, measured: format!("n = 1 to {solved}") }
     }
 }

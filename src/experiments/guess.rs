@@ -1,94 +1,99 @@
-//! Guessing weights in place of learning them (Hochreiter & Schmidhuber 1997, section 5, and "Guessing can outperform many long
+//! Random weight guessing instead of training (Hochreiter & Schmidhuber 1997, section 5, and "Guessing can outperform many long
 //! time lag algorithms", 1996).
 
 use rand::RngExt;
 use rayon::prelude::*;
 use serde_json::json;
 
-use super::{Experiment, Figure, Finding, Kind, Rng, Sample, Study, Subject, rng};
+use super::evaluator::Evaluator;
+use super::example::Example;
+use super::experiment::{Experiment, ExperimentOption, Kind};
+use super::study::Study;
+use super::study_result::{StudyResult, TableEntry};
+use super::task::{Rng, rng};
 use crate::data::{Encoding, Vocab};
 use crate::error::{Error, Result};
 use crate::model::{CharLm, ModelConfig};
 
-/// Random weights one after another.
+/// Random weights, without training.
 pub const GUESS: Experiment = Experiment {
     name: "guess",
-    summary: "random weights tried one after another, no learning: the first symbol comes back after 50 to 60 others",
-    criterion: "a try answers 1,000 fresh strings right",
-    published: "LSTM 1997: simple tasks of long lags are solved by guessing",
-    also: &["--seeds", "--hidden"],
+    summary: "random weights without training, until a guess solves the task: repeat the first symbol after 50 to 60 others",
+    criterion: "a guess is correct on 1,000 new strings",
+    published: "LSTM 1997: random guessing solves simple tasks with long time lags",
+    extra_options: &[ExperimentOption::Seeds, ExperimentOption::Hidden],
     kind: Kind::Study(run),
 };
 
-/// Tries at most.
-const MOST: u64 = 2_000_000;
-/// Tries that are made side by side.
-const AT_ONCE: u64 = 4096;
-/// Weights are uniform in plus or minus this.
-const RANGE: f32 = 10.0;
+const MAX_TRIES: u64 = 2_000_000;
+/// Guesses that are evaluated in parallel.
+const BATCH: u64 = 4096;
+/// Weights are uniform in `-MAX_WEIGHT..MAX_WEIGHT`.
+const MAX_WEIGHT: f32 = 10.0;
 const SYMBOLS: [char; 2] = ['x', 'y'];
-const OTHERS: [char; 2] = ['a', 'b'];
+const DISTRACTORS: [char; 2] = ['a', 'b'];
 
-fn run(study: &Study, tell: &mut dyn FnMut(&str)) -> Result<Finding> {
-    let characters = SYMBOLS.into_iter().chain(OTHERS).chain(['=']).map(u32::from);
+fn run(study: &Study, report: &mut dyn FnMut(&str)) -> Result<StudyResult> {
+    let characters = SYMBOLS.into_iter().chain(DISTRACTORS).chain(['=']).map(u32::from);
     let vocab = Vocab::new(Encoding::Utf8, characters);
     let cell = study.cell.clone().unwrap_or_else(|| "rnn".into());
     let shape = ModelConfig { cell, layers: 1, hidden: study.hidden.unwrap_or(2), embed: 0, vocab: vocab.len() };
     let empty = CharLm::zeros(&shape)?;
-    let most = study.steps.unwrap_or(MOST);
-    if most == 0 {
-        return Err(Error::Usage("--steps must be at least 1: it is the number of tries".into()));
+    let max_tries = study.steps.unwrap_or(MAX_TRIES);
+    if max_tries == 0 {
+        return Err(Error::out_of_range("steps", max_tries, "at least 1, since it is the number of guesses"));
     }
     let (mut rows, mut solved) = (Vec::new(), 0);
-    for (choice, value) in [("cell", json!(shape.cell)), ("hidden", json!(shape.hidden)), ("steps", json!(most))] {
-        study.notes.add(choice, value);
+    for (setting, value) in [("cell", json!(shape.cell)), ("hidden", json!(shape.hidden)), ("steps", json!(max_tries))]
+    {
+        study.used_settings.record(setting, value);
     }
     for seed in study.seeds.clone() {
-        study.notes.add("seed", json!(seed));
-        let found = first_right(&empty, &vocab, seed, most);
+        study.used_settings.record("seed", json!(seed));
+        let found = first_solution(&empty, &vocab, seed, max_tries);
         solved += usize::from(found.is_some());
-        let tries = found.map_or(Figure::None, |index| Figure::Count(index + 1));
-        tell(&format!("seed {seed}  tries {tries}"));
-        rows.push(vec![Figure::Count(seed), tries]);
+        let tries = found.map_or(TableEntry::Missing, |index| TableEntry::Count(index + 1));
+        report(&format!("seed {seed}  tries {tries}"));
+        rows.push(vec![TableEntry::Count(seed), tries]);
     }
     let measured = format!(
-        "{solved} of {} solved by {} units of {}, weights uniform in -{RANGE} to {RANGE}",
+        "{solved} of {} solved by {} units of {} with uniform weights in -{MAX_WEIGHT} to {MAX_WEIGHT}",
         rows.len(),
         shape.hidden,
         shape.cell
     );
-    Ok(Finding { passed: Some(solved == rows.len()), measured, columns: vec!["seed", "tries"], rows, chart: None })
+    Ok(StudyResult { passed: Some(solved == rows.len()), measured, columns: vec!["seed", "tries"], rows, chart: None })
 }
 
-/// The first try that is right in every string, told by some strings and confirmed by many.
-fn first_right(empty: &CharLm<f32>, vocab: &Vocab, seed: u64, most: u64) -> Option<u64> {
+/// The index of the first guess that is correct on every string; most guesses already fail on the first few.
+fn first_solution(empty: &CharLm<f32>, vocab: &Vocab, seed: u64, max_tries: u64) -> Option<u64> {
     let strings = |purpose, n| {
         let mut rng = rng(purpose, seed);
         (0..n).map(|_| string(&mut rng)).collect::<Vec<_>>()
     };
     let (few, some, many) = (strings("guess glance", 8), strings("guess look", 256), strings("guess test", 1000));
-    let is_right = |index: &u64| {
-        let model = guessed(empty, &mut rng(&format!("guess {seed}"), *index));
-        let subject = Subject::new(&model, vocab);
-        [&few, &some, &many].into_iter().all(|strings| subject.share_right(strings) == 1.0)
+    let is_solution = |index: &u64| {
+        let model = guess(empty, &mut rng(&format!("guess {seed}"), *index));
+        let evaluator = Evaluator::new(&model, vocab);
+        [&few, &some, &many].into_iter().all(|strings| evaluator.accuracy(strings) == 1.0)
     };
-    let chunks = (0..most).step_by(AT_ONCE as usize);
-    chunks.into_iter().find_map(|first| (first..most.min(first + AT_ONCE)).into_par_iter().find_first(is_right))
+    let batches = (0..max_tries).step_by(BATCH as usize);
+    batches.into_iter().find_map(|first| (first..max_tries.min(first + BATCH)).into_par_iter().find_first(is_solution))
 }
 
-fn string(rng: &mut Rng) -> Sample {
+fn string(rng: &mut Rng) -> Example {
     let symbol = SYMBOLS[rng.random_range(0..2)];
-    let mut sample = Sample::default();
-    sample.free(symbol);
-    (0..rng.random_range(50..=60)).for_each(|_| sample.free(OTHERS[rng.random_range(0..2)]));
-    sample.free('=');
-    sample.determined(&symbol.to_string());
-    sample
+    let mut example = Example::default();
+    example.push_untested(symbol);
+    (0..rng.random_range(50..=60)).for_each(|_| example.push_untested(DISTRACTORS[rng.random_range(0..2)]));
+    example.push_untested('=');
+    example.push_determined(&symbol.to_string());
+    example
 }
 
-fn guessed(empty: &CharLm<f32>, rng: &mut Rng) -> CharLm<f32> {
+fn guess(empty: &CharLm<f32>, rng: &mut Rng) -> CharLm<f32> {
     let mut model = empty.clone();
-    model.weights.fill_with(|| rng.random_range(-RANGE..RANGE));
+    model.weights.fill_with(|| rng.random_range(-MAX_WEIGHT..MAX_WEIGHT));
     model.clear_zero_blocks();
     model
 }

@@ -1,22 +1,26 @@
-//! Two or three symbols far apart, whose order decides the class (Hochreiter & Schmidhuber 1997, experiment 6).
+//! Two or three widely separated symbols whose order decides the class (Hochreiter & Schmidhuber 1997, experiment 6).
 
 use std::ops::Range;
 
 use rand::RngExt;
 
-use super::{Experiment, Kind, Look, Rng, Sample, Setup, Subject, Task, Training, Verdict};
+use super::evaluator::Evaluator;
+use super::example::Example;
+use super::experiment::{Experiment, Kind};
+use super::setup::Setup;
+use super::task::{Check, Rng, Task, TestResult, TextLayout};
 
 /// Two symbols, four classes.
 pub const ORDER: Experiment = Experiment {
     name: "order",
-    summary: "E....X....Y....B and a letter for the order of X and Y among distractors",
-    criterion: "at most 3 wrong of 2,560 fresh strings",
+    summary: "E....X....Y....B followed by a letter for the order of X and Y among distractors",
+    criterion: "at most 3 errors in 2,560 new strings",
     published: "LSTM 1997: solved after 31,390 strings",
-    also: &[],
+    extra_options: &[],
     kind: Kind::Task {
-        // The paper's own cell: nothing that it remembers fades.
+        // The paper's cell, which has no forget gate.
         setup: |_| Setup { cell: "lstm1997".into(), ..setup() },
-        task: |_| Ok(Box::new(Order { places: &[10..21, 50..61] })),
+        task: |_| Ok(Box::new(Order { positions: &[10..21, 50..61] })),
     },
 };
 
@@ -24,10 +28,10 @@ pub const ORDER: Experiment = Experiment {
 pub const ORDER3: Experiment = Experiment {
     name: "order3",
     summary: "the same with three symbols and eight classes",
-    criterion: "at most 3 wrong of 2,560 fresh strings",
+    criterion: "at most 3 errors in 2,560 new strings",
     published: "LSTM 1997: solved after 571,100 strings",
-    also: &[],
-    kind: Kind::Task { setup: |_| setup(), task: |_| Ok(Box::new(Order { places: &[10..21, 33..44, 66..77] })) },
+    extra_options: &[],
+    kind: Kind::Task { setup: |_| setup(), task: |_| Ok(Box::new(Order { positions: &[10..21, 33..44, 66..77] })) },
 };
 
 fn setup() -> Setup {
@@ -37,35 +41,56 @@ fn setup() -> Setup {
 const CLASSES: [char; 8] = ['Q', 'R', 'S', 'U', 'V', 'A', 'B', 'C'];
 
 struct Order {
-    places: &'static [Range<usize>],
+    /// Where each of the symbols may occur.
+    positions: &'static [Range<usize>],
 }
 
 impl Task for Order {
-    fn draw(&self, rng: &mut Rng) -> Sample {
-        let length = rng.random_range(100..=110);
-        let mut chars: Vec<char> = (0..length).map(|_| ['a', 'b', 'c', 'd'][rng.random_range(0..4)]).collect();
-        (chars[0], chars[length - 1]) = ('E', 'B');
+    fn draw(&self, rng: &mut Rng) -> Example {
+        let len = rng.random_range(100..=110);
+        let mut chars: Vec<char> = (0..len).map(|_| ['a', 'b', 'c', 'd'][rng.random_range(0..4)]).collect();
+        (chars[0], chars[len - 1]) = ('E', 'B');
         let mut class = 0;
-        for place in self.places {
-            let second: bool = rng.random();
-            chars[rng.random_range(place.clone())] = if second { 'Y' } else { 'X' };
-            class = 2 * class + usize::from(second);
+        for position in self.positions {
+            let is_y: bool = rng.random();
+            chars[rng.random_range(position.clone())] = if is_y { 'Y' } else { 'X' };
+            class = 2 * class + usize::from(is_y);
         }
-        let mut sample = Sample::default();
-        chars.into_iter().for_each(|c| sample.free(c));
-        sample.determined(&CLASSES[class].to_string());
-        sample
+        let mut example = Example::default();
+        chars.into_iter().for_each(|c| example.push_untested(c));
+        example.push_determined(&CLASSES[class].to_string());
+        example
     }
 
-    fn training(&self) -> Training {
-        Training::Windows
+    fn layout(&self) -> TextLayout {
+        TextLayout::Windows
     }
 
-    fn judge(&self, subject: &Subject<'_>, rng: &mut Rng, look: Look) -> Verdict {
-        let n = if look == Look::Test { 2560 } else { 320 };
-        let samples = self.draws(rng, n);
-        let wrong: usize = subject.wrong(&samples).iter().sum();
-        let most = if look == Look::Test { 3 } else { 0 };
-        Verdict { passed: wrong <= most, measured: format!("{wrong} wrong of {n}") }
+    fn test(&self, evaluator: &Evaluator<'_>, rng: &mut Rng, check: Check) -> TestResult {
+        let (n, max_errors) = if check == Check::Full { (2560, 3) } else { (320, 0) };
+        let errors: usize = evaluator.count_errors(&self.draw_many(rng, n)).iter().sum();
+        TestResult { passed: errors <= max_errors, measured: format!("{errors} wrong of {n}") }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::experiments::task::rng;
+
+    #[test]
+    fn the_class_encodes_the_order_of_the_symbols() {
+        for (positions, classes) in [(&[10..21, 50..61][..], "QRSU"), (&[10..21, 33..44, 66..77][..], "QRSUVABC")] {
+            let positions: &'static [Range<usize>] = Box::leak(positions.into());
+            for example in (Order { positions }).draw_many(&mut rng("strings", 2), 300) {
+                let text: String = example.chars.iter().collect();
+                let symbols: Vec<(usize, char)> = text.char_indices().filter(|(_, c)| "XY".contains(*c)).collect();
+                assert_eq!(symbols.len(), positions.len(), "{text}");
+                assert!(symbols.iter().zip(positions).all(|((at, _), range)| range.contains(at)), "{text}");
+                let class = symbols.iter().fold(0, |class, (_, c)| 2 * class + usize::from(*c == 'Y'));
+                assert!(text.starts_with('E') && text[..text.len() - 1].ends_with('B'), "{text}");
+                assert_eq!(text.chars().last(), classes.chars().nth(class), "{text}");
+            }
+        }
     }
 }

@@ -1,89 +1,112 @@
-//! The parity of a string of bits: every bit counts, and none can be guessed from the others.
+//! The parity of a string of bits: it depends on every bit.
 
 use rand::RngExt;
+use serde_json::{Value, json};
 
-use super::{Experiment, Kind, Look, Rng, Sample, Setup, Subject, Task, Training, Variant, Verdict};
+use super::evaluator::Evaluator;
+use super::example::Example;
+use super::experiment::{Experiment, ExperimentOption, Kind};
+use super::setup::Setup;
+use super::task::{Check, Rng, Task, TaskOptions, TestResult, TextLayout};
 use crate::error::Error;
 
 /// `01101=1`.
 pub const PARITY: Experiment = Experiment {
     name: "parity",
-    summary: "01101=1: whether the ones are odd in number, up to --size bits",
-    criterion: "right in 1,000 strings that the text does not have",
-    published: "no figure of a paper",
-    also: &["--size"],
+    summary: "01101=1: the parity of strings of bits (size: maximum number of bits)",
+    criterion: "correct in 1,000 strings that are not in the training text",
+    published: "no published figure",
+    extra_options: &[ExperimentOption::Size],
     kind: Kind::Task {
-        setup: |variant| Setup {
+        setup: |options| Setup {
             hidden: 32,
             batch: 32,
-            seq_len: (size(variant) + 3).max(32),
+            seq_len: (bits(options) + 3).max(32),
             steps: 12_000,
-            glance_every: 250,
+            check_every: 250,
             ..Setup::default()
         },
-        task: |variant| match size(variant) {
-            bits @ LEAST..=MOST => Ok(Box::new(Parity { bits })),
-            other => Err(Error::Usage(format!("--size must be {LEAST} to {MOST} bits, not {other}"))),
+        task: |options| match bits(options) {
+            bits @ MIN_BITS..=MAX_BITS => Ok(Box::new(Parity { bits })),
+            bits => Err(Error::out_of_range("size", bits, format!("{MIN_BITS} to {MAX_BITS} bits"))),
         },
     },
 };
 
-/// Of fewer bits there are too few strings to keep some back and learn from the others.
-const LEAST: usize = 4;
-const MOST: usize = 1000;
+/// With fewer bits, there are too few strings to hold out a fifth of them.
+const MIN_BITS: usize = 4;
+const MAX_BITS: usize = 1000;
 
-fn size(variant: &Variant) -> usize {
-    variant.size.unwrap_or(16)
+fn bits(options: &TaskOptions) -> usize {
+    options.size.unwrap_or(16)
 }
 
 struct Parity {
+    /// The maximum number of bits.
     bits: usize,
 }
 
 impl Parity {
-    fn string(rng: &mut Rng, bits: usize) -> Sample {
-        let mut sample = Sample::default();
-        let mut odd = false;
+    fn string(rng: &mut Rng, bits: usize) -> Example {
+        let mut example = Example::default();
+        let mut is_odd = false;
         for _ in 0..bits {
             let bit: bool = rng.random();
-            odd ^= bit;
-            sample.free(if bit { '1' } else { '0' });
+            is_odd ^= bit;
+            example.push_untested(if bit { '1' } else { '0' });
         }
-        sample.free('=');
-        sample.determined(if odd { "1" } else { "0" });
-        sample.free('\n');
-        sample
+        example.push_untested('=');
+        example.push_determined(if is_odd { "1" } else { "0" });
+        example.push_untested('\n');
+        example
     }
 }
 
 impl Task for Parity {
-    fn draw(&self, rng: &mut Rng) -> Sample {
+    fn draw(&self, rng: &mut Rng) -> Example {
         let bits = rng.random_range(1..=self.bits);
         Self::string(rng, bits)
     }
 
-    fn is_kept_back(&self, sample: &Sample) -> bool {
-        sample.is_of_a_fifth()
+    fn is_held_out(&self, example: &Example) -> bool {
+        example.is_in_hashed_fifth()
     }
 
-    fn training(&self) -> Training {
-        Training::Lines
+    fn layout(&self) -> TextLayout {
+        TextLayout::Lines
     }
 
-    fn judge(&self, subject: &Subject<'_>, rng: &mut Rng, look: Look) -> Verdict {
-        let unseen = std::iter::repeat_with(|| self.draw(rng)).filter(|sample| self.is_kept_back(sample));
-        let samples: Vec<_> = unseen.take(1000).collect();
-        let right = subject.share_right(&samples);
-        let mut measured = format!("{:.1} % of 1000 unseen strings up to {} bits", 100.0 * right, self.bits);
-        if look == Look::Test {
-            // How far it goes beyond what it was trained on: 32 strings of each length, all right.
-            let sound = |bits: &usize| {
-                let samples: Vec<_> = (0..32).map(|_| Self::string(rng, *bits)).collect();
-                subject.share_right(&samples) == 1.0
+    fn parameters(&self) -> Vec<(&'static str, Value)> {
+        vec![("size", json!(self.bits))]
+    }
+
+    fn test(&self, evaluator: &Evaluator<'_>, rng: &mut Rng, check: Check) -> TestResult {
+        let correct = evaluator.accuracy(&self.draw_held_out(rng, 1000));
+        let mut measured = format!("{:.1} % of 1000 unseen strings up to {} bits", 100.0 * correct, self.bits);
+        if check == Check::Full {
+            // How far it generalizes: 32 strings of each length, all correct.
+            let is_solved = |bits: &usize| {
+                let examples: Vec<_> = (0..32).map(|_| Self::string(rng, *bits)).collect();
+                evaluator.accuracy(&examples) == 1.0
             };
-            let reached = (1..=10 * self.bits).take_while(sound).count();
-            measured += &format!(", every length up to {reached}");
+            let solved = (1..=10 * self.bits).take_while(is_solved).count();
+            measured += &format!(", every length up to {solved}");
         }
-        Verdict { passed: right == 1.0, measured }
+        TestResult { passed: correct == 1.0, measured }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::experiments::task::rng;
+
+    #[test]
+    fn answers_are_the_parity_of_the_ones() {
+        for example in (Parity { bits: 16 }).draw_many(&mut rng("strings", 2), 300) {
+            let text: String = example.chars.iter().collect();
+            let (bits, answer) = text.trim_end().split_once('=').unwrap();
+            assert_eq!(answer, if bits.matches('1').count() % 2 == 1 { "1" } else { "0" }, "{text}");
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! What a study is asked, and the runs that it is made of.
+//! What all studies share: their configuration, and training one model on a text.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -15,68 +15,66 @@ use crate::model::{Init, ModelConfig, Scheme};
 use crate::score;
 use crate::train::{TrainConfig, Trainer};
 
-/// Elements of a character's embedding.
 const EMBED: usize = 64;
-/// Streams side by side, and characters that gradients flow back over.
 const BATCH: usize = 32;
 const SEQ_LEN: usize = 64;
 
-/// A loss of so many times that of even guessing is taken for divergence.
-const FAR_WORSE: f64 = 4.0;
+/// A run whose loss exceeds that of a uniform guess by this factor has diverged.
+const DIVERGED_FACTOR: f64 = 4.0;
 
-/// What can be asked of a study; what is left open is as the study needs it.
+/// The configuration of a study; `None` selects the study's default.
 #[derive(Clone, Debug)]
 pub struct Study {
     /// The texts.
-    pub text: DatasetConfig,
+    pub dataset: DatasetConfig,
     /// The cell.
     pub cell: Option<String>,
     /// Units of each layer.
     pub hidden: Option<usize>,
-    /// Steps of training.
+    /// Training steps.
     pub steps: Option<u64>,
     /// The learning rate.
     pub lr: Option<f64>,
-    /// How the recurrent layer's weights are drawn.
+    /// The initialization of the recurrent weights.
     pub scheme: Option<Scheme>,
-    /// Parameters of every net.
+    /// Parameters of each model.
     pub parameters: Option<u64>,
     /// The seeds.
     pub seeds: Range<u64>,
-    /// What its nets were, once it has run.
-    pub notes: Notes,
+    /// The settings that the runs used, recorded while the study runs.
+    pub used_settings: UsedSettings,
 }
 
-/// What the nets of a study were and what they read: of each choice every value that any of them had, in the order of the runs.
+/// The settings that the runs of a study used: for each, its distinct values in the order of the runs.
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(transparent)]
-pub struct Notes(RefCell<BTreeMap<&'static str, Vec<Value>>>);
+pub struct UsedSettings(RefCell<BTreeMap<&'static str, Vec<Value>>>);
 
-impl Notes {
-    /// Adds a value, unless it is there.
-    pub(super) fn add(&self, choice: &'static str, value: Value) {
-        let mut notes = self.0.borrow_mut();
-        let values = notes.entry(choice).or_default();
+impl UsedSettings {
+    /// Records a value.
+    pub(super) fn record(&self, setting: &'static str, value: Value) {
+        let mut settings = self.0.borrow_mut();
+        let values = settings.entry(setting).or_default();
         if !values.contains(&value) {
             values.push(value);
         }
     }
 }
 
-/// How a run of a study ended.
+/// The result of training one model.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Run {
+pub(super) struct StudyRun {
     /// The held-out loss, in nats per character.
     pub held_out: f64,
-    /// The loss of as much text that was trained on.
+    /// The loss of an equally long part of the training text.
     pub training: f64,
     /// Seconds of training.
     pub seconds: f64,
 }
 
 impl Study {
-    /// What the runs of a study share: small batches, no regularisation, nothing saved.
-    pub(super) fn training(&self, steps: u64, lr: f64, seed: u64) -> TrainConfig {
+    /// The training of all runs of a study: small batches, no regularization, no evaluation.
+    pub(super) fn train_config(&self, steps: u64, lr: f64, seed: u64) -> TrainConfig {
         TrainConfig {
             batch: BATCH,
             seq_len: SEQ_LEN,
@@ -90,12 +88,12 @@ impl Study {
         }
     }
 
-    /// A net of one layer.
-    pub(super) fn shape(&self, cell: &str, hidden: usize, texts: &Dataset) -> ModelConfig {
-        ModelConfig { cell: cell.into(), layers: 1, hidden, embed: EMBED, vocab: texts.vocab().len() }
+    /// A model with one layer.
+    pub(super) fn model_config(&self, cell: &str, hidden: usize, dataset: &Dataset) -> ModelConfig {
+        ModelConfig { cell: cell.into(), layers: 1, hidden, embed: EMBED, vocab: dataset.vocab().len() }
     }
 
-    /// The cell that is asked for, or every one.
+    /// The chosen cell, or all cells.
     pub(super) fn cells(&self) -> Result<Vec<&'static RegisteredCell>> {
         match &self.cell {
             Some(name) => Ok(vec![cells::find(name)?]),
@@ -104,71 +102,74 @@ impl Study {
     }
 
     /// Opens the texts, which must be long enough for one step.
-    pub(super) fn texts(&self) -> Result<Dataset> {
-        self.texts_with(BATCH * SEQ_LEN + 1)
+    pub(super) fn open_dataset(&self) -> Result<Dataset> {
+        self.open_dataset_of(BATCH * SEQ_LEN + 1)
     }
 
-    /// Opens the texts, which must have as many characters to train on.
-    pub(super) fn texts_with(&self, least: usize) -> Result<Dataset> {
-        let texts = Dataset::open(&self.text)?;
-        let (corpus, part) = texts.training();
-        if part.len() < least {
-            let share = if self.text.val_file.is_some() { 1.0 } else { 1.0 - self.text.val_frac };
-            let whole = (least as f64 / share).ceil();
+    /// Opens the texts, of which at least `min_chars` characters must be left to train on.
+    pub(super) fn open_dataset_of(&self, min_chars: usize) -> Result<Dataset> {
+        let dataset = Dataset::open(&self.dataset)?;
+        let (corpus, range) = dataset.training();
+        if range.len() < min_chars {
+            let fraction = if self.dataset.val_file.is_some() { 1.0 } else { 1.0 - self.dataset.val_frac };
+            let text_chars = (min_chars as f64 / fraction).ceil();
             let problem = format!(
-                "{} characters to train on, but the experiment needs {least}; give it a text of {whole} or more, of which it holds \
-                 some out",
-                part.len()
+                "{} characters to train on, but the experiment needs {min_chars}; use a text of {text_chars} or more, part of which \
+                 is held out",
+                range.len()
             );
             return Err(Error::corpus(corpus.name(), problem));
         }
         let name = [corpus.name().to_path_buf()];
-        let names = if self.text.paths.is_empty() { &name[..] } else { &self.text.paths };
-        names.iter().for_each(|name| self.notes.add("text", json!(name.to_string_lossy())));
-        Ok(texts)
+        let names = if self.dataset.paths.is_empty() { &name[..] } else { &self.dataset.paths };
+        names.iter().for_each(|name| self.used_settings.record("text", json!(name.to_string_lossy())));
+        Ok(dataset)
     }
 
-    /// Notes what a net is and how it is trained.
-    pub(super) fn note(&self, shape: &ModelConfig, init: Init, config: &TrainConfig) {
-        let net = [("cell", json!(shape.cell)), ("hidden", json!(shape.hidden)), ("init", json!(init.scheme))];
-        let run = [("steps", json!(config.steps)), ("seed", json!(config.seed))];
-        net.into_iter().chain(run).for_each(|(choice, value)| self.notes.add(choice, value));
+    /// Records the settings of a run.
+    pub(super) fn record_run(&self, shape: &ModelConfig, init: Init, config: &TrainConfig) {
+        let record = |setting, value| self.used_settings.record(setting, value);
+        record("cell", json!(shape.cell));
+        record("hidden", json!(shape.hidden));
+        record("init", json!(init.scheme));
+        record("steps", json!(config.steps));
+        record("seed", json!(config.seed));
         if config.steps != Some(0) {
-            let pace = [("lr", json!(config.lr)), ("batch", json!(config.batch)), ("seq_len", json!(config.seq_len))];
-            pace.into_iter().for_each(|(choice, value)| self.notes.add(choice, value));
+            record("lr", json!(config.lr));
+            record("batch", json!(config.batch));
+            record("seq_len", json!(config.seq_len));
         }
     }
 
-    /// Trains a net to its end; `None` where training diverges: its loss is no number, or far worse than that of knowing nothing.
-    pub(super) fn run(&self, shape: &ModelConfig, init: Init, config: TrainConfig) -> Result<Option<Run>> {
-        self.note(shape, init, &config);
-        let begun = Instant::now();
-        let mut trainer = Trainer::with_init(self.texts()?, shape, init, config)?;
-        let worst = FAR_WORSE * (trainer.dataset().vocab().len() as f64).ln();
+    /// Trains a model; `None` if it diverges.
+    pub(super) fn run(&self, shape: &ModelConfig, init: Init, config: TrainConfig) -> Result<Option<StudyRun>> {
+        self.record_run(shape, init, &config);
+        let start = Instant::now();
+        let mut trainer = Trainer::with_init(self.open_dataset()?, shape, init, config)?;
+        let max_loss = DIVERGED_FACTOR * (trainer.dataset().vocab().len() as f64).ln();
         while trainer.progress().step < trainer.total_steps() {
             match trainer.step() {
                 Err(Error::Diverged(_)) => return Ok(None),
-                Ok(step) if step.loss > worst => return Ok(None),
+                Ok(step) if step.loss > max_loss => return Ok(None),
                 step => step?,
             };
         }
-        let seconds = begun.elapsed().as_secs_f64();
+        let seconds = start.elapsed().as_secs_f64();
+        let (dataset, model) = (trainer.dataset(), trainer.model());
+        let (corpus, range) = dataset.training();
         let Some(held_out) = trainer.evaluate()? else {
-            let texts = trainer.dataset().training().0.name();
-            return Err(Error::corpus(texts, "the text is too short for a part of it to be held out"));
+            return Err(Error::corpus(corpus.name(), "the text is too short to hold out a part of it"));
         };
-        let (texts, model) = (trainer.dataset(), trainer.model());
-        let (corpus, part) = texts.training();
-        let as_much = texts.held_out().map_or(0, |(_, part)| part.len()).min(part.len());
-        let part = part.end - as_much..part.end;
-        let training = trainer.install(|| score::held_out(model, corpus, texts.vocab(), part))?;
-        let run = Run { held_out: held_out.nats(), training: training.nats(), seconds };
-        Ok(Some(run).filter(|run| run.held_out < worst && run.training < worst))
+        let len = dataset.held_out().map_or(0, |(_, range)| range.len()).min(range.len());
+        let range = range.end - len..range.end;
+        let training = trainer.install(|| score::held_out(model, corpus, dataset.vocab(), range))?;
+        let run = StudyRun { held_out: held_out.nats(), training: training.nats(), seconds };
+        Ok(Some(run).filter(|run| run.held_out < max_loss && run.training < max_loss))
     }
 }
 
-/// The mean and the standard deviation of numbers.
-pub(super) fn spread(numbers: &[f64]) -> (f64, f64) {
+/// The mean and the sample standard deviation.
+pub(super) fn mean_and_std(numbers: &[f64]) -> (f64, f64) {
     let n = numbers.len() as f64;
     let mean = numbers.iter().sum::<f64>() / n;
     let squares: f64 = numbers.iter().map(|x| (x - mean).powi(2)).sum();

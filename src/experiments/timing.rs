@@ -2,22 +2,26 @@
 
 use rand::RngExt;
 
-use super::{Experiment, Kind, Look, Rng, Sample, Setup, Subject, Task, Training, Verdict};
+use super::evaluator::Evaluator;
+use super::example::Example;
+use super::experiment::{Experiment, Kind};
+use super::setup::Setup;
+use super::task::{Check, Rng, Task, TestResult, TextLayout};
 
-/// 49 or 50 steps from one mark to the next.
+/// Intervals of 49 or 50 steps.
 pub const TIMING: Experiment = Experiment {
     name: "timing",
-    summary: "x every 49 or 50 steps, and a letter that says which it was",
-    criterion: "every letter right in 1,000 strings that the text does not have",
+    summary: "an x every 49 or 50 steps, followed by a letter for the length of the interval",
+    criterion: "every letter correct in 1,000 strings that are not in the training text",
     published: "Gers & Schmidhuber 2000: peepholes are needed",
-    also: &[],
+    extra_options: &[],
     kind: Kind::Task {
-        setup: |variant| Setup {
+        setup: |options| Setup {
             cell: "peephole".into(),
-            scheme: variant.scheme("lstm"),
+            scheme: options.init_scheme("lstm"),
             hidden: 16,
             batch: 32,
-            seq_len: LATEST + 1 + ROUNDS * 51,
+            seq_len: MAX_START + 1 + INTERVALS * 51,
             steps: 6000,
             lr: 1e-2,
             forget_bias: 4.0,
@@ -27,43 +31,60 @@ pub const TIMING: Experiment = Experiment {
     },
 };
 
-/// Intervals of a string: so many that a fifth of all strings is more than a test asks for.
-const ROUNDS: usize = 8;
-/// Where the first mark stands at the latest.
-const LATEST: usize = 20;
-const INTERVALS: [(usize, &str); 2] = [(49, "s"), (50, "l")];
+/// Intervals of a string: enough for the held-out fifth of all strings to fill a test.
+const INTERVALS: usize = 8;
+/// The last possible position of the first x.
+const MAX_START: usize = 20;
+/// Steps of an interval and its letter.
+const LETTERS: [(usize, &str); 2] = [(49, "s"), (50, "l")];
 
 struct Timing;
 
 impl Task for Timing {
-    fn draw(&self, rng: &mut Rng) -> Sample {
-        let mut sample = Sample::default();
-        // Where the first mark stands says nothing.
-        (0..rng.random_range(0..=LATEST)).for_each(|_| sample.free('-'));
-        sample.free('x');
-        for round in 0..ROUNDS {
-            let (steps, letter) = INTERVALS[rng.random_range(0..2)];
-            // The letter of the interval before stands in the way of the first step.
-            (round.min(1)..steps - 1).for_each(|_| sample.free('-'));
-            sample.free('x');
-            sample.determined(letter);
+    fn draw(&self, rng: &mut Rng) -> Example {
+        let mut example = Example::default();
+        (0..rng.random_range(0..=MAX_START)).for_each(|_| example.push_untested('-'));
+        example.push_untested('x');
+        for interval in 0..INTERVALS {
+            let (steps, letter) = LETTERS[rng.random_range(0..2)];
+            // The letter of the previous interval takes the place of the first step.
+            (interval.min(1)..steps - 1).for_each(|_| example.push_untested('-'));
+            example.push_untested('x');
+            example.push_determined(letter);
         }
-        sample
+        example
     }
 
-    fn is_kept_back(&self, sample: &Sample) -> bool {
-        sample.is_of_a_fifth()
+    fn is_held_out(&self, example: &Example) -> bool {
+        example.is_in_hashed_fifth()
     }
 
-    fn training(&self) -> Training {
-        Training::Windows
+    fn layout(&self) -> TextLayout {
+        TextLayout::Windows
     }
 
-    fn judge(&self, subject: &Subject<'_>, rng: &mut Rng, look: Look) -> Verdict {
-        let n = if look == Look::Test { 1000 } else { 200 };
-        let unseen = std::iter::repeat_with(|| self.draw(rng)).filter(|sample| self.is_kept_back(sample));
-        let samples: Vec<_> = unseen.take(n).collect();
-        let right = subject.share_right(&samples);
-        Verdict { passed: right == 1.0, measured: format!("{:.1} % of {n} unseen strings", 100.0 * right) }
+    fn test(&self, evaluator: &Evaluator<'_>, rng: &mut Rng, check: Check) -> TestResult {
+        let n = if check == Check::Full { 1000 } else { 200 };
+        let correct = evaluator.accuracy(&self.draw_held_out(rng, n));
+        TestResult { passed: correct == 1.0, measured: format!("{:.1} % of {n} unseen strings", 100.0 * correct) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::experiments::task::rng;
+
+    #[test]
+    fn the_letter_after_an_x_encodes_the_interval() {
+        for example in Timing.draw_many(&mut rng("strings", 2), 300) {
+            let text: String = example.chars.iter().collect();
+            let marks: Vec<usize> = text.match_indices('x').map(|(at, _)| at).collect();
+            for pair in marks.windows(2) {
+                let letter = if pair[1] - pair[0] == 49 { "s" } else { "l" };
+                assert!([49, 50].contains(&(pair[1] - pair[0])) && text[pair[1] + 1..].starts_with(letter), "{text}");
+            }
+            assert_eq!(marks.len(), 9, "{text}");
+        }
     }
 }

@@ -22,7 +22,7 @@ fn experiments_can_be_listed_run_and_written() {
     dir.run("experiment continual-reber --steps 3 --write text2.txt").succeeds();
     let text = dir.read("text2.txt");
     assert!(text.starts_with("BTB") || text.starts_with("BPB"), "{}", &text[..20]);
-    dir.run("experiment lag --q 0").fails(2, &["--q must be"]);
+    dir.run("experiment lag --q 0").fails(2, &["q must be"]);
 }
 
 #[test]
@@ -34,7 +34,7 @@ fn anbn_generalizes_beyond_training_lengths() {
 #[test]
 fn gradients_vanish_in_rnn_and_persist_in_lstm1997() {
     let dir = TestDir::with_text();
-    for (cell, path, least, most) in [("rnn", "kept by h", 0.0, 1e-9), ("lstm1997", "kept by c", 0.1, 10.0)] {
+    for (cell, path, least, most) in [("rnn", "ratio of dL/dh", 0.0, 1e-9), ("lstm1997", "ratio of dL/dc", 0.1, 10.0)] {
         let ran = dir.run(&format!("experiment gradient-flow --cell {cell} --svg flow.svg --json"));
         let facts = ran.json();
         let kept = facts["table"][0][path].as_f64().unwrap();
@@ -94,11 +94,11 @@ fn rejects_options_that_an_experiment_does_not_use() {
         ("experiment odyssey --svg a.svg", "--svg"),
         ("experiment gradient-flow --seeds 2", "--seeds"),
     ] {
-        dir.run(command).fails(2, &[name, "leave it out"]);
+        dir.run(command).fails(2, &[name, "omit it"]);
     }
-    dir.run("experiment odyssey --parameters 10").fails(2, &["--parameters must be"]);
+    dir.run("experiment odyssey --parameters 10").fails(2, &["parameters must be"]);
     // indylstm cannot be that large: said before any other cell is trained.
-    dir.run("experiment odyssey --parameters 5000000").fails(2, &["--parameters must be", "indylstm"]);
+    dir.run("experiment odyssey --parameters 5000000").fails(2, &["parameters must be", "indylstm"]);
     for command in ["reber", "guess", "odyssey"] {
         dir.run(&format!("experiment {command} --seed 18446744073709551615")).fails(2, &["--seed must be at most"]);
     }
@@ -122,10 +122,10 @@ fn zero_gradient_counts_as_vanished() {
     assert_eq!((norms.len(), &norms[9]), (100, &facts["table"][0]["dL/dh k=10"]), "{facts}");
     let ran = dir.run("experiment gradient-flow --cell lstm --hidden 2");
     let (out, _) = ran.succeeds();
-    assert!(out.contains("not judged: the claim is about rnn and lstm1997"), "{out}");
+    assert!(out.contains("undecided: the criterion is about rnn and lstm1997"), "{out}");
     for steps in ["", "--steps 0"] {
         let refused = dir.run(&format!("experiment gradient-flow --lr 5 {steps}"));
-        refused.fails(2, &["add --steps, or leave out --lr"]);
+        refused.fails(2, &["no effect on untrained weights"]);
     }
 }
 
@@ -149,7 +149,6 @@ fn too_short_corpus_error_gives_the_required_length() {
 #[test]
 fn unwritable_chart_is_reported_before_training() {
     let dir = TestDir::with_text();
-    // All that is written to stderr is the refusal: no net was told of.
     for command in ["gradient-flow --svg no/a.svg", "learning-rate --svg .", "reber --write no/a.txt"] {
         dir.run(&format!("experiment {command}")).fails(73, &[]);
     }
@@ -160,11 +159,11 @@ fn unwritable_chart_is_reported_before_training() {
 #[test]
 fn quiet_flag_is_not_the_distractor_count() {
     let dir = TestDir::with_text();
-    dir.run("experiment lag -q 1000").fails(2, &["leave it out; -q is --quiet", "--q 1000"]);
+    dir.run("experiment lag -q 1000").fails(2, &["omit it (-q is --quiet", "--q 1000"]);
     for command in ["experiment lag 1000", "experiment lag -q text.txt", "experiment reber -q 10"] {
         let ran = dir.run(command);
         assert!(!ran.err.contains("--q"), "{}", ran.err);
-        ran.fails(2, &["takes no TEXT; leave it out"]);
+        ran.fails(2, &["does not accept TEXT; omit it"]);
     }
 }
 
@@ -172,12 +171,13 @@ fn quiet_flag_is_not_the_distractor_count() {
 fn experiment_list_rejects_other_options() {
     let dir = TestDir::with_text();
     for given in ["text.txt", "--q 5", "--cell rnn", "--seeds 3", "--seed 2", "--steps 4", "--svg a.svg", "--noise"] {
-        dir.run(&format!("experiment list {given}")).fails(2, &["list takes no ", "leave it out"]);
+        dir.run(&format!("experiment list {given}")).fails(2, &["list does not accept ", "omit it"]);
     }
     let facts = dir.json("experiment list");
-    let takes = |name: &str| facts.as_array().unwrap().iter().find(|e| e["name"] == name).unwrap()["takes"].to_string();
-    assert!(takes("lag").contains("--noise") && takes("lag").contains("--cell"), "{facts}");
-    assert!(takes("odyssey").contains("TEXT") && !takes("odyssey").contains("--write"), "{facts}");
+    let options =
+        |name: &str| facts.as_array().unwrap().iter().find(|e| e["name"] == name).unwrap()["options"].to_string();
+    assert!(options("lag").contains("--noise") && options("lag").contains("--cell"), "{facts}");
+    assert!(options("odyssey").contains("TEXT") && !options("odyssey").contains("--write"), "{facts}");
 }
 
 #[test]
@@ -215,8 +215,8 @@ fn one_seed_has_no_variance_between_seeds() {
         facts["measured"].as_str().unwrap().to_owned()
     };
     let (one, two) = (measured(1), measured(2));
-    assert!(one.contains("seeds -;") && one.contains("with one seed"), "{one}");
-    assert!(two.contains(" %; ") && !two.contains("with one seed"), "{two}");
+    assert!(one.contains("seeds -;") && one.contains("with a single seed"), "{one}");
+    assert!(two.contains(" %; ") && !two.contains("with a single seed"), "{two}");
 }
 
 #[test]

@@ -1,0 +1,134 @@
+//! How much of the loss the learning rate and the layer size explain (Greff et al. 2015, section on hyperparameters).
+
+use super::experiment::{Experiment, ExperimentOption, Kind};
+use super::study::{Study, mean_and_std};
+use super::study_result::{Chart, StudyResult, TableEntry};
+use crate::error::Result;
+use crate::model::Init;
+
+/// A grid of learning rates and sizes.
+pub const LEARNING_RATE: Experiment = Experiment {
+    name: "learning-rate",
+    summary: "a grid of learning rates and layer sizes: the variance of the loss that each explains",
+    criterion: "the learning rate explains more than half of the variance, its interaction with the size less than 20 %",
+    published: "Greff et al. 2015: the learning rate matters most and is nearly independent of the size",
+    extra_options: &[ExperimentOption::Text, ExperimentOption::Seeds, ExperimentOption::Init, ExperimentOption::Svg],
+    kind: Kind::Study(run),
+};
+
+const RATES: [f64; 7] = [3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1];
+const SIZES: [usize; 4] = [16, 32, 64, 128];
+
+fn run(study: &Study, report: &mut dyn FnMut(&str)) -> Result<StudyResult> {
+    let cell = study.cell.as_deref().unwrap_or("lstm");
+    let dataset = study.open_dataset()?;
+    // Losses are capped at that of a uniform guess: how much worse a diverged run is carries no information.
+    let uniform_loss = (dataset.vocab().len() as f64).ln();
+    let mut grid = Vec::new();
+    for hidden in SIZES {
+        for lr in RATES {
+            let mut losses = Vec::new();
+            for seed in study.seeds.clone() {
+                let init = Init { scheme: study.scheme.unwrap_or_default(), forget_bias: None };
+                let run =
+                    study.run(&study.model_config(cell, hidden, &dataset), init, study.train_config(300, lr, seed))?;
+                losses.push(run.map_or(uniform_loss, |run| run.held_out.min(uniform_loss)));
+            }
+            report(&format!("{hidden} units  lr {lr}  held-out {:.4}", mean_and_std(&losses).0));
+            grid.push(losses);
+        }
+    }
+    let capped = grid.concat().iter().filter(|loss| **loss >= uniform_loss).count();
+    let explained = ExplainedVariance::new(&grid, SIZES.len(), RATES.len());
+    let (seeds, note) = match study.seeds.end - study.seeds.start {
+        1 => ("-".into(), "; with a single seed, the interaction includes the variance between seeds"),
+        _ => (format!("{:.1} %", 100.0 * explained.seed), ""),
+    };
+    let rows = RATES.iter().enumerate().map(|(i, lr)| {
+        let loss = |size: usize| TableEntry::Decimal(mean_and_std(&grid[size * RATES.len() + i]).0, 4);
+        [TableEntry::Scientific(*lr)].into_iter().chain((0..SIZES.len()).map(loss)).collect()
+    });
+    let curve = |(size, hidden): (usize, &usize)| {
+        let losses = grid[size * RATES.len()..].iter().map(|losses| mean_and_std(losses).0);
+        (format!("{hidden} units"), RATES.into_iter().zip(losses).collect())
+    };
+    let chart = Chart {
+        title: format!("Held-out loss of {cell} by learning rate and layer size"),
+        x: "learning rate".into(),
+        y: "nats per character".into(),
+        log_x: true,
+        log_y: false,
+        curves: SIZES.iter().enumerate().map(curve).collect(),
+    };
+    Ok(StudyResult {
+        passed: Some(explained.rate > 0.5 && explained.interaction < 0.2),
+        measured: format!(
+            "variance explained: learning rate {:.1} %, size {:.1} %, their interaction {:.1} %, seeds {seeds}; {capped} of {} runs \
+             are no better than a uniform guess{note}",
+            100.0 * explained.rate,
+            100.0 * explained.size,
+            100.0 * explained.interaction,
+            grid.concat().len()
+        ),
+        columns: vec!["rate", "16 units", "32 units", "64 units", "128 units"],
+        rows: rows.collect(),
+        chart: Some(chart),
+    })
+}
+
+/// The fractions of the variance that two factors explain in a full factorial design (two-way analysis of variance).
+#[derive(Debug)]
+struct ExplainedVariance {
+    size: f64,
+    rate: f64,
+    interaction: f64,
+    seed: f64,
+}
+
+impl ExplainedVariance {
+    /// Analyses a grid of shape `(sizes, rates)` with the same number of losses in every cell.
+    fn new(grid: &[Vec<f64>], sizes: usize, rates: usize) -> Self {
+        let all: Vec<f64> = grid.concat();
+        let runs = grid[0].len();
+        let mean_of_all = mean_and_std(&all).0;
+        let square = |mean: f64| (mean - mean_of_all).powi(2);
+        let means: Vec<f64> = grid.iter().map(|losses| mean_and_std(losses).0).collect();
+        let row = |size: usize| mean_and_std(&means[size * rates..][..rates]).0;
+        let column = |rate: usize| mean_and_std(&means[rate..].iter().step_by(rates).copied().collect::<Vec<_>>()).0;
+        let by_size = (0..sizes).map(|size| square(row(size))).sum::<f64>() * (rates * runs) as f64;
+        let by_rate = (0..rates).map(|rate| square(column(rate))).sum::<f64>() * (sizes * runs) as f64;
+        let between = means.iter().map(|mean| square(*mean)).sum::<f64>() * runs as f64;
+        let total_squares = all.iter().map(|x| square(*x)).sum::<f64>().max(f64::MIN_POSITIVE);
+        ExplainedVariance {
+            size: by_size / total_squares,
+            rate: by_rate / total_squares,
+            interaction: (between - by_size - by_rate) / total_squares,
+            seed: (total_squares - between) / total_squares,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn explained_variance_of_known_grids() {
+        let grid = |f: fn(f64, f64) -> Vec<f64>| {
+            (0..3).flat_map(|size| (0..4).map(move |rate| f(f64::from(size), f64::from(rate)))).collect::<Vec<_>>()
+        };
+        let explained = |f| ExplainedVariance::new(&grid(f), 3, 4);
+        let near = |explained: &ExplainedVariance, wanted: [f64; 4]| {
+            let found = [explained.size, explained.rate, explained.interaction, explained.seed];
+            found.iter().zip(wanted).all(|(found, wanted)| (found - wanted).abs() < 1e-12)
+        };
+        assert!(near(&explained(|size, _| vec![size]), [1.0, 0.0, 0.0, 0.0]));
+        assert!(near(&explained(|_, rate| vec![rate, rate]), [0.0, 1.0, 0.0, 0.0]));
+        assert!(near(&explained(|_, _| vec![1.0, 2.0]), [0.0, 0.0, 0.0, 1.0]));
+        // Sums of squares by hand: sizes 8, rates 15, of 2 * 4 * 3 * ... each number once.
+        let sum = explained(|size, rate| vec![size + rate]);
+        assert!(near(&sum, [8.0 / 23.0, 15.0 / 23.0, 0.0, 0.0]), "{sum:?}");
+        let product = explained(|size, rate| vec![(size - 1.0) * (rate - 1.5)]);
+        assert!(near(&product, [0.0, 0.0, 1.0, 0.0]), "{product:?}");
+    }
+}
