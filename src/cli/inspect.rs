@@ -256,7 +256,7 @@ fn list(
 
 #[cfg(test)]
 mod tests {
-    use super::super::args::{Common, When};
+    use super::super::args::{ColorWhen, Common};
     use super::*;
     use charlstm::data::Encoding;
 
@@ -268,7 +268,7 @@ mod tests {
         std::fs::write(&file, [7; 300]).unwrap();
         let text = Corpus::open(&[file.path().into()], Encoding::Bytes).unwrap();
         let (vocab, common) =
-            (Vocab::new(Encoding::Bytes, [0, 7]), Common { quiet: true, verbose: false, color: When::Never });
+            (Vocab::new(Encoding::Bytes, [0, 7]), Common { quiet: true, verbose: false, color: ColorWhen::Never });
         let ids = || read(&text, 0..300, &vocab, 1000, false, &Terminal::new(&common));
         assert_eq!(ids().unwrap().len(), 300);
         file.as_file().set_len(290).unwrap();

@@ -59,18 +59,18 @@ fn positions(args: &SampleArgs) -> usize {
 /// Refuses what is wrong by itself, before anything is read.
 fn check(args: &SampleArgs) -> Result<()> {
     let refuse = |what: &str| Err(Error::Usage(what.into()));
-    let several = args.shape.temp.len() > 1;
+    let several = args.distribution.temp.len() > 1;
     if several && (args.line.lines.is_some() || args.interactive) {
         return refuse("--lines and --interactive take one --temp");
     }
     if args.length == Some(0) && (several || args.samples > 1) {
         return refuse("--length 0 never ends, so that no second text begins; choose a length");
     }
-    args.shape.temp.iter().try_for_each(|temp| sampling_config(args, *temp).validate())
+    args.distribution.temp.iter().try_for_each(|temp| sampling_config(args, *temp).validate())
 }
 
 fn sampling_config(args: &SampleArgs, temperature: f32) -> SamplingConfig {
-    let shape = &args.shape;
+    let shape = &args.distribution;
     SamplingConfig { ban: Vec::new(), temperature, top_k: shape.top_k, top_p: shape.top_p, min_p: shape.min_p }
 }
 
@@ -78,13 +78,18 @@ fn sampling_config(args: &SampleArgs, temperature: f32) -> SamplingConfig {
 fn sampling_configs(args: &SampleArgs, vocab: &Vocab) -> Result<Vec<SamplingConfig>> {
     // What the model does not know never comes anyway.
     let mut ban: Vec<u32> =
-        vocab.to_symbols(args.shape.ban.as_bytes()).into_iter().filter_map(|c| vocab.id(c)).collect();
+        vocab.to_symbols(args.distribution.ban.as_bytes()).into_iter().filter_map(|c| vocab.id(c)).collect();
     ban.sort_unstable();
     ban.dedup();
     if ban.len() == vocab.len() {
         return Err(Error::Usage("--ban leaves no character that the model knows; ban fewer".into()));
     }
-    Ok(args.shape.temp.iter().map(|temp| SamplingConfig { ban: ban.clone(), ..sampling_config(args, *temp) }).collect())
+    Ok(args
+        .distribution
+        .temp
+        .iter()
+        .map(|temp| SamplingConfig { ban: ban.clone(), ..sampling_config(args, *temp) })
+        .collect())
 }
 
 /// The beginning, as characters that the model knows.

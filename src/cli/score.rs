@@ -13,7 +13,7 @@ use charlstm::run::find::find;
 use charlstm::score::{Surprisal, SurprisalScorer, SurprisalSum, SurprisalUnit, positions_at_once};
 use serde_json::{Value, json};
 
-use super::args::{self, ScoreArgs, State};
+use super::args::{ScoreArgs, StateMode, UnitChoice};
 use super::heat::{self, Page, TOP};
 use super::terminal::Terminal;
 use super::{files, load, paint};
@@ -43,8 +43,8 @@ pub fn run(args: &ScoreArgs, terminal: &Terminal) -> Result<()> {
     let text = Text::open(file)?;
     let frame = Frame::read(&find(given, Path::new(RUNS))?.model())?;
     let positions = match args.state {
-        State::Carry => load::POSITIONS_OF_ONE_STREAM,
-        State::Reset => 2 * positions_at_once(usize::MAX),
+        StateMode::Carry => load::POSITIONS_OF_ONE_STREAM,
+        StateMode::Reset => 2 * positions_at_once(usize::MAX),
     };
     let (model, vocab) = load::load_model(&frame, positions)?;
     let inference_model = InferenceModel::new(&model, args.precision.into());
@@ -121,8 +121,8 @@ fn read(
             return Ok(());
         }
         scored(&match args.state {
-            State::Carry => lines.iter().map(|line| scorer.score_text(line)).collect::<Vec<_>>(),
-            State::Reset => scorer.score_lines(&lines),
+            StateMode::Carry => lines.iter().map(|line| scorer.score_text(line)).collect::<Vec<_>>(),
+            StateMode::Reset => scorer.score_lines(&lines),
         })?;
     }
 }
@@ -152,9 +152,9 @@ impl Report<'_> {
 
     fn lines(&mut self, lines: &[Vec<Surprisal>]) -> Result<()> {
         let unit = match self.args.unit {
-            args::Unit::Char => SurprisalUnit::Char,
-            args::Unit::Word => SurprisalUnit::Word,
-            args::Unit::Line => SurprisalUnit::Line,
+            UnitChoice::Char => SurprisalUnit::Char,
+            UnitChoice::Word => SurprisalUnit::Word,
+            UnitChoice::Line => SurprisalUnit::Line,
         };
         let mut out = String::new();
         for line in lines {

@@ -9,7 +9,7 @@ use anstream::{AutoStream, ColorChoice};
 use charlstm::error::{Error, Result};
 use owo_colors::OwoColorize;
 
-use super::args::{Common, When};
+use super::args::{ColorWhen, Common};
 
 /// The two outputs and how much is said.
 pub struct Terminal {
@@ -23,9 +23,9 @@ pub struct Terminal {
 impl Terminal {
     pub fn new(common: &Common) -> Self {
         let color = match common.color {
-            When::Auto => ColorChoice::Auto,
-            When::Always => ColorChoice::Always,
-            When::Never => ColorChoice::Never,
+            ColorWhen::Auto => ColorChoice::Auto,
+            ColorWhen::Always => ColorChoice::Always,
+            ColorWhen::Never => ColorChoice::Never,
         };
         Terminal { color, quiet: common.quiet, verbose: common.verbose, shows: io::stdout().is_terminal() }
     }

@@ -1,27 +1,28 @@
-//! What `compare` takes.
+//! Arguments of `charlstm compare`.
 
 use std::path::PathBuf;
 
-/// Score one text with two runs: how much better is one, and what are both worth?
+/// Compare two runs on one text, with n-gram models as baselines
 ///
-/// Beside them stands what counting gives: interpolated n-gram models (Witten-Bell) of the text that A was trained on. The interval
-/// is the middle 95 % of a bootstrap over blocks of the text: where it has no 0 in it, the difference is not chance.
+/// The n-gram models (interpolated, Witten-Bell smoothing) are estimated from the training text of run A. The reported interval is
+/// the 95 % interval of a paired bootstrap over blocks of the text: the difference is significant if the interval does not
+/// contain 0.
 #[derive(Debug, clap::Args)]
 pub struct CompareArgs {
-    /// A run's name, its folder, or a checkpoint file
+    /// Name or folder of a run, or a checkpoint file
     pub a: PathBuf,
-    /// Another
+    /// The run to compare it with
     pub b: PathBuf,
-    /// The text to score [default: the text that A held out]
+    /// Text to score [default: the held-out text of run A]
     #[arg(long, value_name = "FILE")]
     pub text: Option<PathBuf>,
-    /// The longest n-gram that is counted; 0: none
+    /// Longest n-gram of the baselines; 0: no baselines
     #[arg(long, value_name = "N", default_value_t = 7, value_parser = clap::value_parser!(u64).range(0..=12))]
     pub orders: u64,
-    /// Characters of a block of the bootstrap
+    /// Characters per block of the bootstrap
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..))]
     pub block: u64,
-    /// Decides the bootstrap
+    /// Random seed of the bootstrap
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
     /// Print JSON

@@ -1,31 +1,43 @@
-//! The arguments of `charlstm inspect`.
+//! Arguments of `charlstm inspect`.
 
 use std::path::PathBuf;
 
+const EXAMPLES: &str = "\
+Examples:
+  charlstm inspect big                       List units that correlate with quotes, line ends, ...
+  charlstm inspect big --layer 2 --unit 17   Show the text colored by one unit
+  charlstm inspect big --html units.html     Write an interactive page with all units";
+
+/// Show what individual units of a model respond to
+///
+/// Without --unit, the units that correlate most with simple properties of the text are listed. With --unit, the text is colored by
+/// the value of that unit after each character.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub struct InspectArgs {
-    /// A run's name, its folder, or a checkpoint file [default: the newest run]
+    /// Name or folder of a run, or a checkpoint file [default: the newest run]
     pub run: Option<PathBuf>,
-    /// The text to read; `-`: from standard input [default: the beginning of the run's own held-out text]
+    /// Text to read; -: standard input [default: the held-out text of the run]
     #[arg(long, value_name = "FILE")]
     pub text: Option<PathBuf>,
-    /// Read this many characters of it at most [default: 2000; 5000 for a page]
+    /// Maximum number of characters to read [default: 2000; 5000 with --html]
     #[arg(long, value_name = "N")]
     pub chars: Option<usize>,
-    /// Leave out characters that the model has never seen
+    /// Skip characters that are not in the model's vocabulary
     #[arg(long)]
     pub skip_unknown: bool,
-    /// The layer, counted from 1 [default: 1; every one where no unit is named]
+    /// Layer, counted from 1 [default: 1 with --unit, otherwise all layers]
     #[arg(long, value_name = "N")]
     pub layer: Option<usize>,
-    /// The unit of that layer whose value colours the text, counted from 1
+    /// Unit of the layer, counted from 1
     #[arg(long, value_name = "N")]
     pub unit: Option<usize>,
-    /// Take this gate in place of the cell state: i, f, g, o of an LSTM; n, r, z of a gru
+    /// Show a gate instead of the state: i, f, g, o of an lstm; n, r, z of a gru
     #[arg(long, value_name = "GATE")]
     pub gate: Option<String>,
-    /// Write a page for a browser: the text by any unit, state or gate, and the units that go with quotes, line ends, capitals.
-    /// --layer, --unit and --gate say what it begins with
+    /// Write an interactive HTML page that shows every unit
+    ///
+    /// --layer, --unit and --gate choose what the page shows first.
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
 }

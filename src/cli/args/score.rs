@@ -1,65 +1,73 @@
-//! What `score` takes.
+//! Arguments of `charlstm score`.
 
 use std::path::PathBuf;
 
 use clap::ValueEnum;
 
-use super::Weights;
+use super::values::WeightPrecision;
 
-/// Say how surprising every character, word or line of a text is.
+const EXAMPLES: &str = "\
+Examples:
+  charlstm score big book.txt --summary              Print the totals
+  charlstm score big log.txt --alert-bits 4          Print only unusual lines
+  charlstm score big book.txt --html surprisal.html  Write a heatmap of the text";
+
+/// Print the surprisal of each character, word or line of a text
 ///
-/// One line for each, separated by tabs: the text, its characters that were scored, bits, nats, the mean rank of the characters
-/// that came among all (1: the most likely one), the mean entropy of the predictions in bits, and how many characters the model
-/// does not know. The first character of a text is not scored where the state is carried, since nothing predicts it. A character
-/// that the model has never seen costs 24 bits, and the choice of one among all such; the model passes over it.
+/// The output has one tab-separated line per unit: the text, the number of scored characters, bits, nats, the mean rank of the
+/// characters (1: the most likely one), the mean entropy of the predictions in bits, and the number of characters that are not in
+/// the model's vocabulary.
+///
+/// With --state carry, the first character of the text is not scored, because nothing predicts it. A character that is not in the
+/// vocabulary costs 24 bits and is skipped by the model.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub struct ScoreArgs {
-    /// A run's name, its folder, or a checkpoint file [default: the newest run]; and the text, a file or - for standard input
+    /// Run [default: the newest], and the text to score; -: standard input
     #[arg(value_names = ["[RUN] FILE"], num_args = 1..=2, required = true)]
     pub files: Vec<PathBuf>,
-    /// What is scored as one. A word is one with the space behind it: that space counts as part of the word before it
+    /// Unit to report; a word includes the white space after it
     #[arg(long, value_name = "UNIT", default_value = "line")]
-    pub unit: Unit,
-    /// Where the state begins at zero: at the beginning of the text only, or of every line, many of which are then read side by
-    /// side
-    #[arg(long, value_name = "HOW", default_value = "carry")]
-    pub state: State,
-    /// Only what has at least this many bits per character
+    pub unit: UnitChoice,
+    /// Where the state of the model is reset
+    #[arg(long, value_name = "MODE", default_value = "carry")]
+    pub state: StateMode,
+    /// Print only units with at least this many bits per character
     #[arg(long, value_name = "BITS")]
     pub alert_bits: Option<f64>,
-    /// Print the totals alone
+    /// Print only the totals
     #[arg(long)]
     pub summary: bool,
-    /// Print JSON, an object a line
+    /// Print JSON, one object per line
     #[arg(long)]
     pub jsonl: bool,
-    /// Print the text itself, coloured by how surprising each character is
+    /// Print the text itself, colored by surprisal
     #[arg(long, conflicts_with_all = ["jsonl", "summary", "alert_bits"])]
     pub heat: bool,
-    /// Write a page for a browser: the coloured text, and on hover what was expected
+    /// Write an HTML page: the text colored by surprisal, and the model's predictions on hover
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
-    /// How exactly weights are kept: f32 as they were learned, int8 as a fast sampler keeps them
-    #[arg(long, value_name = "P", default_value = "f32")]
-    pub precision: Weights,
+    /// Precision of the weights
+    #[arg(long, value_name = "PRECISION", default_value = "f32")]
+    pub precision: WeightPrecision,
 }
 
 /// The values of `--unit`.
 #[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum Unit {
+pub enum UnitChoice {
     /// A character
     Char,
-    /// A word and the white space behind it
+    /// A word and the white space after it
     Word,
-    /// A line and its end; one of more than a MiB counts as several
+    /// A line and its line end; lines of more than 1 MiB are split
     Line,
 }
 
 /// The values of `--state`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum State {
-    /// From the beginning to the end
+pub enum StateMode {
+    /// Carry the state through the whole text
     Carry,
-    /// Zero before every line, which is read as if behind a line end
+    /// Reset the state before each line; lines are scored in parallel
     Reset,
 }
