@@ -1,22 +1,22 @@
-//! One flat arena holds every parameter of a model, so that an optimizer, a norm or a checkpoint is one loop over one slice.
-//! Gradients and moments are arenas of the same [`Layout`].
+//! One flat arena holds all parameters of a model, so that an optimizer, a norm or a checkpoint is one loop over one slice.
+//! Gradients and moments are arenas with the same [`Layout`].
 
 use std::ops::Range;
 
 use crate::kernels::{Real, vector};
 
-/// No weight of a model that works is larger. Within it no product of two weights, summed over a layer, overflows an `f32`: a
-/// model that is sound gives numbers, never NaN.
+/// The largest absolute value of a valid parameter. Sums of products of two such numbers over a layer fit an `f32`. Cells whose state
+/// or output is unbounded can still overflow over many time steps, so logits and losses may be infinite or NaN.
 pub const MAX_ABS_PARAM: f64 = 1e15;
 
-/// A parameter's place among the spans of a [`Layout`].
+/// Identifies a parameter of a [`Layout`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SpanId(usize);
 
 /// One named parameter: a row-major `rows x cols` matrix, or a vector (`rows` is 1).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Span {
-    /// Its name, such as `rnn.0.w_hh`.
+    /// The name, such as `rnn.0.w_hh`.
     pub name: String,
     /// Rows of a matrix; 1 for a vector.
     pub rows: usize,
@@ -24,11 +24,11 @@ pub struct Span {
     pub cols: usize,
     /// Whether it is a matrix. Weight decay applies to matrices only.
     pub is_matrix: bool,
-    /// Where it stands in the arena.
+    /// Its range in the arena.
     pub range: Range<usize>,
 }
 
-/// The names, shapes and places of all parameters. Matrices come first: what weight decay applies to is one range.
+/// The names, shapes and ranges of all parameters. Matrices come first, so that weight decay applies to one range.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Layout {
     spans: Vec<Span>,
@@ -41,7 +41,10 @@ impl Layout {
         Self::default()
     }
 
-    /// Adds a row-major matrix. Every matrix must be added before the first vector.
+    /// Adds a row-major matrix.
+    ///
+    /// # Panics
+    /// If a vector has been added before.
     pub fn matrix(&mut self, name: impl Into<String>, rows: usize, cols: usize) -> SpanId {
         assert_eq!(self.matrices, self.len(), "matrices come before vectors");
         let id = self.push(name.into(), rows, cols, true);
@@ -65,13 +68,13 @@ impl Layout {
         self.spans.last().map_or(0, |span| span.range.end)
     }
 
-    /// Whether there is no element.
+    /// Whether there are no elements.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Number of elements of all matrices, which stand first.
-    pub fn matrices(&self) -> usize {
+    /// Number of elements of all matrices, which come first.
+    pub fn matrices_len(&self) -> usize {
         self.matrices
     }
 
@@ -90,17 +93,17 @@ impl Layout {
         self.spans.iter().enumerate().map(|(i, span)| (SpanId(i), span))
     }
 
-    /// The elements of one span in an arena of this layout.
-    pub fn of<'a, R>(&self, arena: &'a [R], id: SpanId) -> &'a [R] {
+    /// The elements of one parameter in an arena of this layout.
+    pub fn slice<'a, R>(&self, arena: &'a [R], id: SpanId) -> &'a [R] {
         &arena[self.span(id).range.clone()]
     }
 
-    /// The elements of one span in an arena of this layout.
-    pub fn of_mut<'a, R>(&self, arena: &'a mut [R], id: SpanId) -> &'a mut [R] {
+    /// The elements of one parameter in an arena of this layout.
+    pub fn slice_mut<'a, R>(&self, arena: &'a mut [R], id: SpanId) -> &'a mut [R] {
         &mut arena[self.span(id).range.clone()]
     }
 
-    /// The name of the first parameter with an element that is NaN, infinite, or beyond [`MAX_ABS_PARAM`].
+    /// The name of the first parameter with an element that is NaN, infinite, or larger than [`MAX_ABS_PARAM`].
     pub fn first_invalid<R: Real>(&self, arena: &[R]) -> Option<&str> {
         let bad = |span: &&Span| !vector::all_within(&arena[span.range.clone()], R::from_f64(MAX_ABS_PARAM));
         self.spans.iter().find(bad).map(|span| span.name.as_str())
@@ -112,20 +115,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn spans_cover_the_arena_without_gaps_matrices_first() {
+    fn spans_cover_the_arena_without_gaps() {
         let mut layout = Layout::new();
         let a = layout.matrix("a", 2, 3);
         let b = layout.matrix("b", 1, 4);
         let c = layout.vector("c", 5);
-        assert_eq!((layout.len(), layout.matrices()), (15, 10));
+        assert_eq!((layout.len(), layout.matrices_len()), (15, 10));
         let arena: Vec<usize> = (0..15).collect();
-        assert_eq!(layout.of(&arena, a), [0, 1, 2, 3, 4, 5]);
-        assert_eq!(layout.of(&arena, b), [6, 7, 8, 9]);
-        assert_eq!(layout.of(&arena, c), [10, 11, 12, 13, 14]);
+        assert_eq!(layout.slice(&arena, a), [0, 1, 2, 3, 4, 5]);
+        assert_eq!(layout.slice(&arena, b), [6, 7, 8, 9]);
+        assert_eq!(layout.slice(&arena, c), [10, 11, 12, 13, 14]);
     }
 
     #[test]
-    fn the_parameter_with_a_nan_is_named() {
+    fn finds_the_first_parameter_with_an_invalid_element() {
         let mut layout = Layout::new();
         layout.matrix("a", 2, 2);
         layout.vector("b", 2);

@@ -73,7 +73,7 @@ impl Golden {
         assert_eq!(layout.spans().len(), self.params.len());
         for (id, span) in layout.ids() {
             let wanted = self.params[&span.name].iter().map(|&x| R::from_f64(x));
-            layout.of_mut(&mut model.weights, id).iter_mut().zip(wanted).for_each(|(w, x)| *w = x);
+            layout.slice_mut(&mut model.weights, id).iter_mut().zip(wanted).for_each(|(w, x)| *w = x);
         }
         model
     }
@@ -129,7 +129,7 @@ fn forward_and_backward<R: CellReal>(cell: &str, tolerance: f64) {
     let loss = step.run(&model, &window, None);
     close::<f64>("loss", [loss], &[golden.loss], tolerance);
     for (id, span) in model.layout().ids() {
-        let got = model.layout().of(&step.grads, id).iter().copied();
+        let got = model.layout().slice(&step.grads, id).iter().copied();
         close(&span.name, got, &golden.grads[&span.name], tolerance);
     }
     close::<f64>("norm", [step.norm()], &[golden.grad_norm], tolerance);

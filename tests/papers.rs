@@ -210,7 +210,7 @@ fn every_cell_computes_what_its_paper_says() {
         let layout = model.layout().clone();
         for (from, gate) in cell.spec.zero_blocks {
             let w_hh = model.rnn(0).w_hh.unwrap();
-            let w_hh = layout.of_mut(&mut model.weights, w_hh);
+            let w_hh = layout.slice_mut(&mut model.weights, w_hh);
             let rows = w_hh.chunks_exact_mut(cell.spec.recurrent_gates.len() * HIDDEN).skip(from * HIDDEN).take(HIDDEN);
             rows.for_each(|row| row[gate * HIDDEN..][..HIDDEN].fill(0.0));
         }

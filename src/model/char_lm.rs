@@ -109,7 +109,7 @@ impl<R: Real> CharLm<R> {
 
     /// The elements of a span.
     pub fn slice(&self, id: SpanId) -> &[R] {
-        self.layout.of(&self.weights, id)
+        self.layout.slice(&self.weights, id)
     }
 
     /// Makes the blocks of the recurrent weights zero that the cell does not have.
@@ -118,7 +118,7 @@ impl<R: Real> CharLm<R> {
         let columns = spec.recurrent_gates.len() * hidden;
         for layer in 0..self.config.layers {
             let Some(w_hh) = self.rnn(layer).w_hh else { continue };
-            let w_hh = layout.of_mut(&mut self.weights, w_hh);
+            let w_hh = layout.slice_mut(&mut self.weights, w_hh);
             for (state, gate) in spec.zero_blocks {
                 let rows = w_hh[state * hidden * columns..].chunks_exact_mut(columns).take(hidden);
                 rows.for_each(|row| row[gate * hidden..][..hidden].fill(R::ZERO));

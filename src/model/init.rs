@@ -97,14 +97,14 @@ impl CharLm<f32> {
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
         if let Some(embed) = model.embed() {
             let layout = model.layout().clone();
-            layout.of_mut(&mut model.weights, embed).fill_with(|| StandardNormal.sample(&mut rng));
+            layout.slice_mut(&mut model.weights, embed).fill_with(|| StandardNormal.sample(&mut rng));
         }
         for layer in 0..config.layers {
             model.init_layer(layer, init, &mut rng);
         }
         let limit = 1.0 / (config.hidden as f32).sqrt();
         let (layout, head_w) = (model.layout().clone(), model.head_w());
-        layout.of_mut(&mut model.weights, head_w).fill_with(|| rng.random_range(-limit..limit));
+        layout.slice_mut(&mut model.weights, head_w).fill_with(|| rng.random_range(-limit..limit));
         Ok(model)
     }
 
@@ -119,9 +119,9 @@ impl CharLm<f32> {
             Scheme::Orthogonal | Scheme::Xavier => (6.0 / (inputs + hidden) as f32).sqrt(),
         };
         let of_input = limit(inputs);
-        layout.of_mut(&mut self.weights, spans.w_ih).fill_with(|| rng.random_range(-of_input..of_input));
+        layout.slice_mut(&mut self.weights, spans.w_ih).fill_with(|| rng.random_range(-of_input..of_input));
         if let Some(w_hh) = spans.w_hh {
-            let (w_hh, gates) = (layout.of_mut(&mut self.weights, w_hh), spec.recurrent_gates.len());
+            let (w_hh, gates) = (layout.slice_mut(&mut self.weights, w_hh), spec.recurrent_gates.len());
             for (state, gate) in (0..spec.recurrent_inputs).flat_map(|state| (0..gates).map(move |gate| (state, gate)))
             {
                 if spec.zero_blocks.contains(&(state, gate)) {
@@ -138,14 +138,14 @@ impl CharLm<f32> {
             }
         }
         if let Some(p) = spans.p {
-            let p = layout.of_mut(&mut self.weights, p);
+            let p = layout.slice_mut(&mut self.weights, p);
             for (weights, _) in p.chunks_exact_mut(hidden).zip(spec.diagonal_weights).filter(|(_, to)| to.state == 0) {
                 weights.fill_with(|| rng.random_range(-1.0..1.0));
             }
         }
         if let Some(gate) = spec.forget_gate {
             let bias = init.forget_bias.unwrap_or(1.0) as f32;
-            layout.of_mut(&mut self.weights, spans.b)[gate * hidden..][..hidden].fill(bias);
+            layout.slice_mut(&mut self.weights, spans.b)[gate * hidden..][..hidden].fill(bias);
         }
     }
 }

@@ -28,7 +28,7 @@ impl CharLm<f32> {
         let (to, from) = (model.layout().clone(), self.layout());
         let by_row = self.embed().unwrap_or(self.rnn(0).w_ih);
         for (id, span) in from.ids() {
-            let (old, new) = (from.of(&self.weights, id), to.of_mut(&mut model.weights, id));
+            let (old, new) = (from.slice(&self.weights, id), to.slice_mut(&mut model.weights, id));
             if id == by_row {
                 let rows = sources.iter().zip(new.chunks_exact_mut(span.cols));
                 for (source, row) in rows {
@@ -82,7 +82,7 @@ mod tests {
         let config = ModelConfig { cell: cell.into(), layers: 2, hidden: 9, embed, vocab: 5 };
         let mut model = CharLm::init(&config, 3).unwrap();
         let layout = model.layout().clone();
-        layout.of_mut(&mut model.weights, layout.ids().last().unwrap().0).iter_mut().zip(1..).for_each(|(b, i)| {
+        layout.slice_mut(&mut model.weights, layout.ids().last().unwrap().0).iter_mut().zip(1..).for_each(|(b, i)| {
             *b = i as f32 / 7.0;
         });
         model

@@ -109,7 +109,7 @@ impl<R: CellReal> Step<R> {
 
     /// Updates the weights with the gradients of the last step. Weight decay applies to matrices only.
     pub fn update(&self, model: &mut CharLm<R>, moments: &mut [Vec<R>], optimizer: Optimizer, params: UpdateParams) {
-        let matrices_len = model.layout().matrices();
+        let matrices_len = model.layout().matrices_len();
         let (moment1, moment2) = moments.split_at_mut(1);
         let moment1 = &mut moment1[0][..];
         let moment2 = moment2.first_mut().map_or(&mut [][..], |moment2| &mut moment2[..]);

@@ -254,7 +254,9 @@ fn diverged_run_keeps_its_last_good_checkpoint() {
 fn loss_above_a_uniform_guess_counts_as_diverged() {
     let dir = TestDir::with_text();
     for (lr, code, warnings) in [("3", Some(70), 1), ("0.01", Some(0), 0)] {
-        let args = format!("train {TINY} text.txt --name run --overwrite --steps 200 --eval-every 20 --schedule constant --lr {lr}");
+        let args = format!(
+            "train {TINY} text.txt --name run --overwrite --steps 200 --eval-every 20 --schedule constant --lr {lr}"
+        );
         let ran = dir.run(&args);
         assert_eq!((ran.code, ran.err.matches("warning: ").count()), (code, warnings), "{}", ran.err);
     }

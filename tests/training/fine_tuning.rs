@@ -132,7 +132,7 @@ fn old_text_loses_probability_only_to_new_characters() {
         let ids = new_ids(&trainer);
         let mut masked = trainer.model().clone();
         let (layout, head_b) = (masked.layout().clone(), masked.head_b());
-        ids.iter().for_each(|id| layout.of_mut(&mut masked.weights, head_b)[*id as usize] = -1e9);
+        ids.iter().for_each(|id| layout.slice_mut(&mut masked.weights, head_b)[*id as usize] = -1e9);
         let after = score::held_out(&masked, corpus, trainer.dataset().vocab(), part).unwrap().nats();
         println!("{cell}, --embed {embed}: {before} {after}");
         assert!((before - after).abs() < 1e-6, "{cell}, --embed {embed}: {before} {after}");
