@@ -1,4 +1,4 @@
-//! Trains a small model on the built-in text for a few hundred steps, then lets it write.
+//! Trains a small model on the built-in text for a few hundred steps, then generates text.
 //!
 //! ```text
 //! cargo run --release --example train_and_sample
@@ -12,10 +12,10 @@ use charlstm::run::EvalRecord;
 use charlstm::sample::{Generator, SamplingConfig};
 use charlstm::train::{Event, Observer, TrainConfig, Trainer, fit};
 
-/// Prints the held-out loss whenever it was measured.
-struct Print;
+/// Prints the held-out loss after each evaluation.
+struct PrintLoss;
 
-impl Observer for Print {
+impl Observer for PrintLoss {
     fn on_event(&mut self, _: &Trainer, event: Event<'_>) {
         if let Event::Evaluated(EvalRecord { step, bpc: Some(bpc), .. }) = event {
             println!("step {step}: {bpc:.3} bits per character");
@@ -24,10 +24,10 @@ impl Observer for Print {
 }
 
 fn main() -> Result<()> {
-    // What it learns from. The default is the built-in text, the last tenth of it held out.
-    let texts = Dataset::open(&DatasetConfig::default())?;
+    // The default is the built-in text, the last tenth of which is held out.
+    let dataset = Dataset::open(&DatasetConfig::default())?;
 
-    // What it is, and how it learns.
+    // The shape of the model, and how it is trained.
     let shape = ModelConfig { layers: 1, embed: 64, ..ModelConfig::default() };
     let config = TrainConfig {
         batch: 16,
@@ -37,12 +37,12 @@ fn main() -> Result<()> {
         dropout: 0.0,
         ..TrainConfig::default()
     };
-    let mut trainer = Trainer::new(texts, &shape, config)?;
+    let mut trainer = Trainer::new(dataset, &shape, config)?;
 
-    // Train to the end. Without a folder to keep the run in, nothing is written to disk.
-    fit(&mut trainer, None, None, &mut Print)?;
+    // Train to the end. Without a checkpoint policy, nothing is written to disk.
+    fit(&mut trainer, None, None, &mut PrintLoss)?;
 
-    // Write on from a prompt: the generator is an endless iterator of character ids.
+    // Continue a prompt. The generator is an endless iterator of token ids.
     let vocab = trainer.dataset().vocab();
     let prompt = vocab.encode(b"The fox ")?;
     let model = InferenceModel::new(trainer.model(), Precision::F32);

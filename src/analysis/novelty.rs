@@ -308,6 +308,17 @@ mod tests {
         assert!(CorpusIndex::new(&corpus, 0).unwrap().copied(&split_lines(b"a"), 0)[0].longest.is_none());
     }
 
+    #[cfg(unix)]
+    #[test]
+    fn rejects_a_truncated_corpus() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("text.txt");
+        std::fs::write(&path, "a line\n".repeat(10_000)).unwrap();
+        let corpus = Corpus::open(std::slice::from_ref(&path), Encoding::Utf8).unwrap();
+        std::fs::File::options().write(true).open(&path).unwrap().set_len(5000).unwrap();
+        assert!(matches!(CorpusIndex::new(&corpus, corpus.chars()), Err(Error::Changed { .. })));
+    }
+
     #[test]
     fn rejects_a_corpus_that_is_too_large() {
         assert!(check_size(Path::new("big.txt"), MAX_BYTES).is_ok());
