@@ -1,7 +1,7 @@
-//! Inverted dropout (Srivastava et al. 2014; between layers only, after Zaremba et al. 2014).
+//! Inverted dropout (Srivastava et al. 2014) between layers, not between time steps (Zaremba et al. 2014).
 //!
-//! A mask is a function of seed, step, layer and stream: a resumed run draws the same masks, whatever the number of threads.
-//! It is kept as a bit a unit from the forward pass to the backward pass.
+//! A mask is a function of seed, step, layer and stream: it is the same in a resumed run and at any number of threads. It is stored as
+//! one bit per unit until the backward pass.
 
 use std::ops::Range;
 
@@ -11,13 +11,13 @@ use rand::{Rng, SeedableRng};
 use crate::kernels::{PanelBuffer, PanelView, Real, RowLayout};
 use crate::simd::{MAX_PANEL_WIDTH, Simd, SimdKernel, dispatch};
 
-/// Units that one number of the generator decides, 16 bits each.
-const UNITS: usize = 4;
+/// Units per random number, 16 bits each.
+const UNITS_PER_WORD: usize = 4;
 
 /// Dropout of one training step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Dropout {
-    /// The share of units that are dropped, in `0..1`, taken to the nearest 65,536th.
+    /// The fraction of units that are dropped, in `0..1`, rounded to a multiple of 1/65,536.
     pub rate: f64,
     /// The run's seed.
     pub seed: u64,
@@ -26,7 +26,7 @@ pub struct Dropout {
 }
 
 impl Dropout {
-    /// What kept units are multiplied by.
+    /// The factor of the units that are kept.
     fn scale<R: Real>(&self) -> R {
         R::from_f64(1.0 / (1.0 - self.rate))
     }
@@ -36,21 +36,21 @@ impl Dropout {
     }
 }
 
-/// The outputs of a layer after dropout, and the mask.
+/// The outputs of a layer after dropout, `(T, B, H)`, and the masks.
 #[derive(Debug)]
 pub struct DropoutLayer<R> {
     values: PanelBuffer<R>,
-    /// A number for each row of a panel, in the order of `values`: bit `j` is set where lane `j` is kept.
+    /// A word for each row of each panel, in the order of `values`: bit `j` is set if element `j` is kept.
     mask: Vec<u32>,
     generators: Vec<Xoshiro256PlusPlus>,
 }
 
 impl<R: Real> DropoutLayer<R> {
-    /// Room for `steps` steps of `streams` streams.
+    /// For `steps` steps of `streams` streams.
     pub fn new(hidden: usize, steps: usize, streams: usize) -> Self {
         let values = PanelBuffer::<R>::new(RowLayout::single(hidden), steps, streams);
         let shape = values.shape();
-        assert!(shape.panel_width <= MAX_PANEL_WIDTH, "a panel's row has a bit a lane");
+        assert!(shape.panel_width <= MAX_PANEL_WIDTH, "a row of a panel has more elements than a mask has bits");
         DropoutLayer {
             mask: vec![0; steps * shape.blocks() * streams],
             values,
@@ -58,14 +58,14 @@ impl<R: Real> DropoutLayer<R> {
         }
     }
 
-    /// Begins a window: draws anew for the streams from number `first` on.
+    /// Starts a window of the streams from number `first`.
     pub fn begin(&mut self, dropout: Dropout, layer: usize, first: usize) {
         let streams = first..first + self.values.shape().streams;
         self.generators.clear();
         self.generators.extend(streams.map(|stream| dropout.generator(layer, stream)));
     }
 
-    /// Takes in the outputs of the next steps. Steps must come in their order.
+    /// Applies dropout to the outputs of the next steps, `(T, B, H)`. Steps must follow each other.
     pub fn forward(&mut self, dropout: Dropout, steps: Range<usize>, outputs: PanelView<'_, R>) {
         let shape = self.values.shape();
         let threshold = (dropout.rate * 65536.0).round() as u32;
@@ -89,7 +89,7 @@ impl<R: Real> DropoutLayer<R> {
         }
     }
 
-    /// Applies the masks of some steps to the gradients of the outputs.
+    /// Applies the masks of some steps to the gradients of the outputs, `(T, B, H)`.
     pub fn backward(&self, dropout: Dropout, steps: Range<usize>, d: &mut [R]) {
         let shape = self.values.shape();
         let per_step = shape.blocks() * shape.streams;
@@ -97,22 +97,22 @@ impl<R: Real> DropoutLayer<R> {
         dispatch(Apply { values: d, masks, panel_width: shape.panel_width, scale: dropout.scale() });
     }
 
-    /// The outputs of some steps after dropout.
+    /// The outputs of some steps after dropout, `(T, B, H)`.
     pub fn outputs(&self, steps: Range<usize>) -> PanelView<'_, R> {
         self.values.all(steps)
     }
 }
 
-/// The next mask: a bit a unit, set where the unit is kept.
+/// The next mask.
 fn draw(generator: &mut Xoshiro256PlusPlus, units: usize, threshold: u32) -> u32 {
-    let mut words = [0; MAX_PANEL_WIDTH / UNITS];
-    words[..units.div_ceil(UNITS)].fill_with(|| generator.next_u64().to_le());
+    let mut words = [0; MAX_PANEL_WIDTH / UNITS_PER_WORD];
+    words[..units.div_ceil(UNITS_PER_WORD)].fill_with(|| generator.next_u64().to_le());
     dispatch(Compare { words, threshold })
 }
 
-/// A bit for each 16 bits of some words, set where they reach the threshold.
+/// A bit for each 16-bit number of some words, set if it is at least the threshold.
 struct Compare {
-    words: [u64; MAX_PANEL_WIDTH / UNITS],
+    words: [u64; MAX_PANEL_WIDTH / UNITS_PER_WORD],
     threshold: u32,
 }
 
@@ -130,7 +130,7 @@ impl SimdKernel for Compare {
     }
 }
 
-/// Multiplies rows of a panel by their masks.
+/// Applies masks to the rows of panels.
 struct Apply<'a, R> {
     values: &'a mut [R],
     masks: &'a [u32],
@@ -151,7 +151,7 @@ impl<R: Real> SimdKernel for Apply<'_, R> {
     }
 }
 
-/// One number from several, every bit of each counting (the finaliser of SplitMix64, Steele et al. 2014).
+/// A hash of several numbers, by the finalizer of SplitMix64 (Steele et al. 2014).
 fn mix(parts: [u64; 4]) -> u64 {
     parts.into_iter().fold(0, |state: u64, part| {
         let mut z = (state ^ part).wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -168,7 +168,7 @@ mod tests {
     const HIDDEN: usize = 70;
     const STEPS: usize = 50;
 
-    /// What becomes of ones: `(T, streams, HIDDEN)`, and of gradients of one.
+    /// Activations and gradients of 1 after dropout, `(T, B, H)`.
     fn masks(dropout: Dropout, layer: usize, first: usize, streams: usize) -> (Vec<f32>, Vec<f32>) {
         let row_layout = RowLayout::single(HIDDEN);
         let mut ones = PanelBuffer::<f32>::new(row_layout, STEPS, streams);
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn drops_the_stated_share_keeps_the_mean_and_goes_back_the_same_way() {
+    fn drops_the_given_fraction_and_scales_gradients_alike() {
         let (values, gradients) = masks(Dropout { rate: 0.25, seed: 1, step: 2 }, 0, 0, 2);
         let dropped = values.iter().filter(|x| **x == 0.0).count() as f64 / values.len() as f64;
         assert!((dropped - 0.25).abs() < 0.02, "{dropped}");
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mask_repeats_and_differs_by_seed_step_layer_and_stream() {
+    fn masks_are_a_function_of_seed_step_layer_and_stream() {
         let base = Dropout { rate: 0.5, seed: 1, step: 2 };
         assert_eq!(masks(base, 0, 0, 1), masks(base, 0, 0, 1));
         for other in [
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_has_the_same_mask_wherever_it_stands() {
+    fn masks_of_a_stream_do_not_depend_on_the_shard() {
         let dropout = Dropout { rate: 0.5, seed: 1, step: 2 };
         let (pair, (alone, _)) = (masks(dropout, 0, 6, 2).0, masks(dropout, 0, 7, 1));
         for t in 0..STEPS {

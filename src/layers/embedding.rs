@@ -1,13 +1,12 @@
-//! The first layer's input product. A window has far fewer distinct characters than positions, so `embed w_ih + b` is computed
-//! once for each distinct character, and the recurrent product begins with those rows; backward, the gate gradients are summed
-//! into those rows first.
+//! The input product of the first layer. A window has far fewer distinct characters than positions, so `embed w_ih + b` is computed once
+//! per distinct character; the recurrent product gathers these rows. Backward, the gate gradients are first summed into these rows.
 
 use crate::kernels::{Mat, MatMut, Real, gemm, vector};
 
-/// What marks a character that the window does not have.
+/// Marks a character that does not occur in the window.
 const ABSENT: u32 = u32::MAX;
 
-/// The distinct characters of a window, in the order in which they first occur.
+/// The distinct token ids of a window, in the order of their first occurrence.
 #[derive(Clone, Debug)]
 pub struct DistinctIds {
     ids: Vec<u32>,
@@ -15,12 +14,12 @@ pub struct DistinctIds {
 }
 
 impl DistinctIds {
-    /// No character yet, of a vocabulary of that size.
+    /// An empty set of a vocabulary of `vocab` characters.
     pub fn new(vocab: usize) -> Self {
         DistinctIds { ids: Vec::with_capacity(vocab), slots: vec![ABSENT; vocab] }
     }
 
-    /// Takes in the characters of a window in place of those before.
+    /// Replaces the set by the token ids of a window.
     pub fn collect(&mut self, inputs: &[u32]) {
         for id in self.ids.drain(..) {
             self.slots[id as usize] = ABSENT;
@@ -33,22 +32,22 @@ impl DistinctIds {
         }
     }
 
-    /// The characters.
+    /// The distinct token ids.
     pub fn ids(&self) -> &[u32] {
         &self.ids
     }
 
-    /// The row of the table that belongs to a character of the window.
+    /// The table row of a token id that occurs in the window.
     pub fn slot(&self, id: u32) -> u32 {
         self.slots[id as usize]
     }
 }
 
-/// `table = embed[ids] w_ih + b`, a row for each of `ids`; without an embedding (one-hot), `w_ih[ids] + b`. The columns of
-/// `w_ih` are those of `b` from `first` on, or some of them; the others are `b` alone.
+/// `table = embed[ids] w_ih + b`, `(ids, gates * H)`, or `w_ih[ids] + b` for one-hot input. The columns of `w_ih` are added to those of
+/// `b` from `first` on.
 ///
-/// `gathered` receives `embed[ids]`; it is left alone for one-hot input.
-pub fn table<R: Real>(
+/// `embed[ids]` is written to `gathered`, `(ids, E)`; one-hot input leaves it unchanged.
+pub fn project<R: Real>(
     table: &mut [R],
     gathered: &mut [R],
     embed: Option<&[R]>,

@@ -1,32 +1,32 @@
-//! `y = x w + b` over many rows, and the gradient of `b`. That of `x` is a product with `w` transposed, that of `w` is
+//! `y = x w + b` over many rows, and the gradient of `b`. The gradient of `x` is a product with `w` transposed; that of `w` is
 //! [`weight_gradient`](crate::kernels::weight_gradient()).
 
 use std::ops::Range;
 
 use crate::kernels::{AccumulatorInit, PackedMatrix, PanelBuffer, PanelShape, PanelView, Real, vector};
 
-/// `y = start + x w` for the parts `parts` of the blocks `blocks` of `y`, which lie in it one after another; the columns of `w` are
-/// those parts. `start` tells of every part: the others are set to it.
+/// `y = init + x w` for some blocks of the output. `w` has the columns of the parts `parts`; the other parts of `y` are set to `init`.
 pub fn multiply<R: Real>(
     (shape, parts, blocks): (PanelShape, Range<usize>, Range<usize>),
     y: &mut [R],
     step_stride: usize,
     x: PanelView<'_, R>,
     w: &PackedMatrix<R>,
-    start: AccumulatorInit<'_, R>,
+    init: AccumulatorInit<'_, R>,
 ) {
     if parts.len() == shape.row_layout.parts {
-        return w.multiply(shape.panels_of(blocks), y, step_stride, x, start);
+        return w.multiply(shape.panels_of(blocks), y, step_stride, x, init);
     }
-    start.write(shape.panels_of(blocks.clone()), y, step_stride, (x.steps(), shape.streams, shape.panel_width));
+    init.write(shape.panels_of(blocks.clone()), y, step_stride, (x.steps(), shape.streams, shape.panel_width));
     for block in blocks.clone().filter(|_| !parts.is_empty()) {
         let first = (block - blocks.start) * shape.block_len() + parts.start * shape.panel_len();
-        let of_block = block * parts.len()..(block + 1) * parts.len();
-        w.multiply(of_block, &mut y[first..], step_stride, x, AccumulatorInit::Output);
+        let panels = block * parts.len()..(block + 1) * parts.len();
+        w.multiply(panels, &mut y[first..], step_stride, x, AccumulatorInit::Output);
     }
 }
 
-/// `y = x w + b` for some steps of `y`, of which `w` has the parts `parts`: `x` has as many steps, `b` is one row.
+/// `y = x w + b` for some steps of `y`, `(T, B, outputs)`, and as many steps of `x`, `(T, B, inputs)`. `w` has the columns of the parts
+/// `parts`; the other parts of `y` are set to `b`.
 pub fn forward<R: Real>(
     y: &mut PanelBuffer<R>,
     parts: Range<usize>,
@@ -39,7 +39,7 @@ pub fn forward<R: Real>(
     multiply((shape, parts, 0..shape.blocks()), y.steps_mut(steps), shape.step_len(), x, w, AccumulatorInit::Bias(b));
 }
 
-/// `db = ` the sum of the rows of `dy`, for the elements of one part. `steps` gives one step after another.
+/// The gradient of part `part` of the bias: `db = ` the sum of the rows of `dy`, `(B, parts * H)`, of every step.
 pub fn bias_gradient<'a, R: Real>(
     db: &mut [R],
     part: usize,
@@ -54,8 +54,7 @@ pub fn bias_gradient<'a, R: Real>(
     }
 }
 
-/// `dp = ` the sum over the rows of `dy * x`, element by element: the gradient of weights from a unit to itself. `steps` gives
-/// `dy` and `x` of one step after another.
+/// The gradient of a diagonal weight: `dp = ` the sum of `dy * x`, element by element, over the rows `(B, H)` of every step.
 pub fn diagonal_gradient<'a, R: Real>(dp: &mut [R], steps: impl Iterator<Item = (PanelView<'a, R>, PanelView<'a, R>)>) {
     dp.fill(R::ZERO);
     for (dy, x) in steps {

@@ -33,7 +33,7 @@ impl<R: Real> InputTable<R> {
     pub fn refresh(&mut self, model: &CharLm<R>, inputs: &[u32]) {
         self.distinct.collect(inputs);
         let spans = model.rnn(0);
-        embedding::table(
+        embedding::project(
             &mut self.rows,
             &mut self.gathered,
             model.embed().map(|id| model.slice(id)),
