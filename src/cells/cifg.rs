@@ -7,7 +7,7 @@
 //! h = o * tanh(c)
 //! ```
 //!
-//! Backward as for the vanilla cell, but
+//! Backward as for the vanilla cell, except
 //!
 //! ```text
 //! da_i = dc * (g - c') * i * (1 - i)

@@ -1,4 +1,5 @@
-//! The LSTM whose input gate forgets as much as it lets in: Greff et al. (2015), there with peepholes ([`cifg`](super::cifg)).
+//! The LSTM with coupled input and forget gates, `f = 1 - i`, without peepholes: after Greff et al. (2015), whose variant with peepholes
+//! is [`cifg`](super::cifg).
 //!
 //! ```text
 //! i = sigmoid(a_i)    g = tanh(a_g)    o = sigmoid(a_o)
@@ -6,7 +7,7 @@
 //! h = o * tanh(c)
 //! ```
 //!
-//! Backward as for the [`lstm`](super::lstm), but
+//! Backward as for the [`lstm`](super::lstm), except
 //!
 //! ```text
 //! da_i = dc * (g - c') * i * (1 - i)
@@ -16,11 +17,11 @@
 use super::lstm_block::{Forget, LstmVariant, spec};
 use super::spec::CellSpec;
 
-/// LSTM that forgets what it replaces: f = 1 - i.
+/// LSTM with coupled input and forget gates: f = 1 - i.
 pub struct Coupled;
 
 impl LstmVariant for Coupled {
     const SPEC: CellSpec =
-        spec("coupled", "LSTM that forgets what it replaces: f = 1 - i", &["i", "g", "o"], "Greff et al. 2015");
+        spec("coupled", "LSTM with coupled input and forget gates: f = 1 - i", &["i", "g", "o"], "Greff et al. 2015");
     const FORGET: Forget = Forget::Coupled;
 }

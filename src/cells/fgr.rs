@@ -1,7 +1,6 @@
-//! Full gate recurrence: the [`vanilla`](super::vanilla) cell whose gates also see all gates of the step before (Greff et al. 2015;
-//! so it was in Hochreiter & Schmidhuber 1997). The gates are part of the state, `(h, i, f, o, c)`, and `w_hh` has rows for the
-//! first four of them; those from a gate to `g` do not exist and stay zero. So there are nine matrices `r` more, `r_fi` from `f` to
-//! `i` and so on:
+//! Full gate recurrence: the [`vanilla`](super::vanilla) cell whose gates also see all gates of the previous time step (Greff et al. 2015,
+//! as in Hochreiter & Schmidhuber 1997). The gates are part of the state `(h, i, f, o, c)`, and `w_hh` has rows for the first four vectors.
+//! It has nine more matrices than the vanilla cell, such as `r_fi` from `f` to `i`; the blocks from a gate to `g` are always zero:
 //!
 //! ```text
 //! a_i = x w_i + h' r_i + i' r_ii + f' r_fi + o' r_oi + b_i
@@ -15,8 +14,7 @@
 //! h = o * tanh(c)
 //! ```
 //!
-//! Backward as for the vanilla cell, but with what comes back to each gate from those of the step after, whose gradients are
-//! `da_i"`, `da_f"` and `da_o"`:
+//! Backward as for the vanilla cell, with the gradients `da_i"`, `da_f"` and `da_o"` of the next time step:
 //!
 //! ```text
 //! di   = da_i" r_ii^T + da_f" r_if^T + da_o" r_io^T
@@ -30,7 +28,7 @@
 use super::lstm_block::{LstmVariant, spec};
 use super::spec::{CellSpec, DiagonalWeight};
 
-/// vanilla whose gates also see the gates of the step before.
+/// vanilla with gates that see all gates of the previous step.
 pub struct Fgr;
 
 impl LstmVariant for Fgr {
@@ -46,7 +44,7 @@ impl LstmVariant for Fgr {
         zero_blocks: &[(1, 2), (2, 2), (3, 2)],
         ..spec(
             "fgr",
-            "vanilla whose gates also see the gates of the step before",
+            "vanilla with gates that see all gates of the previous step",
             &["i", "f", "g", "o"],
             "Greff et al. 2015",
         )

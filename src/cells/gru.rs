@@ -1,7 +1,7 @@
-//! The gated recurrent unit: Cho et al. (2014), in the form of PyTorch and cuDNN, which resets after the product.
+//! The gated recurrent unit: Cho et al. (2014), in the form of PyTorch and cuDNN, where the reset gate is applied after the product.
 //!
-//! Its candidate takes the two products apart: `a_n` is what the input says, `m` what the state says, each with a bias. So `w_ih`
-//! has the columns `n`, `r`, `z`, and `w_hh` has `r`, `z`, `m`.
+//! The candidate needs the two products separately, each with a bias: `a_n` is that of the input, `m` that of the state. So `w_ih` has
+//! the columns `n`, `r`, `z`, and `w_hh` has `r`, `z`, `m`.
 //!
 //! ```text
 //! r = sigmoid(a_r)    z = sigmoid(a_z)    n = tanh(a_n + r * m)
@@ -58,7 +58,7 @@ fn split<R>(gates: &mut [R], hidden: usize) -> [&mut [R]; 4] {
     [n, r, z, m]
 }
 
-// Every vector is a parameter of its own: only so does the compiler know that none overlaps another.
+// Every vector is a separate parameter: this is how the compiler knows that they do not overlap.
 
 #[inline(always)]
 fn forward<S: Simd, R: Real>(n: &mut [R], r: &mut [R], z: &mut [R], m: &mut [R], h_prev: &[R], h: &mut [R]) {

@@ -1,5 +1,5 @@
 //! The LSTM of independent units: Gonnet & Deselaers, "IndyLSTMs: Independently Recurrent LSTMs" (2019). The recurrence is
-//! diagonal: a unit sees no output but its own, by a weight `u` for each of its gates, and units meet in the next layer.
+//! diagonal: a unit sees only its own output, through one weight `u` per gate.
 //!
 //! ```text
 //! i = sigmoid(a_i + u_i * h')    f = sigmoid(a_f + u_f * h')    g = tanh(a_g + u_g * h')    o = sigmoid(a_o + u_o * h')
@@ -7,7 +7,7 @@
 //! h = o * tanh(c)
 //! ```
 //!
-//! Backward as for the [`lstm`](super::lstm), and
+//! Backward as for the [`lstm`](super::lstm), with
 //!
 //! ```text
 //! dh'  = u_i * da_i + u_f * da_f + u_g * da_g + u_o * da_o

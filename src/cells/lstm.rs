@@ -1,5 +1,5 @@
-//! The LSTM with a forget gate: Gers, Schmidhuber & Cummins, "Learning to Forget" (1999), without peepholes, which makes it
-//! Greff et al.'s NP too.
+//! The LSTM with a forget gate: Gers, Schmidhuber & Cummins, "Learning to Forget" (1999), without peepholes. It is also
+//! the variant NP of Greff et al. (2015).
 //!
 //! ```text
 //! i = sigmoid(a_i)    f = sigmoid(a_f)    g = tanh(a_g)    o = sigmoid(a_o)

@@ -1,7 +1,7 @@
-//! The first LSTM: Hochreiter & Schmidhuber, "Long Short-Term Memory" (1997). Nothing forgets: the cell state goes on with a
-//! weight of exactly 1, the constant error carousel.
+//! The first LSTM: Hochreiter & Schmidhuber, "Long Short-Term Memory" (1997). It has no forget gate: the cell
+//! state is carried over with a weight of exactly 1, the constant error carousel.
 //!
-//! With the paper's squashing functions, `4 sigmoid(a) - 2` for the input and `2 sigmoid(c) - 1` for the output:
+//! With the paper's activation functions, `4 sigmoid(a) - 2` for the input and `2 sigmoid(c) - 1` for the output:
 //!
 //! ```text
 //! i = sigmoid(a_i)    g = 2 tanh(a_g / 2)    o = sigmoid(a_o)
@@ -19,21 +19,17 @@
 //! dc'  = dc
 //! ```
 //!
-//! The paper cuts gradients at the gates' and the input's recurrent connections; here they flow through the whole window.
+//! The paper truncates the gradients at the recurrent connections of the gates and the input; here they flow through the whole window.
 
 use super::lstm_block::{Activation, Forget, LstmVariant, spec};
 use super::spec::CellSpec;
 
-/// the first LSTM: no forget gate, squashed input and output.
+/// the first LSTM, without a forget gate.
 pub struct Lstm1997;
 
 impl LstmVariant for Lstm1997 {
-    const SPEC: CellSpec = spec(
-        "lstm1997",
-        "the first LSTM: no forget gate, squashed input and output",
-        &["i", "g", "o"],
-        "Hochreiter & Schmidhuber 1997",
-    );
+    const SPEC: CellSpec =
+        spec("lstm1997", "the first LSTM, without a forget gate", &["i", "g", "o"], "Hochreiter & Schmidhuber 1997");
     const FORGET: Forget = Forget::Never;
     const INPUT_ACTIVATION: Activation = Activation::BipolarSigmoid2;
     const OUTPUT_ACTIVATION: Activation = Activation::BipolarSigmoid1;

@@ -1,6 +1,6 @@
-//! The LSTM with peepholes: Gers & Schmidhuber, "Recurrent Nets that Time and Count" (2000). The gates see the cell state, `i`
-//! and `f` the old one, `o` the new one; nothing squashes the output, so it can count. It is Greff et al.'s NOAF too.
-//! What is not bounded can grow: on a text whose state is never reset, training diverges sooner than with any other cell.
+//! The LSTM with peepholes: Gers & Schmidhuber, "Recurrent Nets that Time and Count" (2000). The gates see the cell state:
+//! `i` and `f` the previous one, `o` the new one. The output has no activation function, so the cell can count. It is also the variant NOAF
+//! of Greff et al. (2015). Because the output is unbounded, training often diverges on texts without resets of the state.
 //!
 //! ```text
 //! i = sigmoid(a_i + p_i * c')    f = sigmoid(a_f + p_f * c')    g = tanh(a_g)
@@ -23,7 +23,7 @@
 use super::lstm_block::{Activation, LstmVariant, spec};
 use super::spec::{CellSpec, DiagonalWeight};
 
-/// gates see the cell state, and nothing bounds the output.
+/// LSTM with peepholes and an unbounded output.
 pub struct Peephole;
 
 impl LstmVariant for Peephole {
@@ -37,7 +37,7 @@ impl LstmVariant for Peephole {
         ],
         ..spec(
             "peephole",
-            "gates see the cell state, and nothing bounds the output: it needs resets or short sequences, else it often diverges",
+            "LSTM with peepholes and an unbounded output; often diverges without resets or short sequences",
             &["i", "f", "g", "o"],
             "Gers & Schmidhuber 2000",
         )

@@ -1,6 +1,6 @@
-//! The LSTM with peepholes and a squashed output: the base of Greff et al., "LSTM: A Search Space Odyssey" (2015), first used by
-//! Graves & Schmidhuber (2005). The gates see the cell state through peepholes `p`, one weight a unit: `i` and `f` the old one,
-//! `o` the new one.
+//! The LSTM with peepholes and an output activation function: the baseline of Greff et al., "LSTM: A Search Space Odyssey" (2015),
+//! introduced by Graves & Schmidhuber (2005). The gates see the cell state through peepholes `p` of one weight per unit: `i` and `f` the
+//! previous one, `o` the new one.
 //!
 //! ```text
 //! i = sigmoid(a_i + p_i * c')    f = sigmoid(a_f + p_f * c')    g = tanh(a_g)
@@ -23,7 +23,7 @@
 use super::lstm_block::{LstmVariant, spec};
 use super::spec::{CellSpec, DiagonalWeight};
 
-/// peepholes and a squashed output: the odyssey's base.
+/// LSTM with peepholes, the baseline of Greff et al..
 pub struct Vanilla;
 
 impl LstmVariant for Vanilla {
@@ -36,7 +36,7 @@ impl LstmVariant for Vanilla {
         ],
         ..spec(
             "vanilla",
-            "peepholes and a squashed output: the odyssey's base",
+            "LSTM with peepholes, the baseline of Greff et al.",
             &["i", "f", "g", "o"],
             "Greff et al. 2015",
         )

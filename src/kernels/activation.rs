@@ -1,34 +1,34 @@
-//! `exp`, `sigmoid` and `tanh` in `f32`, without a branch, so that loops over them vectorise.
+//! `exp`, `sigmoid` and `tanh` in `f32`, without branches, so that loops over them are vectorized.
 //!
-//! | function | largest error | domain |
+//! | function | maximum error | domain |
 //! |---|---|---|
-//! | [`exp`] | 2 ULP | -87 to 88; beyond it the value at the end |
-//! | [`sigmoid`] | 3 ULP | -87 and above; below it `exp(-87)` |
-//! | [`tanh`] | 3 ULP | everywhere |
+//! | [`exp`] | 2 ULP | -87 to 88, to which arguments are clamped |
+//! | [`sigmoid`] | 3 ULP | from -87; `exp(-87)` below |
+//! | [`tanh`] | 3 ULP | all numbers |
 //!
-//! The bounds hold with and without fused multiply-add; the tests sweep the whole of `f32` against `f64`. NaN stays NaN.
+//! The bounds hold with and without fused multiply-add; the tests compare with `f64`. NaN gives NaN.
 
 use super::real::Real;
 use crate::simd::Simd;
 
-/// Adding it rounds to an integer, which then stands in the low bits.
+/// 1.5 * 2^23: adding it rounds to an integer, which is then stored in the low bits.
 const ROUND: f32 = 12_582_912.0;
-/// ln 2 in two parts, the first short enough that its multiples are exact.
+/// ln 2 in two parts, of which the first is short enough for exact multiples.
 const LN2_HI: f32 = 0.693_359_4;
 const LN2_LO: f32 = -2.121_944_4e-4;
-/// The end of the range in which `exp` is a normal number, with a margin.
+/// The range in which `exp` is a normal number, with a margin.
 const LOW: f32 = -87.0;
 const HIGH: f32 = 88.0;
-/// From here on `tanh` rounds to 1.
+/// `tanh` rounds to 1 from here.
 const SATURATED: f32 = 9.02;
 
-/// `(p, s)` with `exp(x) = s * (1 + p)`, `s` a power of two and `p` in about -0.3 to 0.42.
+/// `(p, s)` with `exp(x) = s * (1 + p)`, where `s` is a power of two and `p` is in about -0.3 to 0.42.
 #[inline(always)]
 fn exp_parts<S: Simd>(x: f32) -> (f32, f32) {
     let shifted = x.fma::<S>(std::f32::consts::LOG2_E, ROUND);
     let n = shifted - ROUND;
     let r = n.fma::<S>(-LN2_LO, n.fma::<S>(-LN2_HI, x));
-    // The series of (exp(r) - 1 - r) / r^2 up to r^5 / 7!: its remainder is below 2^-26 of the result for |r| <= ln(2) / 2.
+    // The Taylor series of (exp(r) - 1 - r) / r^2 up to r^5 / 7!. Its remainder is below 2^-26 of the result for |r| <= ln(2) / 2.
     let mut q = 1.0 / 5040.0;
     for c in [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5] {
         q = r.fma::<S>(q, c);
@@ -37,13 +37,13 @@ fn exp_parts<S: Simd>(x: f32) -> (f32, f32) {
     (p, f32::from_bits((shifted.to_bits() << 23).wrapping_add(0x3f80_0000)))
 }
 
-/// The smaller of the two; NaN where `x` is NaN.
+/// The minimum; NaN if `x` is NaN.
 #[inline(always)]
 fn at_most(x: f32, limit: f32) -> f32 {
     if x > limit { limit } else { x }
 }
 
-/// The larger of the two; NaN where `x` is NaN.
+/// The maximum; NaN if `x` is NaN.
 #[inline(always)]
 fn at_least(x: f32, limit: f32) -> f32 {
     if x < limit { limit } else { x }
@@ -63,7 +63,7 @@ pub fn sigmoid<S: Simd>(x: f32) -> f32 {
     1.0 / (1.0 + p.fma::<S>(scale, scale))
 }
 
-/// The hyperbolic tangent, as `e / (e + 2)` with `e = exp(2|x|) - 1`, which keeps small values exact.
+/// The hyperbolic tangent, as `e / (e + 2)` with `e = exp(2|x|) - 1`, which is accurate near 0.
 #[inline(always)]
 pub fn tanh<S: Simd>(x: f32) -> f32 {
     let size = at_most(x.abs(), SATURATED);
@@ -98,14 +98,14 @@ mod tests {
         }
     }
 
-    /// The error of `got` in units of the last place of the rounded `wanted`.
+    /// The error of `got` in units in the last place of `wanted`.
     fn ulps(got: f32, wanted: f64) -> f64 {
         let rounded = wanted as f32;
         let unit = f64::from(f32::from_bits((rounded.abs().to_bits() & 0x7f80_0000).max(1 << 23))) * 2f64.powi(-23);
         (f64::from(got) - wanted).abs() / unit
     }
 
-    /// The largest error over every `step`-th `f32`, for every instruction set.
+    /// Checks every `step`-th `f32` on every instruction set.
     fn sweep(step: usize) {
         for isa in Isa::available() {
             for (function, low, high, bound) in [
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn nan_stays_nan_and_the_ends_are_finite() {
+    fn nan_gives_nan_and_large_arguments_give_finite_values() {
         for isa in Isa::available() {
             for function in [Function::Exp, Function::Sigmoid, Function::Tanh] {
                 let mut x = [f32::NAN; 19];

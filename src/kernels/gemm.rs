@@ -65,7 +65,7 @@ mod tests {
     use crate::kernels::testing::{Guarded, Placement, numbers, placement, size, spaced};
     use proptest::prelude::*;
 
-    /// A product's shape, and how its operands lie.
+    /// The shape of a product, and where its operands are placed.
     #[derive(Clone, Copy, Debug)]
     struct Case {
         shape: (usize, usize, usize),
@@ -75,7 +75,7 @@ mod tests {
         places: (Placement, Placement, Placement),
     }
 
-    /// Rows for a matrix of that shape in guarded memory, perhaps by way of its transpose.
+    /// A matrix in guarded memory, perhaps transposed.
     fn operand<R: Real>(
         (rows, cols): (usize, usize),
         phase: f64,
@@ -107,7 +107,7 @@ mod tests {
         packed_gemm(MatMut::strided(&mut ours, m, n, n + gap), accumulate, a, b);
         reference::gemm(MatMut::strided(&mut wanted, m, n, n + gap), accumulate, a, b);
         for got in [&by_faer, &ours] {
-            prop_assert!(got.is_intact(), "written beside the output");
+            prop_assert!(got.is_intact(), "written outside the output");
             for (i, (got, wanted)) in got.iter().zip(&wanted).enumerate() {
                 let near = (got.to_f64() - wanted.to_f64()).abs() <= epsilon * (k + 1) as f64;
                 let same = bytemuck::bytes_of(got) == bytemuck::bytes_of(wanted);
@@ -119,7 +119,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn agrees_with_the_reference_and_stays_within_its_operands(
+        fn matches_the_reference_and_stays_within_its_operands(
             shape in (size(40), size(40), size(80)), gap in 0usize..3, accumulate: bool, transposed: (bool, bool),
             places in (placement(), placement(), placement()),
         ) {

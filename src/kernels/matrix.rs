@@ -1,6 +1,6 @@
-//! Views of matrices in flat slices. Every dimension is checked when a view is made, so that kernels need not check again.
+//! Views of matrices in flat slices. The constructors check the dimensions, so that kernels need not check them again.
 
-/// A read-only `rows x cols` matrix in a slice; element `(r, c)` stands at `r * row_stride + c * col_stride`.
+/// A read-only `rows x cols` matrix in a slice; element `(r, c)` is at `r * row_stride + c * col_stride`.
 #[derive(Clone, Copy, Debug)]
 pub struct Mat<'a, R> {
     pub(super) data: &'a [R],
@@ -10,7 +10,7 @@ pub struct Mat<'a, R> {
     col_stride: usize,
 }
 
-/// A writable row-major `rows x cols` matrix in a slice; row `r` begins at `r * stride`.
+/// A writable row-major `rows x cols` matrix in a slice; row `r` starts at `r * stride`.
 #[derive(Debug)]
 pub struct MatMut<'a, R> {
     pub(super) data: &'a mut [R],
@@ -32,19 +32,19 @@ fn check(len: usize, rows: usize, cols: usize, row_stride: usize, col_stride: us
 }
 
 impl<'a, R> Mat<'a, R> {
-    /// A row-major matrix without gaps.
+    /// A contiguous row-major matrix.
     pub fn new(data: &'a [R], rows: usize, cols: usize) -> Self {
         Self::strided(data, rows, cols, cols)
     }
 
-    /// A row-major matrix whose rows begin `stride` elements apart.
+    /// A row-major matrix whose rows are `stride` elements apart.
     pub fn strided(data: &'a [R], rows: usize, cols: usize, stride: usize) -> Self {
         assert!(stride >= cols, "rows of {cols} overlap at a stride of {stride}");
         check(data.len(), rows, cols, stride, 1);
         Mat { data, rows, cols, row_stride: stride, col_stride: 1 }
     }
 
-    /// The transpose, without a copy.
+    /// The transpose, without copying.
     pub fn t(self) -> Self {
         Mat {
             rows: self.cols,
@@ -55,7 +55,7 @@ impl<'a, R> Mat<'a, R> {
         }
     }
 
-    /// Columns `first..first + cols` of a matrix that is not transposed.
+    /// Columns `first..first + cols`. The matrix must be row-major.
     pub fn columns(self, first: usize, cols: usize) -> Self {
         let within = first.checked_add(cols).is_some_and(|end| end <= self.cols);
         assert!(self.col_stride == 1 && within, "columns {first}.. of {}", self.cols);
@@ -71,7 +71,7 @@ impl<'a, R> Mat<'a, R> {
     pub fn cols(&self) -> usize {
         self.cols
     }
-    /// Distance between the beginnings of two rows.
+    /// Distance between two rows.
     pub fn row_stride(&self) -> usize {
         self.row_stride
     }
@@ -79,10 +79,7 @@ impl<'a, R> Mat<'a, R> {
     pub fn col_stride(&self) -> usize {
         self.col_stride
     }
-}
-
-impl<'a, R> Mat<'a, R> {
-    /// One row of a matrix that is not transposed.
+    /// One row. The matrix must be row-major.
     pub fn row(&self, row: usize) -> &'a [R] {
         assert!(row < self.rows && self.col_stride == 1, "row {row} of {}", self.rows);
         if self.cols == 0 { &[] } else { &self.data[row * self.row_stride..][..self.cols] }
@@ -98,12 +95,12 @@ impl<R: Copy> Mat<'_, R> {
 }
 
 impl<'a, R> MatMut<'a, R> {
-    /// A row-major matrix without gaps.
+    /// A contiguous row-major matrix.
     pub fn new(data: &'a mut [R], rows: usize, cols: usize) -> Self {
         Self::strided(data, rows, cols, cols)
     }
 
-    /// A row-major matrix whose rows begin `stride` elements apart.
+    /// A row-major matrix whose rows are `stride` elements apart.
     pub fn strided(data: &'a mut [R], rows: usize, cols: usize, stride: usize) -> Self {
         assert!(stride >= cols, "rows of {cols} overlap at a stride of {stride}");
         check(data.len(), rows, cols, stride, 1);
@@ -118,7 +115,7 @@ impl<'a, R> MatMut<'a, R> {
     pub fn cols(&self) -> usize {
         self.cols
     }
-    /// Distance between the beginnings of two rows.
+    /// Distance between two rows.
     pub fn stride(&self) -> usize {
         self.stride
     }
@@ -134,7 +131,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_transpose_swaps_the_indices() {
+    fn transpose_swaps_the_indices() {
         let data = [1, 2, 3, 4, 5, 6];
         let m = Mat::new(&data, 2, 3);
         assert_eq!((m.at(0, 2), m.t().at(2, 0), m.t().rows()), (3, 3, 3));
@@ -142,24 +139,24 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "does not fit")]
-    fn a_view_beyond_its_slice_is_refused() {
+    fn rejects_a_view_beyond_its_slice() {
         Mat::new(&[0.0f32; 5], 2, 3);
     }
 
     #[test]
     #[should_panic(expected = "does not fit")]
-    fn a_size_that_overflows_is_refused() {
+    fn rejects_a_size_that_overflows() {
         MatMut::strided(&mut [0.0f32; 5], usize::MAX, 2, usize::MAX);
     }
 
     #[test]
     #[should_panic(expected = "columns 5.. of 6")]
-    fn columns_beyond_all_numbers_are_refused() {
+    fn rejects_columns_that_overflow() {
         let _ = Mat::new(&[0.0f32; 12], 2, 6).columns(5, usize::MAX - 4);
     }
 
     #[test]
-    fn an_empty_view_is_allowed() {
+    fn accepts_empty_views() {
         assert_eq!(Mat::new(&[0.0f32; 0], 0, 3).rows(), 0);
         assert!(Mat::strided(&[0.0f32; 0], 2, 0, 3).row(1).is_empty());
         assert!(MatMut::strided(&mut [0.0f32; 0], 2, 0, 3).row(1).is_empty());

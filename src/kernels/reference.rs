@@ -1,4 +1,4 @@
-//! The kernels once more, as plainly as they can be written: the oracle that every fast path is held to.
+//! Naive implementations of the kernels, with which the tests compare every instruction set.
 
 use super::matrix::{Mat, MatMut};
 use super::real::Real;

@@ -3,10 +3,10 @@
 use super::real::Real;
 use crate::simd::{Simd, SimdKernel, dispatch};
 
-/// Partial sums kept side by side: a fixed number, so that the bits do not depend on the instruction set's width.
-const LANES: usize = 16;
+/// Number of partial sums: fixed, so that the bits do not depend on the width of the registers.
+const PARTIAL_SUMS: usize = 16;
 
-/// Replaces `logits` by their exponentials, the largest being 1; returns that largest logit and the sum.
+/// Replaces logits by their exponentials, scaled so that the largest is 1; returns the largest logit and the sum.
 struct Exponentials<'a, R>(&'a mut [R]);
 
 impl<R: Real> SimdKernel for Exponentials<'_, R> {
@@ -16,13 +16,13 @@ impl<R: Real> SimdKernel for Exponentials<'_, R> {
     fn run<S: Simd>(self, _: S) -> (R, R) {
         let row = self.0;
         let larger = |a: R, b: R| if b > a { b } else { a };
-        let mut tops = [row[0]; LANES];
-        for chunk in row.chunks(LANES) {
+        let mut tops = [row[0]; PARTIAL_SUMS];
+        for chunk in row.chunks(PARTIAL_SUMS) {
             tops.iter_mut().zip(chunk).for_each(|(top, x)| *top = larger(*top, *x));
         }
         let top = tops.into_iter().fold(row[0], larger);
-        let mut sums = [R::ZERO; LANES];
-        for chunk in row.chunks_mut(LANES) {
+        let mut sums = [R::ZERO; PARTIAL_SUMS];
+        for chunk in row.chunks_mut(PARTIAL_SUMS) {
             for (x, sum) in chunk.iter_mut().zip(&mut sums) {
                 *x = (*x - top).exp::<S>();
                 *sum += *x;
@@ -32,15 +32,15 @@ impl<R: Real> SimdKernel for Exponentials<'_, R> {
     }
 }
 
-/// Replaces `logits` by their softmax.
+/// Replaces `logits` by its softmax.
 pub fn softmax<R: Real>(logits: &mut [R]) {
     let (_, sum) = dispatch(Exponentials(logits));
     let scale = R::ONE / sum;
     logits.iter_mut().for_each(|p| *p *= scale);
 }
 
-/// The cross-entropy of one prediction, `-ln softmax(logits)[target]`, in nats; `logits` becomes `weight` times its gradient,
-/// `weight * (softmax - onehot(target))`. NaN among the logits gives NaN.
+/// Cross-entropy of one prediction, `-ln softmax(logits)[target]`, in nats. Replaces `logits` by its gradient times `weight`,
+/// `weight * (softmax - onehot(target))`. A NaN logit gives NaN.
 pub fn cross_entropy<R: Real>(logits: &mut [R], target: usize, weight: R) -> f64 {
     let picked = logits[target];
     let (top, sum) = dispatch(Exponentials(logits));
@@ -50,8 +50,8 @@ pub fn cross_entropy<R: Real>(logits: &mut [R], target: usize, weight: R) -> f64
     sum.to_f64().ln() + (top.to_f64() - picked.to_f64())
 }
 
-/// Replaces `logits` by their exponentials, the largest being 1; returns `ln sum exp(logits)`, in nats, and the sum of those
-/// exponentials. Less a logit, the first is that character's cross-entropy; over the sum, an exponential is a probability.
+/// Replaces `logits` by their exponentials, scaled so that the largest is 1. Returns `ln sum exp(logits)` in nats, from which the
+/// cross-entropy of a character is obtained by subtracting its logit, and the sum of the scaled exponentials.
 pub fn log_sum_exp<R: Real>(logits: &mut [R]) -> (f64, f64) {
     let (top, sum) = dispatch(Exponentials(logits));
     (sum.to_f64().ln() + top.to_f64(), sum.to_f64())
@@ -67,7 +67,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_path_agrees_with_the_reference_and_stays_within_the_row(n in size(70), at in placement()) {
+        fn matches_the_reference_and_stays_within_the_row(n in size(70), at in placement()) {
             let logits = numbers(n.max(1), 0.1);
             let wide: Vec<f64> = logits.iter().map(|x| f64::from(*x)).collect();
             for isa in Isa::available() {
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn agrees_with_the_reference() {
+    fn loss_and_gradient_match_the_reference() {
         let wide: Vec<f64> = logits().iter().map(|&x| f64::from(x)).collect();
         for target in 0..37 {
             let mut row = logits();
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn a_softmax_sums_to_one_and_survives_huge_logits() {
+    fn softmax_of_huge_logits_is_finite() {
         let mut row = [1e30f32, -1e30, 1e30, 0.0];
         softmax(&mut row);
         assert_eq!(row, [0.5, 0.0, 0.5, 0.0].map(|p: f32| if p == 0.0 { row[1] } else { p }));
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn nan_is_not_hidden() {
+    fn a_nan_logit_gives_nan() {
         let mut row = logits();
         row[5] = f32::NAN;
         assert!(cross_entropy(&mut row, 3, 1.0).is_nan());

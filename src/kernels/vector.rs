@@ -1,12 +1,12 @@
-//! Operations over flat slices. Each sums in an order that depends on the length alone.
+//! Operations on flat slices. The order of summation depends only on the length.
 
 use super::real::Real;
 use crate::simd::{Simd, SimdKernel, dispatch};
 
-/// Partial sums kept side by side.
-const LANES: usize = 16;
-/// Elements that are judged at once.
-const PIECE: usize = 1 << 12;
+/// Number of partial sums.
+const PARTIAL_SUMS: usize = 16;
+/// Elements that [`all_within`] checks before it can stop.
+const CHUNK: usize = 1 << 12;
 
 struct SumOfSquares<'a, R>(&'a [R]);
 
@@ -15,8 +15,8 @@ impl<R: Real> SimdKernel for SumOfSquares<'_, R> {
 
     #[inline(always)]
     fn run<S: Simd>(self, _: S) -> f64 {
-        let mut sums = [0.0f64; LANES];
-        for chunk in self.0.chunks(LANES) {
+        let mut sums = [0.0f64; PARTIAL_SUMS];
+        for chunk in self.0.chunks(PARTIAL_SUMS) {
             for (x, sum) in chunk.iter().zip(&mut sums) {
                 let x = x.to_f64();
                 *sum = x.fma::<S>(x, *sum);
@@ -46,7 +46,7 @@ impl<R: Real> SimdKernel for Add<'_, R> {
 
 /// `y += x`, element by element.
 pub fn add<R: Real>(y: &mut [R], x: &[R]) {
-    assert_eq!(y.len(), x.len(), "lengths of a sum");
+    assert_eq!(y.len(), x.len(), "lengths of the operands of a sum");
     dispatch(Add(y, x));
 }
 
@@ -61,12 +61,12 @@ impl<R: Real> SimdKernel for AddRows<'_, R> {
 
     #[inline(always)]
     fn run<S: Simd>(self, _: S) {
-        for (i, y) in self.y.chunks_mut(LANES).enumerate() {
-            let mut sums = [R::ZERO; LANES];
+        for (i, y) in self.y.chunks_mut(PARTIAL_SUMS).enumerate() {
+            let mut sums = [R::ZERO; PARTIAL_SUMS];
             sums[..y.len()].copy_from_slice(y);
             for row in self.rows.chunks_exact(self.width) {
-                let row = &row[i * LANES..];
-                if let Some(row) = row.first_chunk::<LANES>() {
+                let row = &row[i * PARTIAL_SUMS..];
+                if let Some(row) = row.first_chunk::<PARTIAL_SUMS>() {
                     sums.iter_mut().zip(row).for_each(|(sum, x)| *sum += *x);
                 } else {
                     sums.iter_mut().zip(row).for_each(|(sum, x)| *sum += *x);
@@ -77,7 +77,7 @@ impl<R: Real> SimdKernel for AddRows<'_, R> {
     }
 }
 
-/// `y += ` the sum of some rows of `width` elements, of which `y` has the first ones.
+/// `y += ` the sum of rows of `width` elements, of which only the first `y.len()` are used.
 pub fn add_rows<R: Real>(y: &mut [R], rows: &[R], width: usize) {
     assert!(y.len() <= width && rows.len().is_multiple_of(width.max(1)), "rows of a sum");
     dispatch(AddRows { y, rows, width });
@@ -103,8 +103,7 @@ impl<R: Real> SimdKernel for AddProducts<'_, R> {
     }
 }
 
-/// `y += ` the sum over the rows of `a` and `b`, element by element, of their products; rows have `width` elements, of which `y`
-/// has the first ones.
+/// `y += ` the sum of `a * b`, element by element, over rows of `width` elements, of which only the first `y.len()` are used.
 pub fn add_products<R: Real>(y: &mut [R], a: &[R], b: &[R], width: usize) {
     assert!(
         y.len() <= width && a.len() == b.len() && a.len().is_multiple_of(width.max(1)),
@@ -146,11 +145,11 @@ impl<R: Real> SimdKernel for AllWithin<'_, R> {
     #[inline(always)]
     fn run<S: Simd>(self, _: S) -> bool {
         let within = |x: &R| (*x <= self.1) & (*x >= -self.1);
-        self.0.chunks(PIECE).all(|piece| piece.iter().fold(true, |all, x| all & within(x)))
+        self.0.chunks(CHUNK).all(|chunk| chunk.iter().fold(true, |all, x| all & within(x)))
     }
 }
 
-/// Whether every element lies in `-limit..=limit`; NaN does not.
+/// Whether every element is in `-limit..=limit`; false for NaN.
 pub fn all_within<R: Real>(x: &[R], limit: R) -> bool {
     dispatch(AllWithin(x, limit))
 }
@@ -164,7 +163,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_path_agrees_with_plain_loops_and_stays_within_its_operands(
+        fn matches_plain_loops_and_stays_within_its_operands(
             len in size(70), gap in 0usize..20, rows in 0usize..5, (y_at, a_at, b_at) in (placement(), placement(), placement()),
         ) {
             let width = len + gap;
@@ -198,16 +197,16 @@ mod tests {
     }
 
     #[test]
-    fn sums_of_squares_are_taken_in_double_precision() {
+    fn sums_squares_in_double_precision() {
         let x = vec![0.1f32; 1003];
         let wanted = 1003.0 * f64::from(0.1f32).powi(2);
         assert!((sum_of_squares(&x) - wanted).abs() < 1e-12);
     }
 
     #[test]
-    fn what_is_out_of_bounds_is_found_anywhere() {
-        for at in [0, 32, PIECE, 2 * PIECE + 6] {
-            let mut x = vec![1.0f32; 2 * PIECE + 7];
+    fn finds_invalid_elements_at_any_index() {
+        for at in [0, 32, CHUNK, 2 * CHUNK + 6] {
+            let mut x = vec![1.0f32; 2 * CHUNK + 7];
             assert!(all_within(&x, 1.0));
             for bad in [f32::INFINITY, f32::NAN, -1.5] {
                 x[at] = bad;
@@ -217,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_are_summed_in_their_order() {
+    fn sums_rows_in_order() {
         for (len, width) in [(1, 1), (5, 8), (16, 16), (20, 32), (32, 32)] {
             let rows: Vec<f32> = (0..7 * width).map(|i| (i as f32 * 0.7).sin()).collect();
             let (mut sums, slots) = (vec![0.25; len], [2, 0, 2, 1, 1, 2, 0]);

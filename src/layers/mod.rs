@@ -1,8 +1,8 @@
-//! The layers of a model: each a function over flat, time-major buffers `(T, b, .)`, forward beside backward.
+//! The layers of a model, forward next to backward. Buffers are time-major: `(T, B, .)`.
 //!
-//! - [`embedding`]: the first layer's input product, once per distinct character
-//! - [`recurrent`]: the scan over time; every recurrent product of every cell is made here
-//! - [`linear`]: input projections of the layers above, and the output layer
+//! - [`embedding`]: the input product of the first layer, computed once per distinct character
+//! - [`recurrent`]: the scan over time, with the recurrent products of every cell
+//! - [`linear`]: the input products of the other layers, and the output layer
 //! - [`dropout`]: masks that are a function of seed, step, layer and stream
 
 pub mod dropout;
