@@ -1,4 +1,4 @@
-//! A checkpoint from a stranger: as it is, and with every checksum made right, which a stranger can who knows the format.
+//! Untrusted checkpoints: as they are, and with all checksums corrected, since an attacker can compute them.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -6,35 +6,35 @@ use std::path::Path;
 use charlstm::checkpoint::{Frame, format};
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::{sections, told};
+use super::{sections, ok};
 
-/// A section's name, and its entry in the table: name, offset, length, checksum.
+/// Bytes of a section name, and of a table entry: name, offset, length, checksum.
 const NAME: usize = 16;
 const ENTRY: usize = NAME + 3 * 8;
-/// A section is padded to a multiple of this.
+/// Sections are padded to a multiple of this.
 const ALIGN: usize = 64;
 
 pub fn check(bytes: &[u8]) {
     read(bytes);
-    read(&sealed(bytes).unwrap_or_default());
+    read(&with_checksums(bytes).unwrap_or_default());
 }
 
-/// A checkpoint that is whole is one that we would write: to the same bytes.
+/// A valid checkpoint is encoded again to the same bytes.
 fn read(bytes: &[u8]) {
-    let Some(frame) = told(Frame::parse(Path::new("x.ckpt"), bytes.to_vec())) else { return };
+    let Some(frame) = ok(Frame::parse(Path::new("x.ckpt"), bytes.to_vec())) else { return };
     sections::read_everything(&frame);
-    if told(frame.verify()).is_none() {
+    if ok(frame.verify()).is_none() {
         return;
     }
     let known = |name: &str| sections::NAMES.into_iter().find(|known| *known == name);
-    let again = |name: &str| Some((known(name)?, Cow::Owned(told(frame.section(name))?)));
+    let again = |name: &str| Some((known(name)?, Cow::Owned(ok(frame.section(name))?)));
     if let Some(again) = frame.names().map(again).collect::<Option<Vec<_>>>() {
-        assert!(format::encode_checkpoint(&again) == bytes, "it would be written otherwise");
+        assert!(format::encode_checkpoint(&again) == bytes, "encoded differently");
     }
 }
 
-/// The same bytes with the checksums that the sections and the header have; `None` where there is no such table.
-fn sealed(bytes: &[u8]) -> Option<Vec<u8>> {
+/// The bytes with corrected checksums of the sections and the header; `None` if there is no section table.
+fn with_checksums(bytes: &[u8]) -> Option<Vec<u8>> {
     let number = |at: usize| Some(u64::from_le_bytes(*bytes.get(at..)?.first_chunk()?));
     let mut sealed = bytes.to_vec();
     let end = 16 + (number(8)? >> 32) as usize * ENTRY;

@@ -9,10 +9,10 @@ pub mod text;
 
 use charlstm::error::{Error, Result};
 
-/// What takes in any bytes, and panics where something does not hold of them.
+/// A target: accepts any bytes and panics if an invariant is violated.
 pub type Check = fn(&[u8]);
 
-/// The targets by name.
+/// The targets and their names.
 pub const TARGETS: [(&str, Check); 5] = [
     ("checkpoint", checkpoint::check),
     ("metrics", metrics::check),
@@ -21,8 +21,8 @@ pub const TARGETS: [(&str, Check); 5] = [
     ("text", text::check),
 ];
 
-/// What went well. What did not is told, and is not our own fault.
-fn told<T>(result: Result<T>) -> Option<T> {
+/// The value of a result. An error must have a message and must not be an internal one.
+fn ok<T>(result: Result<T>) -> Option<T> {
     if let Err(e) = &result {
         assert!(!matches!(e, Error::Internal(_)) && !e.to_string().is_empty(), "{e:?}");
     }

@@ -1,7 +1,6 @@
-//! A regular expression for lines, against an engine that works in another way.
+//! Regular expressions for lines, compared with an independent engine.
 //!
-//! The first byte is the least length (of eight) and whether characters are bytes, the second the greatest; the rest is the
-//! expression.
+//! The first byte sets the minimum length and whether characters are bytes, the second the maximum length; the rest is the expression.
 
 use std::ops::RangeInclusive;
 
@@ -11,18 +10,18 @@ use regex_automata::nfa::thompson::{self, pikevm::PikeVM};
 use regex_automata::util::syntax;
 use regex_automata::{Anchored, Input, MatchKind};
 
-use super::told;
+use super::ok;
 
-/// Bytes of an expression at most: longer ones are slow and say nothing new.
-const LONGEST: usize = 64;
-/// Bytes of the other engine at most, which is slow.
-const MOST_BYTES: usize = 1 << 17;
-/// Characters of the lines that are tried, in every combination.
-const TRIED: usize = 3;
+/// Longer expressions are slow and find nothing new.
+const MAX_REGEX_LEN: usize = 64;
+/// The size limit of the other engine, which is slow.
+const MAX_ENGINE_BYTES: usize = 1 << 17;
+/// All lines of up to this many characters are compared.
+const MAX_LINE_LEN: usize = 3;
 
 pub fn check(bytes: &[u8]) {
     let Some((&[least, most], regex)) = bytes.split_first_chunk() else { return };
-    let Some(regex) = std::str::from_utf8(regex).ok().filter(|regex| regex.len() <= LONGEST) else { return };
+    let Some(regex) = std::str::from_utf8(regex).ok().filter(|regex| regex.len() <= MAX_REGEX_LEN) else { return };
     let vocab = if least & 0x80 == 0 {
         Vocab::new(Encoding::Utf8, "\n\rab0 \u{e9}\u{1f600}".chars().map(u32::from))
     } else {
@@ -33,22 +32,22 @@ pub fn check(bytes: &[u8]) {
     let inner: Vec<u32> = (0..vocab.len() as u32).filter(|id| !ends.contains(&Some(*id))).collect();
     match Pattern::new(regex, &vocab, &[], lengths.clone()) {
         Ok(pattern) => {
-            agrees(regex, &vocab, &inner, &lengths, |line| pattern.is_match(line));
-            walks_to_a_match(&pattern, &vocab, bytes);
+            matches_like_other_engine(regex, &vocab, &inner, &lengths, |line| pattern.is_match(line));
+            allowed_characters_lead_to_a_match(&pattern, &vocab, bytes);
         }
         Err(e) => {
             let message = e.to_string();
             assert!(!message.contains('\n'), "{message}");
             if message.starts_with("no line of") {
-                agrees(regex, &vocab, &inner, &lengths, |_| false);
+                matches_like_other_engine(regex, &vocab, &inner, &lengths, |_| false);
             }
-            told::<()>(Err(e));
+            ok::<()>(Err(e));
         }
     }
 }
 
-/// Every short line matches where the other engine says so, and its length is one that was asked for.
-fn agrees(
+/// A short line matches if and only if the other engine says so and its length is allowed.
+fn matches_like_other_engine(
     regex: &str,
     vocab: &Vocab,
     inner: &[u32],
@@ -59,7 +58,7 @@ fn agrees(
     let built = PikeVM::builder()
         .configure(PikeVM::config().match_kind(MatchKind::All))
         .syntax(syntax::Config::new().unicode(text).utf8(text))
-        .thompson(thompson::Config::new().nfa_size_limit(Some(MOST_BYTES)))
+        .thompson(thompson::Config::new().nfa_size_limit(Some(MAX_ENGINE_BYTES)))
         .build(regex);
     let engine = match built {
         Ok(engine) => engine,
@@ -67,22 +66,22 @@ fn agrees(
     };
     let mut cache = engine.create_cache();
     let mut lines = vec![Vec::new()];
-    for more in 0..=TRIED {
+    for more in 0..=MAX_LINE_LEN {
         for line in &lines {
             let bytes = vocab.decode(line.iter().copied());
-            // The longest match, from the beginning.
+            // The longest match from the start.
             let found = engine.find(&mut cache, Input::new(&bytes).anchored(Anchored::Yes));
             let wanted = found.is_some_and(|found| found.end() == bytes.len()) && lengths.contains(&line.len());
             assert_eq!(is_match(line), wanted, "{regex:?} {lengths:?} {bytes:?}");
         }
-        if more < TRIED {
+        if more < MAX_LINE_LEN {
             lines = lines.iter().flat_map(|line| inner.iter().map(move |id| [&line[..], &[*id]].concat())).collect();
         }
     }
 }
 
-/// However one chooses among what is allowed, there is a way on, and it ends in a match.
-fn walks_to_a_match(pattern: &Pattern, vocab: &Vocab, choices: &[u8]) {
+/// Any sequence of allowed characters can continue, and ends in a match.
+fn allowed_characters_lead_to_a_match(pattern: &Pattern, vocab: &Vocab, choices: &[u8]) {
     assert!(pattern.count_from(pattern.start(), 9) > 0);
     let (mut state, mut line) = (pattern.start(), Vec::new());
     for choice in choices.iter().cycle().take(pattern.max_chars() + 2) {

@@ -1,6 +1,6 @@
-//! The sections of a checkpoint, in a frame that is sound: their values, the model, and a run that goes on from them.
+//! Untrusted sections in a valid frame: their values, the model, and a run that resumes from them.
 //!
-//! The bytes are sections one after another: which one, its length in two bytes (little-endian), its own bytes.
+//! The input is a list of sections: an index into [`NAMES`], the length in two bytes (little-endian), the bytes.
 
 use std::path::Path;
 
@@ -14,13 +14,13 @@ use charlstm::sample::{Generator, SamplingConfig};
 use charlstm::score::SurprisalScorer;
 use charlstm::train::{TrainConfig, Trainer};
 
-use super::told;
+use super::ok;
 
-/// Every name that a section has.
+/// The names of all sections.
 pub const NAMES: [&str; 7] = ["model", "weights", "progress", "run", "moments.0", "moments.1", "state"];
-/// Weights of a model that is tried out at most.
-const MOST_WEIGHTS: usize = 1 << 14;
-/// Characters of the text that a run goes on with.
+/// Larger models are not run.
+const MAX_WEIGHTS: usize = 1 << 14;
+/// Characters of the text that a run resumes on.
 const CHARS: usize = 100;
 
 pub fn check(mut bytes: &[u8]) {
@@ -37,21 +37,21 @@ pub fn check(mut bytes: &[u8]) {
 }
 
 fn parse(sections: &[Section<'_>]) -> Frame {
-    Frame::parse(Path::new("x.ckpt"), format::encode_checkpoint(sections)).expect("the frame is sound")
+    Frame::parse(Path::new("x.ckpt"), format::encode_checkpoint(sections)).expect("the frame is valid")
 }
 
-/// Reads what a command may read of a checkpoint, and does with it what a command may do.
+/// Reads everything that commands read from a checkpoint, and uses it as they do.
 pub fn read_everything(frame: &Frame) {
-    told(Progress::read(frame));
-    told(state_hash(frame));
-    told(model::weights_hash(frame));
-    let Some((model, vocab)) = told(model::read(frame)) else { return };
+    ok(Progress::read(frame));
+    ok(state_hash(frame));
+    ok(model::weights_hash(frame));
+    let Some((model, vocab)) = ok(model::read(frame)) else { return };
     let (same, same_vocab) =
         model::read(&parse(&model::sections(&model, &vocab).expect("it was read"))).expect("it was written");
     assert!(same.weights == model.weights && same.config() == model.config() && same_vocab == vocab);
-    if model.layout().len() <= MOST_WEIGHTS {
+    if model.layout().len() <= MAX_WEIGHTS {
         predicts(&model, &vocab);
-        goes_on(frame, &vocab);
+        resumes(frame, &vocab);
     }
 }
 
@@ -74,22 +74,22 @@ fn predicts(model: &CharLm<f32>, vocab: &Vocab) {
     assert!(written.iter().all(|id| (*id as usize) < vocab.len()));
 }
 
-/// A run that can be resumed makes steps, unless they diverge, and is saved and resumed as it then is.
-fn goes_on(frame: &Frame, vocab: &Vocab) {
-    let Some(saved) = told(RunMetadata::read(frame)) else { return };
+/// A resumed run makes steps unless it diverges, and can be saved and resumed again.
+fn resumes(frame: &Frame, vocab: &Vocab) {
+    let Some(saved) = ok(RunMetadata::read(frame)) else { return };
     let config = TrainConfig { threads: Some(1), ..saved.train };
     let resume = |frame: &Frame| {
         let text = vocab.decode((0..vocab.len() as u32).cycle().take(CHARS));
         let corpus = Corpus::from_text("text", text, vocab.encoding())?;
         Trainer::resume(frame, Dataset::new(corpus, None, 0.1)?, config.clone(), true)
     };
-    let Some(mut trainer) = told(resume(frame)) else { return };
+    let Some(mut trainer) = ok(resume(frame)) else { return };
     for _ in 0..2 {
-        if told(trainer.step()).is_none() {
+        if ok(trainer.step()).is_none() {
             return;
         }
     }
-    let Some(sections) = told(trainer.sections()) else { return };
+    let Some(sections) = ok(trainer.sections()) else { return };
     let written = parse(&sections);
     let again = resume(&written).expect("it was saved");
     let rewritten = parse(&again.sections().expect("it was saved before"));
