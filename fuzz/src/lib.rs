@@ -1,5 +1,5 @@
-//! What holds of anything that is read, a module for each fuzz target. `fuzz_targets/` gives it to libFuzzer; `tests/checkpoints/fuzz_seeds.rs`
-//! replays `seeds/` through it as an ordinary test.
+//! The fuzz targets, one per module. `fuzz_targets/` runs them with libFuzzer, and `tests/checkpoints/fuzz_seeds.rs` replays `seeds/`
+//! as an ordinary test.
 
 pub mod checkpoint;
 pub mod metrics;

@@ -55,7 +55,7 @@ pub fn read_everything(frame: &Frame) {
     }
 }
 
-/// A model that is sound gives numbers, whatever it reads.
+/// A valid model computes finite losses for any text, unless its activations are unbounded.
 fn predicts(model: &CharLm<f32>, vocab: &Vocab) {
     let text: Vec<u32> = (vocab.symbols().iter().cycle().take(9).copied()).chain([0, 0xfffd, 10]).collect();
     for precision in [Precision::F32, Precision::Int8] {

@@ -130,7 +130,7 @@ fn rejects_hostile_lengths_without_allocating() {
         ("overlap", with_number(1, 0, second - 64), misplaced),
         ("gap", with_number(1, 0, second + 64), misplaced),
         ("uncovered", [&whole[..], &[0; 64]].concat(), "64 bytes follow the last section"),
-        ("vocab", with_shape(ModelConfig { vocab: 1 << 60, ..shape.clone() }), "vocabulary is invalid"),
+        ("vocab", with_shape(ModelConfig { vocab: 1 << 60, ..shape.clone() }), "vocabulary does not fit"),
         ("product", with_shape(ModelConfig { hidden: 1 << 40, embed: 1 << 40, ..shape.clone() }), "--hidden must be"),
         ("layers", with_shape(ModelConfig { layers: usize::MAX, ..shape.clone() }), "--layers must be"),
         ("parameters", with_shape(ModelConfig { hidden: 1 << 13, layers: 9, ..shape }), expected),
