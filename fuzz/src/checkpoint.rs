@@ -6,7 +6,7 @@ use std::path::Path;
 use charlstm::checkpoint::{Frame, format};
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::{sections, ok};
+use super::{ok, sections};
 
 /// Bytes of a section name, and of a table entry: name, offset, length, checksum.
 const NAME: usize = 16;

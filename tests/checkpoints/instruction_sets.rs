@@ -1,37 +1,43 @@
-//! A checkpoint means the same wherever it was made.
+//! Checkpoints move between instruction sets.
 
-/// Trains by every instruction set that this machine has, with one thread and with two, and evaluates each net by every other.
+use crate::harness::{Finished, TestDir};
+use charlstm::simd::Isa;
+
+fn run(dir: &TestDir, isa: Isa, threads: &str, args: &str) -> Finished {
+    let mut command = dir.command(args);
+    command.env("CHARLSTM_SIMD", isa.name()).env("RAYON_NUM_THREADS", threads);
+    Finished::run(command)
+}
+
+fn all_settings() -> impl Iterator<Item = (Isa, &'static str)> {
+    Isa::available().flat_map(|isa| [(isa, "1"), (isa, "2")])
+}
+
 #[test]
 fn checkpoint_has_the_same_loss_on_every_instruction_set_and_thread_count() {
-    let dir = crate::harness::TestDir::with_run();
-    let with = |simd: &str, threads: &str, args: &str| {
-        let mut command = dir.command(args);
-        command.env("CHARLSTM_SIMD", simd).env("RAYON_NUM_THREADS", threads);
-        crate::harness::Finished::run(command)
-    };
+    let dir = TestDir::with_text();
     let shape = "--layers 2 --hidden 24 --batch 4 --seq-len 16 --steps 40 --eval-every 0 -q";
-    let all = ["portable", "avx2", "avx512"];
-    let is_here = |simd: &&str| {
-        let ran = with(simd, "1", "sample run --length 1");
-        assert!(ran.code == Some(0) || ran.err.contains("this machine does not have it"), "{simd}: {}", ran.err);
-        ran.code == Some(0)
-    };
-    let here = || all.into_iter().filter(is_here);
-    println!("{:?}", here().collect::<Vec<_>>());
-    for (made_by, threads) in here().flat_map(|simd| [(simd, "1"), (simd, "2")]) {
-        let run = format!("{made_by}-{threads}");
-        with(made_by, threads, &format!("train text.txt --name {run} {shape} --threads {threads}")).succeeds();
-        let loss = |simd: &str, threads: &str| {
-            let ran = with(simd, threads, &format!("eval {run} --json"));
-            ran.json()["loss"].as_f64().unwrap()
-        };
-        let at_home = loss(made_by, threads);
-        for (simd, threads) in here().flat_map(|simd| [(simd, "1"), (simd, "2")]) {
-            let there = loss(simd, threads);
-            assert!(
-                (there - at_home).abs() < 1e-5,
-                "made by {run}: {at_home}; by {simd} and {threads} threads: {there}"
-            );
+    for (trained_with, threads) in all_settings() {
+        let name = format!("{}-{threads}", trained_with.name());
+        run(&dir, trained_with, threads, &format!("train text.txt --name {name} {shape} --threads {threads}"))
+            .succeeds();
+        let loss =
+            |isa, threads| run(&dir, isa, threads, &format!("eval {name} --json")).json()["loss"].as_f64().unwrap();
+        let expected = loss(trained_with, threads);
+        for (isa, threads) in all_settings() {
+            let found = loss(isa, threads);
+            assert!((found - expected).abs() < 1e-5, "{name}: {expected}; {isa:?}, {threads} threads: {found}");
         }
+    }
+}
+
+#[test]
+fn resuming_on_another_instruction_set_prints_a_note() {
+    let dir = TestDir::with_run();
+    let trained_with = dir.info("run", "instruction_set");
+    for isa in Isa::available() {
+        let (_, stderr) = run(&dir, isa, "1", "train --resume run --steps 30 --stop-at 21").succeeds();
+        assert_eq!(stderr.contains("bit-identical"), trained_with != isa.name(), "{isa:?}: {stderr}");
+        dir.train("text.txt --name run --steps 20 --overwrite");
     }
 }

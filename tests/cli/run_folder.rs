@@ -69,3 +69,14 @@ fn resume_cannot_switch_from_bytes() {
     dir.train("--bytes text.txt --name flag --steps 5 --config off.toml");
     assert_eq!(dir.info("flag", "characters"), "bytes");
 }
+
+#[test]
+fn run_name_takes_precedence_over_a_file_that_is_not_a_checkpoint() {
+    let dir = TestDir::with_run();
+    dir.write("run", prose(500));
+    let of_run = dir.stdout("sample run --length 20 --seed 1");
+    std::fs::copy(dir.path("checkpoints/run/best.ckpt"), dir.path("copy")).unwrap();
+    assert_eq!(dir.stdout("sample copy --length 20 --seed 1"), of_run);
+    dir.train("text.txt --name copy --steps 1");
+    assert_eq!(dir.stdout("sample copy --length 20 --seed 1"), of_run, "a checkpoint file is used as such");
+}
