@@ -15,16 +15,16 @@ use crate::simd::Isa;
 pub struct RnnSpans {
     /// `rnn.L.w_ih`: `inputs x input * H`, with the gates of [`CellSpec::input_gates`](crate::cells::CellSpec::input_gates).
     pub w_ih: SpanId,
-    /// `rnn.L.w_hh`: `fed back * H x recurrent * H`, with the gates of
-    /// [`CellSpec::recurrent_gates`](crate::cells::CellSpec::recurrent_gates). None where the recurrence is diagonal.
+    /// `rnn.L.w_hh`: `recurrent inputs * H x recurrent * H`, with the gates of
+    /// [`CellSpec::recurrent_gates`](crate::cells::CellSpec::recurrent_gates). None if the recurrence is diagonal.
     pub w_hh: Option<SpanId>,
     /// `rnn.L.b`: `gates * H`.
     pub b: SpanId,
-    /// `rnn.L.p`: the diagonals, `H` each; none where the cell has none.
+    /// `rnn.L.p`: the diagonals, `H` each; none if the cell has none.
     pub p: Option<SpanId>,
 }
 
-/// Where everything stands in the arena.
+/// The spans of all parameters.
 #[derive(Debug)]
 struct Spans {
     embed: Option<SpanId>,
@@ -45,11 +45,11 @@ pub struct CharLm<R> {
 }
 
 impl<R: Real> CharLm<R> {
-    /// A model of that shape, every weight zero.
+    /// A model of that shape with all weights zero.
     ///
     /// # Errors
-    /// [`Error::Usage`](crate::error::Error::Usage) when the shape is out of range,
-    /// [`Error::OutOfMemory`](crate::error::Error::OutOfMemory) where the weights cannot be allocated.
+    /// Those of [`ModelConfig::validate`]; [`Error::OutOfMemory`](crate::error::Error::OutOfMemory) if the weights cannot be
+    /// allocated.
     pub fn zeros(config: &ModelConfig) -> Result<Self> {
         Isa::detect()?;
         let cell = config.validate()?;
@@ -66,7 +66,7 @@ impl<R: Real> CharLm<R> {
     pub fn cell(&self) -> &'static RegisteredCell {
         self.cell
     }
-    /// Names, shapes and places of the weights.
+    /// Names, shapes and offsets of the weights.
     pub fn layout(&self) -> &Layout {
         &self.layout
     }
@@ -90,7 +90,7 @@ impl<R: Real> CharLm<R> {
     pub fn gates(&self) -> RowLayout {
         RowLayout { parts: self.cell.spec.gates.len(), width: self.config.hidden }
     }
-    /// Elements of the gates of a layer at one position.
+    /// The number of elements of the gates of a layer at one position.
     pub fn gates_len(&self) -> usize {
         self.gates().elements()
     }
@@ -98,11 +98,11 @@ impl<R: Real> CharLm<R> {
     pub fn diagonal_weights(&self, layer: usize) -> &[R] {
         self.rnn(layer).p.map_or(&[], |id| self.slice(id))
     }
-    /// Elements of a layer's state of one stream.
+    /// The number of elements of a layer's state of one stream.
     pub fn layer_state_len(&self) -> usize {
         self.cell.spec.states * self.config.hidden
     }
-    /// Elements of the state of one stream, all layers.
+    /// The number of elements of the state of one stream in all layers.
     pub fn state_len(&self) -> usize {
         self.config.layers * self.layer_state_len()
     }
@@ -112,7 +112,7 @@ impl<R: Real> CharLm<R> {
         self.layout.slice(&self.weights, id)
     }
 
-    /// Makes the blocks of the recurrent weights zero that the cell does not have.
+    /// Sets the blocks of the recurrent weights to zero that the cell does not have.
     pub fn clear_zero_blocks(&mut self) {
         let (spec, hidden, layout) = (self.cell().spec, self.config.hidden, self.layout.clone());
         let columns = spec.recurrent_gates.len() * hidden;
@@ -133,7 +133,7 @@ impl<R: Real> CharLm<R> {
     }
 }
 
-/// Matrices first: weight decay applies to one range.
+/// Matrices come first, so that weight decay applies to one range.
 fn lay_out(config: &ModelConfig, cell: &RegisteredCell) -> (Layout, Spans) {
     let ModelConfig { layers, hidden, embed, vocab, .. } = *config;
     let spec = cell.spec;

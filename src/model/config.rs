@@ -6,30 +6,30 @@ use crate::cells::{self, CellSpec, RegisteredCell};
 use crate::error::{Error, Result};
 use crate::kernels::MAX_INT8_INPUTS;
 
-/// The shape of a model: what cannot change between training and sampling.
+/// The shape of a model.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ModelConfig {
     /// The cell's name in the registry.
     pub cell: String,
-    /// Recurrent layers.
+    /// The number of recurrent layers.
     pub layers: usize,
-    /// Units of a layer.
+    /// The number of units of a layer.
     pub hidden: usize,
-    /// Elements of a character's embedding; 0 for one-hot input.
+    /// The size of the embedding; 0 for one-hot input.
     pub embed: usize,
-    /// Characters of the vocabulary.
+    /// The size of the vocabulary.
     pub vocab: usize,
 }
 
 /// So that the inputs of every quantized matrix can be summed exactly. A recurrent matrix with several inputs per unit has even fewer
-/// inputs, because it is square and limited by `MOST_PARAMETERS`.
+/// inputs, because it is square and limited by `MAX_PARAMETERS`.
 const MAX_HIDDEN: usize = 1 << 17;
-const _: () = assert!(MAX_HIDDEN <= MAX_INT8_INPUTS && (MAX_INT8_INPUTS as u64).pow(2) > MOST_PARAMETERS);
+const _: () = assert!(MAX_HIDDEN <= MAX_INT8_INPUTS && (MAX_INT8_INPUTS as u64).pow(2) > MAX_PARAMETERS);
 
-/// No model may have more parameters: a size from a stranger's file is checked before anything is allocated.
-const MOST_PARAMETERS: u64 = 1 << 33;
+/// The most parameters of a model. Shapes from untrusted files are checked before anything is allocated.
+const MAX_PARAMETERS: u64 = 1 << 33;
 
-/// Two LSTM layers of 256 units; the vocabulary is still to be set.
+/// Two LSTM layers of 256 units; the vocabulary has to be set.
 impl Default for ModelConfig {
     fn default() -> Self {
         ModelConfig { cell: "lstm".into(), layers: 2, hidden: 256, embed: 256, vocab: 0 }
@@ -40,7 +40,7 @@ impl ModelConfig {
     /// Checks every number.
     ///
     /// # Errors
-    /// [`Error::Usage`] naming what is out of range.
+    /// [`Error::OutOfRange`] or [`Error::UnknownName`]; [`Error::Usage`] for too many parameters.
     pub fn validate(&self) -> Result<&'static RegisteredCell> {
         let cell = cells::find(&self.cell)?;
         let ranges = [
@@ -49,39 +49,39 @@ impl ModelConfig {
             ("embed", self.embed, 0, 1 << 20),
             ("vocab", self.vocab, 1, 0x11_0000),
         ];
-        for (name, value, least, most) in ranges {
-            if !(least..=most).contains(&value) {
-                return Err(Error::out_of_range(name, value, format!("{least} to {most}")));
+        for (name, value, min, max) in ranges {
+            if !(min..=max).contains(&value) {
+                return Err(Error::out_of_range(name, value, format!("{min} to {max}")));
             }
         }
         match self.count(cell, CellSpec::parameters) {
-            Some(n) if n <= MOST_PARAMETERS => Ok(cell),
+            Some(n) if n <= MAX_PARAMETERS => Ok(cell),
             _ => Err(Error::Usage(format!(
-                "{} layers of {} units have more than {MOST_PARAMETERS} parameters; choose fewer",
+                "{} layers of {} units have more than {MAX_PARAMETERS} parameters; choose fewer",
                 self.layers, self.hidden
             ))),
         }
     }
 
-    /// Number of parameters of a model of this shape, without making one.
+    /// The number of parameters of a model of this shape.
     ///
     /// # Errors
-    /// [`Error::Usage`] naming what is out of range.
+    /// [`Error::OutOfRange`] or [`Error::UnknownName`]; [`Error::Usage`] for too many parameters.
     pub fn parameters(&self) -> Result<u64> {
         let cell = self.validate()?;
-        Ok(self.count(cell, CellSpec::parameters).unwrap_or(MOST_PARAMETERS))
+        Ok(self.count(cell, CellSpec::parameters).unwrap_or(MAX_PARAMETERS))
     }
 
-    /// Those of them that can be other than zero.
+    /// The number of parameters that are not always zero.
     ///
     /// # Errors
-    /// [`Error::Usage`] naming what is out of range.
+    /// [`Error::OutOfRange`] or [`Error::UnknownName`]; [`Error::Usage`] for too many parameters.
     pub fn trainable(&self) -> Result<u64> {
         let cell = self.validate()?;
-        Ok(self.count(cell, CellSpec::trainable).unwrap_or(MOST_PARAMETERS))
+        Ok(self.count(cell, CellSpec::trainable).unwrap_or(MAX_PARAMETERS))
     }
 
-    /// Number of parameters, if it can be counted at all; `of_layer` is asked for those of a layer by its inputs and units.
+    /// The number of parameters unless it overflows; `of_layer` gives those of a layer by its inputs and units.
     fn count(&self, cell: &RegisteredCell, of_layer: fn(&CellSpec, u64, u64) -> Option<u64>) -> Option<u64> {
         let (hidden, embed, vocab) = (self.hidden as u64, self.embed as u64, self.vocab as u64);
         let first = of_layer(cell.spec, if embed == 0 { vocab } else { embed }, hidden)?;
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn the_count_of_parameters_is_that_of_the_layout() {
+    fn the_number_of_parameters_is_that_of_the_layout() {
         for config in [config(), ModelConfig { embed: 0, ..config() }, ModelConfig { layers: 3, ..config() }] {
             let model = CharLm::<f32>::zeros(&config).unwrap();
             assert_eq!(config.parameters().unwrap(), model.layout().len() as u64);
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn absurd_shapes_are_refused() {
+    fn rejects_shapes_out_of_range() {
         for bad in [
             ModelConfig { layers: 0, ..config() },
             ModelConfig { hidden: usize::MAX, ..config() },

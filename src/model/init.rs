@@ -1,4 +1,4 @@
-//! The weights a model begins with.
+//! Initialisation of weights.
 
 use std::str::FromStr;
 
@@ -13,22 +13,22 @@ use crate::cells::RegisteredCell;
 use crate::error::{Error, Result};
 use crate::kernels::{MatMut, orthogonal};
 
-/// How the weights of the recurrent layers are drawn. Diagonals from the cell state (peepholes) begin at 0, those of a diagonal
-/// recurrence uniform in -1 to 1.
+/// The distribution of the weights of the recurrent layers. Peepholes are initially 0, the weights of a diagonal recurrence uniform
+/// in -1 to 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Scheme {
-    /// Recurrent weights: an orthogonal matrix for each gate (Saxe et al. 2014). Input weights: as [`Xavier`](Self::Xavier).
+    /// An orthogonal recurrent matrix for each gate (Saxe et al. 2014); input weights as for [`Xavier`](Self::Xavier).
     #[default]
     Orthogonal,
-    /// All of them uniform in plus or minus `1 / sqrt(H)`, as PyTorch draws them; biases stay zero, where PyTorch draws them too.
+    /// Uniform in plus or minus `1 / sqrt(H)`, as in PyTorch; biases are zero, unlike in PyTorch.
     Uniform,
     /// Uniform by the fan of each gate, plus or minus `sqrt(6 / (in + out))` (Glorot & Bengio 2010).
     Xavier,
 }
 
 impl Scheme {
-    /// The names that [`str::parse`] takes.
+    /// The names that [`str::parse`] accepts.
     pub const NAMES: [&str; 3] = ["orthogonal", "uniform", "xavier"];
 }
 
@@ -45,18 +45,18 @@ impl FromStr for Scheme {
     }
 }
 
-/// How a model begins.
+/// How the weights of a model are initialised.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Init {
-    /// How weights are drawn.
+    /// The distribution of the recurrent layers.
     pub scheme: Scheme,
-    /// The bias of the forget gate; `None`: 1, so that the cell remembers before it has learned to (Gers et al. 1999; Jozefowicz
-    /// et al. 2015).
+    /// The initial bias of the forget gate; `None` stands for 1, with which an untrained cell remembers (Gers et al. 1999;
+    /// Jozefowicz et al. 2015).
     pub forget_bias: Option<f64>,
 }
 
 impl Init {
-    /// Checks that it can be used for models of that cell.
+    /// Checks that the settings apply to models with that cell.
     ///
     /// # Errors
     /// [`Error::OutOfRange`] for the bias; [`Error::Inapplicable`] if the cell has no separate forget gate.
@@ -75,22 +75,22 @@ impl Init {
 }
 
 impl CharLm<f32> {
-    /// A model with fresh weights, as [`with_init`](Self::with_init) by default.
+    /// A model with initialised weights, as [`with_init`](Self::with_init) with the default [`Init`].
     ///
     /// # Errors
-    /// [`Error::Usage`] when the shape is out of range.
+    /// Those of [`ModelConfig::validate`] and [`CharLm::zeros`].
     pub fn init(config: &ModelConfig, seed: u64) -> Result<Self> {
         Self::with_init(config, Init::default(), seed)
     }
 
-    /// A model with fresh weights, a function of shape, `init` and seed:
+    /// A model with initialised weights, which depend on the shape, `init` and the seed only:
     ///
-    /// - recurrent layers: by `init`; biases zero, but that of the forget gate
+    /// - recurrent layers: as given by `init`; biases zero, except that of the forget gate
     /// - embedding: standard normal
     /// - output: uniform in plus or minus `1 / sqrt(H)`, biases zero
     ///
     /// # Errors
-    /// [`Error::Usage`] when the shape is out of range, or `init` does not fit it.
+    /// Those of [`init`](Self::init) and [`Init::validate`].
     pub fn with_init(config: &ModelConfig, init: Init, seed: u64) -> Result<Self> {
         init.validate(config.validate()?)?;
         let mut model = CharLm::zeros(config)?;
@@ -111,7 +111,7 @@ impl CharLm<f32> {
     fn init_layer(&mut self, layer: usize, init: Init, rng: &mut Xoshiro256PlusPlus) {
         let (spec, hidden, layout) = (self.cell().spec, self.config().hidden, self.layout().clone());
         let spans = self.rnn(layer);
-        // A one-hot vector has one element that counts, so its fan is 1.
+        // A one-hot vector has a single nonzero element, so its fan is 1.
         let inputs = if layer == 0 && self.config().embed == 0 { 1 } else { layout.span(spans.w_ih).rows };
         let narrow = 1.0 / (hidden as f32).sqrt();
         let limit = |inputs: usize| match init.scheme {
@@ -155,7 +155,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn weights_are_a_function_of_the_seed_and_the_forget_bias_is_one() {
+    fn weights_depend_on_the_seed_and_the_forget_bias_is_one() {
         let config = ModelConfig { cell: "lstm".into(), layers: 2, hidden: 8, embed: 4, vocab: 5 };
         let model = CharLm::init(&config, 3).unwrap();
         assert_eq!(model.weights, CharLm::init(&config, 3).unwrap().weights);
@@ -164,6 +164,6 @@ mod tests {
         assert_eq!((&b[8..16], &b[..8]), (&[1.0; 8][..], &[0.0; 8][..]));
         let zero = |span: &&crate::params::Span| model.weights[span.range.clone()].iter().all(|x| *x == 0.0);
         let zeros: Vec<_> = model.layout().spans().iter().filter(zero).map(|span| &span.name).collect();
-        assert_eq!(zeros, ["head.b"], "everything else is filled");
+        assert_eq!(zeros, ["head.b"], "everything else is initialised");
     }
 }

@@ -1,4 +1,4 @@
-//! What is computed from the weights once, before the streams run.
+//! Weights prepared for GEMM: packed matrices, and the input product of the first layer.
 
 use rayon::prelude::*;
 
@@ -7,10 +7,10 @@ use crate::kernels::{PackedMatrix, PanelBuffer, Real, RowLayout};
 use crate::layers::embedding::{self, DistinctIds};
 use crate::params::SpanId;
 
-/// The first layer's input product for each distinct character of a window.
+/// The first layer's input product, `embedding * w_ih^T + b`, for each distinct character of a window.
 #[derive(Debug)]
 pub struct InputTable<R> {
-    /// The characters.
+    /// The distinct characters.
     pub distinct: DistinctIds,
     pub(super) gathered: Vec<R>,
     rows: Vec<R>,
@@ -46,7 +46,7 @@ impl<R: Real> InputTable<R> {
     }
 }
 
-/// A matrix of the model, packed.
+/// A packed matrix of the model.
 #[derive(Debug)]
 struct PackedSpan<R> {
     span: SpanId,
@@ -55,7 +55,7 @@ struct PackedSpan<R> {
 }
 
 impl<R: Real> PackedSpan<R> {
-    /// Packs the weights anew.
+    /// Packs the current weights.
     fn refresh(&mut self, model: &CharLm<R>) {
         if !self.packed.is_empty() {
             let weights = model.matrix(self.span);
@@ -64,22 +64,22 @@ impl<R: Real> PackedSpan<R> {
     }
 }
 
-/// The matrices of a layer, each as it is and transposed; of the output layer, which has one.
-const OF_LAYER: usize = 4;
+/// Packed matrices of a layer: `w_hh` and `w_ih`, each also transposed.
+const MATRICES_PER_LAYER: usize = 4;
 
-/// What is computed from the weights once per step.
+/// Weight matrices packed once per optimizer step and reused for every time step.
 #[derive(Debug)]
 pub struct PackedWeights<R> {
-    /// The first layer's input product.
+    /// The input product of the first layer.
     pub table: InputTable<R>,
-    /// `w_hh`, its transpose, `w_ih`, its transpose of every layer, `head.w` and its transpose. The first layer's `w_ih` is empty,
-    /// and every transpose where nothing runs back.
+    /// For every layer `w_hh`, its transpose, `w_ih` and its transpose; then `head.w` and its transpose. The first layer's `w_ih`
+    /// is empty, as are the transposes if there is no backward pass.
     packed: Vec<PackedSpan<R>>,
     biases: Vec<PanelBuffer<R>>,
 }
 
 impl<R: Real> PackedWeights<R> {
-    /// Room for windows of up to `positions` characters that run forward and, if `backward`, back.
+    /// Buffers for windows of up to `positions` characters; `backward` if there is a backward pass.
     pub fn new(model: &CharLm<R>, positions: usize, backward: bool) -> Self {
         let (hidden, gates, none) = (RowLayout::single(model.config().hidden), model.gates(), RowLayout::single(0));
         let spec = model.cell().spec;
@@ -90,7 +90,7 @@ impl<R: Real> PackedWeights<R> {
             row_layout(spec.input_gates.len()),
         );
         let (vocab, layers) = (RowLayout::single(model.config().vocab), model.config().layers);
-        let mut packed = Vec::with_capacity(OF_LAYER * layers + 2);
+        let mut packed = Vec::with_capacity(MATRICES_PER_LAYER * layers + 2);
         let mut both = |span, input, output| {
             packed.push(PackedSpan { span, transposed: false, packed: PackedMatrix::new(input, output) });
             let (input, output) = if backward { (output, input) } else { (none, none) };
@@ -130,7 +130,7 @@ impl<R: Real> PackedWeights<R> {
         self.packed[..len].iter_mut().map(|span| &mut span.packed)
     }
 
-    /// Takes in the weights, for windows of the characters `inputs`, on the threads at hand.
+    /// Packs the current weights for a window of the characters `inputs`, on the current thread pool.
     pub fn refresh(&mut self, model: &CharLm<R>, inputs: &[u32]) {
         self.refresh_biases(model);
         let PackedWeights { table, packed, .. } = self;
@@ -144,21 +144,21 @@ impl<R: Real> PackedWeights<R> {
         }
     }
 
-    /// `fed back * H x recurrent gates * H` of a layer; empty where the recurrence is diagonal.
+    /// `recurrent inputs * H x recurrent gates * H` of a layer; empty where the recurrence is diagonal.
     pub fn w_hh(&self, layer: usize) -> &PackedMatrix<R> {
-        &self.packed[OF_LAYER * layer].packed
+        &self.packed[MATRICES_PER_LAYER * layer].packed
     }
-    /// `recurrent gates * H x fed back * H` of a layer.
+    /// `recurrent gates * H x recurrent inputs * H` of a layer.
     pub fn w_hh_t(&self, layer: usize) -> &PackedMatrix<R> {
-        &self.packed[OF_LAYER * layer + 1].packed
+        &self.packed[MATRICES_PER_LAYER * layer + 1].packed
     }
     /// `H x input gates * H` of a layer above the first.
     pub fn w_ih(&self, layer: usize) -> &PackedMatrix<R> {
-        &self.packed[OF_LAYER * layer + 2].packed
+        &self.packed[MATRICES_PER_LAYER * layer + 2].packed
     }
     /// `input gates * H x H` of a layer above the first.
     pub fn w_ih_t(&self, layer: usize) -> &PackedMatrix<R> {
-        &self.packed[OF_LAYER * layer + 3].packed
+        &self.packed[MATRICES_PER_LAYER * layer + 3].packed
     }
     /// `H x V`.
     pub fn head_w(&self) -> &PackedMatrix<R> {
@@ -168,7 +168,7 @@ impl<R: Real> PackedWeights<R> {
     pub fn head_w_t(&self) -> &PackedMatrix<R> {
         &self.packed[self.packed.len() - 1].packed
     }
-    /// The bias of a layer's gates.
+    /// The bias of a layer.
     pub fn bias(&self, layer: usize) -> &PanelBuffer<R> {
         &self.biases[layer]
     }

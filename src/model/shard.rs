@@ -1,8 +1,8 @@
-//! Some streams of a batch, run forward and back by one task; the steps of a single stream may be divided among threads.
+//! The forward and backward passes of a part of the batch.
 //!
-//! Every layer runs over the whole window before the next: its weights stay in the cache. Within a layer, the product with the
-//! input (forward) or with what comes from above (backward) and the scan take turns, some steps at a time, so that the scan
-//! finds in the cache what the product has left there.
+//! Each layer runs over the whole window before the next one, so that its weights stay in the cache. Within a layer, the input
+//! product (or in the backward pass the gradient from the layer above) and the scan alternate in chunks of steps, so that the
+//! scan finds the results of the product in the cache.
 
 use std::ops::Range;
 
@@ -15,54 +15,55 @@ use crate::layers::dropout::{Dropout, DropoutLayer};
 use crate::layers::linear;
 use crate::layers::recurrent::{LayerActivations, Resets};
 
-/// What a shard is for: buffers of the backward pass are left out where there is none.
+/// What a shard is used for. Inference needs no buffers of the backward pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// Forward and back.
+    /// Forward and backward passes.
     Training,
-    /// Forward only.
+    /// Forward passes only.
     Inference,
 }
 
-/// Rows of the products that take turns with the scan: enough for the weights to be worth reading.
-const ROWS_AT_ONCE: usize = 128;
+/// Rows of the product of a chunk: enough to make up for reading the weights.
+const ROWS_PER_CHUNK: usize = 128;
 
-/// Some streams of a batch: their carried state and their activations over a window. Allocated once.
+/// The carried states of some streams of a batch, and their activations over a window. `b` is the number of streams. Buffers are
+/// allocated once.
 #[derive(Debug)]
 pub struct Shard<R> {
     spec: &'static CellSpec,
     first: usize,
     streams: usize,
-    /// Characters of the window at hand.
+    /// Steps of the current window.
     steps: usize,
-    /// Dropout of the window at hand.
+    /// Dropout of the current window.
     dropout: Option<Dropout>,
-    /// Steps of a product that takes turns with the scan.
-    at_once: usize,
-    /// Parts that the units of a step are divided into.
+    /// Steps of a chunk.
+    chunk_steps: usize,
+    /// The number of tasks that the units of a step are divided into.
     tasks: usize,
     /// The state of every stream, `(b, layers * states * H)`, carried from window to window.
     pub state: Vec<R>,
     layers: Vec<LayerActivations<R>>,
-    /// Every layer's outputs after dropout. Empty without dropout.
+    /// The outputs of every layer after dropout; empty without dropout.
     dropped: Vec<DropoutLayer<R>>,
-    /// `(T, b, states * H)` of every layer: the state before each step, resets applied. Empty until a state is reset.
+    /// `(T, b, states * H)` of every layer: the state before each step, with resets applied; empty until a state is reset.
     previous: Vec<PanelBuffer<R>>,
-    /// `(T, b)`: where streams are reset. Empty in a window without resets.
+    /// `(T, b)`: whether the state is reset before a step; empty in a window without resets.
     resets: Vec<bool>,
-    /// `(T, b)`: the row of the first layer's table for each character.
+    /// `(T, b)`: the row of the input table for each character.
     slots: Vec<u32>,
-    /// `(T, b)`: how much each prediction counts.
+    /// `(T, b)`: the weight of each prediction in the loss.
     loss_weights: Vec<f32>,
-    /// `(T)`: whether any prediction of the batch counts, of this shard or another.
+    /// `(T)`: whether any prediction of the batch, in this shard or another, has a weight.
     scored: Vec<bool>,
-    /// `(T, b, V)`: logits, then their gradients. Steps at which nothing counts are left out.
+    /// `(T, b, V)`: logits, later their gradients; not computed at steps without weights.
     logits: PanelBuffer<R>,
-    /// One row of logits.
+    /// The logits of one position.
     row: Vec<R>,
-    /// `(at_once, b, H)`: the gradient of a layer's outputs.
+    /// `(chunk_steps, b, H)`: the gradient of a layer's outputs.
     dy: PanelBuffer<R>,
-    /// The weighted sum of losses of every stream, in nats.
+    /// The weighted sum of the losses of each stream, in nats.
     pub losses: Vec<f64>,
 }
 
@@ -70,15 +71,15 @@ impl<R: CellReal> Shard<R> {
     /// Streams `first..first + streams` of a batch, in windows of up to `steps` characters.
     pub fn new(model: &CharLm<R>, first: usize, streams: usize, steps: usize, purpose: Purpose) -> Self {
         let config = model.config();
-        let at_once = (ROWS_AT_ONCE / streams.max(1)).clamp(1, steps.max(1));
-        let back = if purpose == Purpose::Training { at_once } else { 0 };
+        let chunk_steps = (ROWS_PER_CHUNK / streams.max(1)).clamp(1, steps.max(1));
+        let back = if purpose == Purpose::Training { chunk_steps } else { 0 };
         Shard {
             spec: model.cell().spec,
             first,
             streams,
             steps: 0,
             dropout: None,
-            at_once,
+            chunk_steps,
             tasks: 1,
             state: vec![R::ZERO; streams * model.state_len()],
             layers: (0..config.layers)
@@ -97,7 +98,7 @@ impl<R: CellReal> Shard<R> {
         }
     }
 
-    /// Divides the units of every step among that many threads of the pool at hand: for one stream, whose steps follow each other.
+    /// Divides the units of each step among that many tasks of the current thread pool, which pays for a single stream.
     pub fn set_tasks(&mut self, tasks: usize) {
         self.tasks = tasks;
     }
@@ -107,7 +108,7 @@ impl<R: CellReal> Shard<R> {
         self.first..self.first + self.streams
     }
 
-    /// Runs the layers over a window, carries the state on, and computes the logits of every position that counts.
+    /// Runs all layers over a window, updates the carried states, and computes the logits of every position with a weight.
     pub fn forward(&mut self, model: &CharLm<R>, packed: &PackedWeights<R>, window: &Window, dropout: Option<Dropout>) {
         self.begin(window, &packed.table, model.config().hidden, dropout);
         let (len, width) = (model.layer_state_len(), model.state_len());
@@ -116,7 +117,7 @@ impl<R: CellReal> Shard<R> {
             for (stream, state) in self.state.chunks_exact(width).enumerate() {
                 self.layers[layer].write_initial_state(stream, &state[layer * len..][..len]);
             }
-            for steps in self.turns() {
+            for steps in self.chunks() {
                 self.scan(packed, layer, steps.clone());
                 if let Some(dropout) = self.dropout {
                     self.dropped[layer].forward(dropout, steps.clone(), self.layers[layer].outputs(steps));
@@ -126,20 +127,20 @@ impl<R: CellReal> Shard<R> {
                 self.layers[layer].read_state(self.steps, stream, &mut state[layer * len..][..len]);
             }
         }
-        for steps in self.turns() {
-            if self.counts(&steps) {
+        for steps in self.chunks() {
+            if self.has_weights(&steps) {
                 let top = outputs(&self.layers, &self.dropped, self.layers.len() - 1, steps.clone());
                 linear::forward(&mut self.logits, 0..1, steps, top, packed.head_w(), packed.head_b());
             }
         }
     }
 
-    /// Turns the logits into losses and their gradients; weights of the loss are divided by `total_weight`.
+    /// Computes the losses, and replaces the logits by their gradients; weights are divided by `total_weight`.
     pub fn score(&mut self, window: &Window, total_weight: f64) {
         self.losses.fill(0.0);
-        for steps in self.turns() {
-            // What is read together is written together.
-            if self.counts(&steps) {
+        for steps in self.chunks() {
+            // Gradients of steps without weights are never read.
+            if self.has_weights(&steps) {
                 steps.for_each(|t| self.score_step(window, total_weight, t));
             }
         }
@@ -160,11 +161,11 @@ impl<R: CellReal> Shard<R> {
         }
     }
 
-    /// From the gradients of the logits back to those of every layer's pre-activations.
+    /// Backpropagates from the gradients of the logits to those of the pre-activations of every layer.
     pub fn backward(&mut self, packed: &PackedWeights<R>) {
         for layer in (0..self.layers.len()).rev() {
             self.layers[layer].begin_backward();
-            for steps in self.turns().rev() {
+            for steps in self.chunks().rev() {
                 self.gradient_from_above(packed, layer, steps.clone());
                 if let Some(dropout) = self.dropout {
                     let d = self.dy.steps_mut(0..steps.len());
@@ -179,7 +180,7 @@ impl<R: CellReal> Shard<R> {
         }
     }
 
-    /// Calls `visit` for every position of the last window that counts, in the order of time, with its index in a window of
+    /// Calls `visit` for every position of the last window with a weight, in time order, with its index in a window of
     /// `batch_size` streams and its logits `V`. To be called before [`score`](Self::score).
     pub fn for_each_logits(&mut self, batch_size: usize, visit: &mut impl FnMut(usize, &mut [R])) {
         for (i, _) in self.loss_weights.iter().enumerate().filter(|(_, weight)| **weight != 0.0) {
@@ -205,7 +206,7 @@ impl<R: CellReal> Shard<R> {
         self.layers[layer].d_initial_state(packed.w_hh_t(layer), some_resets(&self.resets))
     }
 
-    /// What a layer above the first read at a step, the output layer being the last: the outputs of the one below.
+    /// The input of a layer above the first (or of the output layer) at a step: the outputs of the layer below.
     pub(super) fn layer_input(&self, layer: usize, t: usize) -> PanelView<'_, R> {
         outputs(&self.layers, &self.dropped, layer - 1, t..t + 1)
     }
@@ -229,22 +230,22 @@ impl<R: CellReal> Shard<R> {
         self.layers[layer].gates.parts(gates, t..t + 1)
     }
 
-    /// Gates of the cell.
+    /// The number of gates of the cell.
     pub(super) fn gates(&self) -> usize {
         self.spec.gates.len()
     }
 
-    /// The gradients of the logits at a step; `None` where no prediction of the batch counts.
+    /// The gradients of the logits at a step; `None` if no prediction of the batch has a weight.
     pub(super) fn d_logits(&self, t: usize) -> Option<PanelView<'_, R>> {
         self.scored[t].then(|| self.logits.all(t..t + 1))
     }
 
-    /// Characters of the window at hand.
+    /// Steps of the current window.
     pub(super) fn steps(&self) -> usize {
         self.steps
     }
 
-    /// The rows of the first layer's table that were read at a step.
+    /// The rows of the input table for the characters of a step.
     pub(super) fn slots(&self, t: usize) -> &[u32] {
         &self.slots[t * self.streams..][..self.streams]
     }
@@ -280,18 +281,18 @@ impl<R: CellReal> Shard<R> {
         }
     }
 
-    /// The window in pieces, in the order of time.
-    fn turns(&self) -> impl DoubleEndedIterator<Item = Range<usize>> + use<R> {
-        let (steps, at_once) = (self.steps, self.at_once);
-        (0..steps.div_ceil(at_once)).map(move |i| i * at_once..steps.min((i + 1) * at_once))
+    /// The chunks of the window, in time order.
+    fn chunks(&self) -> impl DoubleEndedIterator<Item = Range<usize>> + use<R> {
+        let (steps, chunk_steps) = (self.steps, self.chunk_steps);
+        (0..steps.div_ceil(chunk_steps)).map(move |i| i * chunk_steps..steps.min((i + 1) * chunk_steps))
     }
 
-    /// Whether any prediction of the batch at those steps counts.
-    fn counts(&self, steps: &Range<usize>) -> bool {
+    /// Whether any prediction of the batch at those steps has a weight.
+    fn has_weights(&self, steps: &Range<usize>) -> bool {
         self.scored[steps.clone()].contains(&true)
     }
 
-    /// Runs a layer over some steps: the input's product for all of them at once, except where there is one only.
+    /// Runs a layer over some steps. The input product of several steps is computed at once, that of a single step by block.
     fn scan(&mut self, packed: &PackedWeights<R>, layer: usize, steps: Range<usize>) {
         let (w_hh, resets, tasks) = (packed.w_hh(layer), some_resets(&self.resets), self.tasks);
         let (below, these) = self.layers.split_at_mut(layer);
@@ -324,9 +325,9 @@ impl<R: CellReal> Shard<R> {
         }
     }
 
-    /// The gradient of a layer's outputs at some steps, dropout left out.
+    /// The gradient of a layer's outputs at some steps, before dropout.
     fn gradient_from_above(&mut self, packed: &PackedWeights<R>, layer: usize, steps: Range<usize>) {
-        let counts = self.counts(&steps);
+        let has_weights = self.has_weights(&steps);
         let len = self.dy.shape().step_len();
         let dy = self.dy.steps_mut(0..steps.len());
         match self.layers.get(layer + 1) {
@@ -335,7 +336,7 @@ impl<R: CellReal> Shard<R> {
                 let gates = above.gates.parts(self.spec.input_gates.clone(), steps);
                 w.multiply(0..w.panels(), dy, len, gates, AccumulatorInit::Zero);
             }
-            None if counts => {
+            None if has_weights => {
                 let w = packed.head_w_t();
                 w.multiply(0..w.panels(), dy, len, self.logits.all(steps), AccumulatorInit::Zero);
             }
@@ -343,7 +344,7 @@ impl<R: CellReal> Shard<R> {
         }
     }
 
-    /// The states before each step with resets applied, for the weight gradients.
+    /// Computes the states before each step with resets applied, which the weight gradients need.
     fn reset_previous(&mut self) {
         let (steps, streams) = (self.logits.steps(), self.streams);
         let row_layout = self.layers[0].state_shape().row_layout;
@@ -354,7 +355,7 @@ impl<R: CellReal> Shard<R> {
     }
 }
 
-/// The outputs of a layer at some steps, after dropout if there is any.
+/// The outputs of a layer at some steps, after dropout.
 fn outputs<'a, R: CellReal>(
     layers: &'a [LayerActivations<R>],
     dropped: &'a [DropoutLayer<R>],

@@ -1,30 +1,30 @@
 //! A window of truncated backpropagation through time.
 
-/// Some characters of several streams side by side. Every vector is time-major, `(T, B)`: element `t * streams + stream`.
+/// Consecutive characters of parallel streams. Every vector is time-major, `(T, B)`: element `t * streams + stream`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Window {
-    /// Characters of each stream, `T`.
+    /// The number of steps, `T`.
     pub steps: usize,
-    /// Streams, `B`.
+    /// The number of streams, `B`.
     pub streams: usize,
-    /// The character that is read.
+    /// The token ids that are read.
     pub inputs: Vec<u32>,
-    /// The character that comes next.
+    /// The token ids that come next.
     pub targets: Vec<u32>,
-    /// How much that prediction counts in the loss; 0: not at all, and its output layer is left out.
+    /// The weight of each prediction in the loss; the output layer is skipped if it is 0.
     pub weights: Vec<f32>,
-    /// Where the state is zero before a character is read; empty: nowhere.
+    /// Whether the state is set to zero before a character is read; empty for no resets.
     pub resets: Vec<bool>,
 }
 
 impl Window {
-    /// A window in which every prediction counts alike and no state is reset.
+    /// A window with the weight 1 for every prediction and without resets.
     pub fn new(steps: usize, streams: usize, inputs: Vec<u32>, targets: Vec<u32>) -> Self {
         let weights = vec![1.0; inputs.len()];
         Window { steps, streams, inputs, targets, weights, resets: Vec::new() }
     }
 
-    /// Makes it a window of `steps` characters with nothing in it that counts, within the room it has.
+    /// Makes this a window of zeros, reusing the buffers.
     pub fn clear(&mut self, steps: usize, streams: usize) {
         let n = steps * streams;
         (self.steps, self.streams) = (steps, streams);
@@ -37,12 +37,12 @@ impl Window {
         self.resets.clear();
     }
 
-    /// The sum of the weights: what the loss is divided by.
+    /// The sum of the weights, by which the loss is divided.
     pub fn total_weight(&self) -> f64 {
         self.weights.iter().map(|&w| f64::from(w)).sum()
     }
 
-    /// The number of predictions that count.
+    /// The number of predictions with a weight.
     pub fn scored(&self) -> usize {
         self.weights.iter().filter(|w| **w != 0.0).count()
     }

@@ -1,4 +1,4 @@
-//! The baseline that needs no net: counted n-grams, interpolated.
+//! The n-gram baseline.
 
 use std::ops::Range;
 
@@ -6,40 +6,39 @@ use rayon::prelude::*;
 
 use crate::error::{Error, Result};
 
-/// Characters that can be counted: places are 32-bit numbers.
-const MOST: usize = u32::MAX as usize;
+/// The most characters of a text: positions are 32-bit numbers.
+const MAX_CHARS: usize = u32::MAX as usize;
 
 /// An interpolated n-gram model of characters with Witten-Bell smoothing (Witten & Bell 1991; method C of Bell, Cleary & Witten
 /// 1990).
 ///
-/// With `c(h, w)` for how often `w` came after the context `h`, `c(h)` for how often anything did, `T(h)` for how many different
-/// characters did, and `h'` for `h` without its first character:
+/// Let `c(h, w)` be the number of times that `w` followed the context `h`, `c(h)` the sum over all `w`, `T(h)` the number of
+/// different characters that followed `h`, and `h'` the context `h` without its first character. Then
 ///
 /// ```text
 /// P(w | h) = (c(h, w) + T(h) P(w | h')) / (c(h) + T(h))
 /// ```
 ///
-/// The empty context falls back to the uniform distribution over the vocabulary; one that was never seen, or only at the end, to
-/// `P(w | h')` as it is.
+/// The empty context falls back to the uniform distribution over the vocabulary. For a context that was never followed by a
+/// character, `P(w | h) = P(w | h')`.
 ///
-/// All orders up to the highest share one trie of exact counts: 12 bytes for each different n-gram of each order, 8 for those of
-/// the highest. At order 7 and for a million characters of English that is 9 bytes a character; up to 20 more while it is built.
+/// All orders share one trie of exact counts, with 12 bytes for each different n-gram (8 for the highest order). At order 7 and a
+/// million characters of English this is 9 bytes per character; construction takes up to 20 more.
 #[derive(Clone, Debug)]
 pub struct NGram {
     vocab: usize,
-    /// A level for each length of context, from 0.
+    /// A level for each context length, from 0.
     levels: Vec<Level>,
 }
 
-/// The contexts of one length, and the characters that came after each: n-grams, sorted. The n-grams of a level are, in the same
-/// order, the contexts of the next.
+/// The sorted n-grams of one order, grouped by context. The n-grams of a level are, in the same order, the contexts of the next.
 #[derive(Clone, Debug)]
 struct Level {
-    /// Where the n-grams of each context begin, and where those of the last one end.
+    /// The start of the n-grams of each context, and the end of the last.
     first: Vec<u32>,
     /// The last character of each n-gram.
     ids: Vec<u32>,
-    /// How many n-grams of the text come before each of these, and before the end: differences are counts.
+    /// Cumulative counts: the number of occurrences of all n-grams before each one, and in total.
     before: Vec<u32>,
 }
 
@@ -48,20 +47,20 @@ impl Level {
         Level { first: Vec::new(), ids: Vec::new(), before: vec![0] }
     }
 
-    /// Adds an n-gram that has not been counted yet.
+    /// Adds an n-gram with the count 0.
     fn add(&mut self, id: u32) {
         self.ids.push(id);
         self.before.extend(self.before.last().copied());
     }
 
-    /// Counts the n-gram that was added last.
+    /// Increments the count of the last n-gram.
     fn count(&mut self) {
         if let Some(end) = self.before.last_mut() {
             *end += 1;
         }
     }
 
-    /// Ends the last context, and gives back the room that was kept for more.
+    /// Ends the last context, and releases unused capacity.
     fn close(&mut self) {
         self.first.push(self.ids.len() as u32);
         [&mut self.first, &mut self.ids, &mut self.before].into_iter().for_each(Vec::shrink_to_fit);
@@ -72,43 +71,43 @@ impl Level {
         self.first[context] as usize..self.first[context + 1] as usize
     }
 
-    /// How often some n-grams stand in the text.
-    fn times(&self, ngrams: Range<usize>) -> f64 {
+    /// The number of occurrences of some n-grams.
+    fn count_of(&self, ngrams: Range<usize>) -> f64 {
         f64::from(self.before[ngrams.end] - self.before[ngrams.start])
     }
 
-    /// The n-gram that a character makes of a context.
+    /// The n-gram of a context and a character.
     fn find(&self, context: usize, id: u32) -> Option<usize> {
         let ngrams = self.of(context);
         self.ids[ngrams.clone()].binary_search(&id).ok().map(|i| ngrams.start + i)
     }
 
-    /// The probability of an n-gram's last character; `shorter` is that after the shorter context.
+    /// The probability of the last character of an n-gram, given its probability `shorter` after the shorter context.
     fn probability(&self, context: usize, ngram: Option<usize>, shorter: f64) -> f64 {
-        let (all, different) = (self.times(self.of(context)), self.of(context).len() as f64);
-        if all == 0.0 {
+        let (total, distinct) = (self.count_of(self.of(context)), self.of(context).len() as f64);
+        if total == 0.0 {
             return shorter;
         }
-        (ngram.map_or(0.0, |ngram| self.times(ngram..ngram + 1)) + different * shorter) / (all + different)
+        (ngram.map_or(0.0, |ngram| self.count_of(ngram..ngram + 1)) + distinct * shorter) / (total + distinct)
     }
 }
 
 impl NGram {
-    /// Counts the n-grams of a text up to `order` characters. `vocab` is the number of characters there are, ids are below it.
+    /// Counts the n-grams of a text up to `order` characters. `vocab` is the size of the vocabulary.
     ///
     /// # Errors
-    /// [`Error::Usage`] for an order or a vocabulary of 0, for an id beyond the vocabulary, and for 2^32 characters or more.
+    /// [`Error::Usage`] for an order or a vocabulary of 0, for an id outside the vocabulary, and for 2^32 characters or more.
     pub fn learn(order: usize, vocab: usize, ids: impl IntoIterator<Item = u32>) -> Result<Self> {
         if order == 0 || vocab == 0 {
             return Err(Error::Usage("an n-gram model needs an order and a vocabulary of at least 1".into()));
         }
         let ids: Vec<u32> = ids.into_iter().collect();
         if let Some(id) = ids.iter().find(|id| **id as usize >= vocab) {
-            return Err(Error::Usage(format!("character {id} is beyond the vocabulary of {vocab}")));
+            return Err(Error::Usage(format!("token id {id} is outside the vocabulary of {vocab}")));
         }
-        if ids.len() > MOST {
+        if ids.len() > MAX_CHARS {
             return Err(Error::Usage(format!(
-                "an n-gram model learns from {MOST} characters at most, not {}",
+                "an n-gram model learns from {MAX_CHARS} characters at most, not {}",
                 ids.len()
             )));
         }
@@ -123,15 +122,11 @@ impl NGram {
         self.levels.len()
     }
 
-    /// The nats of each character of a text but the first, in order: `-ln P` of a character given the `order - 1` before it, or as
-    /// many as this text has there. One number less than there are characters; none for an empty text. Order 0 is the uniform
-    /// distribution, an order above the highest counts as the highest. A character that was not learned from has its share of the
-    /// uniform distribution.
-    ///
-    /// To score a part of a text after what stands before it, give both and leave out the first numbers.
+    /// The surprisal in nats of each character of a text but the first: `-ln P` given the `order - 1` characters before it, or fewer
+    /// at the start. Order 0 is the uniform distribution; orders above the highest are treated as the highest.
     pub fn nats(&self, order: usize, ids: &[u32]) -> Vec<f64> {
         let levels = &self.levels[..order.min(self.order())];
-        // For each length the context that stands before the next character; `None` where it was never seen.
+        // The context of each length before the next character; `None` if it was never seen.
         let mut contexts = vec![None; levels.len() + 1];
         let nats = ids.iter().map(|&id| {
             contexts[0] = Some(0);
@@ -148,7 +143,7 @@ impl NGram {
     }
 }
 
-/// The trie of n-grams that come sorted; those at the end of the text are shorter.
+/// The trie of sorted n-grams; those at the end of the text are shorter.
 fn levels<'a>(order: usize, ngrams: impl Iterator<Item = &'a [u32]>) -> Vec<Level> {
     let mut levels = vec![Level::new(); order];
     levels[0].first.push(0);
@@ -173,7 +168,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// The probability by the formula, everything counted in the text anew.
+    /// The probability by the formula, with counts from the text itself.
     fn naive(text: &[u32], vocab: usize, context: &[u32], id: u32) -> f64 {
         let shorter = match context {
             [] => 1.0 / vocab as f64,
@@ -195,7 +190,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn agrees_with_counting_in_the_text_itself(
+        fn agrees_with_counts_from_the_text(
             text in proptest::collection::vec(0u32..4, 0..60),
             other in proptest::collection::vec(0u32..5, 0..20),
             order in 1usize..6,
@@ -230,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn a_small_text_as_reckoned_by_hand() {
+    fn agrees_with_a_calculation_by_hand() {
         // a a b of the three characters a, b, c. One character: (count + 2 / 3) / (3 + 2); after a: (count + 2 P) / (2 + 2).
         let model = NGram::learn(2, 3, [0, 0, 1]).unwrap();
         let near = |got: f64, wanted: f64| assert!((got - wanted).abs() < 1e-12, "{got}, not {wanted}");
@@ -239,7 +234,7 @@ mod tests {
         {
             near(probability(&model, 1, &[0], id), alone);
             near(probability(&model, 2, &[0], id), after_a);
-            // Nothing came after b, and c was never seen.
+            // Nothing followed b, and c was never seen.
             near(probability(&model, 2, &[1], id), alone);
             near(probability(&model, 2, &[2], id), alone);
         }
@@ -248,9 +243,9 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_counted_is_refused() {
+    fn rejects_invalid_arguments() {
         assert!(NGram::learn(0, 5, [1]).is_err());
         assert!(NGram::learn(3, 0, []).is_err());
-        assert!(NGram::learn(3, 5, [4, 5]).unwrap_err().to_string().contains("character 5"));
+        assert!(NGram::learn(3, 5, [4, 5]).unwrap_err().to_string().contains("token id 5"));
     }
 }
