@@ -1,4 +1,4 @@
-//! Charts as SVG: the losses of a run, what a study found.
+//! SVG charts: the losses of a run, the results of an experiment.
 
 use charlstm::error::{Error, Result};
 use charlstm::experiments::Chart;
@@ -8,16 +8,18 @@ use plotters::element::DashedPathElement;
 use plotters::prelude::*;
 
 const SIZE: (u32, u32) = (900, 480);
-/// The size of a chart with that many curves and more.
-const MANY: (usize, (u32, u32)) = (8, (1100, 640));
+/// The size of a chart with many curves.
+const LARGE_SIZE: (u32, u32) = (1100, 640);
+/// The number of curves from which a chart is large.
+const MANY_CURVES: usize = 8;
 
-/// Numbers beyond are not drawn: they are of a run that diverged, or of a file that is none of ours.
-const MOST: f64 = 1e30;
+/// Larger values come from a diverged run or a foreign file and are not drawn.
+const MAX_VALUE: f64 = 1e30;
 
-/// Points of a curve at most; more could not be told apart.
-const MOST_POINTS: usize = 1000;
+/// The maximum number of points per curve; more would not be visible.
+const MAX_POINTS: usize = 1000;
 
-/// Colours that can be told apart on white, the first for the first curve.
+/// Distinguishable colours on white, in the order of the curves.
 const COLORS: [RGBColor; 16] = [
     RGBColor(31, 119, 180),
     RGBColor(230, 120, 10),
@@ -37,13 +39,15 @@ const COLORS: [RGBColor; 16] = [
     RGBColor(245, 150, 150),
 ];
 
-/// Pixels of a dash and of what is between two.
+/// Pixels of a dash and of a gap.
 const DASH: (u32, u32) = (6, 4);
 
-/// Pixels of the legend: of a stroke, from line to line, and of a letter.
-const LEGEND: (i32, i32, u32) = (20, 22, 8);
+/// Pixels of the legend: length of a stroke, line height, width of a letter.
+const STROKE: i32 = 20;
+const LINE_HEIGHT: i32 = 22;
+const LETTER_WIDTH: u32 = 8;
 
-/// The losses so far, as points (step, nats per character).
+/// The losses as points (step, nats per character).
 #[derive(Clone, Debug, Default)]
 pub struct LossCurves {
     pub training: Vec<(f64, f64)>,
@@ -51,7 +55,7 @@ pub struct LossCurves {
 }
 
 impl LossCurves {
-    /// Those of records up to a step.
+    /// The losses in `records` up to a step.
     pub fn of(records: &[Record], step: u64) -> Self {
         let mut curves = LossCurves::default();
         for record in records {
@@ -64,7 +68,7 @@ impl LossCurves {
         curves
     }
 
-    /// The chart of them.
+    /// The loss plot.
     pub fn chart(&self, title: &str) -> Chart {
         Chart {
             title: title.into(),
@@ -76,15 +80,15 @@ impl LossCurves {
     }
 }
 
-/// Every so many points of a curve, and its last.
-fn thinned(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
-    let step = points.len().div_ceil(MOST_POINTS).max(1);
+/// At most [`MAX_POINTS`] points of a curve, including its last.
+fn downsample(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
+    let step = points.len().div_ceil(MAX_POINTS).max(1);
     points.iter().step_by(step).chain(points.last()).copied().collect()
 }
 
-/// A curve as it is drawn. LossCurves whose names have the same words before a colon are a group: they share a colour, and all but the
+/// A curve with its style. Curves whose names share the part before a colon form a group: they have the same colour, and all but the
 /// first are dashed.
-struct Drawn {
+struct StyledCurve {
     group: String,
     kind: Option<String>,
     color: RGBColor,
@@ -92,32 +96,32 @@ struct Drawn {
     points: Vec<(f64, f64)>,
 }
 
-/// The curves with their logarithms where an axis is logarithmic; a point that has none is left out.
-fn drawn(chart: &Chart) -> Vec<Drawn> {
+/// Applies logarithmic axes and assigns styles. Points without a finite logarithm are omitted.
+fn style(chart: &Chart) -> Vec<StyledCurve> {
     let scaled = |log: bool, x: f64| if log { x.log10() } else { x };
-    let mut curves: Vec<Drawn> = Vec::new();
+    let mut curves: Vec<StyledCurve> = Vec::new();
     for (name, points) in &chart.curves {
-        let points = points.iter().filter(|(x, y)| x.abs() <= MOST && y.abs() <= MOST);
+        let points = points.iter().filter(|(x, y)| x.abs() <= MAX_VALUE && y.abs() <= MAX_VALUE);
         let points = points.map(|(x, y)| (scaled(chart.log_x, *x), scaled(chart.log_y, *y)));
-        let points = thinned(&points.filter(|(x, y)| x.is_finite() && y.is_finite()).collect::<Vec<_>>());
+        let points = downsample(&points.filter(|(x, y)| x.is_finite() && y.is_finite()).collect::<Vec<_>>());
         let (group, kind) = name.split_once(": ").map_or((name.as_str(), None), |(group, kind)| (group, Some(kind)));
         let of_group = curves.iter().find(|curve| curve.group == group).map(|curve| curve.color);
         let groups = curves.iter().filter(|curve| !curve.dashed).count();
         let color = of_group.unwrap_or(COLORS[groups % COLORS.len()]);
         let (group, kind) = (group.to_owned(), kind.map(str::to_owned));
-        curves.push(Drawn { group, kind, color, dashed: of_group.is_some(), points });
+        curves.push(StyledCurve { group, kind, color, dashed: of_group.is_some(), points });
     }
     curves
 }
 
-/// The chart as the text of an SVG.
+/// Renders a chart as SVG.
 pub fn draw(chart: &Chart) -> Result<String> {
     let mut svg = String::new();
-    paint(&mut svg, chart, &drawn(chart)).map_err(|e| Error::Internal(format!("the plot: {e}")))?;
+    render(&mut svg, chart, &style(chart)).map_err(|e| Error::Internal(format!("cannot render the plot: {e}")))?;
     Ok(svg)
 }
 
-/// The least and the greatest of some numbers, so far apart that there is room for the marks of an axis between them.
+/// The minimum and maximum, far enough apart for the tick marks of an axis.
 fn range(numbers: impl Iterator<Item = f64>) -> (f64, f64) {
     let (low, high) = numbers.fold((f64::MAX, f64::MIN), |(low, high), x| (low.min(x), high.max(x)));
     let size = low.abs().max(high.abs());
@@ -130,20 +134,20 @@ fn range(numbers: impl Iterator<Item = f64>) -> (f64, f64) {
     }
 }
 
-type Painted = std::result::Result<(), Box<dyn std::error::Error>>;
+type RenderResult = std::result::Result<(), Box<dyn std::error::Error>>;
 
-fn paint(svg: &mut String, chart: &Chart, curves: &[Drawn]) -> Painted {
-    let size = if curves.len() < MANY.0 { SIZE } else { MANY.1 };
+fn render(svg: &mut String, chart: &Chart, curves: &[StyledCurve]) -> RenderResult {
+    let size = if curves.len() < MANY_CURVES { SIZE } else { LARGE_SIZE };
     let root = SVGBackend::with_string(svg, size).into_drawing_area();
     root.fill(&WHITE)?;
-    let entries = entries(curves);
+    let entries = legend_entries(curves);
     let longest = entries.iter().map(|(name, ..)| name.chars().count()).max().unwrap_or(0) as u32;
-    let (left, right) = root.split_horizontally(size.0 - (longest + 1) * LEGEND.2 - LEGEND.0 as u32);
-    paint_legend(&right, &entries)?;
+    let (left, right) = root.split_horizontally(size.0 - (longest + 1) * LETTER_WIDTH - STROKE as u32);
+    render_legend(&right, &entries)?;
     let points = || curves.iter().flat_map(|curve| &curve.points);
     let (x, y) = (range(points().map(|point| point.0)), range(points().map(|point| point.1)));
     let margin = ((y.1 - y.0) * 0.05).max(0.05);
-    // From one power of ten to another, so that both ends have a label.
+    // Whole powers of ten, so that both ends have a label.
     let y = if chart.log_y { y.0.floor()..y.1.ceil() } else { (y.0 - margin)..(y.1 + margin) };
     let mut drawing = ChartBuilder::on(&left)
         .caption(&chart.title, ("sans-serif", 20))
@@ -151,7 +155,7 @@ fn paint(svg: &mut String, chart: &Chart, curves: &[Drawn]) -> Painted {
         .x_label_area_size(36)
         .y_label_area_size(56)
         .build_cartesian_2d(x.0..x.1, y)?;
-    let label = |log: bool, number: f64| if log { power(number) } else { plain(number) };
+    let label = |log: bool, number: f64| if log { log_label(number) } else { linear_label(number) };
     drawing
         .configure_mesh()
         .light_line_style(WHITE)
@@ -160,7 +164,7 @@ fn paint(svg: &mut String, chart: &Chart, curves: &[Drawn]) -> Painted {
         .x_label_formatter(&|number| label(chart.log_x, *number))
         .y_label_formatter(&|number| label(chart.log_y, *number))
         .draw()?;
-    for Drawn { color, dashed, points, .. } in curves {
+    for StyledCurve { color, dashed, points, .. } in curves {
         let points = points.iter().copied();
         if *dashed {
             drawing.draw_series(DashedLineSeries::new(points, DASH.0, DASH.1, color.stroke_width(2)))?;
@@ -172,8 +176,8 @@ fn paint(svg: &mut String, chart: &Chart, curves: &[Drawn]) -> Painted {
     Ok(())
 }
 
-/// The lines of the legend, with colour and whether they are dashed: every group, then what whole and dashed curves are.
-fn entries(curves: &[Drawn]) -> Vec<(&str, RGBColor, bool)> {
+/// The legend entries (name, colour, dashed): every group, then the meaning of solid and dashed lines.
+fn legend_entries(curves: &[StyledCurve]) -> Vec<(&str, RGBColor, bool)> {
     let mut entries: Vec<_> =
         curves.iter().filter(|curve| !curve.dashed).map(|curve| (curve.group.as_str(), curve.color, false)).collect();
     for dashed in [false, true] {
@@ -183,29 +187,29 @@ fn entries(curves: &[Drawn]) -> Vec<(&str, RGBColor, bool)> {
     entries
 }
 
-/// Beside the plot, so that it hides nothing.
-fn paint_legend(area: &DrawingArea<SVGBackend<'_>, Shift>, entries: &[(&str, RGBColor, bool)]) -> Painted {
+/// Renders the legend next to the plot.
+fn render_legend(area: &DrawingArea<SVGBackend<'_>, Shift>, entries: &[(&str, RGBColor, bool)]) -> RenderResult {
     for (i, (name, color, dashed)) in entries.iter().enumerate() {
-        let y = LEGEND.1 * (i as i32 + 2);
-        let line = [(0, y), (LEGEND.0, y)];
+        let y = LINE_HEIGHT * (i as i32 + 2);
+        let line = [(0, y), (STROKE, y)];
         if *dashed {
             area.draw(&DashedPathElement::new(line, DASH.0, DASH.1, color.stroke_width(2)))?;
         } else {
             area.draw(&PathElement::new(line, color.stroke_width(2)))?;
         }
-        area.draw(&Text::new(*name, (LEGEND.0 + 6, y - 6), ("sans-serif", 13)))?;
+        area.draw(&Text::new(*name, (STROKE + 6, y - 6), ("sans-serif", 13)))?;
     }
     Ok(())
 }
 
-/// A number of a logarithmic axis, by its logarithm.
-fn power(log: f64) -> String {
+/// The label of a tick on a logarithmic axis.
+fn log_label(log: f64) -> String {
     let whole = log.round();
     if (log - whole).abs() < 1e-9 { format!("1e{whole:.0}") } else { format!("{:.1e}", 10f64.powf(log)) }
 }
 
-/// A number of an axis: steps whole, losses with two decimals.
-fn plain(number: f64) -> String {
+/// The label of a tick on a linear axis.
+fn linear_label(number: f64) -> String {
     if number.abs() >= 10.0 || number == 0.0 { format!("{number:.0}") } else { format!("{number:.2}") }
 }
 
@@ -216,7 +220,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn draws_any_number_of_points() {
+    fn renders_any_number_of_points() {
         for n in [0, 1, 2, 5000] {
             let training = (0..n).map(|step| (f64::from(step), 2.0)).collect();
             let chart = LossCurves { training, held_out: vec![] }.chart("a <title> & more");
@@ -227,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_of_any_size_are_drawn_or_left_out() {
+    fn omits_extreme_values() {
         let hardly = 1.0 + f64::EPSILON;
         for points in [
             vec![(1.0, -f64::MAX), (2.0, f64::MAX)],
@@ -242,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn draws_many_magnitudes_and_leaves_out_what_has_none() {
+    fn log_axes_omit_points_without_logarithm() {
         let points = vec![(1.0, 1e-9), (2.0, 1e3), (3.0, 0.0), (4.0, f64::NAN)];
         for (log_x, log_y) in [(false, true), (true, true), (true, false)] {
             let curves = (0..12).map(|i| (format!("curve {i}"), points.clone())).collect();
@@ -252,19 +256,19 @@ mod tests {
     }
 
     #[test]
-    fn groups_share_a_colour_and_labels_go_all_the_way() {
+    fn groups_share_a_colour() {
         let points = |end: f64| (1..=100).map(|k| (f64::from(k), 10f64.powf(end * f64::from(k) / 100.0))).collect();
         let curves = CELLS.iter().flat_map(|cell| {
             let name = cell.spec.name;
             [(format!("{name}: dL/dh"), points(-29.3)), (format!("{name}: dL/dc"), points(-2.0))]
         });
         let chart = Chart { log_y: true, curves: curves.collect(), ..Chart::default() };
-        let drawn = drawn(&chart);
-        for (i, pair) in drawn.chunks(2).enumerate() {
+        let curves = style(&chart);
+        for (i, pair) in curves.chunks(2).enumerate() {
             assert!(pair[0].color == pair[1].color && !pair[0].dashed && pair[1].dashed, "{}", pair[0].group);
-            assert!(drawn[..2 * i].iter().all(|other| other.color != pair[0].color), "{}", pair[0].group);
+            assert!(curves[..2 * i].iter().all(|other| other.color != pair[0].color), "{}", pair[0].group);
         }
-        let legend: Vec<_> = entries(&drawn).iter().map(|(name, ..)| *name).collect();
+        let legend: Vec<_> = legend_entries(&curves).iter().map(|(name, ..)| *name).collect();
         assert_eq!((legend.len(), &legend[CELLS.len()..]), (CELLS.len() + 2, &["dL/dh", "dL/dc"][..]));
         let svg = draw(&chart).unwrap();
         let labels = [-30, -25, -20, -15, -10, -5].map(|n| format!("1e{n}"));
