@@ -25,7 +25,7 @@ pub use inspect::InspectArgs;
 pub use novelty::NoveltyArgs;
 pub use sample::{LineArgs, MatchBy, SampleArgs};
 pub use score::{ScoreArgs, StateMode, UnitChoice};
-pub use train::{Choices, TrainArgs};
+pub use train::{Settings, TrainArgs};
 
 /// Train character-level recurrent language models on CPUs and generate text with them.
 ///

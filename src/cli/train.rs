@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use charlstm::checkpoint::Frame;
 use charlstm::checkpoint::disk::folder_of;
+use charlstm::checkpoint::{Frame, model};
 use charlstm::data::Dataset;
 use charlstm::error::{Error, Result};
 use charlstm::run::find::{RunTarget, find};
@@ -13,11 +13,11 @@ use charlstm::run::{LockedRun, RUNS, RunFolder, RunMetadata};
 use charlstm::simd::Isa;
 use charlstm::train::{CheckpointPolicy, Outcome, Trainer, fit};
 
-use super::args::{Choices, TrainArgs};
+use super::args::{Settings, TrainArgs};
 use super::fine_tune::{self, Origin};
 use super::load::start_worker_threads;
 use super::progress::Reporter;
-use super::settings::{Settings, read_choices, write_choices};
+use super::settings::{read_settings, write_settings};
 use super::signals::Signals;
 use super::terminal::{Terminal, quoted};
 
@@ -61,7 +61,8 @@ pub fn run(args: TrainArgs, terminal: &Terminal) -> Result<ExitCode> {
 /// Starts a new run.
 fn start(args: &TrainArgs, terminal: &Terminal) -> Result<(LockedRun, Trainer)> {
     let (settings, origin) = settings_of_new_run(args)?;
-    settings.train.validate()?;
+    let train = settings.train_config();
+    train.validate()?;
     let folder = match named_folder(args)? {
         Some(folder) => folder,
         None => RunFolder::new(Path::new(RUNS).join(settings.name())),
@@ -72,30 +73,28 @@ fn start(args: &TrainArgs, terminal: &Terminal) -> Result<(LockedRun, Trainer)> 
     check_is_free(&folder, args)?;
     // Every other mistake is reported before the folder is touched.
     let dataset = open(&settings, terminal)?;
-    let trainer = match &origin {
-        Some(origin) => Trainer::fine_tune(&origin.frame, origin.run.clone(), dataset, settings.train.clone())?,
-        None => Trainer::with_init(dataset, &settings.shape(), settings.init, settings.train.clone())?,
+    let trainer = match origin {
+        Some(origin) => Trainer::fine_tune(&origin.frame, origin.run, dataset, train)?,
+        None => Trainer::with_init(dataset, &settings.model_config(), settings.init(), train)?,
     };
     let run = folder.lock()?;
     check_is_free(&run, args)?;
     run.remove_all_but_latest()?;
-    save(&run, &trainer, &settings)?;
+    save(&run, &trainer)?;
     Ok((run, trainer))
 }
 
 /// The settings of a new run, and the run that it starts from, if any.
 fn settings_of_new_run(args: &TrainArgs) -> Result<(Settings, Option<Origin>)> {
-    let file = choices_of_file(args)?;
-    let choose = |settings: Settings| settings.choose(&file)?.choose(&args.choices);
-    let settings = choose(Settings::default())?;
-    let is_built_in = settings.dataset.paths.is_empty();
-    let origin = settings.init_from.as_deref().map(Origin::find).transpose()?;
-    let base = if is_built_in { Settings::for_built_in() } else { Settings::default() };
-    let Some(origin) = origin else { return Ok((choose(base)?, None)) };
-    let base = base.with_model_of(&origin.frame)?;
-    let settings = choose(base.clone())?;
-    settings.check_same_model(&base, &origin.run)?;
-    Ok((Settings { init_from: Some(origin.run.clone()), ..settings }, Some(origin)))
+    let given = given_settings(args)?;
+    let default = if given.texts.is_empty() { Settings::for_built_in() } else { Settings::default() };
+    let Some(origin) = given.init_from.as_deref().map(Origin::find).transpose()? else {
+        return Ok((given.or(default), None));
+    };
+    let of_origin = Settings::of_model(&model::config(&origin.frame)?, RunMetadata::read(&origin.frame)?.init);
+    let settings = given.or(of_origin.clone()).or(default);
+    settings.check_same_model(&of_origin, &origin.run)?;
+    Ok((settings, Some(origin)))
 }
 
 /// Refuses a folder that contains a run unless it is to be replaced.
@@ -112,14 +111,14 @@ fn resume(args: &TrainArgs, given: Option<&Path>, terminal: &Terminal) -> Result
     let path = run.latest();
     let frame = Frame::read(&path)?;
     let saved = RunMetadata::read(&frame)?;
-    let before = Settings::of_run(&frame)?;
-    let chosen = before.clone().choose(&choices_of_file(args)?)?.choose(&args.choices)?;
-    let settings = Settings { init_from: before.init_from.clone(), ..chosen };
+    let before = Settings::of_run(&model::config(&frame)?, saved.clone());
+    let settings = Settings { init_from: before.init_from.clone(), ..given_settings(args)?.or(before.clone()) };
     settings.check_matches(&before, &path)?;
-    settings.train.validate()?;
+    let train = settings.train_config();
+    train.validate()?;
     let dataset = open(&settings, terminal)?;
     let is_other_text = saved.dataset.check_same_text(&dataset).is_err();
-    let trainer = Trainer::resume(&frame, dataset, settings.train.clone(), args.allow_corpus_change)?;
+    let trainer = Trainer::resume(&frame, dataset, train, args.allow_corpus_change)?;
     let (step, total) = (trainer.progress().step, trainer.total_steps());
     if step >= total && !trainer.evaluation_is_due() {
         let more = format!("to continue: charlstm train --resume {} --steps N", quoted(run.path()));
@@ -146,15 +145,16 @@ fn resume(args: &TrainArgs, given: Option<&Path>, terminal: &Terminal) -> Result
     }
     terminal.say(&format!("Resuming at step {step} of {total}"));
     if settings != before || is_other_text {
-        save(&run, &trainer, &settings)?;
+        save(&run, &trainer)?;
     }
     Ok(Some((run, trainer)))
 }
 
 /// Saves the settings and the state of a run before its first step, so that a kill does not undo what was chosen.
-fn save(run: &LockedRun, trainer: &Trainer, settings: &Settings) -> Result<()> {
+fn save(run: &LockedRun, trainer: &Trainer) -> Result<()> {
     run.save(&run.latest(), &trainer.sections()?)?;
-    run.replace(&run.config(), write_choices(&settings.to_choices())?.as_bytes())
+    let settings = Settings::of_run(trainer.model().config(), trainer.metadata());
+    run.replace(&run.config(), write_settings(&settings)?.as_bytes())
 }
 
 /// The run that `--resume`, `--out` or `--name` names; the newest if none of them does.
@@ -190,8 +190,10 @@ fn run_to_resume(given: Option<&Path>, named: Option<RunFolder>) -> Result<RunFo
     }))
 }
 
-fn choices_of_file(args: &TrainArgs) -> Result<Choices> {
-    args.config.as_deref().map_or_else(|| Ok(Choices::default()), read_choices)
+/// The settings of the flags and the configuration file.
+fn given_settings(args: &TrainArgs) -> Result<Settings> {
+    let file = args.config.as_deref().map(read_settings).transpose()?.unwrap_or_default();
+    args.settings.clone().or(file).resolved()
 }
 
 /// The folder that `--out` or `--name` names.
@@ -206,12 +208,12 @@ fn named_folder(args: &TrainArgs) -> Result<Option<RunFolder>> {
 }
 
 fn open(settings: &Settings, terminal: &Terminal) -> Result<Dataset> {
-    start_worker_threads(settings.train.threads)?;
-    let replay = settings.replay()?;
-    if settings.dataset.paths.is_empty() {
+    start_worker_threads(settings.threads)?;
+    let replay = settings.replay_config()?;
+    if settings.texts.is_empty() {
         terminal.say("No text given: training on the built-in fables");
     }
-    let dataset = Dataset::open(&settings.dataset)?;
+    let dataset = Dataset::open(&settings.dataset_config())?;
     let dataset = match &replay {
         Some(replay) => dataset.with_replay(replay)?,
         None => dataset,

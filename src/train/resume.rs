@@ -54,7 +54,8 @@ impl Trainer {
         Ok(sections)
     }
 
-    fn metadata(&self) -> RunMetadata {
+    /// What a checkpoint records about the run besides the model and its progress.
+    pub fn metadata(&self) -> RunMetadata {
         RunMetadata {
             train: self.config.clone(),
             init: self.init,

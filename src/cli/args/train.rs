@@ -23,7 +23,7 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub struct TrainArgs {
     #[command(flatten)]
-    pub choices: Choices,
+    pub settings: Settings,
 
     /// Name of the run, stored in checkpoints/NAME [default: the name of the text]
     #[arg(long, value_name = "NAME", help_heading = "Run")]
@@ -57,10 +57,10 @@ pub struct TrainArgs {
     pub allow_corpus_change: bool,
 }
 
-/// Settings that both flags and a configuration file can choose.
+/// The settings that flags and configuration files have in common. `None` means the default or the value of a resumed run.
 #[derive(Clone, Debug, Default, PartialEq, clap::Args, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Choices {
+pub struct Settings {
     /// Text files or folders, concatenated [default: the built-in fables]
     #[arg(value_name = "TEXT")]
     pub texts: Vec<PathBuf>,
