@@ -1,4 +1,4 @@
-//! `charlstm cells`: what cells there are.
+//! `charlstm cells`: the recurrent cells with their size, speed and source.
 
 use std::time::Duration;
 
@@ -13,8 +13,8 @@ use super::bench;
 use super::terminal::Terminal;
 
 /// How long the training of each cell is measured.
-const TIME: Duration = Duration::from_millis(400);
-/// The net and the batch that are measured; small, so that nobody waits.
+const TRAINING_TIME: Duration = Duration::from_millis(400);
+/// The model and the batch that are measured; small, so that the list appears quickly.
 const LAYERS: usize = 2;
 const VOCAB: usize = 64;
 const BATCH: usize = 32;
@@ -28,8 +28,8 @@ pub fn run(args: &CellsArgs, terminal: &Terminal) -> Result<()> {
         let shape = ModelConfig { cell: spec.name.into(), layers: LAYERS, hidden, embed: hidden, vocab: VOCAB };
         shape.validate()?;
         let config = TrainConfig { batch: BATCH, seq_len: SEQ_LEN, dropout: 0.0, ..TrainConfig::default() };
-        let mut trainer = Trainer::new(bench::made_up(VOCAB, BATCH, SEQ_LEN)?, &shape, config)?;
-        let speed = bench::training(&mut trainer, TIME)?;
+        let mut trainer = Trainer::new(bench::random_dataset(VOCAB, BATCH, SEQ_LEN)?, &shape, config)?;
+        let speed = bench::measure_training(&mut trainer, TRAINING_TIME)?;
         let parameters = spec.trainable(hidden as u64, hidden as u64).unwrap_or(u64::MAX);
         facts.push(json!({
             "name": spec.name, "aliases": spec.aliases, "summary": spec.summary, "source": spec.paper, "hidden": hidden,
@@ -41,11 +41,10 @@ pub fn run(args: &CellsArgs, terminal: &Terminal) -> Result<()> {
     if args.json {
         return terminal.json(&facts.into());
     }
-    let what = format!(
-        "parameters of a layer of {0} units that reads {0}; characters a second that {LAYERS} layers train",
+    terminal.say(&format!(
+        "Parameters of one layer with {0} inputs and {0} units, and training speed of {LAYERS} layers",
         args.hidden
-    );
-    let head = format!("{:16} {:>10} {:>10}  what it is\n", "cell", "parameters", "chars/s");
-    terminal.say(&what);
+    ));
+    let head = format!("{:16} {:>10} {:>10}  description (source)\n", "cell", "parameters", "chars/s");
     terminal.out((head + &lines.concat()).as_bytes())
 }

@@ -1,14 +1,10 @@
-//! `charlstm eval`.
+//! `charlstm eval`: the loss of a text.
 
 use std::ops::Range;
-use std::path::Path;
 
-use charlstm::checkpoint::Frame;
-use charlstm::data::{Corpus, Dataset};
-use charlstm::error::{Error, Result};
+use charlstm::data::Corpus;
+use charlstm::error::Result;
 use charlstm::model::InferenceModel;
-use charlstm::run::find::find;
-use charlstm::run::{RUNS, RunMetadata};
 use charlstm::score::{self, TextLoss};
 use serde_json::json;
 
@@ -18,14 +14,14 @@ use super::terminal::Terminal;
 
 pub fn run(args: &EvalArgs, terminal: &Terminal) -> Result<()> {
     load::start_threads()?;
-    let frame = Frame::read(&find(args.run.as_deref(), Path::new(RUNS))?.model())?;
+    let frame = load::open_checkpoint(args.run.as_deref())?;
     let positions =
         if args.window.is_some() { score::positions_at_once(usize::MAX) } else { load::POSITIONS_OF_ONE_STREAM };
     let (model, vocab) = load::load_model(&frame, positions)?;
     let inference_model = InferenceModel::new(&model, args.precision.into());
-    let score = |corpus: &Corpus, part: Range<usize>| match args.window {
-        Some(window) => score::windows(&inference_model, corpus, &vocab, part, window),
-        None => score::carried(&inference_model, corpus, &vocab, part),
+    let score = |corpus: &Corpus, range: Range<usize>| match args.window {
+        Some(window) => score::windows(&inference_model, corpus, &vocab, range, window),
+        None => score::carried(&inference_model, corpus, &vocab, range),
     };
     let loss = match &args.text {
         Some(path) => {
@@ -33,22 +29,12 @@ pub fn run(args: &EvalArgs, terminal: &Terminal) -> Result<()> {
             score(&corpus, 0..corpus.chars())?
         }
         None => {
-            let texts = own_texts(&frame)?;
-            let (corpus, part) = held_out(&texts)?;
-            score(corpus, part)?
+            let dataset = load::open_dataset(&frame)?;
+            let (corpus, range) = load::held_out(&dataset)?;
+            score(corpus, range)?
         }
     };
     terminal.out(report(&loss, args).as_bytes())
-}
-
-/// The texts that a run was trained on.
-pub fn own_texts(frame: &Frame) -> Result<Dataset> {
-    RunMetadata::read(frame)?.dataset.open()
-}
-
-/// What a run holds out, which must be something.
-pub fn held_out(texts: &Dataset) -> Result<(&Corpus, Range<usize>)> {
-    texts.held_out().ok_or_else(|| Error::Usage("the run holds nothing out; name a text with --text".into()))
 }
 
 fn report(loss: &TextLoss, args: &EvalArgs) -> String {
@@ -62,8 +48,8 @@ fn report(loss: &TextLoss, args: &EvalArgs) -> String {
         return format!("{json}\n");
     }
     let how = match args.window {
-        Some(window) => format!("windows of {window}, each from a zero state"),
-        None => "one stream, state carried".into(),
+        Some(window) => format!("windows of {window}, each starting from a zero state"),
+        None => "one stream with carried state".into(),
     };
     format!("{:.6} nats, {:.6} bits per character over {} characters ({how})\n", loss.nats(), loss.bits(), loss.chars)
 }

@@ -25,6 +25,9 @@ fn hint(error: &Error, command: &str) -> Option<String> {
         }
         Error::EncodingMismatch { model_reads_bytes: true, .. } => Some("add --bytes".into()),
         Error::EncodingMismatch { model_reads_bytes: false, .. } => Some("omit --bytes".into()),
+        Error::NotUtf8 { .. } if command == "novelty" => {
+            Some("convert it to UTF-8, or compare bytes with --against and --bytes".into())
+        }
         Error::NotUtf8 { .. } => Some("convert it to UTF-8, or use --bytes to train on raw bytes".into()),
         Error::NoTextFiles { .. } => Some("name a file, or use --bytes to read every file".into()),
         Error::TextTooShort { .. } => Some("use a longer text, or a smaller --batch or --seq-len".into()),

@@ -1,4 +1,4 @@
-//! `charlstm info`.
+//! `charlstm info`: the contents of a checkpoint.
 
 use std::path::Path;
 
@@ -13,7 +13,7 @@ use charlstm::run::{RUNS, RunMetadata};
 use serde_json::{Value, json};
 
 use super::args::InfoArgs;
-use super::terminal::{Terminal, in_one_line};
+use super::terminal::{Terminal, escape_controls};
 
 pub fn run(args: &InfoArgs, terminal: &Terminal) -> Result<()> {
     // The whole state is in latest.ckpt; what to sample from may be best.ckpt.
@@ -66,7 +66,7 @@ fn facts(frame: &Frame) -> Result<Value> {
     }))
 }
 
-/// A line a fact.
+/// One line per fact.
 fn lines(facts: &Value) -> String {
     let value = |value: &Value| match value {
         Value::String(text) => text.clone(),
@@ -83,5 +83,5 @@ fn lines(facts: &Value) -> String {
         other => other.to_string(),
     };
     let facts = facts.as_object().into_iter().flatten();
-    facts.map(|(name, fact)| format!("{:<14} {}\n", name.replace('_', " "), in_one_line(&value(fact)))).collect()
+    facts.map(|(name, fact)| format!("{:<14} {}\n", name.replace('_', " "), escape_controls(&value(fact)))).collect()
 }

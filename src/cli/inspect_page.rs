@@ -1,4 +1,4 @@
-//! The page of `charlstm inspect --html`: every value of every unit, a byte each, and what makes them seen.
+//! The page of `charlstm inspect --html`: the values of every unit, one byte each, and a script that shows them.
 
 use std::ops::Range;
 use std::path::Path;
@@ -10,130 +10,152 @@ use charlstm::error::Result;
 use charlstm::model::{InferenceModel, ModelConfig};
 use serde::Serialize;
 
-use super::inspect::{Choice, Text, range, ranked};
-use super::page;
+use super::html_page;
+use super::inspect_text::InspectedText;
 
 const TEMPLATE: &str = include_str!("inspect.html");
-/// Units that are listed for a property.
-const LISTED: usize = 6;
+/// Units that are listed for each property.
+const LISTED_UNITS: usize = 6;
 
-/// What the page shows. Layers and units count from 0.
+/// What to show. Layers and units are counted from 0.
+pub struct Selection {
+    pub layer: Option<usize>,
+    pub unit: Option<usize>,
+    pub quantity: UnitQuantity,
+}
+
+/// The data of the page. Layers and units are counted from 0.
 #[derive(Serialize)]
-struct Page<'a> {
+struct InspectPage<'a> {
     run: String,
     source: &'a str,
     text: String,
     cell: &'a str,
     layers: usize,
     hidden: usize,
-    quantities: Vec<Named>,
-    /// For each quantity the values of each layer.
-    values: Vec<Vec<Grid>>,
-    properties: Vec<Row>,
-    start: Start,
+    quantities: Vec<QuantityInfo>,
+    /// The values of each layer, for each quantity.
+    values: Vec<Vec<LayerValues>>,
+    properties: Vec<PropertyUnits>,
+    initial: InitialView,
 }
 
 #[derive(Serialize)]
-struct Named {
+struct QuantityInfo {
     name: &'static str,
-    /// From 0 to 1.
-    opens: bool,
+    /// Whether it is between 0 and 1.
+    is_gate: bool,
 }
 
-/// The values of a layer: a byte each, `(H, T)` in base64, 0 being the unit's least value and 255 its greatest.
+/// The values of a layer in base64: shape (H, T), a byte each, from 0 for the unit's minimum to 255 for its maximum.
 #[derive(Serialize)]
-struct Grid {
-    low: Vec<f32>,
-    high: Vec<f32>,
+struct LayerValues {
+    min: Vec<f32>,
+    max: Vec<f32>,
     bytes: String,
 }
 
+/// The units that correlate most with a property of the text.
 #[derive(Serialize)]
-struct Row {
+struct PropertyUnits {
     name: &'static str,
     meaning: &'static str,
-    units: Vec<Found>,
+    units: Vec<CorrelatedUnit>,
 }
 
 #[derive(Serialize)]
-struct Found {
+struct CorrelatedUnit {
     layer: usize,
     unit: usize,
     r: f64,
 }
 
-/// What is chosen when the page opens.
+/// What the page shows first.
 #[derive(Serialize)]
-struct Start {
+struct InitialView {
     layer: usize,
     unit: usize,
     quantity: usize,
 }
 
-/// The page of a net, read from a checkpoint at `path`, that reads a text.
-pub fn page(model: &InferenceModel<'_>, path: &Path, text: &Text, choice: &Choice) -> Result<String> {
+/// Renders the page for a model, loaded from `checkpoint`, that reads a text.
+pub fn render(
+    model: &InferenceModel<'_>,
+    checkpoint: &Path,
+    text: &InspectedText,
+    selection: &Selection,
+) -> Result<String> {
     let (shape, spec) = (model.config(), model.cell().spec);
+    let all_units = shape.layers * shape.hidden;
     let quantities = UnitQuantity::all(spec);
     let (mut values, mut properties) = (Vec::new(), Vec::new());
     for quantity in &quantities {
         let recorded = record_activity(model, &text.ids, *quantity)?;
         if *quantity == UnitQuantity::State {
-            properties = rows(&recorded, text, shape);
+            properties = correlated_units(&recorded, text, shape);
         }
-        let units = shape.layers * shape.hidden;
-        let of_layer = |layer: usize| grid(&recorded, units, layer * shape.hidden..(layer + 1) * shape.hidden);
-        values.push((0..shape.layers).map(of_layer).collect());
+        let layer = |layer: usize| encode_layer(&recorded, all_units, layer * shape.hidden..(layer + 1) * shape.hidden);
+        values.push((0..shape.layers).map(layer).collect());
     }
-    let data = Page {
-        run: path.display().to_string(),
-        source: &text.name,
+    let info =
+        |quantity: &UnitQuantity| QuantityInfo { name: quantity.name(spec), is_gate: quantity.is_sigmoid_gate(spec) };
+    let page = InspectPage {
+        run: checkpoint.display().to_string(),
+        source: &text.source,
         text: text.chars.iter().collect(),
         cell: spec.name,
         layers: shape.layers,
         hidden: shape.hidden,
-        start: start(choice, &quantities, &properties),
-        quantities: quantities.iter().map(|q| Named { name: q.name(spec), opens: q.is_sigmoid_gate(spec) }).collect(),
+        initial: initial_view(selection, &quantities, &properties),
+        quantities: quantities.iter().map(info).collect(),
         values,
         properties,
     };
-    page::fill(TEMPLATE, &data)
+    html_page::fill(TEMPLATE, &page)
 }
 
-fn rows(values: &[f32], text: &Text, shape: &ModelConfig) -> Vec<Row> {
-    let found = |(unit, r): (usize, f64)| Found { layer: unit / shape.hidden, unit: unit % shape.hidden, r };
-    let ranked = ranked(values, text, shape, 0..shape.layers * shape.hidden, LISTED).into_iter();
-    let row = ranked.map(|(property, best)| Row {
+fn correlated_units(values: &[f32], text: &InspectedText, shape: &ModelConfig) -> Vec<PropertyUnits> {
+    let unit = |(index, r): (usize, f64)| CorrelatedUnit { layer: index / shape.hidden, unit: index % shape.hidden, r };
+    let ranked = text.rank_units(values, shape, 0..shape.layers * shape.hidden, LISTED_UNITS).into_iter();
+    let properties = ranked.map(|(property, units)| PropertyUnits {
         name: property.name,
         meaning: property.meaning,
-        units: best.into_iter().map(found).collect(),
+        units: units.into_iter().map(unit).collect(),
     });
-    row.collect()
+    properties.collect()
 }
 
-/// What was asked for; where that is no unit, the one that is listed first.
-fn start(choice: &Choice, quantities: &[UnitQuantity], properties: &[Row]) -> Start {
-    let mut listed = properties.iter().flat_map(|row| &row.units);
-    let first = listed.find(|found| choice.layer.is_none_or(|layer| layer == found.layer));
-    let (layer, unit) = match (choice.unit, first) {
-        (None, Some(found)) => (found.layer, found.unit),
-        (unit, _) => (choice.layer.unwrap_or(0), unit.unwrap_or(0)),
+/// The selected unit, or the first one that is listed.
+fn initial_view(selection: &Selection, quantities: &[UnitQuantity], properties: &[PropertyUnits]) -> InitialView {
+    let mut listed = properties.iter().flat_map(|property| &property.units);
+    let first = listed.find(|unit| selection.layer.is_none_or(|layer| layer == unit.layer));
+    let (layer, unit) = match (selection.unit, first) {
+        (None, Some(first)) => (first.layer, first.unit),
+        (unit, _) => (selection.layer.unwrap_or(0), unit.unwrap_or(0)),
     };
-    let quantity = quantities.iter().position(|quantity| *quantity == choice.quantity).unwrap_or(0);
-    Start { layer, unit, quantity }
+    let quantity = quantities.iter().position(|quantity| *quantity == selection.quantity).unwrap_or(0);
+    InitialView { layer, unit, quantity }
 }
 
-/// The values of some of the `units` of each row.
-fn grid(values: &[f32], units: usize, these: Range<usize>) -> Grid {
-    let (mut low, mut high, mut bytes) = (Vec::new(), Vec::new(), Vec::new());
-    for unit in these {
-        let of_unit: Vec<f32> = values[unit..].iter().step_by(units).copied().collect();
-        let (least, greatest) = range(&of_unit);
-        let (from, width) = (f64::from(least), f64::from(greatest) - f64::from(least));
+/// Encodes the values of `units`; `values` has shape (T, `all_units`).
+fn encode_layer(values: &[f32], all_units: usize, units: Range<usize>) -> LayerValues {
+    let mut layer = LayerValues { min: Vec::new(), max: Vec::new(), bytes: String::new() };
+    let mut bytes = Vec::new();
+    for unit in units {
+        let of_unit: Vec<f32> = values[unit..].iter().step_by(all_units).copied().collect();
+        let (min, max) = value_range(&of_unit);
+        let (from, width) = (f64::from(min), f64::from(max) - f64::from(min));
         bytes.extend(of_unit.iter().map(|x| ((f64::from(*x) - from) / width * 255.0).round() as u8));
-        low.push(least);
-        high.push(greatest);
+        layer.min.push(min);
+        layer.max.push(max);
     }
-    Grid { low, high, bytes: BASE64_STANDARD.encode(bytes) }
+    layer.bytes = BASE64_STANDARD.encode(bytes);
+    layer
+}
+
+/// The minimum and the maximum.
+pub fn value_range(values: &[f32]) -> (f32, f32) {
+    values.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(min, max), x| (min.min(*x), max.max(*x)))
 }
 
 #[cfg(test)]
@@ -141,10 +163,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_byte_is_a_place_between_the_least_and_the_greatest() {
-        // Two characters of three units, the last of which is left out; one never changes.
-        let grid = grid(&[-1.0, 5.0, 9.0, 3.0, 5.0, 9.0, 1.0, 5.0, 9.0], 3, 0..2);
-        assert_eq!((grid.low, grid.high), (vec![-1.0, 5.0], vec![3.0, 5.0]));
-        assert_eq!(BASE64_STANDARD.decode(grid.bytes).unwrap(), [0, 255, 128, 0, 0, 0]);
+    fn encodes_values_relative_to_the_range_of_their_unit() {
+        // Two characters of three units, the last of which is not encoded; one is constant.
+        let layer = encode_layer(&[-1.0, 5.0, 9.0, 3.0, 5.0, 9.0, 1.0, 5.0, 9.0], 3, 0..2);
+        assert_eq!((layer.min, layer.max), (vec![-1.0, 5.0], vec![3.0, 5.0]));
+        assert_eq!(BASE64_STANDARD.decode(layer.bytes).unwrap(), [0, 255, 128, 0, 0, 0]);
     }
 }

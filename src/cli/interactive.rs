@@ -1,4 +1,4 @@
-//! `charlstm sample --interactive`: writing in turns with the model.
+//! `charlstm sample --interactive`: the user and the model take turns.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,25 +16,25 @@ use super::files;
 use super::signals::cannot_listen;
 use super::terminal::{Terminal, is_broken_pipe};
 
-/// New characters of a turn where nothing else is asked for.
-const TURN: u64 = 200;
+/// Default number of characters per turn.
+const DEFAULT_LENGTH: u64 = 200;
 const HELP: &str = "\
-Type a beginning and the model goes on from it, and from all that was written before. Ctrl-C ends its turn, Ctrl-D ends all.
-/more [N]    go on, for N characters; so does an empty line
-/undo        take back the last turn
-/temp X      how daring: 0 is always the most likely character, 1 the model's own distribution
-/save FILE   write the whole text to a file
-/help        this
+Type some text and press Enter: the model continues the whole text so far. Ctrl-C ends its turn, Ctrl-D quits.
+/more [N]    continue for N characters (an empty line continues, too)
+/undo        undo the last turn
+/temp T      set the sampling temperature; 0: always the most likely character
+/save FILE   save the whole text to a file
+/help        show this help
 ";
 
-/// The text so far, and the way back.
-struct Play<'m, 't> {
+/// The text so far, and the turns that can be undone.
+struct Session<'m, 't> {
     generator: Generator<'m>,
     vocab: &'t Vocab,
     text: Vec<u32>,
-    /// Where each turn began: the generator, and how long the text was.
+    /// The generator and the length of the text before each turn.
     turns: Vec<(Snapshot, usize)>,
-    /// Characters of a turn; 0: until it is interrupted.
+    /// Characters per turn; 0: until interrupted.
     length: u64,
     interrupted: Arc<AtomicBool>,
     terminal: &'t Terminal,
@@ -48,24 +48,24 @@ pub fn run(
     terminal: &Terminal,
 ) -> Result<()> {
     let interrupted = Arc::new(AtomicBool::new(false));
-    // The second Ctrl-C without a turn between ends the process; the first ends a turn.
+    // The first Ctrl-C ends a turn; a second one ends the process.
     flag::register_conditional_shutdown(SIGINT, 130, Arc::clone(&interrupted)).map_err(cannot_listen)?;
     flag::register(SIGINT, Arc::clone(&interrupted)).map_err(cannot_listen)?;
     let mut editor = DefaultEditor::new().map_err(|e| Error::Internal(format!("lines cannot be read: {e}")))?;
-    let length = length.unwrap_or(TURN);
+    let length = length.unwrap_or(DEFAULT_LENGTH);
     let (text, turns) = (prompt.to_vec(), Vec::new());
-    let mut play = Play { generator, vocab, text, turns, length, interrupted, terminal };
-    terminal.say("Type a beginning; /help says what else there is, Ctrl-D ends.");
+    let mut session = Session { generator, vocab, text, turns, length, interrupted, terminal };
+    terminal.say("Type some text for the model to continue; /help lists the commands, Ctrl-D quits");
     if !prompt.is_empty() {
         terminal.out_text(&vocab.decode(prompt.iter().copied()))?;
-        play.turn(&[], length)?;
+        session.turn(&[], length)?;
     }
     loop {
         match editor.readline("> ") {
             Ok(line) => {
                 let _ = editor.add_history_entry(&line);
                 // An error in one turn must not lose the text.
-                match play.answer(&line) {
+                match session.handle_line(&line) {
                     Err(e) if !is_broken_pipe(&e) => terminal.error(&e.to_string()),
                     other => other?,
                 }
@@ -77,9 +77,9 @@ pub fn run(
     }
 }
 
-impl Play<'_, '_> {
-    /// Does what a line asks for.
-    fn answer(&mut self, line: &str) -> Result<()> {
+impl Session<'_, '_> {
+    /// Runs a command, or continues the text.
+    fn handle_line(&mut self, line: &str) -> Result<()> {
         if !line.starts_with('/') {
             return self.turn(&self.vocab.encode(line.as_bytes())?, self.length);
         }
@@ -88,30 +88,30 @@ impl Play<'_, '_> {
         match command {
             "/more" if rest.is_empty() => self.turn(&[], self.length),
             "/more" => {
-                let refuse = |_| Error::Usage(format!("/more takes a number of characters, not \"{rest}\""));
+                let refuse = |_| Error::Usage(format!("/more expects a number of characters, not \"{rest}\""));
                 self.turn(&[], rest.parse().map_err(refuse)?)
             }
             "/undo" => self.undo(),
             "/temp" => {
-                let refuse = |_| Error::Usage(format!("/temp takes a number, such as /temp 0.6, not \"{rest}\""));
+                let refuse = |_| Error::Usage(format!("/temp expects a number, such as 0.6, not \"{rest}\""));
                 let config =
                     SamplingConfig { temperature: rest.parse().map_err(refuse)?, ..self.generator.config.clone() };
                 config.validate()?;
                 self.generator.config = config;
                 Ok(())
             }
-            "/save" if rest.is_empty() => Err(Error::Usage("/save takes the name of a file".into())),
+            "/save" if rest.is_empty() => Err(Error::Usage("/save expects a file name".into())),
             "/save" => {
                 files::write(Path::new(rest), &self.vocab.decode(self.text.iter().copied()))?;
                 self.terminal.say(&format!("{} characters saved to {rest}", self.text.len()));
                 Ok(())
             }
             "/help" => self.terminal.out(HELP.as_bytes()),
-            _ => Err(Error::Usage(format!("there is no {command}; /help says what there is"))),
+            _ => Err(Error::Usage(format!("unknown command {command}; /help lists the commands"))),
         }
     }
 
-    /// Reads what was typed and goes on from it, visibly.
+    /// Appends the typed text and lets the model continue it.
     fn turn(&mut self, typed: &[u32], length: u64) -> Result<()> {
         self.turns.push((self.generator.snapshot(), self.text.len()));
         self.generator.read(typed);
@@ -132,9 +132,9 @@ impl Play<'_, '_> {
         self.terminal.out(b"\n")
     }
 
-    /// Takes back the last turn, and shows where the text ends now.
+    /// Undoes the last turn and prints the last line of the remaining text.
     fn undo(&mut self) -> Result<()> {
-        let nothing = || Error::Usage("there is nothing to take back".into());
+        let nothing = || Error::Usage("there is nothing to undo".into());
         let (before, length) = self.turns.pop().ok_or_else(nothing)?;
         self.generator.restore(&before);
         self.text.truncate(length);

@@ -1,9 +1,14 @@
-//! Preparing inference: the thread pool, and a model that fits into memory.
+//! Opening a run for inference: its checkpoint, model and texts, and the thread pool.
+
+use std::ops::Range;
+use std::path::Path;
 
 use charlstm::checkpoint::{Frame, model};
-use charlstm::data::Vocab;
+use charlstm::data::{Corpus, Dataset, Vocab};
 use charlstm::error::{Error, Result};
 use charlstm::model::{CharLm, memory};
+use charlstm::run::find::find;
+use charlstm::run::{RUNS, RunMetadata};
 use rayon::ThreadPoolBuilder;
 
 /// Positions of one stream that a model processes at once, at most.
@@ -23,10 +28,25 @@ fn build(pool: ThreadPoolBuilder) -> Result<()> {
     pool.build_global().map_err(|e| Error::Usage(format!("cannot start threads: {e}")))
 }
 
+/// Opens the checkpoint to use for inference: that of a run or file, or of the newest run.
+pub fn open_checkpoint(run: Option<&Path>) -> Result<Frame> {
+    Frame::read(&find(run, Path::new(RUNS))?.model())
+}
+
 /// Loads the model of a checkpoint, after checking that memory suffices to process `positions` characters at once.
 pub fn load_model(frame: &Frame, positions: usize) -> Result<(CharLm<f32>, Vocab)> {
     let shape = model::config(frame)?;
     let sizes = shape.sizes()?;
     memory::check_available("this model", sizes.weights.saturating_add(sizes.inference(shape.vocab, positions)))?;
     model::read(frame)
+}
+
+/// Opens the texts that a run was trained on.
+pub fn open_dataset(frame: &Frame) -> Result<Dataset> {
+    RunMetadata::read(frame)?.dataset.open()
+}
+
+/// The held-out part of a dataset.
+pub fn held_out(dataset: &Dataset) -> Result<(&Corpus, Range<usize>)> {
+    dataset.held_out().ok_or_else(|| Error::Usage("the run has no held-out text; name a text with --text".into()))
 }

@@ -1,4 +1,4 @@
-//! The command line: arguments to library calls, library events to text, errors to exit codes.
+//! The command line: maps arguments to library calls, and errors to messages and exit codes.
 
 mod args;
 mod bench;
@@ -10,21 +10,23 @@ mod experiment;
 mod experiment_list;
 mod files;
 mod fine_tune;
-mod heat;
+mod heatmap;
 mod hints;
+mod html_page;
 mod info;
 mod inspect;
 mod inspect_page;
+mod inspect_text;
 mod interactive;
-mod lines;
+mod line_reader;
 mod load;
 mod novelty;
-mod page;
-mod paint;
 mod plot;
 mod progress;
 mod sample;
+mod sample_lines;
 mod score;
+mod score_page;
 mod settings;
 mod signals;
 mod terminal;
@@ -40,7 +42,7 @@ use args::{Args, Command};
 use exit_code::exit_code;
 use terminal::{Terminal, is_broken_pipe};
 
-/// Runs the command line.
+/// Runs the command and returns its exit code.
 pub fn main() -> ExitCode {
     let parsed = Args::command().try_get_matches().and_then(|matches| {
         let command = matches.subcommand_name().unwrap_or_default().to_owned();
@@ -49,13 +51,13 @@ pub fn main() -> ExitCode {
     let (args, command) = match parsed {
         Ok(parsed) => parsed,
         Err(e) => {
-            // Help and version go to stdout and are no error.
+            // Help and version are printed to stdout and are not errors.
             let _ = e.print();
             return ExitCode::from(if e.use_stderr() { exit_code::USAGE } else { 0 });
         }
     };
     let terminal = Terminal::new(&args.common);
-    match obey(args.command, &terminal) {
+    match run_command(args.command, &terminal) {
         Ok(code) => code,
         Err(e) if is_broken_pipe(&e) => ExitCode::SUCCESS,
         Err(e) => {
@@ -65,7 +67,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn obey(command: Command, terminal: &Terminal) -> Result<ExitCode> {
+fn run_command(command: Command, terminal: &Terminal) -> Result<ExitCode> {
     Isa::detect()?;
     signals::report_file_size_limit_as_error()?;
     match command {

@@ -1,13 +1,10 @@
-//! `charlstm novelty`.
+//! `charlstm novelty`: how much of a text is copied from a corpus.
 
 use std::path::Path;
 
 use charlstm::analysis::{CopiedSpan, CopyStats, CorpusIndex};
-use charlstm::checkpoint::Frame;
 use charlstm::data::{self, Corpus, Encoding, Segment};
 use charlstm::error::{Error, Result};
-use charlstm::run::find::find;
-use charlstm::run::{RUNS, RunMetadata};
 use serde_json::json;
 
 use super::args::NoveltyArgs;
@@ -16,8 +13,8 @@ use super::{files, load};
 
 pub fn run(args: &NoveltyArgs, terminal: &Terminal) -> Result<()> {
     load::start_worker_threads(None)?;
-    let (novelty, encoding) = if args.against.is_empty() {
-        learned(args.run.as_deref())?
+    let (index, encoding) = if args.against.is_empty() {
+        training_text(args.run.as_deref())?
     } else {
         let encoding = if args.bytes { Encoding::Bytes } else { Encoding::Utf8 };
         let corpus = Corpus::open(&args.against, encoding)?;
@@ -25,64 +22,61 @@ pub fn run(args: &NoveltyArgs, terminal: &Terminal) -> Result<()> {
     };
     let (name, text) = files::read(&args.text)?;
     if let (Encoding::Utf8, Err(e)) = (encoding, std::str::from_utf8(&text)) {
-        let problem =
-            format!("not UTF-8 at byte {}; convert it, or compare bytes with --against and --bytes", e.valid_up_to());
-        return Err(Error::corpus(name, problem));
+        return Err(Error::NotUtf8 { path: name.into(), byte: e.valid_up_to() });
     }
     let passages = if args.paragraphs { data::split_paragraphs(&text) } else { data::split_lines(&text) };
     if passages.is_empty() {
-        return Err(Error::corpus(name, "there is nothing but blanks in it; give a text to look into"));
+        return Err(Error::corpus(name, "the text is blank; choose another one"));
     }
-    let rows = passages.iter().zip(novelty.copied(&passages, args.span));
-    let mut rows: Vec<Row<'_>> = rows.map(|(passage, copied)| Row::new(passage, copied)).collect();
-    let all = all(&rows);
+    let rows = passages.iter().zip(index.copied(&passages, args.span));
+    let mut rows: Vec<SegmentReport<'_>> = rows.map(|(passage, copied)| SegmentReport::new(passage, copied)).collect();
+    let total = total(&rows);
     if args.summary {
         rows.clear();
     }
-    rows.push(all);
+    rows.push(total);
     let unit = if args.paragraphs { "paragraph" } else { "line" };
     let head = if args.jsonl || args.summary { "" } else { "line\tchars\tlongest\tcopied\tcorpus\tcorpus_line\n" };
-    let told = |row: &Row<'_>| if args.jsonl { row.json(&novelty, unit) } else { row.columns(&novelty) };
-    let report = std::iter::once(head.into()).chain(rows.iter().map(told)).collect::<String>();
+    let format = |row: &SegmentReport<'_>| if args.jsonl { row.json(&index, unit) } else { row.columns(&index) };
+    let report = std::iter::once(head.into()).chain(rows.iter().map(format)).collect::<String>();
     terminal.out(report.as_bytes())
 }
 
-/// What a run was trained on; what it held out is not in it.
-fn learned(run: Option<&Path>) -> Result<(CorpusIndex, Encoding)> {
-    let frame = Frame::read(&find(run, Path::new(RUNS))?.model())?;
-    let texts = RunMetadata::read(&frame)?.dataset.open()?;
+/// The index of the training text of a run, without its held-out part.
+fn training_text(run: Option<&Path>) -> Result<(CorpusIndex, Encoding)> {
+    let texts = load::open_dataset(&load::open_checkpoint(run)?)?;
     let (corpus, part) = texts.training();
     Ok((CorpusIndex::new(corpus, part.end)?, corpus.encoding()))
 }
 
-/// What is told of a passage, or of all.
-struct Row<'a> {
-    /// The passage's first line; `None`: all.
+/// The report on a line or paragraph, or on the whole text.
+struct SegmentReport<'a> {
+    /// Number of its first line; `None` for the whole text.
     line: Option<usize>,
     copied: CopyStats,
     /// The text of the longest span.
     longest: &'a [u8],
 }
 
-impl<'a> Row<'a> {
+impl<'a> SegmentReport<'a> {
     fn new(passage: &Segment<'a>, copied: CopyStats) -> Self {
         let longest = copied.longest.map_or(&[][..], |CopiedSpan { from, len, .. }| &passage.text[from..from + len]);
-        Row { line: Some(passage.line), copied, longest }
+        SegmentReport { line: Some(passage.line), copied, longest }
     }
 
     fn chars(&self) -> usize {
         self.copied.longest.map_or(0, |span| span.chars)
     }
 
-    fn columns(&self, novelty: &CorpusIndex) -> String {
+    fn columns(&self, index: &CorpusIndex) -> String {
         let line = self.line.map_or("all".into(), |line| line.to_string());
-        let place = self.copied.longest.map(|span| novelty.file_and_line(span.at));
+        let place = self.copied.longest.map(|span| index.file_and_line(span.at));
         let place = place.map_or("-\t-".into(), |(file, line)| format!("{}\t{line}", file.display()));
         format!("{line}\t{}\t{}\t{:.4}\t{place}\n", self.copied.chars, self.chars(), self.copied.share())
     }
 
-    fn json(&self, novelty: &CorpusIndex, unit: &str) -> String {
-        let place = self.copied.longest.map(|span| novelty.file_and_line(span.at));
+    fn json(&self, index: &CorpusIndex, unit: &str) -> String {
+        let place = self.copied.longest.map(|span| index.file_and_line(span.at));
         let record = json!({
             "kind": if self.line.is_some() { unit } else { "all" },
             "line": self.line,
@@ -97,15 +91,15 @@ impl<'a> Row<'a> {
     }
 }
 
-/// All passages together.
-fn all<'a>(rows: &[Row<'a>]) -> Row<'a> {
-    let mut all = Row { line: None, copied: CopyStats::default(), longest: &[] };
+/// The report on the whole text.
+fn total<'a>(rows: &[SegmentReport<'a>]) -> SegmentReport<'a> {
+    let mut total = SegmentReport { line: None, copied: CopyStats::default(), longest: &[] };
     for row in rows {
-        all.copied.chars += row.copied.chars;
-        all.copied.copied += row.copied.copied;
-        if row.chars() > all.chars() {
-            (all.copied.longest, all.longest) = (row.copied.longest, row.longest);
+        total.copied.chars += row.copied.chars;
+        total.copied.copied += row.copied.copied;
+        if row.chars() > total.chars() {
+            (total.copied.longest, total.longest) = (row.copied.longest, row.longest);
         }
     }
-    all
+    total
 }

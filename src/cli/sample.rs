@@ -1,41 +1,36 @@
-//! `charlstm sample`.
+//! `charlstm sample`: generated text.
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
-use std::path::Path;
 use std::process::ExitCode;
 
-use charlstm::checkpoint::Frame;
 use charlstm::data::Vocab;
 use charlstm::error::{Error, Result};
 use charlstm::model::InferenceModel;
-use charlstm::run::RUNS;
-use charlstm::run::find::find;
 use charlstm::sample::{Batch, Generator, SamplingConfig, StopCriteria};
 
 use super::args::SampleArgs;
 use super::terminal::Terminal;
-use super::{files, interactive, lines, load};
+use super::{files, interactive, load, sample_lines};
 
-/// Texts that are held in memory at once.
-const AT_ONCE: usize = 1024;
-/// New characters where nothing else is asked for.
-const LENGTH: u64 = 1000;
+/// Maximum number of samples that are generated together.
+const SAMPLES_AT_ONCE: usize = 1024;
+/// Default number of characters to generate.
+const DEFAULT_LENGTH: u64 = 1000;
 
 pub fn run(args: &SampleArgs, terminal: &Terminal) -> Result<ExitCode> {
     check(args)?;
     load::start_threads()?;
-    let path = find(args.run.as_deref(), Path::new(RUNS))?.model();
-    let frame = Frame::read(&path)?;
+    let frame = load::open_checkpoint(args.run.as_deref())?;
     let (model, vocab) = load::load_model(&frame, positions(args))?;
     let configs = sampling_configs(args, &vocab)?;
     let prompt = prompt(args, &vocab, terminal)?;
-    let seed = args.seed.unwrap_or_else(any_seed);
-    terminal.detail(&format!("{}, seed {seed}", path.display()));
+    let seed = args.seed.unwrap_or_else(random_seed);
+    terminal.detail(&format!("{}, seed {seed}", frame.path().display()));
     let inference_model = InferenceModel::new(&model, args.precision.into());
     if let (Some(_), [config]) = (args.line.lines, &configs[..]) {
-        let source = lines::Source { frame: &frame, model: &inference_model, vocab: &vocab, config, seed };
-        return lines::run(args, &source, &prompt, terminal);
+        let source = sample_lines::LineSource { frame: &frame, model: &inference_model, vocab: &vocab, config, seed };
+        return sample_lines::run(args, &source, &prompt, terminal);
     }
     if let (true, [config]) = (args.interactive, &configs[..]) {
         let generator = Generator::new(&inference_model, &vocab, &prompt, config.clone(), seed);
@@ -50,21 +45,21 @@ pub fn run(args: &SampleArgs, terminal: &Terminal) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Characters that are read or written at once, at most.
+/// Maximum number of positions that the model processes at once.
 fn positions(args: &SampleArgs) -> usize {
-    let texts = args.line.lines.unwrap_or(args.samples).min(AT_ONCE as u64) as usize;
+    let texts = args.line.lines.unwrap_or(args.samples).min(SAMPLES_AT_ONCE as u64) as usize;
     load::POSITIONS_OF_ONE_STREAM + 2 * texts
 }
 
-/// Refuses what is wrong by itself, before anything is read.
+/// Rejects invalid arguments before anything is read.
 fn check(args: &SampleArgs) -> Result<()> {
     let refuse = |what: &str| Err(Error::Usage(what.into()));
     let several = args.distribution.temp.len() > 1;
     if several && (args.line.lines.is_some() || args.interactive) {
-        return refuse("--lines and --interactive take one --temp");
+        return refuse("--lines and --interactive accept only one --temp");
     }
     if args.length == Some(0) && (several || args.samples > 1) {
-        return refuse("--length 0 never ends, so that no second text begins; choose a length");
+        return refuse("--length 0 generates text without end, so it cannot generate several texts; choose a length");
     }
     args.distribution.temp.iter().try_for_each(|temp| sampling_config(args, *temp).validate())
 }
@@ -82,7 +77,7 @@ fn sampling_configs(args: &SampleArgs, vocab: &Vocab) -> Result<Vec<SamplingConf
     ban.sort_unstable();
     ban.dedup();
     if ban.len() == vocab.len() {
-        return Err(Error::Usage("--ban leaves no character that the model knows; ban fewer".into()));
+        return Err(Error::Usage("--ban excludes all characters of the model; ban fewer".into()));
     }
     Ok(args
         .distribution
@@ -92,7 +87,7 @@ fn sampling_configs(args: &SampleArgs, vocab: &Vocab) -> Result<Vec<SamplingConf
         .collect())
 }
 
-/// The beginning, as characters that the model knows.
+/// The prompt as ids; unknown characters are rejected, or skipped with `--skip-unknown`.
 fn prompt(args: &SampleArgs, vocab: &Vocab, terminal: &Terminal) -> Result<Vec<u32>> {
     let text = match &args.prompt_file {
         Some(file) => {
@@ -115,12 +110,12 @@ fn prompt(args: &SampleArgs, vocab: &Vocab, terminal: &Terminal) -> Result<Vec<u
         let named: Vec<String> = unknown.iter().take(20).map(|symbol| vocab.describe(*symbol)).collect();
         let more = if unknown.len() > named.len() { " and others" } else { "" };
         let plural = if count == 1 { "" } else { "s" };
-        terminal.warn(&format!("{count} character{plural} of the beginning left out: {}{more}", named.join(", ")));
+        terminal.warn(&format!("skipped {count} unknown character{plural} of the prompt: {}{more}", named.join(", ")));
     }
     Ok(known.into_iter().filter_map(|symbol| vocab.id(symbol)).collect())
 }
 
-/// Writes one text while it comes, or several side by side.
+/// Generates one text and prints it as it is generated, or generates several in parallel.
 fn write(
     args: &SampleArgs,
     model: &InferenceModel<'_>,
@@ -130,7 +125,7 @@ fn write(
     seed: u64,
     terminal: &Terminal,
 ) -> Result<()> {
-    let length = match args.length.unwrap_or(LENGTH) {
+    let length = match args.length.unwrap_or(DEFAULT_LENGTH) {
         0 => usize::MAX,
         length => usize::try_from(length).unwrap_or(usize::MAX),
     };
@@ -142,8 +137,8 @@ fn write(
         return show(text, vocab, &stops, terminal);
     }
     let batch = Batch::new(model, vocab, prompt, config);
-    for first in (0..args.samples).step_by(AT_ONCE) {
-        let samples = first..args.samples.min(first + AT_ONCE as u64);
+    for first in (0..args.samples).step_by(SAMPLES_AT_ONCE) {
+        let samples = first..args.samples.min(first + SAMPLES_AT_ONCE as u64);
         let seeds: Vec<u64> = samples.map(|sample| seed.wrapping_add(sample)).collect();
         for text in batch.generate(&seeds, StopCriteria { length, stops: &stops, pattern: None }) {
             let mut written = echo.clone();
@@ -155,19 +150,19 @@ fn write(
     Ok(())
 }
 
-/// The texts that end a sample, as characters. One that has a character the model does not know never comes.
+/// The texts that end a sample, as ids. A text with a character that the model does not know is never generated.
 fn stops(texts: &[String], vocab: &Vocab, terminal: &Terminal) -> Vec<Vec<u32>> {
     let known = |text: &String| match vocab.encode(text.as_bytes()) {
         Ok(ids) => Some(ids).filter(|ids| !ids.is_empty()),
         Err(e) => {
-            terminal.warn(&format!("--stop {text:?} never comes: {e}"));
+            terminal.warn(&format!("--stop {text:?} has no effect: {e}"));
             None
         }
     };
     texts.iter().filter_map(known).collect()
 }
 
-/// Shows a text while it is written.
+/// Prints a text as it is generated.
 fn show(text: impl Iterator<Item = u32>, vocab: &Vocab, stops: &[Vec<u32>], terminal: &Terminal) -> Result<()> {
     let (mut ids, mut bytes) = (Vec::new(), Vec::new());
     for id in text {
@@ -178,7 +173,7 @@ fn show(text: impl Iterator<Item = u32>, vocab: &Vocab, stops: &[Vec<u32>], term
         if stops.iter().any(|stop| ids.ends_with(stop)) {
             break;
         }
-        // Only the end is needed, to know a stop when it comes.
+        // Only the end of the text is needed to detect a stop text.
         if ids.len() > 1 << 16 {
             ids.drain(..1 << 15);
         }
@@ -188,14 +183,14 @@ fn show(text: impl Iterator<Item = u32>, vocab: &Vocab, stops: &[Vec<u32>], term
     terminal.out(&bytes[shown..])
 }
 
-/// Ends the last line of a text, unless what was written has ended it.
+/// Adds a line end if the text does not have one.
 fn end_line(text: &mut Vec<u8>) {
     if !text.ends_with(b"\n") {
         text.push(b'\n');
     }
 }
 
-/// A seed that differs from call to call.
-fn any_seed() -> u64 {
+/// A random seed.
+fn random_seed() -> u64 {
     RandomState::new().build_hasher().finish()
 }

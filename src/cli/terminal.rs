@@ -1,5 +1,5 @@
-//! Where text goes: what was asked for to stdout, everything else to stderr. What a file, an argument or a model has brought into it
-//! does not steer the terminal.
+//! Terminal output: requested output goes to stdout, messages go to stderr. Control characters from files, arguments or models are
+//! escaped.
 
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::path::Path;
@@ -11,13 +11,13 @@ use owo_colors::OwoColorize;
 
 use super::args::{ColorWhen, Common};
 
-/// The two outputs and how much is said.
+/// Standard output and standard error, with the verbosity and color settings.
 pub struct Terminal {
     color: ColorChoice,
     quiet: bool,
     verbose: bool,
-    /// Whether what was asked for is shown as it comes.
-    shows: bool,
+    /// Whether stdout is a terminal.
+    out_is_terminal: bool,
 }
 
 impl Terminal {
@@ -27,10 +27,10 @@ impl Terminal {
             ColorWhen::Always => ColorChoice::Always,
             ColorWhen::Never => ColorChoice::Never,
         };
-        Terminal { color, quiet: common.quiet, verbose: common.verbose, shows: io::stdout().is_terminal() }
+        Terminal { color, quiet: common.quiet, verbose: common.verbose, out_is_terminal: io::stdout().is_terminal() }
     }
 
-    /// Whether a live line makes sense.
+    /// Whether to show a progress bar.
     pub fn is_live(&self) -> bool {
         !self.quiet && io::stderr().is_terminal()
     }
@@ -39,60 +39,60 @@ impl Terminal {
         self.quiet
     }
 
-    /// Whether what was asked for is to be coloured.
+    /// Whether to use colors on stdout.
     pub fn colors_out(&self) -> bool {
         let choice = if self.color == ColorChoice::Auto { AutoStream::choice(&io::stdout()) } else { self.color };
         choice != ColorChoice::Never
     }
 
-    /// Writes what was asked for.
+    /// Writes requested output.
     pub fn out(&self, bytes: &[u8]) -> Result<()> {
         let mut out = io::stdout().lock();
         out.write_all(bytes).and_then(|()| out.flush()).map_err(|e| Error::io("standard output", e))
     }
 
-    /// Writes what a model has written: on a terminal without what would steer it, elsewhere as it is.
+    /// Writes generated text. On a terminal, control characters are replaced.
     pub fn out_text(&self, bytes: &[u8]) -> Result<()> {
-        if self.shows { self.out(&harmless(bytes)) } else { self.out(bytes) }
+        if self.out_is_terminal { self.out(&replace_controls(bytes)) } else { self.out(bytes) }
     }
 
-    /// Writes facts as JSON.
+    /// Writes JSON.
     pub fn json(&self, facts: &serde_json::Value) -> Result<()> {
         self.out(format!("{facts:#}\n").as_bytes())
     }
 
-    /// Says something in one line, unless told to be quiet. A stderr that is closed is no reason to stop.
+    /// Prints a one-line message, unless `--quiet`. Errors of stderr are ignored.
     pub fn say(&self, line: &str) {
         if !self.quiet {
-            self.write(&in_one_line(line));
+            self.write(&escape_controls(line));
         }
     }
 
-    /// Says something of a model's own on lines of its own, unless told to be quiet.
+    /// Prints generated text as an indented block, unless `--quiet`.
     pub fn say_text(&self, text: &[u8]) {
         if !self.quiet {
-            let text = harmless(text);
+            let text = replace_controls(text);
             let indented: String =
                 String::from_utf8_lossy(&text).trim().lines().map(|line| format!("    {line}\n")).collect();
             self.write(&format!("\n{indented}"));
         }
     }
 
-    /// Says something that only those want to know who ask for more.
+    /// Prints a one-line message if `--verbose`.
     pub fn detail(&self, line: &str) {
         if self.verbose {
-            self.write(&in_one_line(line));
+            self.write(&escape_controls(line));
         }
     }
 
-    /// Says what a user should know even when quiet.
+    /// Prints a warning, even with `--quiet`.
     pub fn warn(&self, line: &str) {
-        self.write(&format!("{} {}", "warning:".yellow().bold(), in_one_line(line)));
+        self.write(&format!("{} {}", "warning:".yellow().bold(), escape_controls(line)));
     }
 
-    /// Tells an error in one line, whatever a file or an argument has brought into it.
+    /// Prints an error in one line.
     pub fn error(&self, line: &str) {
-        self.write(&format!("{} {}", "error:".red().bold(), in_one_line(line)));
+        self.write(&format!("{} {}", "error:".red().bold(), escape_controls(line)));
     }
 
     fn write(&self, line: &str) {
@@ -105,24 +105,25 @@ pub fn is_broken_pipe(error: &Error) -> bool {
     matches!(error, Error::Io { source, .. } if source.kind() == ErrorKind::BrokenPipe)
 }
 
-/// A text in which every control character but line ends, carriage returns and tabs is U+FFFD. What is not UTF-8, such as a single
-/// byte of a model of bytes, stays, so that characters come together again.
-fn harmless(text: &[u8]) -> Vec<u8> {
-    let steers = |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t');
-    let chunk = |chunk: Utf8Chunk<'_>| [chunk.valid().replace(steers, "\u{fffd}").as_bytes(), chunk.invalid()].concat();
+/// Replaces each control character except line ends, carriage returns and tabs with U+FFFD. Invalid UTF-8 is kept, because a byte
+/// model prints a character one byte at a time.
+fn replace_controls(text: &[u8]) -> Vec<u8> {
+    let is_unsafe = |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t');
+    let chunk =
+        |chunk: Utf8Chunk<'_>| [chunk.valid().replace(is_unsafe, "\u{fffd}").as_bytes(), chunk.invalid()].concat();
     text.utf8_chunks().flat_map(chunk).collect()
 }
 
-/// A text with its line ends and what else would steer a terminal as escapes.
-pub fn in_one_line(text: &str) -> String {
+/// Escapes line ends and other control characters.
+pub fn escape_controls(text: &str) -> String {
     let shown = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
     text.chars().map(shown).collect()
 }
 
-/// A path as it can be pasted into a shell.
+/// Quotes a path for a shell.
 pub fn quoted(path: &Path) -> String {
     let text = path.to_string_lossy();
-    // What begins with a dash would be taken for an option.
+    // A leading dash would be parsed as an option.
     let text = if text.starts_with('-') { format!("./{text}") } else { text.into_owned() };
     let plain = |c: char| c.is_alphanumeric() || "/._-+=:@%".contains(c);
     if !text.is_empty() && text.chars().all(plain) {
@@ -144,19 +145,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_error_is_one_line_whatever_a_name_holds() {
-        assert_eq!(in_one_line("caf\u{e9}: no \"a\nb\u{1b}[2J\""), "caf\u{e9}: no \"a\\nb\\u{1b}[2J\"");
+    fn control_characters_are_escaped() {
+        assert_eq!(escape_controls("caf\u{e9}: no \"a\nb\u{1b}[2J\""), "caf\u{e9}: no \"a\\nb\\u{1b}[2J\"");
     }
 
     #[test]
-    fn what_a_model_writes_does_not_steer_a_terminal() {
-        assert_eq!(harmless("a\tb\n\u{e9}".as_bytes()), "a\tb\n\u{e9}".as_bytes());
+    fn control_characters_of_generated_text_are_replaced() {
+        assert_eq!(replace_controls("a\tb\n\u{e9}".as_bytes()), "a\tb\n\u{e9}".as_bytes());
         let shown = "\u{fffd}]0;x\u{fffd}\u{fffd}2J\r";
-        assert_eq!(harmless(b"\x1b]0;x\x07\xc2\x9b2J\r\xc3"), [shown.as_bytes(), b"\xc3"].concat());
+        assert_eq!(replace_controls(b"\x1b]0;x\x07\xc2\x9b2J\r\xc3"), [shown.as_bytes(), b"\xc3"].concat());
     }
 
     #[test]
-    fn paths_can_be_pasted_into_a_shell() {
+    fn paths_are_quoted_for_a_shell() {
         assert_eq!(quoted(Path::new("checkpoints/my-run_1.2")), "checkpoints/my-run_1.2");
         assert_eq!(quoted(Path::new("my book's")), r"'my book'\''s'");
         assert_eq!(quoted(Path::new("-y")), "./-y");

@@ -1,73 +1,72 @@
-//! A text and a value for each of its characters: in colours, or as a table.
+//! A text with a value per character, shown as background colors in the terminal or as a table.
 
 use charlstm::data::{Encoding, Vocab};
 use owo_colors::{DynColors, OwoColorize, Style, XtermColors};
 
-/// What nothing, a gate that is closed or a value of 0, is coloured with: paper, so that colours mean the same on every terminal.
-const PAPER: [f32; 3] = [255.0, 255.0, 255.0];
+/// The color of 0, so that colors have the same meaning on light and dark terminals.
+const WHITE: [f32; 3] = [255.0, 255.0, 255.0];
 const BLUE: [f32; 3] = [33.0, 86.0, 190.0];
 const RED: [f32; 3] = [196.0, 30.0, 40.0];
 const GREEN: [f32; 3] = [0.0, 122.0, 61.0];
 
-/// The levels of each colour in the cube of 256 colours, and the number of its first colour.
+/// The levels per channel of the 6 x 6 x 6 color cube of 256-color terminals, and the index of its first color.
 const LEVELS: [f32; 6] = [0.0, 95.0, 135.0, 175.0, 215.0, 255.0];
-const CUBE: usize = 16;
+const FIRST_CUBE_COLOR: usize = 16;
 
-/// What values mean.
+/// How a value is mapped to a color.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Meaning {
-    /// A state: from blue by way of white to red, squashed by tanh.
+pub enum ColorScale {
+    /// A state: blue (negative) to white to red (positive), through tanh.
     State,
-    /// A gate, from 0 to 1: white to green.
+    /// A gate: white (0) to green (1).
     Gate,
-    /// Bits of surprise, from 0 to 8 and more: white to red.
-    Bits,
+    /// Surprisal in bits: white (0) to red (8 or more).
+    Surprisal,
 }
 
-/// How values become colours.
+/// A color scale in the colors that the terminal supports.
 #[derive(Clone, Copy, Debug)]
 pub struct Palette {
-    meaning: Meaning,
-    /// The terminal knows more than 256 colours.
+    scale: ColorScale,
+    /// Whether the terminal supports 24-bit colors.
     truecolor: bool,
 }
 
 impl Palette {
-    /// The colours that this terminal has.
-    pub fn new(meaning: Meaning) -> Self {
-        let truecolor = std::env::var("COLORTERM").is_ok_and(|known| ["truecolor", "24bit"].contains(&known.as_str()));
-        Palette { meaning, truecolor }
+    /// Detects the colors of this terminal.
+    pub fn new(scale: ColorScale) -> Self {
+        let truecolor = std::env::var("COLORTERM").is_ok_and(|value| ["truecolor", "24bit"].contains(&value.as_str()));
+        Palette { scale, truecolor }
     }
 
-    /// The colours of a character with that value.
+    /// The colors of a character.
     fn style(self, value: f32) -> Style {
-        let (color, strength) = match self.meaning {
-            Meaning::Gate => (GREEN, value.clamp(0.0, 1.0)),
-            Meaning::Bits => (RED, (value / 8.0).clamp(0.0, 1.0)),
-            Meaning::State if value < 0.0 => (BLUE, -value.tanh()),
-            Meaning::State => (RED, value.tanh()),
+        let (color, strength) = match self.scale {
+            ColorScale::Gate => (GREEN, value.clamp(0.0, 1.0)),
+            ColorScale::Surprisal => (RED, (value / 8.0).clamp(0.0, 1.0)),
+            ColorScale::State if value < 0.0 => (BLUE, -value.tanh()),
+            ColorScale::State => (RED, value.tanh()),
         };
-        let [r, g, b]: [f32; 3] = std::array::from_fn(|i| PAPER[i] + (color[i] - PAPER[i]) * strength);
-        let letters = if 0.3 * r + 0.59 * g + 0.11 * b < 128.0 { [255.0; 3] } else { [0.0; 3] };
-        Style::new().color(self.color(letters)).on_color(self.color([r, g, b]))
+        let [r, g, b]: [f32; 3] = std::array::from_fn(|i| WHITE[i] + (color[i] - WHITE[i]) * strength);
+        let foreground = if 0.3 * r + 0.59 * g + 0.11 * b < 128.0 { [255.0; 3] } else { [0.0; 3] };
+        Style::new().color(self.color(foreground)).on_color(self.color([r, g, b]))
     }
 
-    /// The colour itself, or the nearest in the cube.
+    /// The color, or the nearest one in the color cube.
     fn color(self, rgb: [f32; 3]) -> DynColors {
         if self.truecolor {
             let [r, g, b] = rgb.map(|x| x.round() as u8);
             return DynColors::Rgb(r, g, b);
         }
         let [r, g, b] = rgb.map(|x| {
-            let off = |level: &usize| (LEVELS[*level] - x).abs();
-            (0..LEVELS.len()).min_by(|a, b| off(a).total_cmp(&off(b))).unwrap_or(0)
+            let distance = |level: &usize| (LEVELS[*level] - x).abs();
+            (0..LEVELS.len()).min_by(|a, b| distance(a).total_cmp(&distance(b))).unwrap_or(0)
         });
-        DynColors::Xterm(XtermColors::from((CUBE + 36 * r + 6 * g + b) as u8))
+        DynColors::Xterm(XtermColors::from((FIRST_CUBE_COLOR + 36 * r + 6 * g + b) as u8))
     }
 }
 
-/// Characters (code points or bytes), each on the colour of its value. Lines end where they do; other control characters are
-/// written out.
+/// Symbols (code points or bytes), each on the color of its value. Control characters other than line ends are escaped.
 pub fn colored(vocab: &Vocab, values: impl Iterator<Item = (u32, f32)>, palette: Palette) -> String {
     let mut text = String::new();
     for (symbol, value) in values {
@@ -79,13 +78,13 @@ pub fn colored(vocab: &Vocab, values: impl Iterator<Item = (u32, f32)>, palette:
     text
 }
 
-/// A line for each character: itself and its value, a tab between them.
+/// One line per character: the character and its value, separated by a tab.
 pub fn table(vocab: &Vocab, ids: &[u32], values: &[f32]) -> String {
     let line = |(id, value): (&u32, &f32)| format!("{}\t{value:.6}\n", escaped(vocab, vocab.symbol(*id)));
     ids.iter().zip(values).map(line).collect()
 }
 
-/// The character, or what it is written as where it would do something to a terminal or a table.
+/// The character, escaped if it is a control character, a backslash or a byte that is not ASCII.
 pub fn escaped(vocab: &Vocab, symbol: u32) -> String {
     match vocab.display_char(symbol) {
         '\\' => "\\\\".into(),
@@ -106,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_has_a_line_for_each_character() {
+    fn table_has_one_line_per_character() {
         let (text, ids) = vocab("a\n\t\\\u{e9}\u{1b}");
         let lines = table(&text, &ids, &[0.5, -1.0, 0.0, 2.0, 3.25, 4.0]);
         let wanted =
@@ -117,9 +116,9 @@ mod tests {
     }
 
     #[test]
-    fn signs_have_colours_and_lines_end_where_they_do() {
+    fn colors_depend_on_the_sign_and_line_ends_are_kept() {
         let (text, ids) = vocab("ab\nc");
-        let palette = Palette { meaning: Meaning::State, truecolor: true };
+        let palette = Palette { scale: ColorScale::State, truecolor: true };
         let values = ids.iter().map(|id| text.symbol(*id)).zip([9.0, -9.0, 1.0, 0.0]);
         let shown = colored(&text, values, palette);
         let wanted = "\u{1b}[38;2;255;255;255;48;2;196;30;40ma\u{1b}[0m\u{1b}[38;2;255;255;255;48;2;33;86;190mb\u{1b}[0m\n\
@@ -128,14 +127,14 @@ mod tests {
     }
 
     #[test]
-    fn few_colours_are_the_nearest_of_the_cube() {
+    fn without_truecolor_the_nearest_cube_color_is_used() {
         let (text, _) = vocab("ab");
-        let shown = |meaning, values: [f32; 2]| {
-            let palette = Palette { meaning, truecolor: false };
+        let shown = |scale, values: [f32; 2]| {
+            let palette = Palette { scale, truecolor: false };
             colored(&text, "ab".chars().map(u32::from).zip(values), palette)
         };
         let wanted = "\u{1b}[38;5;16;48;5;231ma\u{1b}[0m\u{1b}[38;5;231;48;5;29mb\u{1b}[0m";
-        assert_eq!(shown(Meaning::Gate, [0.0, 1.0]), wanted);
-        assert_eq!(shown(Meaning::Bits, [0.0, 44.0]), shown(Meaning::State, [0.0, 9.0]), "nothing and very much");
+        assert_eq!(shown(ColorScale::Gate, [0.0, 1.0]), wanted);
+        assert_eq!(shown(ColorScale::Surprisal, [0.0, 44.0]), shown(ColorScale::State, [0.0, 9.0]), "none and maximum");
     }
 }

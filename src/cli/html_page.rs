@@ -1,18 +1,18 @@
-//! Pages for a browser: a template with data in it, one file that needs no other.
+//! Self-contained HTML pages: a template with embedded data.
 
 use charlstm::error::{Error, Result};
 use serde::Serialize;
 
-/// Where the data goes in a template, between `<script type="application/json">` and its end.
+/// The placeholder for the data, inside a `<script type="application/json">` element.
 const DATA: &str = "{{data}}";
 
-/// The template with the data in it as JSON. No `<` of the data ends the script that it stands in.
+/// Inserts the data into the template as JSON. Each `<` in it is escaped, so that it cannot end the script element.
 ///
 /// # Errors
-/// [`Error::Internal`], which would be a defect.
+/// [`Error::Internal`] if the template has no placeholder.
 pub fn fill(template: &str, data: &impl Serialize) -> Result<String> {
-    let defect = |problem: String| Error::Internal(format!("the page: {problem}"));
-    let (before, after) = template.split_once(DATA).ok_or_else(|| defect(format!("no place for {DATA}")))?;
+    let defect = |problem: String| Error::Internal(format!("HTML page: {problem}"));
+    let (before, after) = template.split_once(DATA).ok_or_else(|| defect(format!("no {DATA} in the template")))?;
     let json = serde_json::to_string(data).map_err(|e| defect(e.to_string()))?;
     Ok([before, &json.replace('<', "\\u003c"), after].concat())
 }
@@ -22,7 +22,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_text_gets_out_of_the_data() {
+    fn data_cannot_end_its_script_element() {
         let text = "</script><script>alert(1)</script> <!-- {{data}} \\ \" \u{e9}";
         let page = fill("<script>{{data}}</script>\n", &[text]).unwrap();
         let data = page.strip_prefix("<script>").unwrap().strip_suffix("</script>\n").unwrap();
