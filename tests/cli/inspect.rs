@@ -46,7 +46,7 @@ fn colored_text_is_unchanged() {
             out.split("\u{1b}[").map(|part| part.split_once('m').map_or(part, |(_, text)| text)).collect();
         assert_eq!(plain.trim_end(), prose(2000)[1800..].trim_end());
         assert!(
-            stderr.contains("c of layer 1, unit 3 over 200 characters") && stderr.contains("blue is negative"),
+            stderr.contains("c of layer 1, unit 3 over 200 characters") && stderr.contains("blue: negative"),
             "{stderr}"
         );
     }
@@ -96,18 +96,18 @@ fn units_are_listed_by_correlation() {
 fn inspect_rejects_out_of_range_options() {
     let dir = TestDir::with_run();
     for (args, part) in [
-        ("--layer 0", "--layer must be 1 to 1, not 0"),
-        ("--layer 2", "--layer must be 1 to 1, not 2"),
-        ("--unit 17", "--unit must be 1 to 16, not 17"),
-        ("--unit 0", "--unit must be 1 to 16, not 0"),
-        ("--chars 0", "--chars must be 1 to"),
-        ("--chars 18446744073709551615", "--chars must be 1 to"),
+        ("--layer 0", "layer must be 1 to 1, not 0"),
+        ("--layer 2", "layer must be 1 to 1, not 2"),
+        ("--unit 17", "unit must be 1 to 16, not 17"),
+        ("--unit 0", "unit must be 1 to 16, not 0"),
+        ("--chars 0", "chars must be 1 to"),
+        ("--chars 18446744073709551615", "chars must be 1 to"),
     ] {
         dir.run(&format!("inspect run {args}")).fails(2, &[part]);
         dir.run(&format!("inspect run {args} --html page.html")).fails(2, &[part]);
     }
     dir.train("text.txt --name whole --steps 4 --val-frac 0");
-    dir.run("inspect whole").fails(2, &["holds nothing out", "--text"]);
+    dir.run("inspect whole").fails(2, &["no held-out text", "--text"]);
     dir.run("inspect absent").fails(66, &["no run absent"]);
     dir.run("inspect run --text absent.txt").fails(66, &["absent.txt"]);
     dir.write("empty.txt", "");
@@ -122,9 +122,9 @@ fn unknown_characters_are_reported_or_skipped() {
     refused.fails(65, &["other.txt", "'\u{e9}' (U+00E9)", "character 3", "--skip-unknown"]);
     let (out, stderr) = dir.run("inspect run --unit 1 --text other.txt --skip-unknown").succeeds();
     assert_eq!(parsed(&out).0, "fox");
-    assert!(stderr.contains("left out") && stderr.contains(": 2\n"), "{stderr}");
+    assert!(stderr.contains("Skipped 2 characters"), "{stderr}");
     dir.write("none.txt", "\u{e9}");
-    dir.run("inspect run --text none.txt --skip-unknown").fails(65, &["none.txt", "never seen any"]);
+    dir.run("inspect run --text none.txt --skip-unknown").fails(65, &["none.txt", "knows none"]);
     // Behind the characters that are read it does not matter.
     dir.run("inspect run --unit 1 --text other.txt --chars 2").succeeds();
 }
@@ -146,7 +146,7 @@ fn page_is_self_contained() {
     assert_eq!((&data["cell"], &data["layers"], &data["hidden"]), (&"lstm".into(), &1.into(), &16.into()));
     assert_eq!(data["values"].as_array().unwrap().len(), 5);
     assert_eq!(data["values"][4][0]["bytes"].as_str().unwrap().len(), (16_usize * 200).div_ceil(3) * 4);
-    dir.run("inspect run --html absent/page.html").fails(73, &["absent/page.html", "make it first"]);
+    dir.run("inspect run --html absent/page.html").fails(73, &["absent/page.html", "create it first"]);
     dir.train("text.txt --name bytes --bytes --steps 4");
     dir.run("inspect bytes --html page.html").succeeds();
 }

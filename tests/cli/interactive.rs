@@ -10,7 +10,7 @@ fn start(dir: &TestDir, args: &str) -> PtySession {
     let mut command = dir.command(args);
     command.env("TERM", "xterm").stdin(Stdio::inherit());
     let mut session = spawn_command(command, Some(30_000)).unwrap();
-    session.exp_string("/help says what else there is").unwrap();
+    session.exp_string("/help lists the commands").unwrap();
     session
 }
 
@@ -62,13 +62,13 @@ fn invalid_input_is_reported_and_the_text_kept() {
     let mut session = start(&dir, "sample run -i --seed 3 --length 20");
     for (line, stderr) in [
         ("\u{3b1}", "does not know"),
-        ("/temp hot", "/temp takes a number"),
+        ("/temp hot", "/temp expects a number"),
         ("/temp -1", "temperature must be"),
-        ("/undo", "nothing to take back"),
-        ("/more much", "/more takes a number"),
+        ("/undo", "nothing to undo"),
+        ("/more much", "/more expects a number"),
         ("/save no/such/folder/x.txt", "no/such/folder"),
-        ("/dance", "there is no /dance"),
-        ("/help", "take back the last turn"),
+        ("/dance", "unknown command /dance"),
+        ("/help", "undo the last turn"),
     ] {
         type_line(&mut session, line);
         session.exp_string(stderr).unwrap();
@@ -87,7 +87,7 @@ fn interrupt_ends_only_the_turn() {
     session.exp_regex("(?s).{3000}").unwrap();
     session.send_control('c').unwrap();
     type_line(&mut session, "/help");
-    session.exp_string("take back the last turn").unwrap();
+    session.exp_string("undo the last turn").unwrap();
     end(session);
 }
 

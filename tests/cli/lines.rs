@@ -112,7 +112,7 @@ fn lines_json_has_text_loss_and_novelty() {
     // Without the corpus that is not known, and said.
     std::fs::remove_file(dir.path("names.txt")).unwrap();
     let (out, stderr) = dir.run("sample names --seed 5 --lines 1 --jsonl").succeeds();
-    assert!(out.contains("\"in_corpus\":null") && stderr.contains("cannot be told"), "{out} {stderr}");
+    assert!(out.contains("\"in_corpus\":null") && stderr.contains("is unknown"), "{out} {stderr}");
     dir.run("sample names --lines 1 --novel").fails(66, &["names.txt", "--novel-against"]);
 }
 
@@ -162,7 +162,7 @@ fn impossible_requests_terminate() {
     let vain = sample("--lines 9 --match (ai){30} --match-by rejection");
     assert_eq!((vain.code, vain.out.len()), (Some(1), 0), "{}", vain.err);
     assert!(
-        vain.err.contains("0 of 9 lines") && vain.err.contains("10000 lines drawn, 0 of them match"),
+        vain.err.contains("0 of 9 lines") && vain.err.contains("10000 lines generated, 0 of them match"),
         "{}",
         vain.err
     );

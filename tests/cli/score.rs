@@ -81,7 +81,7 @@ fn unknown_characters_have_a_fixed_cost() {
     assert_eq!((&long["chars"], &long["unknown"]), (&Value::from((1 << 20) + 98), &Value::from(100)), "{long}");
     dir.write("empty.txt", "");
     assert_eq!(scored(&dir, "run empty.txt --summary")[0]["chars"], 0);
-    assert_eq!(dir.stdout("score run empty.txt --summary"), "nothing was scored\n");
+    assert_eq!(dir.stdout("score run empty.txt --summary"), "no characters were scored\n");
 }
 
 #[test]
@@ -132,7 +132,7 @@ fn score_reports_invalid_arguments() {
     dir.run("score run missing.txt").fails(66, &["missing.txt"]);
     dir.run("score missing other.txt").fails(66, &["missing"]);
     dir.run("score run checkpoints").fails(2, &["checkpoints", "folder"]);
-    dir.run("score run other.txt --html no/such/x.html").fails(73, &["no/such", "make it first"]);
+    dir.run("score run other.txt --html no/such/x.html").fails(73, &["no/such", "create it first"]);
     assert!(dir.stdout("score --help").contains("24 bits"), "the escape is told");
     dir.run("score run other.txt --alert-bits nan").fails(2, &["--alert-bits"]);
     dir.run("score").fails_with_usage(2, &["FILE"]);
