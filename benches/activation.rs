@@ -1,4 +1,4 @@
-//! `exp`, `sigmoid` and `tanh` over a slice, for every instruction set that this machine has.
+//! `exp`, `sigmoid` and `tanh` of a slice, on every instruction set that this machine supports.
 
 use std::hint::black_box;
 
@@ -15,7 +15,7 @@ enum Function {
     Tanh,
 }
 
-/// The function, what it reads and what it writes.
+/// The function, its arguments and its results.
 struct Apply<'a>(Function, &'a [f32], &'a mut [f32]);
 
 impl SimdKernel for Apply<'_> {

@@ -1,4 +1,4 @@
-//! One time step of every cell, forward and back, the matrix products left out: an element is a unit of a stream.
+//! One time step of every cell, forward and backward, without the matrix products. An element is one unit of one stream.
 
 use charlstm::cells::{CELLS, CellInputs, CellReal};
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
@@ -6,7 +6,7 @@ use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, 
 const ROWS: usize = 16;
 const HIDDEN: usize = 256;
 
-/// Some numbers in -1 to 1 for every stream.
+/// Numbers in -1 to 1 for every stream.
 fn numbers(width: usize) -> Vec<f32> {
     (0..ROWS * width).map(|i| (i as f32 * 0.7).sin()).collect()
 }
@@ -19,18 +19,18 @@ fn cells(criterion: &mut Criterion) {
         let pre_activations = numbers(entry.spec.gates.len() * HIDDEN);
         let prev = numbers(entry.spec.states * HIDDEN);
         let p = numbers(entry.spec.diagonal_weights.len() * HIDDEN);
-        let rows = CellInputs { hidden: HIDDEN, p: &p, prev: &prev };
+        let inputs = CellInputs { hidden: HIDDEN, p: &p, prev: &prev };
         let mut next = prev.clone();
         let mut activations = pre_activations.clone();
-        cell.forward(rows, &mut activations, &mut next);
+        cell.forward(inputs, &mut activations, &mut next);
         let d = prev.clone();
-        // A cell works in place, so every iteration begins with copies; making them is not timed.
+        // A cell works in place, so each iteration needs copies, which are not timed.
         group.bench_function(BenchmarkId::new("forward", entry.spec.name), |bencher| {
-            let forward = |(gates, next): &mut (Vec<f32>, Vec<f32>)| cell.forward(rows, gates, next);
+            let forward = |(gates, next): &mut (Vec<f32>, Vec<f32>)| cell.forward(inputs, gates, next);
             bencher.iter_batched_ref(|| (pre_activations.clone(), prev.clone()), forward, BatchSize::PerIteration);
         });
         group.bench_function(BenchmarkId::new("backward", entry.spec.name), |bencher| {
-            let backward = |(gates, d): &mut (Vec<f32>, Vec<f32>)| cell.backward(rows, gates, &next, d);
+            let backward = |(gates, d): &mut (Vec<f32>, Vec<f32>)| cell.backward(inputs, gates, &next, d);
             bencher.iter_batched_ref(|| (activations.clone(), d.clone()), backward, BatchSize::PerIteration);
         });
     }

@@ -1,5 +1,4 @@
-//! A text of a gigabyte that is in the page cache: opened (scanned and hashed), and hashed alone as when a run looks whether it was
-//! changed: an element is a byte.
+//! Opening (scanning and hashing) a corpus of 1 GB in the page cache, and hashing it alone to detect changes. An element is a byte.
 #![allow(clippy::unwrap_used)]
 
 use std::fs::File;

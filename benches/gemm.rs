@@ -1,9 +1,8 @@
-//! The matrix products of training, on one thread: ours on activations in panels ([`PackedMatrix`], [`weight_gradient`]), and faer's
-//! ([`gemm`]) on the same numbers in rows.
+//! The matrix products of training on one thread: packed products ([`PackedMatrix`], [`weight_gradient`]), and faer's ([`gemm`]) on the same
+//! numbers.
 //!
-//! An element of the throughput is a floating-point operation: "Gelem/s" reads GFLOP/s. Before criterion's figures comes a
-//! table with the share of what this core can do at most. Where `CHARLSTM_SIMD` forces an instruction set, `gemm` goes by our
-//! own kernels, and what is called faer here is not.
+//! An element of the throughput is a floating-point operation, so read Gelem/s as GFLOP/s. Before criterion's figures, each product's share
+//! of the core's FMA ceiling is printed. Do not set `CHARLSTM_SIMD`: `gemm` does not use faer then.
 
 mod ceiling;
 
@@ -14,19 +13,19 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 
 const GATES: usize = 4;
 
-/// Some numbers in -1 to 1.
+/// Numbers in -1 to 1.
 fn numbers(n: usize) -> Vec<f32> {
     (0..n).map(|i| (i as f32 * 0.7).sin()).collect()
 }
 
-fn blocked(row_layout: RowLayout, steps: usize, rows: usize) -> PanelBuffer<f32> {
+fn panels(row_layout: RowLayout, steps: usize, rows: usize) -> PanelBuffer<f32> {
     let mut values = PanelBuffer::new(row_layout, steps, rows);
     let row = numbers(row_layout.elements());
     (0..steps * rows).for_each(|i| values.write(i / rows, i % rows, &row));
     values
 }
 
-/// One product by both ways.
+/// One product by both implementations.
 struct Pair<'a> {
     name: String,
     operations: usize,
@@ -35,7 +34,7 @@ struct Pair<'a> {
 }
 
 impl Pair<'_> {
-    /// The share of the ceiling on standard output, the speed by criterion.
+    /// Prints the shares of the ceiling, then lets criterion measure the speeds.
     fn measure(mut self, criterion: &mut Criterion, group: &str) {
         ceiling::share(&format!("{group} {} ours", self.name), self.operations, &mut self.ours);
         ceiling::share(&format!("{group} {} faer", self.name), self.operations, &mut self.faer);
@@ -52,7 +51,7 @@ fn product(criterion: &mut Criterion, group: &str, steps: usize, rows: usize, in
     let weights = numbers(k * n);
     let mut packed = PackedMatrix::new(input, output);
     packed.pack(Mat::new(&weights, k, n));
-    let (x, mut y) = (blocked(input, steps, rows), blocked(output, steps, rows));
+    let (x, mut y) = (panels(input, steps, rows), panels(output, steps, rows));
     let (a, mut c) = (numbers(m * k), numbers(m * n));
     let stride = y.shape().step_len();
     let pair = Pair {
@@ -74,7 +73,7 @@ fn product(criterion: &mut Criterion, group: &str, steps: usize, rows: usize, in
     pair.measure(criterion, group);
 }
 
-/// One time step: the outputs of some streams by the recurrent weights, and the gradients of the gates back.
+/// The recurrent products of one time step, forward and backward.
 fn recurrent_step(criterion: &mut Criterion) {
     for (hidden, rows) in [(128, 13), (128, 25), (256, 16), (512, 16), (512, 32), (1024, 32)] {
         let (units, gates) = (RowLayout::single(hidden), RowLayout { parts: GATES, width: hidden });
@@ -83,7 +82,7 @@ fn recurrent_step(criterion: &mut Criterion) {
     }
 }
 
-/// Some steps at once: the input product of a layer.
+/// The input product of a layer over four time steps.
 fn input_product(criterion: &mut Criterion) {
     for hidden in [128, 512] {
         let (units, gates) = (RowLayout::single(hidden), RowLayout { parts: GATES, width: hidden });
@@ -92,12 +91,12 @@ fn input_product(criterion: &mut Criterion) {
     }
 }
 
-/// A window at once: `dw += x^T dy`.
+/// `dw = x^T dy` over a window.
 fn window_gradient(criterion: &mut Criterion) {
     for (hidden, steps, streams) in [(128, 50, 50), (512, 100, 64), (1024, 100, 64)] {
         let (units, gates) = (RowLayout::single(hidden), RowLayout { parts: GATES, width: hidden });
         let (m, n) = (steps * streams, gates.elements());
-        let (x, dy) = (blocked(units, steps, streams), blocked(gates, steps, streams));
+        let (x, dy) = (panels(units, steps, streams), panels(gates, steps, streams));
         let (a, b) = (numbers(m * hidden), numbers(m * n));
         let (mut c, mut d) = (numbers(hidden * n), numbers(hidden * n));
         let pair = Pair {

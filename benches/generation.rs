@@ -1,4 +1,4 @@
-//! Generated characters, of one stream and of many side by side, on every core: an element is a character.
+//! Generation with one stream and with 64, on all cores. An element is a character.
 #![allow(clippy::unwrap_used)]
 
 use charlstm::data::{Encoding, Vocab};
@@ -8,9 +8,9 @@ use charlstm::sample::{Batch, Generator, SamplingConfig, StopCriteria};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use rayon::ThreadPoolBuilder;
 
-/// Texts side by side.
+/// Texts generated at once.
 const TEXTS: u64 = 64;
-/// Characters of each.
+/// Characters of each text.
 const LENGTH: usize = 50;
 
 fn generation(criterion: &mut Criterion) {

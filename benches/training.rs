@@ -1,4 +1,4 @@
-//! An optimizer step on every core, forward, back and update: an element is a character.
+//! An optimizer step on all cores. An element is a character.
 #![allow(clippy::unwrap_used)]
 
 use std::time::Duration;

@@ -1,6 +1,6 @@
-//! The contract of every cell in the registry: gradients, windows, rows, precision, checkpoints.
+//! The contract of every registered cell: gradients, windows, rows, precision, checkpoints.
 //!
-//! Errors are relative to the largest element of a tensor.
+//! Errors are relative to the largest element of the tensor.
 
 #![allow(clippy::unwrap_used)]
 
@@ -17,7 +17,7 @@ use rayon::prelude::*;
 const VOCAB: usize = 7;
 const HIDDEN: usize = 5;
 
-/// Numbers that differ from place to place, in -1..1.
+/// A deterministic sequence of numbers in -1 to 1.
 fn number(i: usize) -> f64 {
     (i as f64 * 1.618 + 0.3).sin()
 }
@@ -28,15 +28,15 @@ fn random_model(cell: &RegisteredCell, layers: usize, embed: usize) -> CharLm<f6
     model.weights.iter_mut().enumerate().for_each(|(i, w)| *w = number(i) * 0.7);
     let layout = model.layout().clone();
     for span in layout.spans() {
-        for i in (0..span.range.len()).filter(|i| is_closed(cell, span, *i)) {
+        for i in (0..span.range.len()).filter(|i| is_always_zero(cell, span, *i)) {
             model.weights[span.range.start + i] = 0.0;
         }
     }
     model
 }
 
-/// Whether an element of a recurrent matrix belongs to a block that the cell does not have, so that it must stay zero.
-fn is_closed(cell: &RegisteredCell, span: &Span, i: usize) -> bool {
+/// Whether an element of a recurrent matrix belongs to a zero block of the cell.
+fn is_always_zero(cell: &RegisteredCell, span: &Span, i: usize) -> bool {
     let (row, col) = (i / span.cols, i % span.cols);
     span.name.ends_with("w_hh") && cell.spec.zero_blocks.contains(&(row / HIDDEN, col / HIDDEN))
 }
@@ -46,15 +46,15 @@ fn window(steps: usize, streams: usize) -> Window {
     Window::new(steps, streams, (0..steps * streams).map(id).collect(), (1..=steps * streams).map(id).collect())
 }
 
-/// Every feature a window can have: weights of the loss, some of them 0, and resets of the state.
-fn demanding_window() -> Window {
+/// A window with loss weights, some of them 0, and resets.
+fn weighted_window_with_resets() -> Window {
     let mut window = window(6, 3);
     window.weights = (0..18).map(|i| [1.0, 0.0, 0.5, 2.0][i % 4]).collect();
     window.resets = (0..18).map(|i| matches!(i, 1 | 7 | 8 | 15)).collect();
     window
 }
 
-/// A loss that can be asked at any weights and initial states.
+/// A loss as a function of the weights and the initial states.
 struct Problem {
     model: CharLm<f64>,
     window: Window,
@@ -76,8 +76,8 @@ impl Problem {
         (step.run(&self.model, &self.window, self.dropout), step)
     }
 
-    /// The derivative of the loss in one number of the problem by the central difference of fourth order: its error is far below
-    /// the smallest gradient of a deep network.
+    /// The derivative of the loss by one number of the problem, by a fourth-order central difference, whose error is far below the
+    /// smallest gradient of a deep network.
     fn difference(&mut self, at: impl Fn(&mut Self) -> &mut f64) -> f64 {
         const H: f64 = 1e-3;
         let before = *at(self);
@@ -96,7 +96,7 @@ impl Problem {
         let layout = self.model.layout().clone();
         for span in layout.spans() {
             let cell = self.model.cell();
-            let numeric = span.range.clone().map(|i| match is_closed(cell, span, i - span.range.start) {
+            let numeric = span.range.clone().map(|i| match is_always_zero(cell, span, i - span.range.start) {
                 true => 0.0,
                 false => self.difference(|problem| &mut problem.model.weights[i]),
             });
@@ -122,17 +122,17 @@ fn close(what: &str, got: &[f64], wanted: &[f64], tolerance: f64) {
     }
 }
 
-/// Gradients of every parameter and of the initial state. The gradient of the input is that of the embedding's rows.
+/// Of all parameters and of the initial state; the gradient of the input is that of the embedding.
 #[test]
-fn gradients_agree_with_central_differences() {
+fn gradients_match_central_differences() {
     let dropout = Some(Dropout { rate: 0.3, seed: 5, step: 2 });
     CELLS.par_iter().for_each(|cell| {
         for layers in [1, 3] {
             for (embed, window, dropout, what) in [
                 (4, window(5, 3), None, "plain"),
                 (0, window(5, 3), None, "one-hot"),
-                (4, demanding_window(), None, "weights and resets"),
-                (4, demanding_window(), dropout, "weights, resets and dropout"),
+                (4, weighted_window_with_resets(), None, "weights and resets"),
+                (4, weighted_window_with_resets(), dropout, "weights, resets and dropout"),
             ] {
                 let what = format!("{} x {layers}, {what}", cell.spec.name);
                 Problem::new(cell, layers, embed, window, dropout).check(&what);
@@ -141,7 +141,7 @@ fn gradients_agree_with_central_differences() {
     });
 }
 
-/// Runs windows one after another from a zero state, forward only; returns the logits of all and the state behind the last.
+/// Runs consecutive windows from a zero state; returns the logits of all windows and the final state.
 fn forward<R: charlstm::cells::CellReal>(model: &CharLm<R>, windows: &[Window]) -> (Vec<f64>, Vec<f64>) {
     let inference_model = InferenceModel::new(model, Precision::F32);
     let (streams, steps) = (windows[0].streams, windows.iter().map(|window| window.steps).max().unwrap());
@@ -157,50 +157,50 @@ fn forward<R: charlstm::cells::CellReal>(model: &CharLm<R>, windows: &[Window]) 
     (logits, (0..streams).flat_map(|stream| session.state(stream)).map(|x| x.to_f64()).collect())
 }
 
-/// Steps `from..to` of a window, resets included.
-fn cut(window: &Window, from: usize, to: usize) -> Window {
+/// Steps `from..to` of a window, with its resets.
+fn steps_of(window: &Window, from: usize, to: usize) -> Window {
     let range = from * window.streams..to * window.streams;
-    let mut piece = Window::new(
+    let mut part = Window::new(
         to - from,
         window.streams,
         window.inputs[range.clone()].to_vec(),
         window.targets[range.clone()].to_vec(),
     );
     if !window.resets.is_empty() {
-        piece.resets = window.resets[range].to_vec();
+        part.resets = window.resets[range].to_vec();
     }
-    piece
+    part
 }
 
 #[test]
-fn a_window_cut_in_three_with_the_state_carried_equals_the_whole() {
+fn three_windows_with_carried_state_equal_one() {
     for cell in CELLS {
         let model = random_model(cell, 2, 4);
         let mut whole = window(12, 3);
         whole.resets = (0..36).map(|i| matches!(i, 4 | 13 | 30)).collect();
-        let pieces = [cut(&whole, 0, 5), cut(&whole, 5, 6), cut(&whole, 6, 12)];
-        let (one, three) = (forward(&model, &[whole]), forward(&model, &pieces));
+        let parts = [steps_of(&whole, 0, 5), steps_of(&whole, 5, 6), steps_of(&whole, 6, 12)];
+        let (one, three) = (forward(&model, &[whole]), forward(&model, &parts));
         close("logits", &three.0, &one.0, 1e-12);
         close("state", &three.1, &one.1, 1e-12);
     }
 }
 
 #[test]
-fn a_reset_begins_from_the_zero_state() {
+fn a_reset_starts_from_the_zero_state() {
     for cell in CELLS {
         let model = random_model(cell, 2, 4);
         let mut whole = window(8, 1);
         whole.resets = (0..8).map(|t| t == 5).collect();
         let (logits, state) = forward(&model, std::slice::from_ref(&whole));
         whole.resets.clear();
-        let (fresh, fresh_state) = forward(&model, &[cut(&whole, 5, 8)]);
+        let (fresh, fresh_state) = forward(&model, &[steps_of(&whole, 5, 8)]);
         close("logits", &logits[5 * VOCAB..], &fresh, 1e-12);
         close("state", &state, &fresh_state, 1e-12);
     }
 }
 
 #[test]
-fn rows_of_a_batch_do_not_influence_each_other() {
+fn rows_of_a_batch_are_independent() {
     for cell in CELLS {
         let model = CharLm::init(
             &ModelConfig { cell: cell.spec.name.into(), layers: 2, hidden: 37, embed: 9, vocab: VOCAB },
@@ -223,7 +223,7 @@ fn rows_of_a_batch_do_not_influence_each_other() {
 }
 
 #[test]
-fn single_precision_agrees_with_double() {
+fn f32_matches_f64() {
     for cell in CELLS {
         let config = ModelConfig { cell: cell.spec.name.into(), layers: 2, hidden: 70, embed: 33, vocab: VOCAB };
         let narrow = CharLm::<f32>::init(&config, 2).unwrap();
@@ -243,7 +243,7 @@ fn single_precision_agrees_with_double() {
 }
 
 #[test]
-fn a_model_of_every_cell_comes_back_from_a_checkpoint() {
+fn checkpoints_restore_models_of_every_cell() {
     for cell in CELLS {
         let config = ModelConfig { cell: cell.spec.name.into(), layers: 2, hidden: 6, embed: 0, vocab: VOCAB };
         let saved = CharLm::init(&config, 9).unwrap();

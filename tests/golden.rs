@@ -1,4 +1,4 @@
-//! The numbers that PyTorch gets for the same network (`tests/golden/make.py` made them), in f64 and in f32.
+//! Agreement with PyTorch on the same network, in f64 and f32. `tests/golden/make.py` generated the numbers.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -11,7 +11,7 @@ use charlstm::optim::{Optimizer, UpdateParams, clip_scale};
 use charlstm::train::Step;
 use serde::Deserialize;
 
-/// The cells that PyTorch has.
+/// The cells that PyTorch implements.
 const CELLS: [&str; 3] = ["lstm", "gru", "rnn"];
 
 #[derive(Deserialize)]
@@ -82,7 +82,7 @@ impl Golden {
         Window::new(self.seq_len, self.batch, self.inputs.clone(), self.targets.clone())
     }
 
-    /// A state that PyTorch gives as (L, B, states * H), in our order (B, L, states * H).
+    /// Reorders a state from PyTorch's `(L, B, states * H)` to `(B, L, states * H)`.
     fn by_stream(&self, state: &[f64]) -> Vec<f64> {
         let width = self.state0.len() / (self.layers * self.batch);
         let at = |b: usize, l: usize| &state[(l * self.batch + b) * width..][..width];
@@ -97,7 +97,7 @@ impl Golden {
     }
 }
 
-/// Fails where `got` is further from `wanted` than `tolerance` of the largest element wanted.
+/// Fails if an error is larger than `tolerance` times the largest element of `wanted`.
 fn close<R: CellReal>(what: &str, got: impl IntoIterator<Item = R>, wanted: &[f64], tolerance: f64) {
     let largest = wanted.iter().fold(0.0f64, |a, b| a.max(b.abs()));
     let got: Vec<f64> = got.into_iter().map(R::to_f64).collect();
@@ -155,17 +155,17 @@ fn ten_steps<R: CellReal>(golden: &Golden, optimizer: Optimizer, wanted: &Losses
 }
 
 #[test]
-fn logits_loss_and_every_gradient_in_double_precision() {
+fn forward_and_backward_match_pytorch_in_f64() {
     CELLS.iter().for_each(|cell| forward_and_backward::<f64>(cell, 1e-9));
 }
 
 #[test]
-fn logits_loss_and_every_gradient_in_single_precision() {
+fn forward_and_backward_match_pytorch_in_f32() {
     CELLS.iter().for_each(|cell| forward_and_backward::<f32>(cell, 1e-4));
 }
 
 #[test]
-fn ten_losses_of_every_optimizer() {
+fn ten_steps_of_every_optimizer_match_pytorch() {
     for golden in CELLS.map(Golden::of) {
         for (optimizer, wanted) in
             [(Optimizer::Adamw, &golden.adamw), (Optimizer::Sgd, &golden.sgd), (Optimizer::Rmsprop, &golden.rmsprop)]

@@ -1,5 +1,4 @@
-//! What this core can do at most, and which share of it something reaches: measured in turn, since machines are noisy.
-#![allow(dead_code)]
+//! The FMA ceiling of a core, and the share of it that a computation reaches. Both are measured alternately, because machines are noisy.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -7,7 +6,7 @@ use std::time::Instant;
 use charlstm::kernels::Real;
 use charlstm::simd::{Simd, SimdKernel, dispatch};
 
-/// Chains of multiply-adds side by side: enough to hide their latency, few enough for the registers.
+/// Independent chains of multiply-adds: enough to hide their latency, few enough for the registers.
 const CHAINS: usize = 192;
 const ROUNDS: usize = 20_000;
 /// Pairs of measurements.
@@ -28,7 +27,7 @@ impl SimdKernel for Fma<'_> {
     }
 }
 
-/// Floating-point operations a second of this core at most.
+/// The peak floating-point operations per second of this core.
 fn ceiling() -> f64 {
     let mut sums = [0.5; CHAINS];
     let start = Instant::now();
@@ -37,21 +36,12 @@ fn ceiling() -> f64 {
     (2 * CHAINS * ROUNDS) as f64 / start.elapsed().as_secs_f64()
 }
 
-/// Bytes a second that this core reads from a buffer of that size.
-fn reading(buffer: &[f32], times: usize) -> f64 {
-    let start = Instant::now();
-    for _ in 0..times {
-        black_box(charlstm::kernels::vector::sum_of_squares(black_box(buffer)));
-    }
-    (size_of_val(buffer) * times) as f64 / start.elapsed().as_secs_f64()
-}
-
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
 }
 
-/// Prints the speed of `work`, which makes `operations` floating-point operations, and its share of the ceiling.
+/// Prints the speed of `work`, which performs `operations` floating-point operations, and its share of the ceiling.
 pub fn share(name: &str, operations: usize, mut work: impl FnMut()) {
     let times = (4_000_000 / operations).max(1);
     let pairs: Vec<_> = (0..PAIRS)
