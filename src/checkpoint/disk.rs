@@ -64,9 +64,6 @@ pub fn temporary(path: &Path) -> PathBuf {
 
 /// Replaces a file atomically: writes and syncs a temporary file, renames it, and syncs the folder. If this fails, the temporary
 /// file is removed and the old file is kept; if only the last sync fails, the new file is in place.
-///
-/// # Errors
-/// Errors of the file operations.
 pub fn replace(disk: &impl Disk, path: &Path, chunks: &[&[u8]]) -> io::Result<()> {
     let temporary = temporary(path);
     let mut file = disk.create(&temporary)?;
@@ -80,9 +77,6 @@ pub fn replace(disk: &impl Disk, path: &Path, chunks: &[&[u8]]) -> io::Result<()
 }
 
 /// Creates a folder and its parents, and syncs their names to the disk.
-///
-/// # Errors
-/// Errors of the file operations.
 pub fn make_folder(path: &Path) -> io::Result<()> {
     let is_new = |folder: &&Path| !folder.as_os_str().is_empty() && !folder.exists();
     let new: Vec<&Path> = path.ancestors().take_while(is_new).collect();
@@ -91,9 +85,6 @@ pub fn make_folder(path: &Path) -> io::Result<()> {
 }
 
 /// Opens a regular file for reading. Opening a pipe would block.
-///
-/// # Errors
-/// Errors of the file operations.
 pub fn open(path: &Path) -> io::Result<File> {
     if std::fs::metadata(path)?.is_file() { File::open(path) } else { Err(io::Error::other("not a regular file")) }
 }

@@ -25,11 +25,9 @@ pub const MAGIC: &[u8; 8] = b"CHARLSTM";
 pub const VERSION: u32 = 1;
 /// Bytes of a section name in the header.
 pub(super) const NAME: usize = 16;
-/// Bytes of a section table entry.
 pub(super) const ENTRY: usize = NAME + 3 * 8;
 /// Sections start at multiples of this.
 pub(super) const ALIGN: usize = 64;
-/// More sections than a checkpoint has.
 const MAX_SECTIONS: usize = 64;
 
 /// A name and the bytes of a section. The bytes of large arenas are borrowed, so saving does not copy the model.
@@ -43,9 +41,6 @@ pub trait SectionValue: Serialize + DeserializeOwned {
     const VERSION: u32;
 
     /// The section of this value.
-    ///
-    /// # Errors
-    /// [`Error::Internal`].
     fn to_section(&self) -> Result<Section<'static>> {
         Ok((Self::NAME, encode(&(Self::VERSION, self))?.into()))
     }
@@ -87,20 +82,15 @@ pub fn encode_checkpoint(sections: &[Section<'_>]) -> Vec<u8> {
     chunks(&encode_header(sections), sections).concat()
 }
 
-/// The zeros that follow a section.
 fn padding(bytes: &[u8]) -> &'static [u8] {
     &[0; ALIGN][..bytes.len().next_multiple_of(ALIGN) - bytes.len()]
 }
 
-/// Bytes of the header including its padding.
 fn header_len(sections: usize) -> usize {
     (MAGIC.len() + 8 + sections * ENTRY + 8).next_multiple_of(ALIGN)
 }
 
 /// A value in bincode.
-///
-/// # Errors
-/// [`Error::Internal`].
 pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>> {
     bincode::serde::encode_to_vec(value, bincode::config::standard())
         .map_err(|e| Error::Internal(format!("a checkpoint section cannot be encoded: {e}")))
@@ -115,7 +105,6 @@ pub fn encode_floats(values: &[f32]) -> Cow<'_, [u8]> {
     }
 }
 
-/// An entry of the section table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct SectionEntry {
     pub name: String,
@@ -127,7 +116,6 @@ pub(super) struct SectionEntry {
     pub checksum: u64,
 }
 
-/// The longest possible header.
 pub(super) fn max_header_len() -> usize {
     header_len(MAX_SECTIONS)
 }
@@ -201,7 +189,6 @@ fn has_pickle(archive: &[u8]) -> bool {
     archive.get(30..).unwrap_or_default().windows(9).take(256).any(|part| part == b"/data.pkl")
 }
 
-/// Describes a file that is not a checkpoint.
 fn not_ours(bytes: &[u8]) -> String {
     let looks = match bytes {
         [] => "it is empty",

@@ -12,7 +12,6 @@ use super::disk;
 use super::format::{self, ALIGN, SectionEntry, SectionValue};
 use crate::error::{Error, Result};
 
-/// Maximum size of a bincode section.
 const LIMIT: usize = 1 << 26;
 /// Size of the read buffer; small enough that a piece is hashed while it is in the cache.
 const PIECE: u64 = 1 << 18;

@@ -14,7 +14,6 @@ use crate::model::{CharLm, ModelConfig};
 /// The section of the weights.
 pub const WEIGHTS: &str = "weights";
 
-/// The configuration and the vocabulary of a model.
 #[derive(Serialize, Deserialize)]
 struct ModelSection {
     config: ModelConfig,
@@ -27,9 +26,6 @@ impl SectionValue for ModelSection {
 }
 
 /// The sections of a model.
-///
-/// # Errors
-/// [`Error::Internal`](crate::error::Error::Internal).
 pub fn sections<'a>(model: &'a CharLm<f32>, vocab: &Vocab) -> Result<Vec<Section<'a>>> {
     let section = ModelSection { config: model.config().clone(), vocab: vocab.clone() };
     Ok(vec![section.to_section()?, (WEIGHTS, format::encode_floats(&model.weights))])
@@ -72,9 +68,6 @@ pub fn read(frame: &Frame) -> Result<(CharLm<f32>, Vocab)> {
 }
 
 /// Reads a model from a checkpoint file.
-///
-/// # Errors
-/// As [`Frame::read`] and [`read`].
 pub fn load(path: &Path) -> Result<(CharLm<f32>, Vocab)> {
     read(&Frame::read(path)?)
 }

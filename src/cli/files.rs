@@ -7,10 +7,8 @@ use std::path::Path;
 use charlstm::checkpoint::disk::{folder_of, write_error};
 use charlstm::error::{Error, Result};
 
-/// The name of standard input in messages.
 const STDIN: &str = "standard input";
 
-/// Whether a path means standard input.
 pub fn is_stdin(path: &Path) -> bool {
     path.as_os_str() == "-"
 }
@@ -36,7 +34,6 @@ pub fn check_writable(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Writes a file.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     check_writable(path)?;
     fs::write(path, bytes).map_err(|e| write_error(path, bytes.len() as u64, e))

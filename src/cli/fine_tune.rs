@@ -11,14 +11,11 @@ use charlstm::train::Trainer;
 use super::settings::absolute;
 use super::terminal::Terminal;
 
-/// The most new characters that are listed.
 const MAX_LISTED: usize = 40;
 
-/// The run that a fine-tuned run starts from.
 pub struct Origin {
     /// The absolute path of its folder or checkpoint.
     pub run: PathBuf,
-    /// The checkpoint with the weights.
     pub frame: Frame,
 }
 
@@ -32,7 +29,6 @@ impl Origin {
         Ok(Origin { run, frame: Frame::read(&target.model())? })
     }
 
-    /// Refuses a new run in the folder of this one.
     pub fn check_not_replaced(&self, folder: &RunFolder) -> Result<()> {
         let contains_origin = |folder: PathBuf| self.run.canonicalize().is_ok_and(|run| run.starts_with(folder));
         if folder.path().canonicalize().is_ok_and(contains_origin) {
@@ -43,7 +39,6 @@ impl Origin {
     }
 }
 
-/// Reports the replayed text, the new characters, and the held-out losses before the first step.
 pub fn introduce(trainer: &Trainer, terminal: &Terminal) {
     let dataset = trainer.dataset();
     if let Some(replay) = dataset.replay() {

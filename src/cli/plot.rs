@@ -8,15 +8,12 @@ use plotters::element::DashedPathElement;
 use plotters::prelude::*;
 
 const SIZE: (u32, u32) = (900, 480);
-/// The size of a chart with many curves.
 const LARGE_SIZE: (u32, u32) = (1100, 640);
-/// The number of curves from which a chart is large.
 const MANY_CURVES: usize = 8;
 
 /// Larger values come from a diverged run or a foreign file and are not drawn.
 const MAX_VALUE: f64 = 1e30;
 
-/// The maximum number of points per curve; more would not be visible.
 const MAX_POINTS: usize = 1000;
 
 /// Distinguishable colours on white, in the order of the curves.
@@ -39,7 +36,6 @@ const COLORS: [RGBColor; 16] = [
     RGBColor(245, 150, 150),
 ];
 
-/// Pixels of a dash and of a gap.
 const DASH: (u32, u32) = (6, 4);
 
 /// Pixels of the legend: length of a stroke, line height, width of a letter.
@@ -47,7 +43,6 @@ const STROKE: i32 = 20;
 const LINE_HEIGHT: i32 = 22;
 const LETTER_WIDTH: u32 = 8;
 
-/// The losses as points (step, nats per character).
 #[derive(Clone, Debug, Default)]
 pub struct LossCurves {
     pub training: Vec<(f64, f64)>,
@@ -55,7 +50,6 @@ pub struct LossCurves {
 }
 
 impl LossCurves {
-    /// The losses in `records` up to a step.
     pub fn of(records: &[Record], step: u64) -> Self {
         let mut curves = LossCurves::default();
         for record in records {
@@ -68,7 +62,6 @@ impl LossCurves {
         curves
     }
 
-    /// The loss plot.
     pub fn chart(&self, title: &str) -> Chart {
         Chart {
             title: title.into(),
@@ -114,7 +107,6 @@ fn style(chart: &Chart) -> Vec<StyledCurve> {
     curves
 }
 
-/// Renders a chart as SVG.
 pub fn draw(chart: &Chart) -> Result<String> {
     let mut svg = String::new();
     render(&mut svg, chart, &style(chart)).map_err(|e| Error::Internal(format!("cannot render the plot: {e}")))?;
@@ -187,7 +179,6 @@ fn legend_entries(curves: &[StyledCurve]) -> Vec<(&str, RGBColor, bool)> {
     entries
 }
 
-/// Renders the legend next to the plot.
 fn render_legend(area: &DrawingArea<SVGBackend<'_>, Shift>, entries: &[(&str, RGBColor, bool)]) -> RenderResult {
     for (i, (name, color, dashed)) in entries.iter().enumerate() {
         let y = LINE_HEIGHT * (i as i32 + 2);
@@ -202,13 +193,11 @@ fn render_legend(area: &DrawingArea<SVGBackend<'_>, Shift>, entries: &[(&str, RG
     Ok(())
 }
 
-/// The label of a tick on a logarithmic axis.
 fn log_label(log: f64) -> String {
     let whole = log.round();
     if (log - whole).abs() < 1e-9 { format!("1e{whole:.0}") } else { format!("{:.1e}", 10f64.powf(log)) }
 }
 
-/// The label of a tick on a linear axis.
 fn linear_label(number: f64) -> String {
     if number.abs() >= 10.0 || number == 0.0 { format!("{number:.0}") } else { format!("{number:.2}") }
 }

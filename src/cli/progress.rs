@@ -15,21 +15,18 @@ use super::plot::{self, LossCurves};
 use super::signals::Signals;
 use super::terminal::Terminal;
 
-/// Characters of the sample after each evaluation.
 const SAMPLE_CHARS: usize = 240;
 /// The weight of the newest loss in the displayed moving average.
 const SMOOTHING: f64 = 0.1;
 /// A held-out loss above the unigram entropy is normal before this step.
 const MIN_STEPS_TO_WARN: u64 = 100;
 
-/// An observer that reports on the terminal and draws the loss plot.
 pub struct Reporter<'a> {
     terminal: &'a Terminal,
     run: &'a LockedRun,
     signals: Signals,
     /// Whether a signal asked for the next checkpoint.
     save_requested: bool,
-    /// The step of the last checkpoint.
     saved_step: u64,
     bar: Option<ProgressBar>,
     started: Instant,
@@ -81,7 +78,6 @@ impl<'a> Reporter<'a> {
         self.saved_step
     }
 
-    /// Writes above the live line.
     fn above(&self, write: impl FnOnce(&Terminal)) {
         match &self.bar {
             Some(bar) => bar.suspend(|| write(self.terminal)),

@@ -19,7 +19,6 @@ macro_rules! either {
 }
 
 impl Settings {
-    /// These settings, with missing ones taken from `base`.
     pub fn or(self, mut base: Settings) -> Settings {
         if self.epochs.is_some() || self.steps.is_some() {
             (base.epochs, base.steps) = (None, None);
@@ -36,7 +35,6 @@ impl Settings {
         Settings { batch: Some(16), seq_len: Some(64), epochs: Some(15), ..Settings::default() }
     }
 
-    /// The model settings of an existing run.
     pub fn of_model(model: &ModelConfig, init: Init) -> Self {
         Settings {
             cell: Some(model.cell.clone()),
@@ -49,7 +47,6 @@ impl Settings {
         }
     }
 
-    /// All settings of an existing run.
     pub fn of_run(model: &ModelConfig, run: RunMetadata) -> Self {
         let (train, dataset) = (run.train, run.dataset.config);
         let (replay, replay_frac) =
@@ -95,7 +92,6 @@ impl Settings {
         })
     }
 
-    /// The settings of training, with defaults for missing ones.
     pub fn train_config(&self) -> TrainConfig {
         let default = TrainConfig::default();
         TrainConfig {
@@ -154,7 +150,6 @@ impl Settings {
         stem.map_or("text".into(), |stem| stem.to_string_lossy().into_owned())
     }
 
-    /// The old text to mix in.
     pub fn replay_config(&self) -> Result<Option<ReplayConfig>> {
         let fraction = self.replay_frac.unwrap_or(ReplayConfig::DEFAULT_FRACTION);
         match &self.replay {
@@ -200,7 +195,6 @@ impl Settings {
 
 type NamedValue = (&'static str, String);
 
-/// Refuses the first setting that differs from that of the run.
 fn check_equal<const N: usize>(path: &Path, run: [NamedValue; N], wanted: [NamedValue; N]) -> Result<()> {
     match run.into_iter().zip(wanted).find(|(run, wanted)| run != wanted) {
         None => Ok(()),
@@ -210,7 +204,6 @@ fn check_equal<const N: usize>(path: &Path, run: [NamedValue; N], wanted: [Named
     }
 }
 
-/// Reads a configuration file.
 pub fn read_settings(path: &Path) -> Result<Settings> {
     match std::fs::read_to_string(path) {
         Ok(text) => parse_settings(path, &text),
@@ -247,7 +240,6 @@ pub fn parse_settings(path: &Path, text: &str) -> Result<Settings> {
     }
 }
 
-/// The text of a configuration file.
 pub fn write_settings(settings: &Settings) -> Result<String> {
     let text = toml::to_string(settings).map_err(|e| Error::Internal(format!("config.toml cannot be encoded: {e}")))?;
     Ok(format!("# The settings of this run; start another one like it with: charlstm train --config FILE\n{text}"))

@@ -14,7 +14,6 @@ use signal_hook::{flag, low_level};
 /// `timeout` signals the process and its group.
 const DUPLICATE_WINDOW: Duration = Duration::from_millis(500);
 
-/// The signals received so far.
 #[derive(Clone, Debug, Default)]
 pub struct Signals {
     /// The signal that asked to stop; 0 if none did.
@@ -65,13 +64,11 @@ impl Signals {
         self.is_deferred.store(false, Ordering::SeqCst);
     }
 
-    /// The exit code of the signal that asked to stop, if there was one.
     pub fn received(&self) -> Option<u8> {
         let signal = self.stop.load(Ordering::SeqCst);
         (signal != 0).then(|| exit_code(signal) as u8)
     }
 
-    /// Whether a checkpoint was requested since the last call.
     pub fn take_save(&self) -> bool {
         self.save.swap(false, Ordering::SeqCst)
     }
@@ -82,7 +79,6 @@ pub fn report_file_size_limit_as_error() -> Result<()> {
     flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false))).map(drop).map_err(cannot_listen)
 }
 
-/// The error if a signal handler cannot be installed.
 pub fn cannot_listen(e: std::io::Error) -> Error {
     Error::Internal(format!("cannot catch signals: {e}"))
 }

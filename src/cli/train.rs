@@ -58,7 +58,6 @@ pub fn run(args: TrainArgs, terminal: &Terminal) -> Result<ExitCode> {
     Ok(stopped_by.map_or(ExitCode::SUCCESS, ExitCode::from))
 }
 
-/// Starts a new run.
 fn start(args: &TrainArgs, terminal: &Terminal) -> Result<(LockedRun, Trainer)> {
     let (settings, origin) = settings_of_new_run(args)?;
     let train = settings.train_config();
@@ -97,7 +96,6 @@ fn settings_of_new_run(args: &TrainArgs) -> Result<(Settings, Option<Origin>)> {
     Ok((settings, Some(origin)))
 }
 
-/// Refuses a folder that contains a run unless it is to be replaced.
 fn check_is_free(folder: &RunFolder, args: &TrainArgs) -> Result<()> {
     if folder.has_run() && !args.overwrite {
         return Err(Error::RunExists { folder: folder.path().into() });
@@ -190,13 +188,11 @@ fn run_to_resume(given: Option<&Path>, named: Option<RunFolder>) -> Result<RunFo
     }))
 }
 
-/// The settings of the flags and the configuration file.
 fn given_settings(args: &TrainArgs) -> Result<Settings> {
     let file = args.config.as_deref().map(read_settings).transpose()?.unwrap_or_default();
     args.settings.clone().or(file).resolved()
 }
 
-/// The folder that `--out` or `--name` names.
 fn named_folder(args: &TrainArgs) -> Result<Option<RunFolder>> {
     let is_plain = |name: &String| !name.is_empty() && !name.contains(['/', '\\']) && name != "." && name != "..";
     match (&args.out, &args.name) {

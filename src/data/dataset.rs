@@ -67,9 +67,6 @@ pub struct Dataset {
 
 impl Dataset {
     /// Opens the texts.
-    ///
-    /// # Errors
-    /// As [`Corpus::open`] and [`Dataset::new`].
     pub fn open(config: &DatasetConfig) -> Result<Self> {
         let corpus = if config.paths.is_empty() {
             Corpus::from_text(BUILT_IN_NAME, BUILT_IN.as_bytes(), config.encoding)?
@@ -108,9 +105,6 @@ impl Dataset {
     }
 
     /// Adds a loss mask for the text. A mask is not saved in checkpoints: to resume a run, add it again.
-    ///
-    /// # Errors
-    /// As [`LossMask::validate`].
     pub fn with_loss_mask(self, mask: LossMask) -> Result<Self> {
         mask.validate(self.corpus.chars())?;
         Ok(Dataset { loss_mask: Some(mask), ..self })
@@ -118,9 +112,6 @@ impl Dataset {
 
     /// Adds old text before the training text, so that about that fraction of the streams of a batch read old text. The end of the
     /// old text is held out. All its characters join the vocabulary.
-    ///
-    /// # Errors
-    /// As [`Corpus::open`]; [`Error::OutOfRange`] for the fraction, [`Error::Usage`] if there is a loss mask.
     pub fn with_replay(self, config: &ReplayConfig) -> Result<Self> {
         let (replay, old) = config.open(self.training_chars, self.corpus.encoding())?;
         let chars = replay.chars as usize;
@@ -205,9 +196,6 @@ impl Dataset {
     }
 
     /// As [`Corpus::check_unchanged`], for all texts.
-    ///
-    /// # Errors
-    /// [`Error::Changed`].
     pub fn check_unchanged(&self) -> Result<()> {
         self.corpora().try_for_each(Corpus::check_unchanged)
     }

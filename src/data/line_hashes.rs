@@ -14,9 +14,6 @@ pub struct LineHashes(HashSet<u128>);
 
 impl LineHashes {
     /// Adds every line of a corpus.
-    ///
-    /// # Errors
-    /// As [`Corpus::check_not_truncated`].
     pub fn add(&mut self, corpus: &Corpus) -> Result<()> {
         self.0.extend(corpus.lines().map(hash_line));
         corpus.check_not_truncated()

@@ -37,9 +37,6 @@ impl LossMask {
     }
 
     /// Checks that the mask covers exactly `chars` characters and that every weight is finite and not negative.
-    ///
-    /// # Errors
-    /// [`Error::Usage`].
     pub fn validate(&self, chars: usize) -> Result<()> {
         if self.len() != chars {
             return Err(Error::Usage(format!("loss mask: {} entries for a text of {chars} characters", self.len())));

@@ -60,9 +60,6 @@ pub static EXPERIMENTS: &[Experiment] = &[
 ];
 
 /// Finds an experiment by name.
-///
-/// # Errors
-/// [`Error::UnknownName`].
 pub fn find(name: &str) -> Result<&'static Experiment> {
     EXPERIMENTS.iter().find(|experiment| experiment.name == name).ok_or_else(|| {
         let names: Vec<_> = EXPERIMENTS.iter().map(|experiment| experiment.name).collect();

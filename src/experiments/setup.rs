@@ -63,9 +63,6 @@ impl Default for Setup {
 
 impl Setup {
     /// Checks every setting.
-    ///
-    /// # Errors
-    /// [`Error::OutOfRange`](crate::error::Error::OutOfRange) or [`Error::UnknownName`](crate::error::Error::UnknownName).
     pub fn validate(&self) -> Result<()> {
         self.train_config(0)?;
         self.model_config(1).validate().map(|_| ())

@@ -47,9 +47,6 @@ pub struct Trial {
 
 /// Trains a model until a quick check meets the criterion and a full test confirms it, or until all steps are used and a last test
 /// decides. A diverged trial has not passed.
-///
-/// # Errors
-/// As [`Setup::validate`] and [`Trainer::step`], except for divergence.
 pub fn run_trial(
     name: &str,
     task: &dyn Task,

@@ -65,7 +65,6 @@ pub fn newest(runs: &Path) -> Result<RunFolder> {
     newest.map(|(_, run)| run).ok_or_else(|| Error::NoRuns { folder: runs.into() })
 }
 
-/// Whether a file starts with the bytes that every checkpoint starts with.
 fn is_checkpoint(path: &Path) -> bool {
     let mut start = [0; MAGIC.len()];
     path.is_file() && File::open(path).and_then(|mut file| file.read_exact(&mut start)).is_ok() && start == *MAGIC

@@ -9,7 +9,6 @@ use crate::checkpoint::disk::{self, Disk, RealDisk};
 use crate::checkpoint::format::{self, Section};
 use crate::error::{Error, Result};
 
-/// The file whose lock a process holds while it trains the run.
 const LOCK: &str = ".lock";
 
 /// A run that this process trains. The operating system releases the lock when the process ends, however it ends.
@@ -50,9 +49,6 @@ impl RunFolder {
 
 impl LockedRun {
     /// Saves a checkpoint atomically.
-    ///
-    /// # Errors
-    /// As [`replace`](Self::replace).
     pub fn save(&self, path: &Path, sections: &[Section<'_>]) -> Result<()> {
         self.replace_with(path, &format::chunks(&format::encode_header(sections), sections))
     }
@@ -71,18 +67,12 @@ impl LockedRun {
     }
 
     /// Removes the best checkpoint, which belongs to an earlier run or an earlier text.
-    ///
-    /// # Errors
-    /// [`Error::Io`].
     pub fn remove_best(&self) -> Result<()> {
         remove(&self.best())
     }
 
     /// Removes what an earlier run left in the folder except its `latest.ckpt`, which the first save of the new run replaces. A
     /// crash in between leaves the earlier run, which can still be resumed.
-    ///
-    /// # Errors
-    /// [`Error::Io`].
     pub fn remove_all_but_latest(&self) -> Result<()> {
         [self.best(), self.metrics(), self.plot()].iter().try_for_each(|path| remove(path))
     }

@@ -10,7 +10,6 @@ use crate::data::DatasetProvenance;
 use crate::error::Result;
 use crate::model::Init;
 
-/// The sections of the optimizer's moments.
 pub(crate) const MOMENTS: [&str; 2] = ["moments.0", "moments.1"];
 /// The section of the carried states, `(B, layers * states * H)`. Only `latest.ckpt` has it.
 pub const STATE: &str = "state";
@@ -41,9 +40,6 @@ impl SectionValue for RunMetadata {
 
 impl RunMetadata {
     /// The metadata in a checkpoint.
-    ///
-    /// # Errors
-    /// [`Error::Checkpoint`](crate::error::Error::Checkpoint).
     pub fn read(frame: &Frame) -> Result<Self> {
         frame.value()
     }
@@ -105,9 +101,6 @@ impl SectionValue for Progress {
 
 impl Progress {
     /// The progress in a checkpoint.
-    ///
-    /// # Errors
-    /// [`Error::Checkpoint`](crate::error::Error::Checkpoint).
     pub fn read(frame: &Frame) -> Result<Self> {
         let progress: Progress = frame.value()?;
         if progress.is_plausible() { Ok(progress) } else { Err(frame.error("its progress counters are out of range")) }

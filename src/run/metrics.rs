@@ -65,7 +65,6 @@ const MAX_LINE_LEN: u64 = 1 << 16;
 pub struct Metrics {
     path: PathBuf,
     file: File,
-    /// Bytes written.
     len: u64,
     /// Lines that could not be written yet.
     pending: Vec<u8>,
@@ -73,9 +72,6 @@ pub struct Metrics {
 
 impl Metrics {
     /// Opens the file of a run and removes the records that a checkpoint with this progress does not know of.
-    ///
-    /// # Errors
-    /// As [`LockedRun::replace`].
     pub fn open(run: &LockedRun, progress: &Progress) -> Result<Self> {
         let path = run.metrics();
         let is_known = |record: &Record| match record {
@@ -102,9 +98,6 @@ impl Metrics {
     }
 
     /// Writes the records that could not be written before.
-    ///
-    /// # Errors
-    /// As [`push`](Self::push).
     pub fn flush(&mut self) -> Result<()> {
         if let Err(e) = self.file.write_all(&self.pending) {
             // Half a line would spoil the next record.
@@ -129,9 +122,6 @@ impl Metrics {
     }
 
     /// Parses records as [`read`](Self::read) does.
-    ///
-    /// # Errors
-    /// Errors of the reader.
     pub fn parse(mut lines: impl BufRead) -> std::io::Result<Vec<Record>> {
         let (mut records, mut line) = (Vec::new(), Vec::new());
         while lines.by_ref().take(MAX_LINE_LEN).read_until(b'\n', &mut line)? > 0 {

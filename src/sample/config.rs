@@ -34,9 +34,6 @@ const MIN_PROBABILITY: f32 = 1e-30;
 
 impl SamplingConfig {
     /// Checks every number.
-    ///
-    /// # Errors
-    /// [`Error::OutOfRange`].
     pub fn validate(&self) -> Result<()> {
         if !(self.temperature.is_finite() && self.temperature >= 0.0) {
             return Err(Error::out_of_range("temperature", self.temperature, "a finite number, 0 or more"));

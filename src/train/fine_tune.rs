@@ -17,7 +17,6 @@ use crate::score;
 
 /// Characters of the new text over which the mean of the model's logits is taken.
 const SAMPLE_CHARS: usize = 4096;
-/// Characters per window of that sample.
 const STEPS: usize = 128;
 /// Iterations after which the biases of new characters have converged, even if these are most of the text.
 const ITERATIONS: usize = 100;
@@ -117,7 +116,6 @@ fn first_known(corpus: &Corpus, part: Range<usize>, vocab: &Vocab) -> Vec<u32> {
     if ids.is_empty() { (0..vocab.len() as u32).collect() } else { ids }
 }
 
-/// `ln sum exp(logits)` after each character.
 fn log_sum_exps(model: &CharLm<f32>, ids: &[u32]) -> Vec<f64> {
     let model = InferenceModel::new(model, Precision::F32);
     let mut session = InferenceSession::single_threaded(&model, 1, STEPS);

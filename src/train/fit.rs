@@ -116,7 +116,6 @@ impl Training<'_> {
         Ok(())
     }
 
-    /// Records the training loss since the previous record.
     fn record(&mut self) -> Result<()> {
         let Interval { nats, nats_chars, chars, time, lr, grad_norm } = std::mem::take(&mut self.interval);
         if chars == 0 || self.trainer.config().log_every == 0 {
@@ -174,7 +173,6 @@ impl Training<'_> {
         writer.save(self.trainer, self.observer)
     }
 
-    /// Writes the last record and the last checkpoint.
     fn finish(&mut self) -> Result<()> {
         let recorded = self.record();
         let Some(writer) = &mut self.writer else { return Ok(()) };

@@ -146,7 +146,6 @@ fn read_finite(frame: &Frame, name: &str, len: Option<usize>) -> Result<Vec<f32>
     }
 }
 
-/// Refuses to change settings that cannot change during a run.
 fn check_fixed_settings(frame: &Frame, saved: &TrainConfig, wanted: &TrainConfig) -> Result<()> {
     let fixed: [(&'static str, String, String); 4] = [
         ("batch", saved.batch.to_string(), wanted.batch.to_string()),

@@ -33,7 +33,6 @@ pub struct Step<R> {
     table_gradient: TableGradient<R>,
     /// The gradients of the last step, in the layout of the model.
     pub grads: Vec<R>,
-    /// Sums of squares of the chunks of `grads`.
     squares: Vec<f64>,
 }
 

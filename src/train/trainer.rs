@@ -14,7 +14,6 @@ use crate::optim::{UpdateParams, clip_scale, learning_rate};
 use crate::run::{FineTuneOrigin, Progress, TrainConfig};
 use crate::score::{self, TextLoss};
 
-/// Consecutive steps without a finite loss and gradient that end a run.
 const MAX_SKIPPED_IN_A_ROW: u64 = 5;
 /// The fewest steps after which a high held-out loss counts as divergence.
 const MIN_STEPS_TO_DIVERGE: u64 = 100;
@@ -48,7 +47,6 @@ pub struct Trainer {
     pub(super) step: Step<f32>,
     pub(super) loader: BatchLoader,
     pub(super) progress: Progress,
-    /// Seconds of training before this process.
     pub(super) elapsed_before_s: f64,
     started: Instant,
     window: Window,
@@ -66,9 +64,6 @@ impl Trainer {
     }
 
     /// As [`new`](Self::new), with another initialisation of the weights.
-    ///
-    /// # Errors
-    /// As [`new`](Self::new).
     pub fn with_init(dataset: Dataset, shape: &ModelConfig, init: Init, config: TrainConfig) -> Result<Self> {
         let mut shape = ModelConfig { vocab: dataset.vocab().len(), ..shape.clone() };
         shape.cell = shape.validate()?.spec.name.into();
@@ -80,9 +75,6 @@ impl Trainer {
 
     /// A new run that starts from the weights of a model with the vocabulary of the dataset. `init` is recorded as how the weights
     /// were once initialised.
-    ///
-    /// # Errors
-    /// As [`new`](Self::new); [`Error::Usage`] if the sizes of the vocabularies differ.
     pub fn with_model(dataset: Dataset, model: CharLm<f32>, init: Init, config: TrainConfig) -> Result<Self> {
         let (known, needed) = (model.config().vocab, dataset.vocab().len());
         if known != needed {
@@ -233,7 +225,6 @@ impl Trainer {
         self.progress.position = self.loader.position() as u64;
     }
 
-    /// Counts a skipped step.
     fn skip(&mut self) -> Result<()> {
         self.progress.skipped += 1;
         self.progress.skipped_in_a_row += 1;
@@ -258,9 +249,6 @@ impl Trainer {
 
     /// As [`evaluate`](Self::evaluate), but abandons the evaluation and returns `None` when `stop`, which is called repeatedly,
     /// returns `true`.
-    ///
-    /// # Errors
-    /// As [`evaluate`](Self::evaluate).
     pub fn evaluate_unless(&self, stop: &(dyn Fn() -> bool + Sync)) -> Result<Option<TextLoss>> {
         let Some((corpus, range)) = self.dataset.held_out() else { return Ok(None) };
         self.install(|| score::held_out_unless(&stop, &self.model, corpus, self.dataset.vocab(), range))
