@@ -135,7 +135,7 @@ pub enum Error {
         problem: String,
     },
     /// A text contains a character that is not in the model's vocabulary.
-    #[error("the model does not know {0}; remove it, or train on a text that contains it")]
+    #[error("the model does not know {0}")]
     UnknownCharacter(String),
     /// A file or folder does not exist or cannot be opened.
     #[error("{}: {}", path.display(), unreadable(source))]

@@ -49,7 +49,7 @@ fn report(loss: &TextLoss, args: &EvalArgs) -> String {
     }
     let how = match args.window {
         Some(window) => format!("windows of {window}, each starting from a zero state"),
-        None => "one stream with carried state".into(),
+        None => "one stream, state carried".into(),
     };
     format!("{:.6} nats, {:.6} bits per character over {} characters ({how})\n", loss.nats(), loss.bits(), loss.chars)
 }

@@ -23,6 +23,7 @@ fn hint(error: &Error, command: &str) -> Option<String> {
             let omit = flag(setting, command).map_or(String::new(), |flag| format!("omit {flag}, or "));
             Some(format!("{omit}start a new run"))
         }
+        Error::UnknownCharacter(_) if command == "sample" => Some("remove it, or skip it with --skip-unknown".into()),
         Error::EncodingMismatch { model_reads_bytes: true, .. } => Some("add --bytes".into()),
         Error::EncodingMismatch { model_reads_bytes: false, .. } => Some("omit --bytes".into()),
         Error::NotUtf8 { .. } if command == "novelty" => {

@@ -6,17 +6,15 @@ use charlstm::checkpoint::Frame;
 use charlstm::checkpoint::model::{self, weights_hash};
 use charlstm::data::{BUILT_IN_NAME, Encoding};
 use charlstm::error::Result;
-use charlstm::run::find::RunTarget;
-use charlstm::run::find::find;
-use charlstm::run::{Progress, STATE, state_hash};
-use charlstm::run::{RUNS, RunMetadata};
+use charlstm::run::find::{RunTarget, find};
+use charlstm::run::{Progress, RUNS, RunMetadata, STATE, state_hash};
 use serde_json::{Value, json};
 
 use super::args::InfoArgs;
 use super::terminal::{Terminal, escape_controls};
 
 pub fn run(args: &InfoArgs, terminal: &Terminal) -> Result<()> {
-    // The whole state is in latest.ckpt; what to sample from may be best.ckpt.
+    // latest.ckpt has the training state; best.ckpt, which is used for sampling, has only weights.
     let path = match find(args.run.as_deref(), Path::new(RUNS))? {
         RunTarget::Run(folder) if folder.latest().exists() => folder.latest(),
         found => found.model(),
@@ -30,13 +28,13 @@ fn facts(frame: &Frame) -> Result<Value> {
     let (progress, saved) = (Progress::read(frame)?, RunMetadata::read(frame)?);
     let dataset = saved.dataset;
     let held_out = |nats: f64| json!({ "loss": nats, "bpc": nats / std::f64::consts::LN_2 });
-    let whole = frame.has(STATE);
+    let has_state = frame.has(STATE);
     let text = dataset.config.paths.iter().map(|path| path.display().to_string());
     let text: Vec<String> = if dataset.config.paths.is_empty() { vec![BUILT_IN_NAME.into()] } else { text.collect() };
     Ok(json!({
         "checkpoint": frame.path().display().to_string(),
         "format": frame.version(),
-        "holds": if whole { "everything" } else { "weights only" },
+        "contents": if has_state { "training state" } else { "weights only" },
         "cell": shape.cell,
         "layers": shape.layers,
         "hidden": shape.hidden,
@@ -62,7 +60,7 @@ fn facts(frame: &Frame) -> Result<Value> {
         "held_out": progress.held_out.map(held_out),
         "best": progress.best.map(|(nats, step)| json!({ "loss": nats, "bpc": nats / std::f64::consts::LN_2, "step": step })),
         "weights_hash": format!("{:032x}", weights_hash(frame)?),
-        "state_hash": if whole { Some(format!("{:032x}", state_hash(frame)?)) } else { None },
+        "state_hash": if has_state { Some(format!("{:032x}", state_hash(frame)?)) } else { None },
     }))
 }
 

@@ -93,7 +93,9 @@ fn prompt(args: &SampleArgs, vocab: &Vocab, terminal: &Terminal) -> Result<Vec<u
         Some(file) => {
             let (name, text) = files::read(file)?;
             if !args.skip_unknown {
-                return vocab.encode(&text).map_err(|e| Error::corpus(name, e.to_string()));
+                return vocab
+                    .encode(&text)
+                    .map_err(|e| Error::corpus(name, format!("{e}; remove it, or skip it with --skip-unknown")));
             }
             text
         }

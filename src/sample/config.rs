@@ -36,7 +36,7 @@ impl SamplingConfig {
     /// Checks every number.
     pub fn validate(&self) -> Result<()> {
         if !(self.temperature.is_finite() && self.temperature >= 0.0) {
-            return Err(Error::out_of_range("temperature", self.temperature, "a finite number, 0 or more"));
+            return Err(Error::out_of_range("temperature", self.temperature, "0 or more"));
         }
         if self.top_k == Some(0) {
             return Err(Error::out_of_range("top_k", 0, "at least 1"));

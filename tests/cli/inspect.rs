@@ -46,7 +46,7 @@ fn colored_text_is_unchanged() {
             out.split("\u{1b}[").map(|part| part.split_once('m').map_or(part, |(_, text)| text)).collect();
         assert_eq!(plain.trim_end(), prose(2000)[1800..].trim_end());
         assert!(
-            stderr.contains("c of layer 1, unit 3 over 200 characters") && stderr.contains("blue: negative"),
+            stderr.contains("c of layer 1, unit 3, over 200 characters") && stderr.contains("blue: negative"),
             "{stderr}"
         );
     }
@@ -108,7 +108,7 @@ fn inspect_rejects_out_of_range_options() {
     }
     dir.train("text.txt --name whole --steps 4 --val-frac 0");
     dir.run("inspect whole").fails(2, &["no held-out text", "--text"]);
-    dir.run("inspect absent").fails(66, &["no run absent"]);
+    dir.run("inspect absent").fails(66, &["absent"]);
     dir.run("inspect run --text absent.txt").fails(66, &["absent.txt"]);
     dir.write("empty.txt", "");
     dir.run("inspect run --text empty.txt").fails(65, &["empty.txt"]);
