@@ -261,7 +261,7 @@ mod tests {
 
     #[test]
     fn overlapping_spans_count_once() {
-        let found = index("abcdef--cdefgh--xy").copied(&split_lines(b"abcdefgh.xy"), 3)[0];
+        let found = index("abcdef==cdefgh==xy").copied(&split_lines(b"abcdefgh.xy"), 3)[0];
         assert_eq!((found.chars, found.copied, found.longest.unwrap().chars), (11, 8, 6));
         assert!((found.share() - 8.0 / 11.0).abs() < 1e-12);
         let none = index("abc").copied(&split_lines(b"xyz"), 0)[0];
