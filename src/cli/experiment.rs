@@ -8,8 +8,8 @@ use charlstm::cells;
 use charlstm::data::DatasetConfig;
 use charlstm::error::{Error, Result};
 use charlstm::experiments::{
-    self, Chart, Experiment, ExperimentOption, Kind, RunStudy, Setup, Study, StudyResult, TableEntry, Task,
-    TaskOptions, Trial, UsedSettings,
+    self, Chart, Experiment, Kind, RunStudy, Setup, Study, StudyResult, TableEntry, Task, TaskOptions, Trial,
+    UsedSettings,
 };
 use charlstm::model::Init;
 use serde_json::{Map, Value, json};
@@ -41,31 +41,30 @@ pub fn run(args: &ExperimentArgs, terminal: &Terminal) -> Result<ExitCode> {
 }
 
 /// Rejects an option that the experiment does not accept.
-fn check_options(name: &str, accepted: &[ExperimentOption], args: &ExperimentArgs, terminal: &Terminal) -> Result<()> {
-    use ExperimentOption as O;
+fn check_options(name: &str, accepted: &[&str], args: &ExperimentArgs, terminal: &Terminal) -> Result<()> {
     let given = [
-        (O::Text, !args.texts.is_empty()),
-        (O::Cell, args.cell.is_some()),
-        (O::Steps, args.steps.is_some()),
-        (O::Seed, args.seed != 1),
-        (O::Seeds, args.seeds != 1),
-        (O::Hidden, args.hidden.is_some()),
-        (O::Parameters, args.parameters.is_some()),
-        (O::Lr, args.lr.is_some()),
-        (O::Init, args.init.is_some()),
-        (O::ForgetBias, args.forget_bias.is_some()),
-        (O::WeightDecay, args.weight_decay.is_some()),
-        (O::Q, args.q.is_some()),
-        (O::Noise, args.noise),
-        (O::Size, args.size.is_some()),
-        (O::Write, args.write.is_some()),
-        (O::Svg, args.svg.is_some()),
+        ("text", !args.texts.is_empty()),
+        ("cell", args.cell.is_some()),
+        ("steps", args.steps.is_some()),
+        ("seed", args.seed != 1),
+        ("seeds", args.seeds != 1),
+        ("hidden", args.hidden.is_some()),
+        ("parameters", args.parameters.is_some()),
+        ("lr", args.lr.is_some()),
+        ("init", args.init.is_some()),
+        ("forget-bias", args.forget_bias.is_some()),
+        ("weight-decay", args.weight_decay.is_some()),
+        ("q", args.q.is_some()),
+        ("noise", args.noise),
+        ("size", args.size.is_some()),
+        ("write", args.write.is_some()),
+        ("svg", args.svg.is_some()),
     ];
     let rejected = given.into_iter().find(|(option, is_given)| *is_given && !accepted.contains(option));
     let Some((option, _)) = rejected else { return Ok(()) };
     // `-q 5` is --quiet and a text named 5.
     let number = args.texts.first().and_then(|text| text.to_str()?.parse::<usize>().ok());
-    let hint = match number.filter(|_| option == O::Text && accepted.contains(&O::Q) && terminal.is_quiet()) {
+    let hint = match number.filter(|_| option == "text" && accepted.contains(&"q") && terminal.is_quiet()) {
         Some(q) => format!(" (-q is --quiet; for {q} distractors write --q {q})"),
         None => String::new(),
     };
@@ -74,7 +73,7 @@ fn check_options(name: &str, accepted: &[ExperimentOption], args: &ExperimentArg
 
 /// Where to save the chart, if the experiment draws one. With --json it is saved only on request.
 fn chart_path(experiment: &Experiment, args: &ExperimentArgs) -> Option<PathBuf> {
-    let has_default = experiment.accepts(ExperimentOption::Svg) && !args.json;
+    let has_default = experiment.accepts("svg") && !args.json;
     args.svg.clone().or_else(|| has_default.then(|| format!("{}.svg", experiment.name).into()))
 }
 

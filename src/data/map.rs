@@ -190,55 +190,38 @@ mod sigbus {
         }
     }
 
-    extern "C" fn on_sigbus(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
+    extern "C" fn on_sigbus(signal: c_int, info: *mut libc::siginfo_t, _context: *mut c_void) {
         // SAFETY: the system passes a valid siginfo.
         let (code, address) = unsafe { ((*info).si_code, (*info).si_addr() as usize) };
-        // Faults have the codes BUS_ADRALN to BUS_OBJERR and two of Linux's for failed memory; a signal that a process sent has
+        // Faults have the codes BUS_ADRALN to BUS_OBJERR and two of Linux's for failed memory. A signal that a process sent has
         // another code and no address.
-        if !(1..=5).contains(&code) {
-            return forward_sent_signal(signal, info, context);
+        let is_fault = (1..=5).contains(&code);
+        if is_fault && map_zeros_at(address) {
+            return;
         }
+        let Some(previous) = PREVIOUS.get() else { return };
+        // SAFETY: `previous` was filled in by the system; a handler may raise a signal. A fault is raised again by itself when the
+        // handler returns, and then meets the previous action; a signal that was sent is not.
+        unsafe {
+            libc::sigaction(signal, previous, ptr::null_mut());
+            if !is_fault {
+                libc::raise(signal);
+            }
+        }
+    }
+
+    /// Whether the address is in a map, whose missing pages are now zeros.
+    fn map_zeros_at(address: usize) -> bool {
         // SAFETY: guards are complete before they are in the list, and never freed.
         let mut guard = unsafe { GUARDS.load(Ordering::Acquire).as_ref() };
         while let Some(current) = guard {
             if current.map_zeros(address) {
-                return;
+                return true;
             }
             // SAFETY: as above.
             guard = unsafe { current.next.as_ref() };
         }
-        forward(signal, info, context);
-    }
-
-    /// Applies the previous action to a fault outside of all maps. If that is the default action, it is restored, and the fault
-    /// is raised again when the handler returns.
-    fn forward(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
-        let Some(previous) = PREVIOUS.get() else { return };
-        let handler = previous.sa_sigaction;
-        if previous.sa_flags & libc::SA_SIGINFO != 0 && handler != libc::SIG_DFL && handler != libc::SIG_IGN {
-            // SAFETY: with SA_SIGINFO a handler has this signature.
-            let handler: extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void) =
-                unsafe { std::mem::transmute(handler) };
-            handler(signal, info, context);
-        } else {
-            // SAFETY: `previous` was filled in by the system.
-            unsafe { libc::sigaction(signal, previous, ptr::null_mut()) };
-        }
-    }
-
-    /// The same for a signal that a process sent, which is not raised again by itself.
-    fn forward_sent_signal(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
-        if PREVIOUS.get().is_some_and(|previous| previous.sa_sigaction == libc::SIG_IGN) {
-            return;
-        }
-        forward(signal, info, context);
-        // SAFETY: all zeros is a valid sigaction, which the system overwrites; a handler may raise a signal.
-        unsafe {
-            let mut current: libc::sigaction = std::mem::zeroed();
-            if libc::sigaction(signal, ptr::null(), &raw mut current) == 0 && current.sa_sigaction == libc::SIG_DFL {
-                libc::raise(signal);
-            }
-        }
+        false
     }
 }
 

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::evaluator::Evaluator;
 use super::example::Example;
-use super::experiment::{Experiment, ExperimentOption, Kind};
+use super::experiment::{Experiment, Kind};
 use super::setup::Setup;
 use super::task::{Check, Rng, Task, TaskOptions, TestResult, TextLayout};
 use crate::error::{Error, Result};
@@ -16,7 +16,7 @@ pub const ARITHMETIC: Experiment = Experiment {
     summary: "12+345=357: sums, differences, and products of fewer digits (size: maximum number of digits)",
     criterion: "95 % of 1,000 sums and differences that are not in the training text answered correctly",
     published: "no published figure",
-    extra_options: &[ExperimentOption::Size],
+    extra_options: &["size"],
     kind: Kind::Task {
         setup: |_| Setup {
             layers: 2,

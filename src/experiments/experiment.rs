@@ -18,8 +18,8 @@ pub struct Experiment {
     pub criterion: &'static str,
     /// What the paper reports.
     pub published: &'static str,
-    /// The options that it accepts besides those that all experiments of its kind accept.
-    pub extra_options: &'static [ExperimentOption],
+    /// The names of the options that it accepts besides those of all experiments of its kind.
+    pub extra_options: &'static [&'static str],
     /// How it is run.
     pub kind: Kind,
 }
@@ -41,60 +41,20 @@ pub enum Kind {
 /// Runs a study; the callback receives a line of text for each intermediate result.
 pub type RunStudy = fn(&Study, &mut dyn FnMut(&str)) -> Result<StudyResult>;
 
-/// A setting of an experiment that can be changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ExperimentOption {
-    /// The texts.
-    Text,
-    /// The cell.
-    Cell,
-    /// Training steps, or tries.
-    Steps,
-    /// The first seed.
-    Seed,
-    /// The number of seeds.
-    Seeds,
-    /// Units of each layer.
-    Hidden,
-    /// Parameters of each model.
-    Parameters,
-    /// The learning rate.
-    Lr,
-    /// The initialization of the recurrent weights.
-    Init,
-    /// The initial bias of the forget gate.
-    ForgetBias,
-    /// The weight decay.
-    WeightDecay,
-    /// The number of distractors.
-    Q,
-    /// Noise among the distractors.
-    Noise,
-    /// The number of digits or bits.
-    Size,
-    /// A file for the training text.
-    Write,
-    /// A file for the chart.
-    Svg,
-}
-
-impl ExperimentOption {
-    /// The options that every experiment accepts.
-    pub const OF_ALL: [Self; 3] = [Self::Cell, Self::Steps, Self::Seed];
-    /// The options that every task accepts besides those.
-    pub const OF_TASKS: [Self; 7] =
-        [Self::Seeds, Self::Hidden, Self::Lr, Self::Init, Self::ForgetBias, Self::WeightDecay, Self::Write];
-}
+/// The options that every experiment accepts.
+pub const COMMON_OPTIONS: [&str; 3] = ["cell", "steps", "seed"];
+/// The options that every task accepts besides those.
+pub const TASK_OPTIONS: [&str; 7] = ["seeds", "hidden", "lr", "init", "forget-bias", "weight-decay", "write"];
 
 impl Experiment {
-    /// All options that it accepts.
-    pub fn options(&self) -> Vec<ExperimentOption> {
-        let of_kind: &[_] = if matches!(self.kind, Kind::Task { .. }) { &ExperimentOption::OF_TASKS } else { &[] };
-        [&ExperimentOption::OF_ALL, of_kind, self.extra_options].concat()
+    /// The names of all options that it accepts.
+    pub fn options(&self) -> Vec<&'static str> {
+        let of_kind: &[_] = if matches!(self.kind, Kind::Task { .. }) { &TASK_OPTIONS } else { &[] };
+        [&COMMON_OPTIONS, of_kind, self.extra_options].concat()
     }
 
     /// Whether it accepts an option.
-    pub fn accepts(&self, option: ExperimentOption) -> bool {
+    pub fn accepts(&self, option: &str) -> bool {
         self.options().contains(&option)
     }
 }

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::experiment::{Experiment, ExperimentOption, Kind};
+use super::experiment::{Experiment, Kind};
 use super::study::Study;
 use super::study_result::{Chart, StudyResult, TableEntry};
 use crate::data::{BatchLoader, Dataset};
@@ -21,13 +21,7 @@ pub const GRADIENT_FLOW: Experiment = Experiment {
     criterion: "from k = 1 to 100, the gradient of the rnn falls tenfold in each half; that of lstm1997's cell state neither falls \
                 nor rises tenfold",
     published: "LSTM 1997: error decays exponentially in the rnn and flows unchanged through the memory cell",
-    extra_options: &[
-        ExperimentOption::Text,
-        ExperimentOption::Hidden,
-        ExperimentOption::Lr,
-        ExperimentOption::Init,
-        ExperimentOption::Svg,
-    ],
+    extra_options: &["text", "hidden", "lr", "init", "svg"],
     kind: Kind::Study(run),
 };
 

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::evaluator::Evaluator;
 use super::example::Example;
-use super::experiment::{Experiment, ExperimentOption, Kind};
+use super::experiment::{Experiment, Kind};
 use super::study::Study;
 use super::study_result::{StudyResult, TableEntry};
 use super::task::{Rng, rng};
@@ -21,7 +21,7 @@ pub const GUESS: Experiment = Experiment {
     summary: "random weights without training, until a guess solves the task: repeat the first symbol after 50 to 60 others",
     criterion: "a guess is correct on 1,000 new strings",
     published: "LSTM 1997: random guessing solves simple tasks with long time lags",
-    extra_options: &[ExperimentOption::Seeds, ExperimentOption::Hidden],
+    extra_options: &["seeds", "hidden"],
     kind: Kind::Study(run),
 };
 

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::evaluator::Evaluator;
 use super::example::Example;
-use super::experiment::{Experiment, ExperimentOption, Kind};
+use super::experiment::{Experiment, Kind};
 use super::setup::Setup;
 use super::task::{Check, Rng, Task, TaskOptions, TestResult, TextLayout};
 use crate::error::{Error, Result};
@@ -16,7 +16,7 @@ pub const LAG: Experiment = Experiment {
     summary: "b x ...distractors... e x: repeat the second symbol after q or more distractors",
     criterion: "the correct last symbol has a probability above 0.8 in each of 10,000 new strings",
     published: "LSTM 1997: solved at q = 50, 100, 200, 500, 1000 after 30,000 to 49,000 strings; the rnn fails at 100",
-    extra_options: &[ExperimentOption::Q, ExperimentOption::Noise],
+    extra_options: &["q", "noise"],
     kind: Kind::Task { setup, task: |options| Ok(Box::new(Lag::new(options)?)) },
 };
 

@@ -1,6 +1,6 @@
 //! How much of the loss the learning rate and the layer size explain (Greff et al. 2015, section on hyperparameters).
 
-use super::experiment::{Experiment, ExperimentOption, Kind};
+use super::experiment::{Experiment, Kind};
 use super::study::{Study, mean_and_std};
 use super::study_result::{Chart, StudyResult, TableEntry};
 use crate::error::Result;
@@ -12,7 +12,7 @@ pub const LEARNING_RATE: Experiment = Experiment {
     summary: "a grid of learning rates and layer sizes: the variance of the loss that each explains",
     criterion: "the learning rate explains more than half of the variance, its interaction with the size less than 20 %",
     published: "Greff et al. 2015: the learning rate matters most and is nearly independent of the size",
-    extra_options: &[ExperimentOption::Text, ExperimentOption::Seeds, ExperimentOption::Init, ExperimentOption::Svg],
+    extra_options: &["text", "seeds", "init", "svg"],
     kind: Kind::Study(run),
 };
 

@@ -31,7 +31,7 @@ mod trial;
 
 pub use evaluator::Evaluator;
 pub use example::Example;
-pub use experiment::{Experiment, ExperimentOption, Kind, RunStudy};
+pub use experiment::{COMMON_OPTIONS, Experiment, Kind, RunStudy, TASK_OPTIONS};
 pub use setup::Setup;
 pub use study::{Study, UsedSettings};
 pub use study_result::{Chart, StudyResult, TableEntry};

@@ -1,6 +1,6 @@
 //! Compares all cells on one text (Greff et al. 2015, "LSTM: a search space odyssey").
 
-use super::experiment::{Experiment, ExperimentOption, Kind};
+use super::experiment::{Experiment, Kind};
 use super::study::{Study, StudyRun, mean_and_std};
 use super::study_result::{StudyResult, TableEntry};
 use crate::cells::{CELLS, RegisteredCell};
@@ -15,13 +15,7 @@ pub const ODYSSEY: Experiment = Experiment {
     criterion: "no cell is better than lstm by more than twice the standard deviation; of vanilla's ablations, nfg and peephole (noaf) \
                 are worse than all others by more than that",
     published: "Greff et al. 2015: no variant is clearly better; forget gate and output activation matter most",
-    extra_options: &[
-        ExperimentOption::Text,
-        ExperimentOption::Seeds,
-        ExperimentOption::Lr,
-        ExperimentOption::Init,
-        ExperimentOption::Parameters,
-    ],
+    extra_options: &["text", "seeds", "lr", "init", "parameters"],
     kind: Kind::Study(run),
 };
 

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::evaluator::Evaluator;
 use super::example::Example;
-use super::experiment::{Experiment, ExperimentOption, Kind};
+use super::experiment::{Experiment, Kind};
 use super::setup::Setup;
 use super::task::{Check, Rng, Task, TaskOptions, TestResult, TextLayout};
 use crate::error::Error;
@@ -16,7 +16,7 @@ pub const PARITY: Experiment = Experiment {
     summary: "01101=1: the parity of strings of bits (size: maximum number of bits)",
     criterion: "correct in 1,000 strings that are not in the training text",
     published: "no published figure",
-    extra_options: &[ExperimentOption::Size],
+    extra_options: &["size"],
     kind: Kind::Task {
         setup: |options| Setup {
             hidden: 32,
