@@ -182,7 +182,7 @@ mod sigbus {
         action.sa_sigaction = handler as usize;
         action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
         // SAFETY: both structs are initialized. The handler has the signature that SA_SIGINFO requires and only calls what is
-        // async-signal-safe: atomic loads and stores, mmap, sigaction, raise. `PREVIOUS` is set before the handler can run.
+        // async-signal-safe: atomic loads and stores, mmap, sigaction, signal, raise. `PREVIOUS` is set before the handler can run.
         unsafe {
             libc::sigaction(libc::SIGBUS, ptr::null(), &raw mut previous);
             let _ = PREVIOUS.set(previous);
@@ -200,11 +200,13 @@ mod sigbus {
             return;
         }
         let Some(previous) = PREVIOUS.get() else { return };
-        // SAFETY: `previous` was filled in by the system; a handler may raise a signal. A fault is raised again by itself when the
-        // handler returns, and then meets the previous action; a signal that was sent is not.
+        // SAFETY: `previous` was filled in by the system; all three functions are async-signal-safe. A fault is raised again by
+        // itself when the handler returns, and then meets the previous action; a signal that was sent is not.
         unsafe {
-            libc::sigaction(signal, previous, ptr::null_mut());
-            if !is_fault {
+            if is_fault {
+                libc::sigaction(signal, previous, ptr::null_mut());
+            } else {
+                libc::signal(signal, libc::SIG_DFL);
                 libc::raise(signal);
             }
         }
