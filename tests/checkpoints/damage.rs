@@ -76,7 +76,7 @@ fn rejects_checkpoint_with_any_byte_changed() {
             let wanted = match sections.iter().find(|(_, range)| range.contains(&n)) {
                 Some((name, _)) => format!("section \"{name}\" is damaged"),
                 None if n < 8 => "not a charlstm checkpoint".into(),
-                // A version or a count of sections may be anything.
+                // The error depends on the version or the number of sections that the bytes now give.
                 None if n < 16 => "".into(),
                 None => "the header is damaged".into(),
             };

@@ -1,4 +1,4 @@
-//! The seeds of the fuzz targets, as ordinary tests: what the targets say of any input holds of these.
+//! Runs the fuzz targets on their seeds.
 
 #[path = "../../fuzz/src/lib.rs"]
 mod fuzz;

@@ -1,8 +1,8 @@
-//! Two runs on one text, beside what counting gives.
+//! `charlstm compare`: two runs and n-gram baselines on one text.
 
-use crate::harness::{TestDir, prose};
+use crate::harness::{TestDir, contains_all, prose};
 
-/// A folder with two runs on the same text: `run` has learned little, `longer` more.
+/// Contains two runs on the same text; `longer` has a lower loss than `run`.
 fn with_two_runs() -> TestDir {
     let dir = TestDir::with_run();
     dir.train("text.txt --name longer --steps 300 --lr 0.02 --dropout 0");
@@ -24,15 +24,12 @@ fn compares_two_runs_and_ngrams() {
         assert_eq!(found["chars"], alone["chars"]);
     }
     let bits = |at: usize| models[at]["bits_per_char"].as_f64().unwrap();
-    assert!(bits(3) < bits(2) && bits(4) < bits(3), "more context helps: {found}");
+    assert!(bits(3) < bits(2) && bits(4) < bits(3), "{found}");
     let difference = &found["difference"];
     let [mean, low, high] = ["bits_per_char", "low", "high"].map(|name| difference[name].as_f64().unwrap());
     assert!((mean - (bits(0) - bits(1))).abs() < 1e-4 && low <= mean && mean <= high && low > 0.0, "{found}");
     let table = dir.stdout("compare run longer --text other.txt");
-    assert!(
-        table.contains("Difference run - longer: +") && table.contains("95 % interval +") && table.contains("5-gram"),
-        "{table}"
-    );
+    contains_all(&table, &["run - longer: +", "95 %", "5-gram"]);
     let same = dir.json("compare run run --text other.txt --orders 0");
     assert_eq!((same["difference"]["low"].as_f64(), same["difference"]["high"].as_f64()), (Some(0.0), Some(0.0)));
     assert_eq!(same["models"].as_array().unwrap().len(), 2);
@@ -43,14 +40,11 @@ fn compare_defaults_to_the_held_out_set_and_works_without_the_corpus() {
     let dir = with_two_runs();
     let found = dir.json("compare run longer --block 50");
     assert_eq!(found["chars"], 199);
-    dir.run("compare run longer").fails(2, &["199 characters", "blocks"]);
+    dir.run("compare run longer").fails(2, &["199"]);
     dir.write("other.txt", &prose(9000)[3000..]);
     std::fs::remove_file(dir.path("text.txt")).unwrap();
     let (table, stderr) = dir.run("compare run longer --text other.txt").succeeds();
-    assert!(
-        !table.contains("gram") && stderr.contains("no n-gram baselines") && stderr.contains("text.txt"),
-        "{table} {stderr}"
-    );
+    assert!(!table.contains("gram") && stderr.contains("text.txt"), "{table} {stderr}");
     dir.run("compare run longer").fails(66, &["text.txt"]);
 }
 

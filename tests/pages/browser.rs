@@ -1,7 +1,4 @@
-//! A browser for the tests of pages: chromium, driven by chromedriver over plain HTTP (W3C WebDriver).
-
-// Every test file compiles this module for itself and uses its own part of it.
-#![allow(dead_code)]
+//! Chromium, controlled by chromedriver over HTTP (W3C WebDriver).
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -11,10 +8,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// The key under which WebDriver gives an element.
+/// The key of an element's id in WebDriver answers.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
-/// A browser with a profile of its own; it goes away with the test.
+/// A browser with a temporary profile, closed at the end of the test.
 pub struct Browser {
     agent: ureq::Agent,
     session: String,
@@ -22,7 +19,7 @@ pub struct Browser {
     _profile: TempDir,
 }
 
-/// The driver, ended with the test however that ends.
+/// The chromedriver process, killed at the end of the test.
 struct Driver {
     process: Child,
     _output: BufReader<ChildStdout>,
@@ -54,7 +51,7 @@ impl Drop for Driver {
 }
 
 impl Browser {
-    /// Starts a browser; `None`, and a line that says so, where there is none to start.
+    /// Starts a browser if one is installed.
     pub fn start() -> Option<Self> {
         let is_there = |program| Command::new(program).arg("--version").output().is_ok_and(|ran| ran.status.success());
         if !is_there("chromium") || !is_there("chromedriver") {
@@ -91,30 +88,30 @@ impl Browser {
         answer(self.agent.post(format!("{}/{command}", self.session)).send_json(body))
     }
 
-    /// Opens a file and waits until it is there; its address.
+    /// Opens a file, waits until it is loaded, and returns its address.
     pub fn open(&self, file: &Path) -> String {
         let address = format!("file://{}", file.display());
         self.post("url", json!({ "url": address }));
         address
     }
 
-    /// What a function's body returns on the page.
+    /// Runs the body of a function on the page and returns its result.
     pub fn script(&self, body: &str) -> Value {
         self.post("execute/sync", json!({ "script": body, "args": [] }))
     }
 
-    /// Clicks as a user does; what is out of sight is scrolled to, what is covered cannot be clicked.
+    /// Scrolls to an element and clicks it; fails if another element covers it.
     pub fn click(&self, selector: &str) {
         let found = self.post("element", json!({ "using": "css selector", "value": selector }));
         self.post(&format!("element/{}/click", found[ELEMENT].as_str().unwrap()), json!({}));
     }
 
-    /// Everything that the page wrote to the console.
+    /// The console messages of the page.
     pub fn console(&self) -> Vec<Value> {
         self.post("se/log", json!({ "type": "browser" })).as_array().unwrap().clone()
     }
 
-    /// The address of everything that was asked for, but for what the browser's own pages ask for, such as its new tab.
+    /// The addresses that the page requested, without those of the browser's own pages.
     pub fn requests(&self) -> Vec<String> {
         let log = self.post("se/log", json!({ "type": "performance" }));
         let events = log.as_array().unwrap().iter().map(|entry| -> Value {
@@ -128,12 +125,12 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // The browser ends with its session; the driver is ended after it.
+        // The browser must end before the driver.
         let _ = self.agent.delete(&self.session).call();
     }
 }
 
-/// The value of an answer that must not be an error.
+/// The value of a successful answer.
 fn answer(response: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Value {
     let mut body: Value = response.unwrap().body_mut().read_json().unwrap();
     assert!(body["value"]["error"].is_null(), "{body}");

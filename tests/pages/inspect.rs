@@ -1,15 +1,15 @@
-//! The page of `charlstm inspect --html` in a real browser.
+//! The page of `charlstm inspect --html` in a browser.
 
 use crate::browser::Browser;
 use crate::harness::{TestDir, prose};
 use serde_json::Value;
 
-/// What is held out: quotes, capitals, and what would end a page's script.
+/// The held-out text: quotes, capitals, and a tag that would end a script.
 fn tale() -> String {
     format!("\"Why?\" said the Fox.\n</script><b>old</b> & new \u{1}\n\n{}", prose(150))
 }
 
-/// A folder with `page.html`, of a net of two layers.
+/// Contains `page.html` of a model with two layers.
 fn with_page() -> TestDir {
     let dir = TestDir::empty();
     dir.write("text.txt", tale().repeat(8));
@@ -23,7 +23,7 @@ fn with_page() -> TestDir {
 const COLORS: &str =
     "return [...document.querySelectorAll('#text span')].map(c => getComputedStyle(c).backgroundColor)";
 
-/// The values of the unit on the page, read where the mouse is.
+/// The values of the unit, read by hovering over each character.
 fn values(browser: &Browser) -> Vec<f64> {
     let read = browser.script(
         "return [...document.querySelectorAll('#text span')].map(c => {
@@ -35,7 +35,7 @@ fn values(browser: &Browser) -> Vec<f64> {
     read.as_array().unwrap().iter().map(|text| number(text.as_str().unwrap())).collect()
 }
 
-/// Layer, unit and the name of the value that the page shows.
+/// The layer, the unit and the quantity that the page shows.
 fn shown(browser: &Browser) -> Value {
     browser.script(
         "return [document.getElementById('layer').value, document.getElementById('unit').value,
@@ -65,7 +65,7 @@ fn page_shows_any_unit_without_network_requests() {
     assert_eq!(shown(&browser)[2], "f");
     assert_ne!(browser.script(COLORS), first, "a gate has other colours");
 
-    // The last property that the text has: far down, so that it is scrolled to.
+    // The last property is outside the window.
     browser.script("[...document.querySelectorAll('#properties button')].at(-1).id = 'last'");
     let unit = browser
         .script("return [...['layer', 'unit'].map(x => `${+document.getElementById('last').dataset[x] + 1}`), 'c']");

@@ -1,4 +1,4 @@
-//! The page of `charlstm score --html` in a real browser.
+//! The page of `charlstm score --html` in a browser.
 
 use crate::browser::Browser;
 use crate::harness::TestDir;
@@ -21,7 +21,7 @@ fn page_colors_by_surprisal_and_shows_predictions() {
     );
     for (heat, row) in heat.as_array().unwrap().iter().zip(&rows) {
         let Some(bits) = row["bits"].as_f64() else { continue };
-        // A colour that covers all has three numbers, so the last is not its strength.
+        // An opaque color has no alpha value.
         let wanted = (bits / 8.0).min(1.0);
         assert!(wanted == 1.0 || (heat.as_f64().unwrap() - wanted).abs() < 0.01, "{heat} {row}");
     }

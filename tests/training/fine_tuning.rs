@@ -1,4 +1,4 @@
-//! Fine-tuning keeps what the model knows, begins new characters at their frequency, and resumes to the bit.
+//! Fine-tuning keeps the model's knowledge, starts new characters at their frequency, and resumes bit-identically.
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +13,7 @@ use charlstm::train::{TrainConfig, Trainer};
 
 const NEW: &str = "αβγδεζηθικλμνξοπρστυ";
 
-/// Words of an alphabet that learning can tell from noise.
+/// Random words.
 fn words(seed: usize, chars: usize) -> Vec<char> {
     const WORDS: [&str; 8] = ["the ", "quick ", "fox ", "and ", "a ", "lazy ", "dog.\n", "jumps "];
     let next = |x: &usize| Some(x.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(seed));
@@ -21,7 +21,7 @@ fn words(seed: usize, chars: usize) -> Vec<char> {
     numbers.flat_map(|x| WORDS[x % WORDS.len()].chars()).take(chars).collect()
 }
 
-/// The same with 20 new characters, each as frequent as the others: together one character in ten.
+/// Random words in which every tenth character is one of 20 new, equally frequent characters.
 fn with_new(seed: usize, chars: usize) -> String {
     let new: Vec<char> = NEW.chars().collect();
     let text = words(seed, chars).into_iter().enumerate();
@@ -46,7 +46,7 @@ impl TestDir {
         DatasetConfig { paths: vec![self.path(name)], ..DatasetConfig::default() }
     }
 
-    /// The new text, with a share of the old one unless that is 0.
+    /// The new text with a share of the old one.
     fn texts(&self, share: f64) -> Dataset {
         let texts = Dataset::open(&self.config("new.txt")).unwrap();
         if share == 0.0 {
@@ -84,13 +84,13 @@ fn run_to(trainer: &mut Trainer, step: u64) {
     }
 }
 
-/// The ids of the characters that the model did not know.
+/// The ids of the characters that are new to the model.
 fn new_ids(trainer: &Trainer) -> Vec<u32> {
     let new = &trainer.origin().unwrap().new_symbols;
     new.iter().map(|symbol| trainer.dataset().vocab().id(*symbol).unwrap()).collect()
 }
 
-/// The mean probability that a model gives to each of some characters over a text.
+/// The mean probability of each of some characters over a text.
 fn mean_probabilities(model: &CharLm<f32>, text: &[u32], of: &[u32]) -> Vec<f64> {
     let model = InferenceModel::new(model, Precision::F32);
     let mut session = InferenceSession::new(&model, 1, text.len());
@@ -136,7 +136,7 @@ fn old_text_loses_probability_only_to_new_characters() {
         let after = score::held_out(&masked, corpus, trainer.dataset().vocab(), part).unwrap().nats();
         println!("{cell}, --embed {embed}: {before} {after}");
         assert!((before - after).abs() < 1e-6, "{cell}, --embed {embed}: {before} {after}");
-        // Unmasked, the new characters take their share from the old ones: ln(1 / 0.9) and no more than some noise.
+        // Unmasked, the new characters take a tenth of the probability: ln(1 / 0.9) = 0.105 nats.
         let losses = &trainer.origin().unwrap().before;
         let lost = losses.old.clone().unwrap() - before;
         assert!(lost > 0.02 && lost < 0.3, "{cell}, --embed {embed}: {lost}");

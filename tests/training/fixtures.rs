@@ -1,6 +1,6 @@
-//! What the tests of training share: a small text, a small model, and a place to keep them.
+//! A small text, model and configuration.
 
-// Every test file compiles this module for itself and uses its own part of it.
+// Each test binary compiles this module and uses a part of it.
 #![allow(dead_code)]
 
 use std::time::Duration;
@@ -10,7 +10,7 @@ use charlstm::model::ModelConfig;
 use charlstm::run::LockedRun;
 use charlstm::train::{CheckpointPolicy, TrainConfig, Trainer};
 
-/// An epoch has 9 steps, the last of them short, and some streams run out before others.
+/// An epoch has 9 steps. The last one is short, and some streams end before others.
 pub const TEXT_LEN: usize = 4 * 8 * 10 - 15;
 pub const STEPS_PER_EPOCH: u64 = 9;
 

@@ -5,7 +5,6 @@
 mod fixtures;
 
 mod fine_tuning;
-mod keep_going;
 #[cfg(feature = "cli")]
 mod kill;
 #[cfg(feature = "cli")]

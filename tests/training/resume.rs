@@ -1,4 +1,4 @@
-//! The promise that a run goes on where it stopped, to the bit, at any step and with any number of threads.
+//! Resuming is bit-identical at every step and any number of threads.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -17,7 +17,7 @@ fn checkpoint(trainer: &Trainer) -> Frame {
     Frame::parse("x.ckpt".as_ref(), format::encode_checkpoint(&sections)).unwrap()
 }
 
-/// A checkpoint of a run with other metadata.
+/// A checkpoint with other metadata.
 fn with_metadata(trainer: &Trainer, metadata: &RunMetadata) -> Frame {
     let mut sections = trainer.sections().unwrap();
     *sections.iter_mut().find(|(name, _)| *name == RunMetadata::NAME).unwrap() = metadata.to_section().unwrap();
@@ -27,7 +27,7 @@ fn with_metadata(trainer: &Trainer, metadata: &RunMetadata) -> Frame {
 fn run_to(trainer: &mut Trainer, step: u64) {
     while trainer.progress().step < step {
         trainer.step().unwrap();
-        // Evaluating touches nothing but what is known of the held-out loss.
+        // An evaluation changes only the recorded held-out loss.
         if trainer.progress().step.is_multiple_of(4) {
             let loss = trainer.evaluate().unwrap().unwrap();
             trainer.record_evaluation(loss.nats());
@@ -45,13 +45,13 @@ fn resume_is_bit_identical_at_every_step() {
         let config = TrainConfig { optimizer, ..config() };
         let total = config.steps.unwrap();
         let mut whole = begin(&config);
-        assert_eq!(whole.steps_per_epoch(), STEPS_PER_EPOCH, "the test means to cross the end of an epoch");
+        assert_eq!(whole.steps_per_epoch(), STEPS_PER_EPOCH, "resuming crosses the end of an epoch");
         run_to(&mut whole, total);
         for k in 0..=total {
             let mut first = begin(&config);
             run_to(&mut first, k);
             let mut second = Trainer::resume(&checkpoint(&first), text(false), config.clone(), false).unwrap();
-            assert_eq!(hash(&first), hash(&second), "{optimizer:?}: what was saved at step {k} is not what was loaded");
+            assert_eq!(hash(&first), hash(&second), "{optimizer:?}: saved at step {k}");
             run_to(&mut second, total);
             assert_eq!(second.model().weights, whole.model().weights, "{optimizer:?}: resumed at step {k}");
             assert_eq!(hash(&second), hash(&whole), "{optimizer:?}: resumed at step {k}");
@@ -61,8 +61,7 @@ fn resume_is_bit_identical_at_every_step() {
 
 #[test]
 fn results_do_not_depend_on_thread_count() {
-    // More streams than a shard has, more rows than a tile, more columns than a block, more weights than a chunk, and clipping:
-    // something to share out in every parallel region.
+    // Large enough to be split in every parallel region: shards, tiles, blocks, chunks of weights, and clipping.
     let base = TrainConfig { batch: 35, seq_len: 4, clip: 0.05, ..config() };
     let shape = ModelConfig { layers: 2, hidden: 150, embed: 80, ..ModelConfig::default() };
     let hashes = [1, 2, 3, 8].map(|threads| {
@@ -155,10 +154,10 @@ fn diverged_run_is_not_saved() {
     let progress = trainer.progress();
     assert_eq!((progress.skipped_in_a_row, progress.skipped >= 5), (5, true));
     let refused = trainer.sections();
-    assert!(matches!(refused, Err(Error::Diverged(_))), "what gives NaN is never written");
+    assert!(matches!(refused, Err(Error::Diverged(_))));
 }
 
-/// Weights of the loss and resets, here and there.
+/// Some characters have a loss weight or reset the state.
 fn marked() -> Dataset {
     let texts = text(false);
     let mut marks = LossMask::default();
@@ -197,7 +196,7 @@ fn fully_masked_window_changes_no_weights() {
     assert_eq!((trainer.model().weights == weights, trainer.progress().updates), (true, 0));
 }
 
-/// Asks for the end when it is asked for the `left`th time, and from then on.
+/// Asks to stop at the `left`th question and at every later one.
 struct Impatient {
     left: AtomicUsize,
 }
@@ -242,7 +241,7 @@ fn run_stopped_at_any_moment_resumes_bit_identically() {
             Trainer::resume(&Frame::read(&run.latest()).unwrap(), text(false), config.clone(), false).unwrap();
         assert_eq!(hash(&again), hash(&trainer));
         assert_ne!(go_on(&mut again, &run, usize::MAX), Outcome::Stopped);
-        assert_eq!(ends(&run), ends(&whole), "stopped when it was asked for the time {moment}");
+        assert_eq!(ends(&run), ends(&whole), "stopped at question {moment}");
     }
     assert!(stops > 7, "{stops}");
 }
