@@ -8,7 +8,6 @@
 //!
 //! The bounds hold with and without fused multiply-add; the tests compare with `f64`. NaN gives NaN.
 
-use super::real::Real;
 use crate::simd::Simd;
 
 /// 1.5 * 2^23: adding it rounds to an integer, which is then stored in the low bits.
@@ -25,15 +24,15 @@ const SATURATED: f32 = 9.02;
 /// `(p, s)` with `exp(x) = s * (1 + p)`, where `s` is a power of two and `p` is in about -0.3 to 0.42.
 #[inline(always)]
 fn exp_parts<S: Simd>(x: f32) -> (f32, f32) {
-    let shifted = x.fma::<S>(std::f32::consts::LOG2_E, ROUND);
+    let shifted = S::fma(x, std::f32::consts::LOG2_E, ROUND);
     let n = shifted - ROUND;
-    let r = n.fma::<S>(-LN2_LO, n.fma::<S>(-LN2_HI, x));
+    let r = S::fma(n, -LN2_LO, S::fma(n, -LN2_HI, x));
     // The Taylor series of (exp(r) - 1 - r) / r^2 up to r^5 / 7!. Its remainder is below 2^-26 of the result for |r| <= ln(2) / 2.
     let mut q = 1.0 / 5040.0;
     for c in [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5] {
-        q = r.fma::<S>(q, c);
+        q = S::fma(r, q, c);
     }
-    let p = (r * r).fma::<S>(q, r);
+    let p = S::fma(r * r, q, r);
     (p, f32::from_bits((shifted.to_bits() << 23).wrapping_add(0x3f80_0000)))
 }
 
@@ -53,14 +52,14 @@ fn at_least(x: f32, limit: f32) -> f32 {
 #[inline(always)]
 pub fn exp<S: Simd>(x: f32) -> f32 {
     let (p, scale) = exp_parts::<S>(at_least(at_most(x, HIGH), LOW));
-    p.fma::<S>(scale, scale)
+    S::fma(p, scale, scale)
 }
 
 /// `1 / (1 + exp(-x))`.
 #[inline(always)]
 pub fn sigmoid<S: Simd>(x: f32) -> f32 {
     let (p, scale) = exp_parts::<S>(at_least(at_most(-x, -LOW), LOW));
-    1.0 / (1.0 + p.fma::<S>(scale, scale))
+    1.0 / (1.0 + S::fma(p, scale, scale))
 }
 
 /// The hyperbolic tangent, as `e / (e + 2)` with `e = exp(2|x|) - 1`, which is accurate near 0.
@@ -68,7 +67,7 @@ pub fn sigmoid<S: Simd>(x: f32) -> f32 {
 pub fn tanh<S: Simd>(x: f32) -> f32 {
     let size = at_most(x.abs(), SATURATED);
     let (p, scale) = exp_parts::<S>(2.0 * size);
-    let e = p.fma::<S>(scale, scale - 1.0);
+    let e = S::fma(p, scale, scale - 1.0);
     (e / (e + 2.0)).copysign(x)
 }
 

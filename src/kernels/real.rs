@@ -93,7 +93,7 @@ impl Real for f32 {
     }
     #[inline(always)]
     fn fma<S: Simd>(self, b: Self, c: Self) -> Self {
-        if S::HAS_FMA { f32::mul_add(self, b, c) } else { self * b + c }
+        S::fma(self, b, c)
     }
     #[inline(always)]
     fn exp<S: Simd>(self) -> Self {

@@ -9,6 +9,12 @@ pub const MAX_PANEL_WIDTH: usize = 32;
 pub trait Simd: SimdVec<f32> {
     /// Whether a fused multiply-add is one instruction; otherwise it would be a slow library call.
     const HAS_FMA: bool;
+
+    /// `a * b + c`, fused if [`HAS_FMA`](Self::HAS_FMA).
+    #[inline(always)]
+    fn fma(a: f32, b: f32, c: f32) -> f32 {
+        if Self::HAS_FMA { a.mul_add(b, c) } else { a * b + c }
+    }
 }
 
 /// A loop that is compiled once per instruction set.
