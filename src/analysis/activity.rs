@@ -192,10 +192,10 @@ mod tests {
             let model = sample(cell, 1.0);
             let all = UnitQuantity::all(model.cell().spec);
             assert_eq!(all.iter().map(|quantity| quantity.name(model.cell().spec)).collect::<Vec<_>>(), names);
-            for (name, wanted) in names.iter().zip(stepped(cell, &model, names)) {
+            for (name, expected) in names.iter().zip(stepped(cell, &model, names)) {
                 let got = recorded(&model, name);
-                assert_eq!((got.len(), wanted.len()), (text().len() * LAYERS * HIDDEN, got.len()), "{cell} {name}");
-                let off = got.iter().zip(&wanted).map(|(x, y)| (f64::from(*x) - y).abs()).fold(0.0, f64::max);
+                assert_eq!((got.len(), expected.len()), (text().len() * LAYERS * HIDDEN, got.len()), "{cell} {name}");
+                let off = got.iter().zip(&expected).map(|(x, y)| (f64::from(*x) - y).abs()).fold(0.0, f64::max);
                 assert!(off < 1e-5, "{cell} {name}: {off}");
             }
         }

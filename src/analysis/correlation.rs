@@ -45,8 +45,8 @@ mod tests {
         // Sums: of squares 26 and 6, of products 10. The second unit is -x, the third is constant.
         let values = [1.0, -1.0, 5.0, 3.0, -3.0, 5.0, 4.0, -4.0, 5.0, 8.0, -8.0, 5.0];
         let r = pearson(&values, 3, &[1.0, 3.0, 4.0, 4.0]);
-        let wanted = 10.0 / 156.0_f64.sqrt();
-        assert!((r[0] - wanted).abs() < 1e-12 && (r[1] + wanted).abs() < 1e-12, "{r:?}");
+        let expected = 10.0 / 156.0_f64.sqrt();
+        assert!((r[0] - expected).abs() < 1e-12 && (r[1] + expected).abs() < 1e-12, "{r:?}");
         assert_eq!(r[2], 0.0);
         assert_eq!(pearson(&values, 3, &[7.0; 4]), [0.0; 3], "a constant property");
         assert_eq!(pearson(&[], 3, &[]), [0.0; 3]);

@@ -1,6 +1,6 @@
 //! A rough check that the memory of the machine suffices, made before a model is loaded or trained.
 //!
-//! The estimate covers weights, gradients, moments, packed weights and activations; it leaves out what is small beside them. An
+//! The estimate covers weights, gradients, moments, packed weights and activations; smaller buffers are not counted. An
 //! arena that cannot be allocated after all is an error as well, see [`try_zeroed`].
 
 use std::path::Path;

@@ -199,8 +199,8 @@ mod tests {
             let nats = model.nats(order, &other);
             prop_assert_eq!(nats.len(), other.len().saturating_sub(1));
             for (i, nats) in (1..).zip(nats) {
-                let wanted = -naive(&text, 5, &other[i.max(order - 1) - (order - 1)..i], other[i]).ln();
-                prop_assert!((nats - wanted).abs() < 1e-9, "character {i}: {nats}, not {wanted}");
+                let expected = -naive(&text, 5, &other[i.max(order - 1) - (order - 1)..i], other[i]).ln();
+                prop_assert!((nats - expected).abs() < 1e-9, "character {i}: {nats}, not {expected}");
             }
         }
 
@@ -228,7 +228,7 @@ mod tests {
     fn agrees_with_a_calculation_by_hand() {
         // a a b of the three characters a, b, c. One character: (count + 2 / 3) / (3 + 2); after a: (count + 2 P) / (2 + 2).
         let model = NGram::learn(2, 3, [0, 0, 1]).unwrap();
-        let near = |got: f64, wanted: f64| assert!((got - wanted).abs() < 1e-12, "{got}, not {wanted}");
+        let near = |got: f64, expected: f64| assert!((got - expected).abs() < 1e-12, "{got}, not {expected}");
         for (id, alone, after_a) in
             [(0, 8.0 / 15.0, 31.0 / 60.0), (1, 1.0 / 3.0, 5.0 / 12.0), (2, 2.0 / 15.0, 1.0 / 15.0)]
         {
