@@ -6,10 +6,10 @@ use std::time::Duration;
 use charlstm::checkpoint::model::weights_hash;
 use charlstm::checkpoint::{Frame, disk};
 use charlstm::error::{Error, Result};
-use charlstm::run::{LockedRun, Metrics, Progress, RunFolder, state_hash};
+use charlstm::run::{LockedRun, Metrics, Progress, Record, RunFolder, state_hash};
 use charlstm::train::{CheckpointPolicy, Event, Observer, TrainConfig, Trainer, fit};
 
-use crate::fixtures::{begin, config, policy};
+use crate::fixtures::{STEPS_PER_EPOCH, begin, config, policy};
 
 #[test]
 fn saves_by_time_without_a_save_interval() {
@@ -124,4 +124,30 @@ fn failed_save_ends_the_run() {
         assert!(!run.latest().exists());
         std::fs::remove_dir(disk::temporary(&run.latest())).unwrap();
     }
+}
+
+#[test]
+fn recorded_loss_is_the_mean_over_characters() {
+    struct Losses(Vec<(f64, u64)>);
+    impl Observer for Losses {
+        fn on_event(&mut self, _: &Trainer, event: Event<'_>) {
+            if let Event::Step(report) = event {
+                self.0.push((report.loss, report.chars));
+            }
+        }
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let run = RunFolder::new(dir.path()).lock().unwrap();
+    // The last window of an epoch is shorter than the others.
+    let config = TrainConfig { steps: Some(STEPS_PER_EPOCH), log_every: STEPS_PER_EPOCH, ..config() };
+    let mut losses = Losses(Vec::new());
+    fit(&mut begin(&config), Some(policy(&run)), None, &mut losses).unwrap();
+    let (nats, chars) = losses.0.iter().fold((0.0, 0), |(nats, chars), (loss, n)| (nats + loss * *n as f64, chars + n));
+    let steps: f64 = losses.0.iter().map(|(loss, _)| loss).sum();
+    let Record::Train(record) = &Metrics::read(&run.metrics()).unwrap()[0] else { panic!("no training record") };
+    let (recorded, mean) = (record.loss.unwrap(), nats / chars as f64);
+    assert!(
+        (recorded - mean).abs() < 1e-12 && (recorded - steps / STEPS_PER_EPOCH as f64).abs() > 1e-6,
+        "{recorded} {mean}"
+    );
 }
