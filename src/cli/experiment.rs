@@ -1,15 +1,13 @@
 //! `charlstm experiment`: tests the claims of the papers.
 
-use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::{ops::Range, process::ExitCode};
 
 use charlstm::cells;
 use charlstm::data::DatasetConfig;
 use charlstm::error::{Error, Result};
 use charlstm::experiments::{
     self, Chart, Experiment, Kind, RunStudy, Setup, Study, StudyResult, TableEntry, Task, TaskOptions, Trial,
-    UsedSettings,
 };
 use charlstm::model::Init;
 use serde_json::{Map, Value, json};
@@ -73,7 +71,7 @@ fn check_options(name: &str, accepted: &[&str], args: &ExperimentArgs, terminal:
 
 /// Where to save the chart, if the experiment draws one. With --json it is saved only on request.
 fn chart_path(experiment: &Experiment, args: &ExperimentArgs) -> Option<PathBuf> {
-    let has_default = experiment.accepts("svg") && !args.json;
+    let has_default = experiment.options().contains(&"svg") && !args.json;
     args.svg.clone().or_else(|| has_default.then(|| format!("{}.svg", experiment.name).into()))
 }
 
@@ -99,11 +97,7 @@ fn run_task(
     ));
     let mut trials = Vec::new();
     for seed in seeds {
-        let trial = experiments::run_trial(experiment.name, task, setup, seed, &mut |progress| {
-            let (step, loss) = (progress.step, progress.loss);
-            terminal.say(&format!("seed {seed}  step {step}  loss {loss:.4}  {}", progress.measured));
-        })?;
-        trials.push(trial);
+        trials.push(experiments::run_trial(experiment.name, task, setup, seed, &mut |line| terminal.say(line))?);
     }
     if args.json {
         terminal.json(&trials_as_json(experiment, task, setup, &trials)?)?;
@@ -139,11 +133,11 @@ fn run_study(
         scheme: args.init,
         parameters: args.parameters,
         seeds: seeds(args)?,
-        used_settings: UsedSettings::default(),
+        used_settings: Default::default(),
     };
     let result = run(&study, &mut |line| terminal.say(line))?;
     if args.json {
-        terminal.json(&study_as_json(experiment, &study.used_settings, &result))?;
+        terminal.json(&study_as_json(experiment, &study, &result))?;
     } else {
         let passed = match result.passed {
             Some(true) => "passed",
@@ -164,7 +158,7 @@ fn heading(experiment: &Experiment) -> String {
     format!("criterion  {}\npublished  {}\n\n", experiment.criterion, experiment.published)
 }
 
-fn study_as_json(experiment: &Experiment, used_settings: &UsedSettings, result: &StudyResult) -> Value {
+fn study_as_json(experiment: &Experiment, study: &Study, result: &StudyResult) -> Value {
     let row = |row: &Vec<TableEntry>| {
         let entries = result.columns.iter().zip(row).map(|(column, entry)| ((*column).to_owned(), json!(entry)));
         entries.collect::<Map<_, _>>()
@@ -178,7 +172,7 @@ fn study_as_json(experiment: &Experiment, used_settings: &UsedSettings, result: 
     };
     json!({
         "experiment": experiment.name, "criterion": experiment.criterion, "published": experiment.published,
-        "setup": used_settings, "passed": result.passed, "measured": result.measured,
+        "setup": study.used_settings, "passed": result.passed, "measured": result.measured,
         "table": result.rows.iter().map(row).collect::<Vec<_>>(), "curves": result.chart.as_ref().map(curves),
     })
 }

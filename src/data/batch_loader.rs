@@ -6,10 +6,7 @@
 
 use std::ops::Range;
 
-use super::corpus::Corpus;
-use super::loss_mask::LossMask;
-use super::pair_reader::PairReader;
-use super::vocab::Vocab;
+use super::{corpus::Corpus, loss_mask::LossMask, pair_reader::PairReader, vocab::Vocab};
 use crate::error::Result;
 
 /// The streams of a range of a corpus and their position in the current epoch.
@@ -34,7 +31,6 @@ impl BatchLoader {
         BatchLoader { files: readers.iter().map(PairReader::file).collect(), readers, range, position }
     }
 
-    /// Characters that each stream has read in this epoch.
     pub fn position(&self) -> usize {
         self.position
     }
@@ -44,27 +40,17 @@ impl BatchLoader {
         self.range.len().saturating_sub(1).div_ceil(self.readers.len())
     }
 
-    /// Whether there is nothing to predict.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     /// The length of the next window, at most `seq_len`; 0 at the end of the epoch.
     pub fn next_steps(&self, seq_len: usize) -> usize {
         seq_len.min(self.len() - self.position)
     }
 
-    /// Starts the next epoch.
     pub fn rewind(&mut self, corpus: &Corpus) {
         *self = BatchLoader::new(corpus, self.range.clone(), self.readers.len(), 0);
     }
 
     /// Reads the next `steps` characters of every stream into buffers of shape `(steps, B)`. Weights are 1, or 0 after a stream's
     /// end.
-    ///
-    /// # Errors
-    /// [`Error::Corpus`](crate::error::Error::Corpus) for a character that is not in the vocabulary,
-    /// [`Error::Changed`](crate::error::Error::Changed) if a file was truncated.
     pub fn read(
         &mut self,
         corpus: &Corpus,

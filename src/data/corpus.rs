@@ -1,15 +1,13 @@
 //! A corpus: one or several memory-mapped files that form one text.
 
-use std::borrow::Cow;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::{borrow::Cow, ops::Range};
 
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3;
 
-use super::corpus_file::CorpusFile;
+use super::corpus_file::{CorpusFile, list_files};
 use super::encoding::{Encoding, decode_utf8};
-use super::files::list_files;
 use super::scan::{Chunk, InvalidUtf8, Scan, scan};
 use crate::error::{Error, Result};
 
@@ -37,10 +35,6 @@ pub struct Corpus {
 
 impl Corpus {
     /// Opens files and folders as one text.
-    ///
-    /// # Errors
-    /// [`Error::Input`] for a file that is missing or not readable, [`Error::Corpus`] or [`Error::NoTextFiles`] if there is no text,
-    /// [`Error::NotUtf8`].
     pub fn open(paths: &[PathBuf], encoding: Encoding) -> Result<Self> {
         let mut notes = Vec::new();
         let paths = list_files(paths, encoding, &mut notes)?;
@@ -49,17 +43,11 @@ impl Corpus {
     }
 
     /// A text in memory.
-    ///
-    /// # Errors
-    /// [`Error::Corpus`] if there is no text, [`Error::NotUtf8`].
     pub fn from_text(name: &str, text: impl Into<Cow<'static, [u8]>>, encoding: Encoding) -> Result<Self> {
         Self::from_files(vec![CorpusFile::in_memory(name.as_ref(), text.into())], encoding, Vec::new())
     }
 
     /// This text preceded by the first `chars` characters of another one. Keeps its name and notes.
-    ///
-    /// # Errors
-    /// [`Error::NotUtf8`] if a file has changed and is no longer UTF-8.
     pub fn with_prefix(self, other: &Corpus, chars: usize) -> Result<Self> {
         let end = other.cursor(chars);
         let mut files: Vec<CorpusFile> = other.files.iter().take(end.file).cloned().collect();
@@ -114,36 +102,27 @@ impl Corpus {
     }
 
     /// Checks that no file was truncated, so that everything read so far is what the files contain. To be called after reading.
-    ///
-    /// # Errors
-    /// [`Error::Changed`] naming the file.
     pub fn check_not_truncated(&self) -> Result<()> {
         self.check_range_not_truncated(0..self.files.len())
     }
 
-    /// As [`check_not_truncated`](Self::check_not_truncated), for some of the files.
     pub(super) fn check_range_not_truncated(&self, files: Range<usize>) -> Result<()> {
         self.files.iter().take(files.end).skip(files.start).try_for_each(CorpusFile::check_not_truncated)
     }
 
     /// Reads the whole text again and checks that no file was modified since it was opened. A file that was deleted or replaced
     /// passes, because its old contents stay mapped.
-    ///
-    /// # Errors
-    /// [`Error::Changed`] naming the file; the first file, if one of several was rewritten with its length unchanged.
     pub fn check_unchanged(&self) -> Result<()> {
         self.files.iter().try_for_each(CorpusFile::check_same_len)?;
         let bytes: Vec<&[u8]> = self.files.iter().map(CorpusFile::bytes).collect();
         let is_same = hash(&bytes) == self.identity.hash;
         self.check_not_truncated()?;
-        match self.files.len() {
-            _ if is_same => Ok(()),
-            1 => Err(self.files[0].changed("it was rewritten while it was in use")),
-            n => {
-                Err(self.files[0]
-                    .changed(format!("this file or one of the {} after it was rewritten while in use", n - 1)))
-            }
-        }
+        let problem = match self.files.len() {
+            _ if is_same => return Ok(()),
+            1 => "it was rewritten while it was in use".into(),
+            n => format!("this file or one of the {} after it was rewritten while in use", n - 1),
+        };
+        Err(self.files[0].changed(problem))
     }
 
     /// Remarks for the user, one line each.
@@ -180,24 +159,18 @@ impl Corpus {
             return CorpusCursor { file: 0, byte: 0 };
         };
         let mut cursor = CorpusCursor { file: chunk.file, byte: chunk.offset };
-        for _ in chunk.chars_before..index {
-            cursor.next(self);
-        }
+        (chunk.chars_before..index).for_each(|_| _ = cursor.next(self));
         cursor
     }
 
     /// A cursor at character `to`; faster than [`cursor`](Self::cursor) if `cursor`, at character `from`, is a little before it.
     pub fn advance(&self, mut cursor: CorpusCursor, from: usize, to: usize) -> CorpusCursor {
         const NEAR: usize = 1 << 16;
-        match to.checked_sub(from) {
-            Some(distance) if distance < NEAR => {
-                for _ in 0..distance {
-                    cursor.next(self);
-                }
-                cursor
-            }
-            _ => self.cursor(to),
+        if !(from..from + NEAR).contains(&to) {
+            return self.cursor(to);
         }
+        (from..to).for_each(|_| _ = cursor.next(self));
+        cursor
     }
 }
 
@@ -215,7 +188,6 @@ pub struct CorpusCursor {
 }
 
 impl CorpusCursor {
-    /// The index of the current file.
     pub(super) fn file(&self) -> usize {
         self.file
     }
@@ -226,8 +198,7 @@ impl CorpusCursor {
     pub fn next(&mut self, corpus: &Corpus) -> Option<u32> {
         let mut bytes = corpus.files.get(self.file)?.bytes();
         while self.byte >= bytes.len() {
-            self.file += 1;
-            self.byte = 0;
+            (self.file, self.byte) = (self.file + 1, 0);
             bytes = corpus.files.get(self.file)?.bytes();
         }
         if corpus.encoding == Encoding::Bytes {

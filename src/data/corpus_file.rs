@@ -1,11 +1,9 @@
 //! The files of a corpus.
 
-use std::borrow::Cow;
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::{borrow::Cow, fs::File, io::Read, sync::Arc};
 
+use super::encoding::Encoding;
 use super::map::{MappedFile, ReadFault};
 use crate::error::{Error, Result};
 
@@ -25,15 +23,12 @@ enum Content {
 }
 
 impl CorpusFile {
-    /// Maps a file.
     pub fn open(path: &Path) -> Result<Self> {
         // Checked before opening: opening a pipe would wait for its other end.
         let metadata = std::fs::metadata(path).map_err(|e| Error::input(path, e))?;
         if !metadata.is_file() {
-            return Err(Error::corpus(
-                path,
-                "not a regular file, so it cannot be memory-mapped; copy it to a file first",
-            ));
+            let problem = "not a regular file, so it cannot be memory-mapped; copy it to a file first";
+            return Err(Error::corpus(path, problem));
         }
         let file = File::open(path).map_err(|e| Error::input(path, e))?;
         if metadata.len() > 0 {
@@ -47,12 +42,10 @@ impl CorpusFile {
         Ok(Self::in_memory(path, Cow::Borrowed(&[])))
     }
 
-    /// Bytes in memory.
     pub fn in_memory(path: &Path, bytes: Cow<'static, [u8]>) -> Self {
         CorpusFile { path: path.into(), len: bytes.len(), content: Arc::new(Content::InMemory(bytes)) }
     }
 
-    /// The bytes that belong to the corpus.
     pub fn bytes(&self) -> &[u8] {
         let bytes = match &*self.content {
             Content::Mapped(map) => map,
@@ -66,19 +59,19 @@ impl CorpusFile {
         CorpusFile { len: self.len.min(len), ..self.clone() }
     }
 
-    /// Rejects a file that was truncated, or of which a part could not be read.
     pub fn check_not_truncated(&self) -> Result<()> {
         let Content::Mapped(map) = &*self.content else { return Ok(()) };
-        match map.read_fault(&self.path) {
-            None => Ok(()),
-            Some(ReadFault::Truncated(len)) => Err(self.changed(format!(
-                "truncated while it was in use: it had {} bytes when it was opened and has {len} now",
-                map.len()
-            ))),
-            Some(ReadFault::Unreadable) => {
-                Err(self.changed("a part of it could not be read: the disk failed, or it was rewritten while in use"))
+        let opened = map.len();
+        let problem = match map.read_fault(&self.path) {
+            None => return Ok(()),
+            Some(ReadFault::Truncated(len)) => {
+                format!("truncated while it was in use: it had {opened} bytes when it was opened and has {len} now")
             }
-        }
+            Some(ReadFault::Unreadable) => {
+                "a part of it could not be read: the disk failed, or it was rewritten while in use".into()
+            }
+        };
+        Err(self.changed(problem))
     }
 
     /// Rejects a file that has another length now. A file that was deleted or replaced passes: its old contents stay mapped.
@@ -92,8 +85,59 @@ impl CorpusFile {
         }
     }
 
-    /// An [`Error::Changed`] about this file.
-    pub fn changed(&self, problem: impl Into<String>) -> Error {
-        Error::Changed { path: self.path.clone(), problem: problem.into() }
+    pub fn changed(&self, problem: String) -> Error {
+        Error::Changed { path: self.path.clone(), problem }
     }
+}
+
+/// Bytes at the beginning of a file that decide whether it is text.
+const SNIFF_LEN: usize = 8192;
+
+/// The files at `paths`, in order. A folder stands for the text files in it, sorted by name. Adds a note for each file of a
+/// folder that is skipped because it is not text.
+pub(super) fn list_files(paths: &[PathBuf], encoding: Encoding, notes: &mut Vec<String>) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for path in paths {
+        if !std::fs::metadata(path).map_err(|e| Error::input(path, e))?.is_dir() {
+            files.push(path.clone());
+            continue;
+        }
+        let in_folder = list_folder(path, encoding, notes)?;
+        if in_folder.is_empty() {
+            return Err(Error::NoTextFiles { folder: path.clone() });
+        }
+        files.extend(in_folder);
+    }
+    Ok(files)
+}
+
+/// The text files in a folder. Subfolders, hidden files and empty files are skipped.
+fn list_folder(path: &Path, encoding: Encoding, notes: &mut Vec<String>) -> Result<Vec<PathBuf>> {
+    let entries = std::fs::read_dir(path).and_then(|entries| entries.collect::<Result<Vec<_>, _>>());
+    let mut entries: Vec<PathBuf> = entries.map_err(|e| Error::input(path, e))?.iter().map(|e| e.path()).collect();
+    entries.sort();
+    let mut files = Vec::new();
+    for entry in entries {
+        let is_hidden = entry.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+        let has_content = std::fs::metadata(&entry).is_ok_and(|metadata| metadata.is_file() && metadata.len() > 0);
+        if is_hidden || !has_content {
+            continue;
+        }
+        if encoding == Encoding::Bytes || is_text(&entry)? {
+            files.push(entry);
+        } else {
+            notes.push(format!("{}: skipped because it is not text", entry.display()));
+        }
+    }
+    Ok(files)
+}
+
+/// Whether the beginning of a file is UTF-8 without NUL.
+fn is_text(path: &Path) -> Result<bool> {
+    let mut start = Vec::with_capacity(SNIFF_LEN);
+    let file = File::open(path).map_err(|e| Error::input(path, e))?;
+    file.take(SNIFF_LEN as u64).read_to_end(&mut start).map_err(|e| Error::input(path, e))?;
+    // The last character may be incomplete.
+    let is_utf8 = std::str::from_utf8(&start).map_or_else(|e| e.error_len().is_none(), |_| true);
+    Ok(is_utf8 && !start.contains(&0))
 }

@@ -1,15 +1,12 @@
 //! The texts of a run: what it trains on and what is held out.
 
-use std::ops::Range;
-use std::path::PathBuf;
+use std::{ops::Range, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::corpus::{Corpus, CorpusIdentity};
-use super::encoding::Encoding;
-use super::loss_mask::LossMask;
 use super::replay::{ReplayConfig, ReplayIdentity, held_out_range};
-use super::vocab::Vocab;
+use super::{encoding::Encoding, loss_mask::LossMask, vocab::Vocab};
 use crate::error::{Error, Result};
 
 /// The built-in text: short fables, each with a title, a tale and a moral.
@@ -79,10 +76,6 @@ impl Dataset {
     }
 
     /// A dataset of a text and, if there is no separate held-out text, the fraction of the text to hold out from its end.
-    ///
-    /// # Errors
-    /// [`Error::OutOfRange`] for the fraction, [`Error::Corpus`] for a text with only one distinct character or a held-out
-    /// text with fewer than two characters.
     pub fn new(corpus: Corpus, held_out: Option<Corpus>, val_frac: f64) -> Result<Self> {
         if !(0.0..1.0).contains(&val_frac) {
             return Err(Error::out_of_range("val_frac", val_frac, "at least 0 and below 1"));
@@ -160,9 +153,7 @@ impl Dataset {
     pub fn held_out(&self) -> Option<(&Corpus, Range<usize>)> {
         match &self.held_out {
             Some(text) => Some((text, 0..text.chars())),
-            None => {
-                Some((&self.corpus, self.training_chars..self.corpus.chars())).filter(|(_, range)| range.len() >= 2)
-            }
+            None => Some((&self.corpus, self.training_chars..self.corpus.chars())).filter(|(_, part)| part.len() >= 2),
         }
     }
 
@@ -172,9 +163,6 @@ impl Dataset {
     }
 
     /// Replaces the vocabulary, usually by that of a trained model.
-    ///
-    /// # Errors
-    /// [`Error::Corpus`] if it lacks a character of the texts.
     pub fn set_vocab(&mut self, vocab: &Vocab) -> Result<()> {
         if let Some(&missing) = self.vocab.symbols().iter().find(|symbol| vocab.id(**symbol).is_none()) {
             let problem = format!("the model has never seen {}", self.vocab.describe(missing));

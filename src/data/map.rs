@@ -6,13 +6,10 @@
 //! code outside of the numerical kernels.
 
 use std::fs::{File, Metadata};
-use std::io;
-use std::ops::Deref;
-use std::path::Path;
+use std::{io, ops::Deref, path::Path};
 
 use memmap2::Mmap;
 
-/// A memory-mapped file.
 #[derive(Debug)]
 pub(super) struct MappedFile {
     map: Mmap,
@@ -31,7 +28,6 @@ pub(super) enum ReadFault {
 }
 
 impl MappedFile {
-    /// Maps a whole file, which must not be empty.
     pub fn new(file: &File) -> io::Result<Self> {
         // SAFETY: the map is read-only and its bytes are only used as numbers. Nothing relies on them being valid UTF-8 or
         // staying the same, so a file that another process modifies yields other characters and nothing worse.
@@ -119,9 +115,7 @@ mod sigbus {
     // SAFETY: as above.
     unsafe impl Send for Guard {}
 
-    /// The head of a linked list of all guards.
     static GUARDS: AtomicPtr<Guard> = AtomicPtr::new(ptr::null_mut());
-    /// The signal's previous action.
     static PREVIOUS: OnceLock<libc::sigaction> = OnceLock::new();
     static INSTALL: Once = Once::new();
 

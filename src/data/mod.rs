@@ -3,14 +3,13 @@
 //! - [`Corpus`]: one or several files as one text, memory-mapped
 //! - [`Vocab`]: symbols and their token ids
 //! - [`Dataset`]: a training text and a held-out text, optionally with a [`LossMask`] and replayed old text
-//! - [`BatchLoader`]: a range of a corpus as parallel streams
+//! - `BatchLoader`: a range of a corpus as parallel streams
 
 mod batch_loader;
 mod corpus;
 mod corpus_file;
 mod dataset;
 mod encoding;
-mod files;
 mod line_hashes;
 mod loss_mask;
 mod map;
@@ -22,16 +21,16 @@ mod segments;
 mod token_counts;
 mod vocab;
 
-pub use batch_loader::BatchLoader;
+pub(crate) use batch_loader::BatchLoader;
 pub use corpus::{Corpus, CorpusCursor, CorpusIdentity};
 pub use dataset::{BUILT_IN, BUILT_IN_NAME, Dataset, DatasetConfig, DatasetIdentity};
 pub use encoding::Encoding;
 pub(crate) use encoding::is_continuation_byte;
 pub use line_hashes::LineHashes;
 pub use loss_mask::LossMask;
-pub use pair_reader::PairReader;
+pub(crate) use pair_reader::PairReader;
 pub use provenance::DatasetProvenance;
 pub use replay::{ReplayConfig, ReplayIdentity};
 pub use segments::{Segment, split_lines, split_paragraphs};
-pub use token_counts::count_tokens;
+pub(crate) use token_counts::count_tokens;
 pub use vocab::Vocab;

@@ -21,7 +21,6 @@ impl PairReader {
         PairReader { cursor, input, position, end }
     }
 
-    /// The index of the next prediction.
     pub fn position(&self) -> usize {
         self.position
     }
@@ -32,9 +31,6 @@ impl PairReader {
     }
 
     /// The token ids of the next input and its target; `None` after the last prediction.
-    ///
-    /// # Errors
-    /// [`Error::Corpus`] for a character that is not in the vocabulary, [`Error::Changed`] if a file changed since it was opened.
     #[inline]
     pub fn next(&mut self, corpus: &Corpus, vocab: &Vocab) -> Result<Option<(u32, u32)>> {
         if self.position >= self.end {

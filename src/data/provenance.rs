@@ -4,9 +4,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::corpus::CorpusIdentity;
 use super::dataset::{Dataset, DatasetConfig, DatasetIdentity};
-use super::replay::ReplayIdentity;
+use super::{corpus::CorpusIdentity, replay::ReplayIdentity};
 use crate::error::{Error, Result};
 
 /// The configuration of a run's dataset, and the identity of the texts when the run was saved.
@@ -22,9 +21,6 @@ pub struct DatasetProvenance {
 
 impl DatasetProvenance {
     /// Opens the texts again and checks that they are the same.
-    ///
-    /// # Errors
-    /// [`Error::CorpusMissing`], and as [`Dataset::open`], [`Dataset::with_replay`] and [`check_same_text`](Self::check_same_text).
     pub fn open(&self) -> Result<Dataset> {
         let dataset = Dataset::open(&self.config).map_err(|e| match e {
             Error::Input { path, .. } => Error::CorpusMissing { path },
@@ -39,9 +35,6 @@ impl DatasetProvenance {
     }
 
     /// Checks that a dataset has the texts that the run was trained on and replayed.
-    ///
-    /// # Errors
-    /// [`Error::CorpusMismatch`] for the first text that differs.
     pub fn check_same_text(&self, dataset: &Dataset) -> Result<()> {
         let differs =
             |path: &Path, role, before, now| Err(Error::CorpusMismatch { path: path.into(), role, before, now });

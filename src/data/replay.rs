@@ -1,7 +1,6 @@
 //! Old text that is mixed into the training text of a fine-tuned run, so that the model does not forget it.
 
-use std::ops::Range;
-use std::path::PathBuf;
+use std::{ops::Range, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -37,9 +36,6 @@ impl ReplayConfig {
     pub const DEFAULT_FRACTION: f64 = 0.1;
 
     /// Checks the fraction.
-    ///
-    /// # Errors
-    /// [`Error::OutOfRange`] if it is not strictly between 0 and 1.
     pub fn validate(&self) -> Result<()> {
         if self.fraction > 0.0 && self.fraction < 1.0 {
             return Ok(());

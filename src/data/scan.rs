@@ -7,11 +7,9 @@ use super::encoding::{Encoding, decode_utf8, is_continuation_byte};
 /// A part of one file that starts and ends between characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Chunk {
-    /// The index of the file.
     pub file: usize,
     /// The offset of the first byte in the file.
     pub offset: usize,
-    /// Length in bytes.
     pub len: usize,
     /// Characters of the corpus before this chunk.
     pub chars_before: usize,
@@ -24,7 +22,6 @@ pub(super) struct InvalidUtf8 {
     pub offset: usize,
 }
 
-/// The result of a scan.
 #[derive(Debug)]
 pub(super) struct Scan {
     pub chunks: Vec<Chunk>,
@@ -37,7 +34,6 @@ const MIN_CHUNK: usize = 1 << 16;
 /// Bounds the size of the list of chunks, whatever the size of the corpus.
 const MAX_CHUNKS: usize = 1 << 12;
 
-/// Scans files that form one corpus.
 pub(super) fn scan(files: &[&[u8]], encoding: Encoding) -> Result<Scan, InvalidUtf8> {
     let total: usize = files.iter().map(|file| file.len()).sum();
     scan_in_chunks(files, encoding, MIN_CHUNK.max(total / MAX_CHUNKS))
@@ -107,7 +103,6 @@ fn split_into_chunks(files: &[&[u8]], encoding: Encoding, size: usize) -> Vec<Ch
     chunks
 }
 
-/// Counts the characters of a chunk and collects its symbols.
 fn scan_chunk(bytes: &[u8], chunk: Chunk, encoding: Encoding) -> Result<(usize, SymbolSet), InvalidUtf8> {
     let mut symbols = SymbolSet::default();
     if encoding == Encoding::Bytes {

@@ -4,8 +4,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::corpus::Corpus;
-use super::vocab::Vocab;
+use super::{corpus::Corpus, vocab::Vocab};
 
 /// Characters per parallel task.
 const CHUNK: usize = 1 << 20;

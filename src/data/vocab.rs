@@ -77,27 +77,19 @@ impl Vocab {
     }
 
     /// The token ids of a text.
-    ///
-    /// # Errors
-    /// [`Error::UnknownCharacter`] naming the first character that is not in the vocabulary.
     pub fn encode(&self, text: &[u8]) -> Result<Vec<u32>> {
-        let unknown = |symbol, at| Error::UnknownCharacter(format!("{}, at {at}", self.describe(symbol)));
-        match self.encoding {
-            Encoding::Bytes => {
-                let id = |(i, &byte): (usize, &u8)| {
-                    self.id(u32::from(byte)).ok_or_else(|| unknown(u32::from(byte), format!("byte {i}")))
-                };
-                text.iter().enumerate().map(id).collect()
-            }
-            Encoding::Utf8 => {
-                let text = std::str::from_utf8(text)
-                    .map_err(|e| Error::Usage(format!("the text is not UTF-8 at byte {}", e.valid_up_to())))?;
-                let id = |(i, c): (usize, char)| {
-                    self.id(u32::from(c)).ok_or_else(|| unknown(u32::from(c), format!("character {}", i + 1)))
-                };
-                text.chars().enumerate().map(id).collect()
-            }
+        let is_utf8 = self.encoding == Encoding::Utf8;
+        if is_utf8 {
+            std::str::from_utf8(text)
+                .map_err(|e| Error::Usage(format!("the text is not UTF-8 at byte {}", e.valid_up_to())))?;
         }
+        let id = |(i, symbol): (usize, u32)| {
+            self.id(symbol).ok_or_else(|| {
+                let at = if is_utf8 { format!("character {}", i + 1) } else { format!("byte {i}") };
+                Error::UnknownCharacter(format!("{}, at {at}", self.describe(symbol)))
+            })
+        };
+        self.to_symbols(text).into_iter().enumerate().map(id).collect()
     }
 
     /// The symbols of a text, including unknown ones. Invalid UTF-8 becomes U+FFFD.

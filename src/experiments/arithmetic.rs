@@ -3,11 +3,9 @@
 use rand::RngExt;
 use serde_json::{Value, json};
 
-use super::evaluator::Evaluator;
-use super::example::Example;
-use super::experiment::{Experiment, Kind};
-use super::setup::Setup;
-use super::task::{Check, Rng, Task, TaskOptions, TestResult, TextLayout};
+use super::evaluator::{Evaluator, Example};
+use super::experiment::{Experiment, Kind, Setup};
+use super::task::{Check, Rng, Task, TaskOptions, TestResult};
 use crate::error::{Error, Result};
 
 /// `12+345=357`.
@@ -91,10 +89,6 @@ impl Task for Arithmetic {
     /// No products are held out: with few digits there are not enough of them.
     fn is_held_out(&self, example: &Example) -> bool {
         !example.chars.contains(&'*') && example.is_in_hashed_fifth()
-    }
-
-    fn layout(&self) -> TextLayout {
-        TextLayout::Lines
     }
 
     fn parameters(&self) -> Vec<(&'static str, Value)> {

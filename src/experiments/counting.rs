@@ -2,11 +2,9 @@
 
 use rand::RngExt;
 
-use super::evaluator::Evaluator;
-use super::example::Example;
-use super::experiment::{Experiment, Kind};
-use super::setup::Setup;
-use super::task::{Check, Rng, Task, TestResult, TextLayout};
+use super::evaluator::{Evaluator, Example};
+use super::experiment::{Experiment, Kind, Setup};
+use super::task::{Check, Rng, Task, TestResult};
 use crate::optim::{Optimizer, Schedule};
 
 /// `a^n b^n`.
@@ -83,10 +81,6 @@ impl Counting {
 impl Task for Counting {
     fn draw(&self, rng: &mut Rng) -> Example {
         self.string(rng.random_range(1..=MAX_TRAINED_N))
-    }
-
-    fn layout(&self) -> TextLayout {
-        TextLayout::Lines
     }
 
     fn test(&self, evaluator: &Evaluator<'_>, _: &mut Rng, check: Check) -> TestResult {

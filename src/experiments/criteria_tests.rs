@@ -2,9 +2,9 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::evaluator::Evaluator;
+use super::evaluator::{Evaluator, Example};
 use super::task::{Check, Task, TaskOptions, TestResult, rng};
-use super::{Example, Kind, find};
+use super::{Kind, find};
 use crate::data::{Encoding, Vocab};
 
 /// A character that is never correct.

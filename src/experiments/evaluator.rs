@@ -1,24 +1,61 @@
-//! Evaluates the predictions of a model on strings.
+//! The strings of tasks, and how the predictions of a model on them are evaluated.
 
 use rayon::prelude::*;
+use xxhash_rust::xxh3::xxh3_64;
 
-use super::example::Example;
 use crate::data::Vocab;
 use crate::kernels::{Precision, softmax};
 use crate::model::{CharLm, InferenceModel, InferenceSession, Input};
+
+/// A string of a task, with the characters that are correct predictions at each position.
+#[derive(Clone, Debug, Default)]
+pub struct Example {
+    pub chars: Vec<char>,
+    /// For each character, those that could stand in its place; empty where the prediction is neither trained nor tested.
+    pub allowed: Vec<String>,
+}
+
+impl Example {
+    /// Whether it belongs to a fifth of all strings, chosen by a hash.
+    pub fn is_in_hashed_fifth(&self) -> bool {
+        let text: String = self.chars.iter().collect();
+        xxh3_64(text.as_bytes()).is_multiple_of(5)
+    }
+
+    /// The loss weight of the prediction of character `at`: 1 if it is tested, else 0.
+    pub fn loss_weight(&self, at: usize) -> f32 {
+        if self.allowed[at].is_empty() { 0.0 } else { 1.0 }
+    }
+
+    pub fn tested_chars(&self) -> usize {
+        self.allowed.iter().filter(|allowed| !allowed.is_empty()).count()
+    }
+
+    pub fn push_untested(&mut self, c: char) {
+        self.push_one_of(c, "");
+    }
+
+    pub fn push_one_of(&mut self, c: char, allowed: &str) {
+        self.chars.push(c);
+        self.allowed.push(allowed.into());
+    }
+
+    /// Appends characters that are determined by those before them.
+    pub fn push_determined(&mut self, text: &str) {
+        text.chars().for_each(|c| self.push_one_of(c, &c.to_string()));
+    }
+}
 
 /// Strings per batch.
 const STREAMS: usize = 32;
 /// Characters per window.
 const STEPS: usize = 128;
 
-/// A model whose predictions are tested.
 pub struct Evaluator<'m> {
     vocab: &'m Vocab,
     source: Source<'m>,
 }
 
-/// The source of the predictions.
 enum Source<'m> {
     Model(Box<InferenceModel<'m>>),
     #[cfg(test)]
@@ -30,7 +67,6 @@ enum Source<'m> {
 pub(super) type StubPredictions<'a> = dyn Fn(&Example, usize) -> Vec<(char, f32)> + Sync + 'a;
 
 impl<'m> Evaluator<'m> {
-    /// An evaluator of a model.
     pub fn new(model: &'m CharLm<f32>, vocab: &'m Vocab) -> Self {
         Evaluator { vocab, source: Source::Model(Box::new(InferenceModel::new(model, Precision::F32))) }
     }
@@ -41,7 +77,6 @@ impl<'m> Evaluator<'m> {
         Evaluator { vocab, source: Source::Stub(stub) }
     }
 
-    /// The predicted probability of a character.
     pub fn probability(&self, probabilities: &[f32], c: char) -> f32 {
         self.vocab.id(u32::from(c)).map_or(0.0, |id| probabilities[id as usize])
     }
@@ -52,7 +87,6 @@ impl<'m> Evaluator<'m> {
         best.is_some_and(|(id, _)| allowed.chars().any(|c| self.vocab.id(u32::from(c)) == Some(id as u32)))
     }
 
-    /// The fraction of strings without errors.
     pub fn accuracy(&self, examples: &[Example]) -> f64 {
         let errors = self.count_errors(examples);
         errors.iter().filter(|errors| **errors == 0).count() as f64 / examples.len().max(1) as f64

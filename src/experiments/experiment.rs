@@ -1,14 +1,15 @@
-//! The description of an experiment.
+//! The description of an experiment, and the model and training that a task uses.
 
-use std::fmt;
+use serde::Serialize;
 
-use super::setup::Setup;
-use super::study::Study;
-use super::study_result::StudyResult;
+use super::study::{Study, StudyResult};
 use super::task::{Task, TaskOptions};
-use crate::error::Result;
+use crate::model::{ModelConfig, Scheme};
+use crate::optim::{Optimizer, Schedule};
+use crate::{error::Result, train::TrainConfig};
 
 /// An experiment of a paper.
+#[derive(Debug)]
 pub struct Experiment {
     /// Its name on the command line.
     pub name: &'static str,
@@ -25,7 +26,7 @@ pub struct Experiment {
 }
 
 /// How an experiment is run.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub enum Kind {
     /// A model is trained on strings and tested on new ones, once for each seed.
     Task {
@@ -52,15 +53,90 @@ impl Experiment {
         let of_kind: &[_] = if matches!(self.kind, Kind::Task { .. }) { &TASK_OPTIONS } else { &[] };
         [&COMMON_OPTIONS, of_kind, self.extra_options].concat()
     }
+}
 
-    /// Whether it accepts an option.
-    pub fn accepts(&self, option: &str) -> bool {
-        self.options().contains(&option)
+/// The shape of a model and how it is trained.
+#[derive(Clone, Debug, Serialize)]
+pub struct Setup {
+    /// The cell.
+    pub cell: String,
+    /// Recurrent layers.
+    pub layers: usize,
+    /// Units of each layer.
+    pub hidden: usize,
+    /// Streams of a batch.
+    pub batch: usize,
+    /// Characters of a window.
+    pub seq_len: usize,
+    /// Maximum number of steps.
+    pub steps: u64,
+    /// The optimizer.
+    pub optimizer: Optimizer,
+    /// The learning rate.
+    pub lr: f64,
+    /// The learning rate schedule after the warm-up.
+    pub schedule: Schedule,
+    /// The global norm that gradients are clipped to.
+    pub clip: f64,
+    /// The initialization of the recurrent weights.
+    pub scheme: Scheme,
+    /// The initial bias of the forget gate.
+    pub forget_bias: f64,
+    /// Decoupled weight decay.
+    pub weight_decay: f64,
+    /// Steps between quick checks of the criterion.
+    pub check_every: u64,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Setup {
+            cell: "lstm".into(),
+            layers: 1,
+            hidden: 32,
+            batch: 16,
+            seq_len: 64,
+            steps: 5000,
+            optimizer: Optimizer::Adamw,
+            lr: 5e-3,
+            schedule: Schedule::Cosine,
+            clip: 1.0,
+            scheme: Scheme::Orthogonal,
+            forget_bias: 1.0,
+            weight_decay: 0.0,
+            check_every: 100,
+        }
     }
 }
 
-impl fmt::Debug for Experiment {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Experiment").field(&self.name).finish()
+impl Setup {
+    /// Checks every setting.
+    pub fn validate(&self) -> Result<()> {
+        self.train_config(0)?;
+        self.model_config(1).validate().map(|_| ())
+    }
+
+    pub(super) fn model_config(&self, vocab: usize) -> ModelConfig {
+        ModelConfig { cell: self.cell.clone(), layers: self.layers, hidden: self.hidden, embed: 0, vocab }
+    }
+
+    pub(super) fn train_config(&self, seed: u64) -> Result<TrainConfig> {
+        let config = TrainConfig {
+            batch: self.batch,
+            seq_len: self.seq_len,
+            steps: Some(self.steps),
+            optimizer: self.optimizer,
+            lr: self.lr,
+            schedule: self.schedule,
+            clip: self.clip,
+            warmup: 20,
+            weight_decay: self.weight_decay,
+            dropout: 0.0,
+            eval_every: Some(0),
+            seed,
+            ..TrainConfig::default()
+        };
+        config.validate()?;
+        Ok(config)
     }
 }

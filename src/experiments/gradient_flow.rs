@@ -3,8 +3,7 @@
 use rayon::prelude::*;
 
 use super::experiment::{Experiment, Kind};
-use super::study::Study;
-use super::study_result::{Chart, StudyResult, TableEntry};
+use super::study::{Chart, Study, StudyResult, TableEntry};
 use crate::data::{BatchLoader, Dataset};
 use crate::error::{Error, Result};
 use crate::kernels::Precision;

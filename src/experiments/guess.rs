@@ -5,11 +5,9 @@ use rand::RngExt;
 use rayon::prelude::*;
 use serde_json::json;
 
-use super::evaluator::Evaluator;
-use super::example::Example;
+use super::evaluator::{Evaluator, Example};
 use super::experiment::{Experiment, Kind};
-use super::study::Study;
-use super::study_result::{StudyResult, TableEntry};
+use super::study::{Study, StudyResult, TableEntry};
 use super::task::{Rng, rng};
 use crate::data::{Encoding, Vocab};
 use crate::error::{Error, Result};
@@ -44,12 +42,11 @@ fn run(study: &Study, report: &mut dyn FnMut(&str)) -> Result<StudyResult> {
         return Err(Error::out_of_range("steps", max_tries, "at least 1, since it is the number of guesses"));
     }
     let (mut rows, mut solved) = (Vec::new(), 0);
-    for (setting, value) in [("cell", json!(shape.cell)), ("hidden", json!(shape.hidden)), ("steps", json!(max_tries))]
-    {
-        study.used_settings.record(setting, value);
-    }
+    study.record("cell", json!(shape.cell));
+    study.record("hidden", json!(shape.hidden));
+    study.record("steps", json!(max_tries));
     for seed in study.seeds.clone() {
-        study.used_settings.record("seed", json!(seed));
+        study.record("seed", json!(seed));
         let found = first_solution(&empty, &vocab, seed, max_tries);
         solved += usize::from(found.is_some());
         let tries = found.map_or(TableEntry::Missing, |index| TableEntry::Count(index + 1));

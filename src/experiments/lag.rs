@@ -3,10 +3,8 @@
 use rand::RngExt;
 use serde_json::{Value, json};
 
-use super::evaluator::Evaluator;
-use super::example::Example;
-use super::experiment::{Experiment, Kind};
-use super::setup::Setup;
+use super::evaluator::{Evaluator, Example};
+use super::experiment::{Experiment, Kind, Setup};
 use super::task::{Check, Rng, Task, TaskOptions, TestResult, TextLayout};
 use crate::error::{Error, Result};
 

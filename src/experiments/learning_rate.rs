@@ -1,10 +1,8 @@
 //! How much of the loss the learning rate and the layer size explain (Greff et al. 2015, section on hyperparameters).
 
 use super::experiment::{Experiment, Kind};
-use super::study::{Study, mean_and_std};
-use super::study_result::{Chart, StudyResult, TableEntry};
-use crate::error::Result;
-use crate::model::Init;
+use super::study::{Chart, Study, StudyResult, TableEntry, mean_and_std};
+use crate::{error::Result, model::Init};
 
 /// A grid of learning rates and sizes.
 pub const LEARNING_RATE: Experiment = Experiment {

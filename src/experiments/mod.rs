@@ -11,7 +11,6 @@ mod counting;
 #[cfg(test)]
 mod criteria_tests;
 mod evaluator;
-mod example;
 mod experiment;
 mod gradient_flow;
 mod guess;
@@ -21,23 +20,15 @@ mod odyssey;
 mod order;
 mod parity;
 mod reber;
-mod setup;
 mod study;
-mod study_result;
 mod task;
 mod timing;
-mod training_text;
 mod trial;
 
-pub use evaluator::Evaluator;
-pub use example::Example;
-pub use experiment::{COMMON_OPTIONS, Experiment, Kind, RunStudy, TASK_OPTIONS};
-pub use setup::Setup;
-pub use study::{Study, UsedSettings};
-pub use study_result::{Chart, StudyResult, TableEntry};
-pub use task::{Check, Rng, Task, TaskOptions, TestResult, TextLayout};
-pub use training_text::training_text;
-pub use trial::{Trial, TrialProgress, run_trial};
+pub use experiment::{COMMON_OPTIONS, Experiment, Kind, RunStudy, Setup, TASK_OPTIONS};
+pub use study::{Chart, Study, StudyResult, TableEntry};
+pub use task::{Task, TaskOptions};
+pub use trial::{Trial, run_trial, training_text};
 
 use crate::error::{Error, Result};
 
@@ -69,7 +60,7 @@ pub fn find(name: &str) -> Result<&'static Experiment> {
 
 #[cfg(test)]
 mod tests {
-    use super::task::rng;
+    use super::task::{TextLayout, rng};
     use super::*;
 
     #[test]

@@ -1,8 +1,7 @@
 //! Compares all cells on one text (Greff et al. 2015, "LSTM: a search space odyssey").
 
 use super::experiment::{Experiment, Kind};
-use super::study::{Study, StudyRun, mean_and_std};
-use super::study_result::{StudyResult, TableEntry};
+use super::study::{Study, StudyResult, StudyRun, TableEntry, mean_and_std};
 use crate::cells::{CELLS, RegisteredCell};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
@@ -104,7 +103,7 @@ fn train(study: &Study, row: &mut CellRuns, dataset: &Dataset, report: &mut dyn 
         let run =
             study.run(&study.model_config(row.cell, hidden, dataset), init, study.train_config(1000, 1e-2, seed))?;
         let outcome =
-            run.map_or("diverged".into(), |run| format!("held-out {:.4}  {:.1} s", run.held_out, run.seconds));
+            run.as_ref().map_or("diverged".into(), |run| format!("held-out {:.4}  {:.1} s", run.held_out, run.seconds));
         report(&format!("{}  {hidden} units  {scheme:?}  seed {seed}  {outcome}", row.cell));
         row.diverged += usize::from(run.is_none());
         row.runs.extend(run);

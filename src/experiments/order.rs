@@ -4,10 +4,8 @@ use std::ops::Range;
 
 use rand::RngExt;
 
-use super::evaluator::Evaluator;
-use super::example::Example;
-use super::experiment::{Experiment, Kind};
-use super::setup::Setup;
+use super::evaluator::{Evaluator, Example};
+use super::experiment::{Experiment, Kind, Setup};
 use super::task::{Check, Rng, Task, TestResult, TextLayout};
 
 /// Two symbols, four classes.

@@ -3,11 +3,9 @@
 use rand::RngExt;
 use serde_json::{Value, json};
 
-use super::evaluator::Evaluator;
-use super::example::Example;
-use super::experiment::{Experiment, Kind};
-use super::setup::Setup;
-use super::task::{Check, Rng, Task, TaskOptions, TestResult, TextLayout};
+use super::evaluator::{Evaluator, Example};
+use super::experiment::{Experiment, Kind, Setup};
+use super::task::{Check, Rng, Task, TaskOptions, TestResult};
 use crate::error::Error;
 
 /// `01101=1`.
@@ -70,10 +68,6 @@ impl Task for Parity {
 
     fn is_held_out(&self, example: &Example) -> bool {
         example.is_in_hashed_fifth()
-    }
-
-    fn layout(&self) -> TextLayout {
-        TextLayout::Lines
     }
 
     fn parameters(&self) -> Vec<(&'static str, Value)> {

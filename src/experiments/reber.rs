@@ -3,10 +3,8 @@
 
 use rand::RngExt;
 
-use super::evaluator::Evaluator;
-use super::example::Example;
-use super::experiment::{Experiment, Kind};
-use super::setup::Setup;
+use super::evaluator::{Evaluator, Example};
+use super::experiment::{Experiment, Kind, Setup};
 use super::task::{Check, Rng, Task, TestResult, TextLayout};
 
 /// Separate strings; the state is reset before each.

@@ -1,11 +1,8 @@
-//! What all studies share: their configuration, and training one model on a text.
+//! What all studies share: their configuration, training one model on a text, and their result.
 
-use std::cell::RefCell;
-use std::collections::BTreeMap;
-use std::ops::Range;
-use std::time::Instant;
+use std::{cell::RefCell, collections::BTreeMap, fmt, ops::Range, time::Instant};
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
 use crate::cells::{self, CELLS, RegisteredCell};
@@ -41,34 +38,15 @@ pub struct Study {
     pub parameters: Option<u64>,
     /// The seeds.
     pub seeds: Range<u64>,
-    /// The settings that the runs used, recorded while the study runs.
-    pub used_settings: UsedSettings,
+    /// The settings that the runs used: for each, its distinct values in the order of the runs.
+    pub used_settings: RefCell<BTreeMap<&'static str, Vec<Value>>>,
 }
 
-/// The settings that the runs of a study used: for each, its distinct values in the order of the runs.
-#[derive(Clone, Debug, Default, Serialize)]
-#[serde(transparent)]
-pub struct UsedSettings(RefCell<BTreeMap<&'static str, Vec<Value>>>);
-
-impl UsedSettings {
-    /// Records a value.
-    pub(super) fn record(&self, setting: &'static str, value: Value) {
-        let mut settings = self.0.borrow_mut();
-        let values = settings.entry(setting).or_default();
-        if !values.contains(&value) {
-            values.push(value);
-        }
-    }
-}
-
-/// The result of training one model.
-#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct StudyRun {
     /// The held-out loss, in nats per character.
     pub held_out: f64,
     /// The loss of an equally long part of the training text.
     pub training: f64,
-    /// Seconds of training.
     pub seconds: f64,
 }
 
@@ -88,12 +66,10 @@ impl Study {
         }
     }
 
-    /// A model with one layer.
     pub(super) fn model_config(&self, cell: &str, hidden: usize, dataset: &Dataset) -> ModelConfig {
         ModelConfig { cell: cell.into(), layers: 1, hidden, embed: EMBED, vocab: dataset.vocab().len() }
     }
 
-    /// The chosen cell, or all cells.
     pub(super) fn cells(&self) -> Result<Vec<&'static RegisteredCell>> {
         match &self.cell {
             Some(name) => Ok(vec![cells::find(name)?]),
@@ -122,22 +98,29 @@ impl Study {
         }
         let name = [corpus.name().to_path_buf()];
         let names = if self.dataset.paths.is_empty() { &name[..] } else { &self.dataset.paths };
-        names.iter().for_each(|name| self.used_settings.record("text", json!(name.to_string_lossy())));
+        names.iter().for_each(|name| self.record("text", json!(name.to_string_lossy())));
         Ok(dataset)
     }
 
-    /// Records the settings of a run.
+    /// Records that a run used a value of a setting.
+    pub(super) fn record(&self, setting: &'static str, value: Value) {
+        let mut settings = self.used_settings.borrow_mut();
+        let values = settings.entry(setting).or_default();
+        if !values.contains(&value) {
+            values.push(value);
+        }
+    }
+
     pub(super) fn record_run(&self, shape: &ModelConfig, init: Init, config: &TrainConfig) {
-        let record = |setting, value| self.used_settings.record(setting, value);
-        record("cell", json!(shape.cell));
-        record("hidden", json!(shape.hidden));
-        record("init", json!(init.scheme));
-        record("steps", json!(config.steps));
-        record("seed", json!(config.seed));
+        self.record("cell", json!(shape.cell));
+        self.record("hidden", json!(shape.hidden));
+        self.record("init", json!(init.scheme));
+        self.record("steps", json!(config.steps));
+        self.record("seed", json!(config.seed));
         if config.steps != Some(0) {
-            record("lr", json!(config.lr));
-            record("batch", json!(config.batch));
-            record("seq_len", json!(config.seq_len));
+            self.record("lr", json!(config.lr));
+            self.record("batch", json!(config.batch));
+            self.record("seq_len", json!(config.seq_len));
         }
     }
 
@@ -168,10 +151,79 @@ impl Study {
     }
 }
 
-/// The mean and the sample standard deviation.
 pub(super) fn mean_and_std(numbers: &[f64]) -> (f64, f64) {
     let n = numbers.len() as f64;
     let mean = numbers.iter().sum::<f64>() / n;
     let squares: f64 = numbers.iter().map(|x| (x - mean).powi(2)).sum();
     (mean, (squares / (n - 1.0).max(1.0)).sqrt())
+}
+
+/// An entry of a table.
+#[derive(Clone, Debug)]
+pub enum TableEntry {
+    /// A name.
+    Text(String),
+    /// A count.
+    Count(u64),
+    /// A number, and how many decimals are shown.
+    Decimal(f64, usize),
+    /// A number of any magnitude.
+    Scientific(f64),
+    /// No value.
+    Missing,
+}
+
+impl fmt::Display for TableEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TableEntry::Text(text) => f.write_str(text),
+            TableEntry::Count(n) => write!(f, "{n}"),
+            TableEntry::Decimal(x, decimals) => write!(f, "{x:.decimals$}"),
+            TableEntry::Scientific(x) => write!(f, "{x:.1e}"),
+            TableEntry::Missing => f.write_str("-"),
+        }
+    }
+}
+
+impl Serialize for TableEntry {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            TableEntry::Text(text) => serializer.serialize_str(text),
+            TableEntry::Count(n) => serializer.serialize_u64(*n),
+            TableEntry::Decimal(x, _) | TableEntry::Scientific(x) => serializer.serialize_f64(*x),
+            TableEntry::Missing => serializer.serialize_none(),
+        }
+    }
+}
+
+/// A line chart.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Chart {
+    /// The title.
+    pub title: String,
+    /// The label of the horizontal axis.
+    pub x: String,
+    /// The label of the vertical axis.
+    pub y: String,
+    /// Whether the horizontal axis is logarithmic.
+    pub log_x: bool,
+    /// Whether the vertical axis is logarithmic.
+    pub log_y: bool,
+    /// The curves: names and points. Curves whose names are equal up to a colon share a colour; all but the first are dashed.
+    pub curves: Vec<(String, Vec<(f64, f64)>)>,
+}
+
+/// The result of a study.
+#[derive(Clone, Debug)]
+pub struct StudyResult {
+    /// Whether the criterion is met; `None` if the study was too small to tell.
+    pub passed: Option<bool>,
+    /// A summary of the measurements.
+    pub measured: String,
+    /// The column headings.
+    pub columns: Vec<&'static str>,
+    /// The rows of the table.
+    pub rows: Vec<Vec<TableEntry>>,
+    /// The chart, if the study draws one.
+    pub chart: Option<Chart>,
 }

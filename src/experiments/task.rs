@@ -5,11 +5,9 @@ use rand::rngs::Xoshiro256PlusPlus;
 use serde_json::Value;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::evaluator::Evaluator;
-use super::example::Example;
+use super::evaluator::{Evaluator, Example};
 use crate::model::Scheme;
 
-/// The random number generator of all experiments.
 pub type Rng = Xoshiro256PlusPlus;
 
 /// A generator for one purpose and seed, so that test strings are drawn independently of the training text.
@@ -17,8 +15,7 @@ pub fn rng(purpose: &str, seed: u64) -> Rng {
     Rng::seed_from_u64(xxh3_64(format!("{purpose} {seed}").as_bytes()))
 }
 
-/// How thoroughly a model is tested.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq)]
 pub enum Check {
     /// During training, to decide whether a full test is worthwhile.
     Quick,
@@ -26,17 +23,14 @@ pub enum Check {
     Full,
 }
 
-/// The result of testing a model.
-#[derive(Clone, Debug, PartialEq)]
 pub struct TestResult {
-    /// Whether the criterion is met.
     pub passed: bool,
     /// The figure that the paper reports, in words.
     pub measured: String,
 }
 
 /// How the strings of a training text follow each other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq)]
 pub enum TextLayout {
     /// One after another; the state is reset before each.
     Lines,
@@ -47,7 +41,7 @@ pub enum TextLayout {
 }
 
 /// The options of tasks; `None` selects a task's default.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct TaskOptions {
     /// The cell.
     pub cell: Option<String>,
@@ -87,7 +81,9 @@ pub trait Task: Sync {
     }
 
     /// How strings follow each other in the training text.
-    fn layout(&self) -> TextLayout;
+    fn layout(&self) -> TextLayout {
+        TextLayout::Lines
+    }
 
     /// The values of the options that the task uses, by name.
     fn parameters(&self) -> Vec<(&'static str, Value)> {
