@@ -100,12 +100,12 @@ impl Trainer {
         if config.lr != saved.train.lr {
             progress.skipped_in_a_row = 0;
         }
-        check(&dataset, &config)?;
-        check_memory(model.config(), &config, &dataset)?;
         let parameters = Some(model.layout().len());
         let moments = MOMENTS.into_iter().take(config.optimizer.moments());
         let moments = moments.map(|name| read_finite(frame, name, parameters)).collect::<Result<_>>()?;
         let states = read_finite(frame, STATE, model.state_len().checked_mul(config.batch))?;
+        check(&dataset, &config)?;
+        check_memory(model.config(), &config, &dataset)?;
         let mut trainer = Trainer::assemble(dataset, model, moments, saved.init, config, progress)?;
         (trainer.origin, trainer.elapsed_before_s) = (saved.origin, saved.elapsed_s);
         if trainer.progress.position > trainer.loader.len() as u64 {

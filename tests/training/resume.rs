@@ -100,7 +100,7 @@ fn rejects_another_corpus_unless_allowed() {
     run_to(&mut trainer, 3);
     let saved = checkpoint(&trainer);
     let refused = Trainer::resume(&saved, text(true), config(), false);
-    assert!(matches!(refused, Err(Error::Corpus { .. })), "{refused:?}");
+    assert!(matches!(refused, Err(Error::CorpusMismatch { .. })), "{refused:?}");
     let mut wanted = Trainer::resume(&saved, text(true), config(), true).unwrap();
     assert_eq!((wanted.progress().position, wanted.progress().step), (0, 3));
     run_to(&mut wanted, 15);
