@@ -1,6 +1,6 @@
 //! The built-in text is as data/README.md describes it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use charlstm::data::BUILT_IN;
 
@@ -20,7 +20,8 @@ fn every_fable_has_a_title_a_tale_and_a_moral() {
     assert!((80_000..=120_000).contains(&BUILT_IN.len()), "{} bytes", BUILT_IN.len());
     assert!(BUILT_IN.bytes().all(|b| b == b'\n' || (b' '..=b'~').contains(&b)), "not ASCII");
     assert!(BUILT_IN.lines().all(|line| line.len() <= 72 && line == line.trim_end()));
-    assert!(fables().len() >= 100);
+    let titles: HashSet<&str> = fables().into_iter().map(|(title, ..)| title).collect();
+    assert!(titles.len() >= 100 && titles.len() == fables().len(), "two fables have the same title");
     for (title, tale, moral) in fables() {
         assert!(title.starts_with("THE ") && !title.contains(char::is_lowercase), "{title}");
         assert!(moral.starts_with("Moral: ") && moral.len() > 20 && tale.len() > 400, "{title}: {moral}");

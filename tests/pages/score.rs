@@ -39,7 +39,7 @@ fn page_colors_by_surprisal_and_shows_predictions() {
     assert!(known[1].as_str().unwrap().contains(&bits) && known[1].as_str().unwrap().contains('%'), "{known}");
     assert!(tip(0)[1].as_str().unwrap().contains("not scored"));
     let unknown = text.chars().position(|c| c == '\u{3b1}').unwrap();
-    assert_eq!(tip(unknown)[2], 0, "nothing is said of what is unknown but its bits");
+    assert_eq!(tip(unknown)[2], 0, "an unknown character has no predictions");
     assert_eq!(browser.console(), Vec::<Value>::new());
     assert_eq!(browser.requests(), [address]);
 }

@@ -179,7 +179,10 @@ fn rejects_changed_replay_text_anywhere() {
         changed[at] ^= 1;
         std::fs::write(dir.path("old.txt"), changed).unwrap();
         let refused = Trainer::resume(&saved, dir.texts(0.2), train(), false);
-        assert!(matches!(&refused, Err(Error::CorpusMismatch { path, .. }) if *path == dir.path("old.txt")), "{refused:?}");
+        assert!(
+            matches!(&refused, Err(Error::CorpusMismatch { path, .. }) if *path == dir.path("old.txt")),
+            "{refused:?}"
+        );
     }
     let refused = Trainer::resume(&saved, dir.texts(0.0), train(), false);
     assert!(matches!(&refused, Err(Error::CorpusMismatch { .. })), "{refused:?}");
