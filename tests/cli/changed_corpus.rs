@@ -63,7 +63,7 @@ fn corpus_changed_within_a_page_is_detected_within_an_epoch() {
     changed.push(if text.ends_with('a') { 'e' } else { 'a' });
     let shorten = |dir: &TestDir| truncate(dir, "text.txt", SHORT - 10);
     let rewrite = |dir: &TestDir| overwrite(dir, &changed);
-    let grow = |dir: &TestDir| dir.write("text.txt", format!("{text}more"));
+    let grow = |dir: &TestDir| overwrite(dir, &format!("{text}more"));
     let changes: [(Change, &[&str]); 3] = [(&shorten, &["2000", "1990"]), (&grow, &["2000", "2004"]), (&rewrite, &[])];
     for (change, parts) in changes {
         let (dir, running) = training(&text, ENDLESS);
