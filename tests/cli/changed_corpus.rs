@@ -130,16 +130,3 @@ fn touched_deleted_or_replaced_corpus_stays_readable() {
         dir.assert_resumes_identically("run", ENDLESS);
     }
 }
-
-#[test]
-fn truncated_corpus_with_failing_save_keeps_the_checkpoint() {
-    let dir = TestDir::empty();
-    dir.write("text.txt", prose(200_000));
-    dir.train(&format!("text.txt --name run {ENDLESS} --stop-at 20"));
-    let running = dir.start(dir.command_in_shell("ulimit -f 20", "train --resume run"));
-    wait_for_epochs(&dir);
-    truncate(&dir, "text.txt", 100);
-    assert_eq!(running.wait(), Some(74));
-    contains_all(&dir.read("stderr.txt"), &["error: ", "text.txt: ", "100"]);
-    assert_eq!(dir.info("run", "step"), 20);
-}

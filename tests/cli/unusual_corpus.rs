@@ -90,14 +90,6 @@ fn supports_a_line_of_100_mb() {
 }
 
 #[test]
-fn supports_nul() {
-    let dir = TestDir::empty();
-    dir.write("nul.txt", "ab\0c\0\0d\n".repeat(60));
-    train(&dir, "nul.txt").succeeds();
-    assert!(dir.run("sample run --length 300 --seed 1").out.contains(&0));
-}
-
-#[test]
 fn invalid_utf8_is_rejected_with_its_offset_and_trains_as_bytes() {
     let dir = TestDir::empty();
     // A stray byte, surrogates and a pair of surrogates.
