@@ -38,7 +38,6 @@ pub fn run(args: &ExperimentArgs, terminal: &Terminal) -> Result<ExitCode> {
     Ok(if passed { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
-/// Rejects an option that the experiment does not accept.
 fn check_options(name: &str, accepted: &[&str], args: &ExperimentArgs, terminal: &Terminal) -> Result<()> {
     let given = [
         ("text", !args.texts.is_empty()),
@@ -139,11 +138,7 @@ fn run_study(
     if args.json {
         terminal.json(&study_as_json(experiment, &study, &result))?;
     } else {
-        let passed = match result.passed {
-            Some(true) => "passed",
-            Some(false) => "not passed",
-            None => "undecided",
-        };
+        let passed = result.passed.map_or("undecided", |passed| if passed { "passed" } else { "not passed" });
         let text = format!("{}{}\n{passed}: {}\n", heading(experiment), table(&result), result.measured);
         terminal.out(text.as_bytes())?;
     }
@@ -159,10 +154,8 @@ fn heading(experiment: &Experiment) -> String {
 }
 
 fn study_as_json(experiment: &Experiment, study: &Study, result: &StudyResult) -> Value {
-    let row = |row: &Vec<TableEntry>| {
-        let entries = result.columns.iter().zip(row).map(|(column, entry)| ((*column).to_owned(), json!(entry)));
-        entries.collect::<Map<_, _>>()
-    };
+    let entry = |(column, entry): (&&str, &TableEntry)| ((*column).to_owned(), json!(entry));
+    let row = |row: &Vec<TableEntry>| result.columns.iter().zip(row).map(entry).collect::<Map<_, _>>();
     let curves = |chart: &Chart| {
         let curve = |(name, points): &(String, Vec<(f64, f64)>)| {
             let (x, y): (Vec<f64>, Vec<f64>) = points.iter().copied().unzip();
@@ -205,7 +198,6 @@ fn table(result: &StudyResult) -> String {
     rows.iter().map(line).collect()
 }
 
-/// Applies the options of the command line to the setup of an experiment.
 fn customize(setup: Setup, args: &ExperimentArgs) -> Result<Setup> {
     let cell = args.cell.clone().unwrap_or(setup.cell);
     // The experiment's default bias is ignored for a cell without a forget gate; one on the command line is rejected.

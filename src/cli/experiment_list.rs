@@ -11,7 +11,6 @@ const WIDTH: usize = 100;
 const NAME_WIDTH: usize = 17;
 const LABEL_WIDTH: usize = 11;
 
-/// Prints the experiments.
 pub fn list(as_json: bool, terminal: &Terminal) -> Result<()> {
     if as_json {
         let experiments = EXPERIMENTS.iter().map(|e| {
@@ -46,7 +45,6 @@ fn table() -> String {
     text
 }
 
-/// The default model of a task.
 fn model(experiment: &Experiment) -> Option<String> {
     let Kind::Task { setup, .. } = experiment.kind else { return None };
     let setup = setup(&TaskOptions::default());

@@ -16,7 +16,8 @@ pub struct BatchLoader {
     readers: Vec<PairReader>,
     /// For each reader, the index of the file that it was in before the last window.
     files: Vec<usize>,
-    position: usize,
+    /// Characters that each stream has read in this epoch.
+    pub position: usize,
 }
 
 impl BatchLoader {
@@ -28,11 +29,7 @@ impl BatchLoader {
             PairReader::new(corpus, corpus.cursor(at), at, stream.end)
         };
         let readers: Vec<PairReader> = (0..batch).map(reader).collect();
-        BatchLoader { files: readers.iter().map(PairReader::file).collect(), readers, range, position }
-    }
-
-    pub fn position(&self) -> usize {
-        self.position
+        BatchLoader { files: readers.iter().map(|reader| reader.cursor.file).collect(), readers, range, position }
     }
 
     /// The length of an epoch: predictions of the longest stream.
@@ -79,7 +76,7 @@ impl BatchLoader {
     fn check_not_truncated(&mut self, corpus: &Corpus) -> Result<()> {
         let mut checked = 0;
         for (reader, previous) in self.readers.iter().zip(&mut self.files) {
-            let current = reader.file();
+            let current = reader.cursor.file;
             corpus.check_range_not_truncated(checked.max(*previous)..current + 1)?;
             (checked, *previous) = (current + 1, current);
         }
@@ -94,8 +91,8 @@ impl BatchLoader {
             let stream = stream_range(&self.range, s, batch);
             let first = stream.start + self.position - steps;
             for (t, at) in (first..stream.end.min(first + steps)).enumerate() {
-                weights[t * batch + s] = mask.weight(at + 1);
-                resets[t * batch + s] = mask.reset(at);
+                weights[t * batch + s] = mask.weights[at + 1];
+                resets[t * batch + s] = mask.resets[at];
             }
         }
     }
@@ -130,7 +127,7 @@ mod tests {
                     break;
                 }
                 if window == resume {
-                    loader = BatchLoader::new(&corpus, range.clone(), batch, loader.position());
+                    loader = BatchLoader::new(&corpus, range.clone(), batch, loader.position);
                 }
                 let n = steps * batch;
                 let (mut inputs, mut targets, mut weights) = (vec![9999; n], vec![9999; n], vec![9.0; n]);

@@ -14,10 +14,9 @@ use crate::error::{Error, Result};
 /// Length and hash of a corpus, by which a resumed run recognizes it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CorpusIdentity {
-    /// Length in bytes.
-    pub bytes: u64,
+    pub(super) bytes: u64,
     /// XXH3 (128 bits) of all bytes.
-    pub hash: u128,
+    pub(super) hash: u128,
 }
 
 /// A text that consists of files, which are memory-mapped and never copied, or of bytes in memory.
@@ -142,7 +141,7 @@ impl Corpus {
     }
 
     /// The bytes of the first `chars` characters, file by file.
-    pub fn prefix(&self, chars: usize) -> impl Iterator<Item = (&Path, &[u8])> {
+    pub(crate) fn prefix(&self, chars: usize) -> impl Iterator<Item = (&Path, &[u8])> {
         let end = self.cursor(chars);
         let files = self.files.iter().enumerate().take(end.file + 1);
         files.map(move |(i, file)| {
@@ -164,7 +163,7 @@ impl Corpus {
     }
 
     /// A cursor at character `to`; faster than [`cursor`](Self::cursor) if `cursor`, at character `from`, is a little before it.
-    pub fn advance(&self, mut cursor: CorpusCursor, from: usize, to: usize) -> CorpusCursor {
+    pub(crate) fn advance(&self, mut cursor: CorpusCursor, from: usize, to: usize) -> CorpusCursor {
         const NEAR: usize = 1 << 16;
         if !(from..from + NEAR).contains(&to) {
             return self.cursor(to);
@@ -183,15 +182,11 @@ fn hash(files: &[&[u8]]) -> u128 {
 /// A position in a corpus between two characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CorpusCursor {
-    file: usize,
+    pub(super) file: usize,
     byte: usize,
 }
 
 impl CorpusCursor {
-    pub(super) fn file(&self) -> usize {
-        self.file
-    }
-
     /// Reads the next symbol; `None` at the end. If the file was modified and is no longer UTF-8, the symbol may be one that no
     /// vocabulary contains.
     #[inline]

@@ -37,14 +37,10 @@ impl Default for DatasetConfig {
 /// Lengths and hashes of a dataset, by which a resumed run recognizes it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DatasetIdentity {
-    /// The text, including any held-out part of it.
-    pub corpus: CorpusIdentity,
-    /// The separate held-out text, if there is one.
-    pub held_out: Option<CorpusIdentity>,
-    /// Characters that are trained on.
-    pub training_chars: u64,
-    /// The unit that counts as a character.
-    pub encoding: Encoding,
+    pub(super) corpus: CorpusIdentity,
+    pub(super) held_out: Option<CorpusIdentity>,
+    pub(super) training_chars: u64,
+    pub(super) encoding: Encoding,
 }
 
 /// A text to train on, a held-out text, and the vocabulary of both.
@@ -134,13 +130,13 @@ impl Dataset {
     }
 
     /// The old text and its held-out range, if that is long enough to score.
-    pub fn replay_held_out(&self) -> Option<(&Corpus, Range<usize>)> {
+    pub(crate) fn replay_held_out(&self) -> Option<(&Corpus, Range<usize>)> {
         let (_, text) = self.replay.as_ref()?;
         Some((text, held_out_range(text))).filter(|(_, range)| range.len() >= 2)
     }
 
     /// Loss weights and state resets; without them every character has weight 1 and the state is carried.
-    pub fn loss_mask(&self) -> Option<&LossMask> {
+    pub(crate) fn loss_mask(&self) -> Option<&LossMask> {
         self.loss_mask.as_ref()
     }
 
@@ -163,7 +159,7 @@ impl Dataset {
     }
 
     /// Replaces the vocabulary, usually by that of a trained model.
-    pub fn set_vocab(&mut self, vocab: &Vocab) -> Result<()> {
+    pub(crate) fn set_vocab(&mut self, vocab: &Vocab) -> Result<()> {
         if let Some(&missing) = self.vocab.symbols().iter().find(|symbol| vocab.id(**symbol).is_none()) {
             let problem = format!("the model has never seen {}", self.vocab.describe(missing));
             let text = self.corpora().find(|text| text.symbols().contains(&missing)).unwrap_or(&self.corpus);

@@ -5,35 +5,21 @@ use crate::error::{Error, Result};
 /// For each character of a corpus, the weight of its loss and whether the hidden state is reset before it is read.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LossMask {
-    weights: Vec<f32>,
-    resets: Vec<bool>,
+    /// The weight of the prediction of each character.
+    pub(super) weights: Vec<f32>,
+    /// Whether the state is zeroed before each character is read.
+    pub(super) resets: Vec<bool>,
 }
 
 impl LossMask {
-    /// Appends the next character: the weight of its prediction, and whether the state is zeroed before it is read.
+    /// Appends the next character.
     pub fn push(&mut self, weight: f32, reset: bool) {
         self.weights.push(weight);
         self.resets.push(reset);
     }
 
-    /// Number of characters.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.weights.len()
-    }
-
-    /// Whether it has no characters.
-    pub fn is_empty(&self) -> bool {
-        self.weights.is_empty()
-    }
-
-    /// The weight of the prediction of character `at`.
-    pub fn weight(&self, at: usize) -> f32 {
-        self.weights[at]
-    }
-
-    /// Whether the state is zeroed before character `at` is read.
-    pub fn reset(&self, at: usize) -> bool {
-        self.resets[at]
     }
 
     /// Checks that the mask covers exactly `chars` characters and that every weight is finite and not negative.

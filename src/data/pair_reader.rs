@@ -7,10 +7,11 @@ use crate::error::{Error, Result};
 /// Reads predictions `position..end` of a corpus: the input of prediction `p` is character `p`, its target character `p + 1`.
 #[derive(Clone, Copy, Debug)]
 pub struct PairReader {
-    cursor: CorpusCursor,
+    pub(super) cursor: CorpusCursor,
     /// The symbol of the next input; `None` at the end of the corpus.
     input: Option<u32>,
-    position: usize,
+    /// The index of the next prediction.
+    pub position: usize,
     end: usize,
 }
 
@@ -19,15 +20,6 @@ impl PairReader {
     pub fn new(corpus: &Corpus, mut cursor: CorpusCursor, position: usize, end: usize) -> Self {
         let input = if position < end { cursor.next(corpus) } else { None };
         PairReader { cursor, input, position, end }
-    }
-
-    pub fn position(&self) -> usize {
-        self.position
-    }
-
-    /// The index of the file that was read last.
-    pub(super) fn file(&self) -> usize {
-        self.cursor.file()
     }
 
     /// The token ids of the next input and its target; `None` after the last prediction.

@@ -105,12 +105,11 @@ fn split_into_chunks(files: &[&[u8]], encoding: Encoding, size: usize) -> Vec<Ch
 
 fn scan_chunk(bytes: &[u8], chunk: Chunk, encoding: Encoding) -> Result<(usize, SymbolSet), InvalidUtf8> {
     let mut symbols = SymbolSet::default();
-    if encoding == Encoding::Bytes {
-        bytes.iter().for_each(|&byte| symbols.low[byte as usize] = true);
-        return Ok((bytes.len(), symbols));
+    if encoding == Encoding::Utf8 {
+        std::str::from_utf8(bytes)
+            .map_err(|e| InvalidUtf8 { file: chunk.file, offset: chunk.offset + e.valid_up_to() })?;
     }
-    std::str::from_utf8(bytes).map_err(|e| InvalidUtf8 { file: chunk.file, offset: chunk.offset + e.valid_up_to() })?;
-    if bytes.is_ascii() {
+    if encoding == Encoding::Bytes || bytes.is_ascii() {
         bytes.iter().for_each(|&byte| symbols.low[byte as usize] = true);
         return Ok((bytes.len(), symbols));
     }
@@ -123,7 +122,6 @@ fn scan_chunk(bytes: &[u8], chunk: Chunk, encoding: Encoding) -> Result<(usize, 
 }
 
 /// A set of code points: a table for the first 256, a bitmap for the others that is allocated when needed.
-#[derive(Debug)]
 struct SymbolSet {
     low: [bool; 256],
     high: Vec<u64>,

@@ -22,7 +22,7 @@ impl Vocab {
     }
 
     /// Whether a deserialized vocabulary is valid: sorted, without duplicates, and with symbols of its encoding only.
-    pub fn is_valid(&self) -> bool {
+    pub(crate) fn is_valid(&self) -> bool {
         let is_allowed = |&symbol: &u32| match self.encoding {
             Encoding::Utf8 => char::from_u32(symbol).is_some(),
             Encoding::Bytes => symbol < 256,

@@ -16,23 +16,14 @@ pub const ARITHMETIC: Experiment = Experiment {
     published: "no published figure",
     extra_options: &["size"],
     kind: Kind::Task {
-        setup: |_| Setup {
-            layers: 2,
-            hidden: 128,
-            batch: 32,
-            seq_len: 64,
-            steps: 10_000,
-            lr: 4e-3,
-            check_every: 500,
-            ..Setup::default()
-        },
+        setup: |_| Setup { layers: 2, hidden: 128, steps: 10_000, lr: 4e-3, check_every: 500, ..Setup::default() },
         task: |options| Ok(Box::new(Arithmetic::new(options)?)),
     },
 };
 
 const MAX_DIGITS: usize = 9;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq)]
 enum Operation {
     Sum,
     Difference,
@@ -78,11 +69,9 @@ fn random_number(rng: &mut Rng, digits: usize) -> i64 {
 impl Task for Arithmetic {
     fn draw(&self, rng: &mut Rng) -> Example {
         // There are so few products that a tenth of the text covers them.
-        let operation = if rng.random_bool(0.1) {
-            Operation::Product
-        } else {
-            [Operation::Sum, Operation::Difference][rng.random_range(0..2)]
-        };
+        let is_product = rng.random_bool(0.1);
+        let sum_or_difference = [Operation::Sum, Operation::Difference];
+        let operation = if is_product { Operation::Product } else { sum_or_difference[rng.random_range(0..2)] };
         self.line(rng, operation)
     }
 
@@ -102,8 +91,7 @@ impl Task for Arithmetic {
             let lines: Vec<Example> = lines.filter(usable).take(n).collect();
             evaluator.count_errors(&lines).iter().filter(|errors| **errors == 0).count()
         };
-        let sums = count_correct(Operation::Sum, 500);
-        let differences = count_correct(Operation::Difference, 500);
+        let [sums, differences] = [Operation::Sum, Operation::Difference].map(|kind| count_correct(kind, 500));
         let products = count_correct(Operation::Product, 100);
         let correct = (sums + differences) as f64 / 1000.0;
         let measured = format!(

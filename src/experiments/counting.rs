@@ -38,8 +38,6 @@ pub const ANBNCN: Experiment = Experiment {
 fn setup() -> Setup {
     Setup {
         batch: 2,
-        seq_len: 64,
-        steps: 5000,
         optimizer: Optimizer::Sgd,
         lr: 1.0,
         schedule: Schedule::Constant,

@@ -94,7 +94,7 @@ impl Default for Setup {
             cell: "lstm".into(),
             layers: 1,
             hidden: 32,
-            batch: 16,
+            batch: 32,
             seq_len: 64,
             steps: 5000,
             optimizer: Optimizer::Adamw,

@@ -24,38 +24,28 @@ pub const GRADIENT_FLOW: Experiment = Experiment {
     kind: Kind::Study(run),
 };
 
-/// The largest k.
 const MAX_K: usize = 100;
 /// Positions in the text over which norms are averaged.
 const STREAMS: usize = 32;
 
-/// The mean gradient norms at k = 1, 2, ...
-struct GradientNorms {
-    /// With respect to the hidden state.
-    d_h: Vec<f64>,
-    /// With respect to the cell state; empty if the cell has none.
-    d_c: Vec<f64>,
-}
-
 fn run(study: &Study, report: &mut dyn FnMut(&str)) -> Result<StudyResult> {
     if study.lr.is_some() && study.steps.unwrap_or(0) == 0 {
-        let problem =
-            "gradient-flow: the learning rate has no effect on untrained weights; set a number of steps, or omit it";
-        return Err(Error::Usage(problem.into()));
+        let problem = "the learning rate has no effect on untrained weights; set a number of steps, or omit it";
+        return Err(Error::Usage(format!("gradient-flow: {problem}")));
     }
     let (mut rows, mut curves, mut measured, mut passed) = (Vec::new(), Vec::new(), Vec::new(), None);
     for cell in study.cells()? {
         let name = cell.spec.name;
-        let norms = measure_cell(study, name)?;
+        let (d_h, d_c) = measure_cell(study, name)?;
         let mut row = vec![TableEntry::Text(name.into())];
-        for norms in [&norms.d_h, &norms.d_c] {
+        for norms in [&d_h, &d_c] {
             let at = |k: usize| norms.get(k - 1).map_or(TableEntry::Missing, |norm| TableEntry::Scientific(*norm));
             row.extend([at(1), at(10), at(MAX_K)]);
             row.push(ratio(norms).map_or(TableEntry::Missing, TableEntry::Scientific));
         }
         let criterion = match name {
-            "rnn" => Some((&norms.d_h, vanishes(&norms.d_h))),
-            "lstm1997" => Some((&norms.d_c, is_preserved(&norms.d_c))),
+            "rnn" => Some((&d_h, vanishes(&d_h))),
+            "lstm1997" => Some((&d_c, is_preserved(&d_c))),
             _ => None,
         };
         if let Some((norms, holds)) = criterion {
@@ -65,10 +55,9 @@ fn run(study: &Study, report: &mut dyn FnMut(&str)) -> Result<StudyResult> {
         }
         report(&row.iter().map(TableEntry::to_string).collect::<Vec<_>>().join("  "));
         rows.push(row);
-        let points = |norms: &[f64]| (1..).map(f64::from).zip(norms.iter().copied()).collect::<Vec<_>>();
-        let curve = |what, norms: &[f64]| (format!("{name}: {what}"), points(norms));
-        curves.push(curve("dL/dh", &norms.d_h));
-        curves.extend(Some(curve("dL/dc", &norms.d_c)).filter(|curve| !curve.1.is_empty()));
+        for (what, norms) in [("dL/dh", d_h), ("dL/dc", d_c)].into_iter().filter(|(_, norms)| !norms.is_empty()) {
+            curves.push((format!("{name}: {what}"), (1..).map(f64::from).zip(norms).collect()));
+        }
     }
     if passed.is_none() {
         measured.push("the criterion is about rnn and lstm1997".into());
@@ -81,17 +70,9 @@ fn run(study: &Study, report: &mut dyn FnMut(&str)) -> Result<StudyResult> {
         log_y: true,
         curves,
     };
-    let columns = vec![
-        "cell",
-        "dL/dh k=1",
-        "dL/dh k=10",
-        "dL/dh k=100",
-        "ratio of dL/dh",
-        "dL/dc k=1",
-        "dL/dc k=10",
-        "dL/dc k=100",
-        "ratio of dL/dc",
-    ];
+    let of_hidden = ["dL/dh k=1", "dL/dh k=10", "dL/dh k=100", "ratio of dL/dh"];
+    let of_cell = ["dL/dc k=1", "dL/dc k=10", "dL/dc k=100", "ratio of dL/dc"];
+    let columns = [&["cell"][..], &of_hidden, &of_cell].concat();
     Ok(StudyResult { passed, measured: measured.join("; "), columns, rows, chart: Some(chart) })
 }
 
@@ -113,9 +94,9 @@ fn is_preserved(norms: &[f64]) -> bool {
 }
 
 /// Trains a model if steps were chosen, and measures its gradients.
-fn measure_cell(study: &Study, cell: &str) -> Result<GradientNorms> {
+fn measure_cell(study: &Study, cell: &str) -> Result<(Vec<f64>, Vec<f64>)> {
     // Each stream reads as far before its first state as after it; the last character is only a target.
-    let dataset = study.open_dataset_of(STREAMS * 2 * MAX_K + 1)?;
+    let dataset = study.open_dataset(STREAMS * 2 * MAX_K + 1)?;
     let shape = study.model_config(cell, study.hidden.unwrap_or(64), &dataset);
     let config = study.train_config(0, 3e-3, study.seeds.start);
     let steps = config.steps.unwrap_or(0);
@@ -129,8 +110,9 @@ fn measure_cell(study: &Study, cell: &str) -> Result<GradientNorms> {
     trainer.install(|| measure(trainer.model(), trainer.dataset()))
 }
 
-/// The mean norms over positions of the text.
-fn measure(model: &CharLm<f32>, dataset: &Dataset) -> Result<GradientNorms> {
+/// The mean norms at k = 1, 2, ... of the gradients with respect to the hidden state and the cell state. The latter are empty if
+/// the cell has no cell state.
+fn measure(model: &CharLm<f32>, dataset: &Dataset) -> Result<(Vec<f64>, Vec<f64>)> {
     let (corpus, range) = dataset.training();
     let mut loader = BatchLoader::new(corpus, range, STREAMS, 0);
     let mut text = Window::default();
@@ -141,7 +123,7 @@ fn measure(model: &CharLm<f32>, dataset: &Dataset) -> Result<GradientNorms> {
     let states = states(model, &text);
     let norms = |k: usize| gradient_norms(model, &packed, &text, &states[2 * MAX_K - k], k);
     let (d_h, d_c): (Vec<_>, Vec<_>) = (1..=MAX_K).into_par_iter().map(norms).collect::<Vec<_>>().into_iter().unzip();
-    Ok(GradientNorms { d_h, d_c: d_c.into_iter().flatten().collect() })
+    Ok((d_h, d_c.into_iter().flatten().collect()))
 }
 
 /// A part of a text in which only the last step has a loss.

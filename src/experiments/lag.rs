@@ -25,7 +25,6 @@ const MAX_Q_OF_SMALL_LAYER: usize = 300;
 /// The maximum number of distractors beyond `q`.
 const MAX_EXTRA: usize = 60;
 const FIRST_DISTRACTOR: u32 = 0x4e00;
-/// The symbols to remember.
 const SYMBOLS: [char; 2] = ['x', 'y'];
 
 fn setup(options: &TaskOptions) -> Setup {
@@ -34,7 +33,6 @@ fn setup(options: &TaskOptions) -> Setup {
     Setup {
         hidden: if q > MAX_Q_OF_SMALL_LAYER { 32 } else { 16 },
         scheme: options.init_scheme("rnn"),
-        batch: 32,
         seq_len: q + 4 + MAX_EXTRA,
         steps: (6 * q as u64).max(3000),
         // A step changes the weights of all distractors alike, and the cell state accumulates q of them.

@@ -1,7 +1,7 @@
 //! How much of the loss the learning rate and the layer size explain (Greff et al. 2015, section on hyperparameters).
 
 use super::experiment::{Experiment, Kind};
-use super::study::{Chart, Study, StudyResult, TableEntry, mean_and_std};
+use super::study::{Chart, STEP_CHARS, Study, StudyResult, TableEntry, mean_and_std};
 use crate::{error::Result, model::Init};
 
 /// A grid of learning rates and sizes.
@@ -19,7 +19,7 @@ const SIZES: [usize; 4] = [16, 32, 64, 128];
 
 fn run(study: &Study, report: &mut dyn FnMut(&str)) -> Result<StudyResult> {
     let cell = study.cell.as_deref().unwrap_or("lstm");
-    let dataset = study.open_dataset()?;
+    let dataset = study.open_dataset(STEP_CHARS)?;
     // Losses are capped at that of a uniform guess: how much worse a diverged run is carries no information.
     let uniform_loss = (dataset.vocab().len() as f64).ln();
     let mut grid = Vec::new();
@@ -88,11 +88,12 @@ impl ExplainedVariance {
     fn new(grid: &[Vec<f64>], sizes: usize, rates: usize) -> Self {
         let all: Vec<f64> = grid.concat();
         let runs = grid[0].len();
-        let mean_of_all = mean_and_std(&all).0;
+        let mean = |losses: &[f64]| mean_and_std(losses).0;
+        let mean_of_all = mean(&all);
         let square = |mean: f64| (mean - mean_of_all).powi(2);
-        let means: Vec<f64> = grid.iter().map(|losses| mean_and_std(losses).0).collect();
-        let row = |size: usize| mean_and_std(&means[size * rates..][..rates]).0;
-        let column = |rate: usize| mean_and_std(&means[rate..].iter().step_by(rates).copied().collect::<Vec<_>>()).0;
+        let means: Vec<f64> = grid.iter().map(|losses| mean(losses)).collect();
+        let row = |size: usize| mean(&means[size * rates..][..rates]);
+        let column = |rate: usize| mean(&means[rate..].iter().step_by(rates).copied().collect::<Vec<_>>());
         let by_size = (0..sizes).map(|size| square(row(size))).sum::<f64>() * (rates * runs) as f64;
         let by_rate = (0..rates).map(|rate| square(column(rate))).sum::<f64>() * (sizes * runs) as f64;
         let between = means.iter().map(|mean| square(*mean)).sum::<f64>() * runs as f64;

@@ -1,7 +1,7 @@
 //! Compares all cells on one text (Greff et al. 2015, "LSTM: a search space odyssey").
 
 use super::experiment::{Experiment, Kind};
-use super::study::{Study, StudyResult, StudyRun, TableEntry, mean_and_std};
+use super::study::{STEP_CHARS, Study, StudyResult, StudyRun, TableEntry, mean_and_std};
 use crate::cells::{CELLS, RegisteredCell};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
@@ -24,7 +24,6 @@ const SCHEMES: [Scheme; 2] = [Scheme::Orthogonal, Scheme::Uniform];
 const ABLATIONS: [&str; 8] = ["nig", "nfg", "nog", "niaf", "peephole", "lstm", "fgr", "cifg"];
 const MAX_UNITS: usize = 4096;
 
-/// The runs of a cell.
 struct CellRuns {
     cell: &'static str,
     hidden: usize,
@@ -64,7 +63,7 @@ impl CellRuns {
 }
 
 fn run(study: &Study, report: &mut dyn FnMut(&str)) -> Result<StudyResult> {
-    let dataset = study.open_dataset()?;
+    let dataset = study.open_dataset(STEP_CHARS)?;
     // All sizes are chosen first, so that an impossible one is reported before any training.
     let rows = study.cells()?.into_iter().map(|cell| choose_size(study, cell, &dataset));
     let mut rows = rows.collect::<Result<Vec<_>>>()?;
@@ -72,10 +71,8 @@ fn run(study: &Study, report: &mut dyn FnMut(&str)) -> Result<StudyResult> {
         train(study, row, &dataset, report)?;
     }
     rows.sort_by(|a, b| a.mean_loss().total_cmp(&b.mean_loss()));
-    let (passed, measured) = match check_criterion(&rows) {
-        Some((passed, measured)) => (Some(passed), measured),
-        None => (None, "the criterion needs all cells with at least two runs each".into()),
-    };
+    let (passed, measured) = check_criterion(&rows).unzip();
+    let measured = measured.unwrap_or_else(|| "the criterion needs all cells with at least two runs each".into());
     let columns = vec!["cell", "units", "parameters", "held-out", "std", "best", "gap", "seconds", "diverged"];
     Ok(StudyResult { passed, measured, columns, rows: rows.iter().map(CellRuns::table_row).collect(), chart: None })
 }
@@ -84,15 +81,14 @@ fn run(study: &Study, report: &mut dyn FnMut(&str)) -> Result<StudyResult> {
 fn choose_size(study: &Study, cell: &'static RegisteredCell, dataset: &Dataset) -> Result<CellRuns> {
     let budget = study.parameters.unwrap_or(DEFAULT_PARAMETERS);
     let count = |hidden: usize| study.model_config(cell.spec.name, hidden, dataset).trainable();
-    let (min, max) = (count(1)?, count(MAX_UNITS)?);
+    let (name, min, max) = (cell.spec.name, count(1)?, count(MAX_UNITS)?);
     if !(min..=max).contains(&budget) {
-        let name = cell.spec.name;
         return Err(Error::out_of_range("parameters", budget, format!("{min} to {max} for {name}")));
     }
     let units = (1..=MAX_UNITS).map(|hidden| Ok((count(hidden)?, hidden))).collect::<Result<Vec<_>>>()?;
     let nearest = units.into_iter().min_by_key(|(parameters, _)| parameters.abs_diff(budget));
     let (parameters, hidden) = nearest.unwrap_or_default();
-    Ok(CellRuns { cell: cell.spec.name, hidden, parameters, runs: Vec::new(), diverged: 0 })
+    Ok(CellRuns { cell: name, hidden, parameters, runs: Vec::new(), diverged: 0 })
 }
 
 fn train(study: &Study, row: &mut CellRuns, dataset: &Dataset, report: &mut dyn FnMut(&str)) -> Result<()> {
@@ -132,7 +128,6 @@ fn check_criterion(rows: &[CellRuns]) -> Option<(bool, String)> {
     Some((lead <= 2.0 * std_of_lead && expected && gap > 2.0 * std_of_gap, measured))
 }
 
-/// The larger standard deviation of the losses of two rows.
 fn max_std(a: &CellRuns, b: &CellRuns) -> f64 {
     mean_and_std(&a.losses()).1.max(mean_and_std(&b.losses()).1)
 }

@@ -33,7 +33,7 @@ pub const ORDER3: Experiment = Experiment {
 };
 
 fn setup() -> Setup {
-    Setup { hidden: 32, batch: 32, seq_len: 112, steps: 5000, lr: 5e-3, forget_bias: 4.0, ..Setup::default() }
+    Setup { seq_len: 112, steps: 5000, lr: 5e-3, forget_bias: 4.0, ..Setup::default() }
 }
 
 const CLASSES: [char; 8] = ['Q', 'R', 'S', 'U', 'V', 'A', 'B', 'C'];

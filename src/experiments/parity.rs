@@ -17,8 +17,6 @@ pub const PARITY: Experiment = Experiment {
     extra_options: &["size"],
     kind: Kind::Task {
         setup: |options| Setup {
-            hidden: 32,
-            batch: 32,
             seq_len: (bits(options) + 3).max(32),
             steps: 12_000,
             check_every: 250,
@@ -40,7 +38,6 @@ fn bits(options: &TaskOptions) -> usize {
 }
 
 struct Parity {
-    /// The maximum number of bits.
     bits: usize,
 }
 

@@ -30,9 +30,6 @@ pub const CONTINUAL_REBER: Experiment = Experiment {
     kind: Kind::Task {
         setup: |options| Setup {
             scheme: options.init_scheme("lstm1997"),
-            hidden: 32,
-            batch: 32,
-            seq_len: 64,
             steps: 6000,
             lr: 1e-2,
             check_every: 250,

@@ -15,6 +15,8 @@ use crate::train::{TrainConfig, Trainer};
 const EMBED: usize = 64;
 const BATCH: usize = 32;
 const SEQ_LEN: usize = 64;
+/// The text that one step needs.
+pub(super) const STEP_CHARS: usize = BATCH * SEQ_LEN + 1;
 
 /// A run whose loss exceeds that of a uniform guess by this factor has diverged.
 const DIVERGED_FACTOR: f64 = 4.0;
@@ -77,13 +79,8 @@ impl Study {
         }
     }
 
-    /// Opens the texts, which must be long enough for one step.
-    pub(super) fn open_dataset(&self) -> Result<Dataset> {
-        self.open_dataset_of(BATCH * SEQ_LEN + 1)
-    }
-
     /// Opens the texts, of which at least `min_chars` characters must be left to train on.
-    pub(super) fn open_dataset_of(&self, min_chars: usize) -> Result<Dataset> {
+    pub(super) fn open_dataset(&self, min_chars: usize) -> Result<Dataset> {
         let dataset = Dataset::open(&self.dataset)?;
         let (corpus, range) = dataset.training();
         if range.len() < min_chars {
@@ -128,7 +125,7 @@ impl Study {
     pub(super) fn run(&self, shape: &ModelConfig, init: Init, config: TrainConfig) -> Result<Option<StudyRun>> {
         self.record_run(shape, init, &config);
         let start = Instant::now();
-        let mut trainer = Trainer::with_init(self.open_dataset()?, shape, init, config)?;
+        let mut trainer = Trainer::with_init(self.open_dataset(STEP_CHARS)?, shape, init, config)?;
         let max_loss = DIVERGED_FACTOR * (trainer.dataset().vocab().len() as f64).ln();
         while trainer.progress().step < trainer.total_steps() {
             match trainer.step() {

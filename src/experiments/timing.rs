@@ -18,7 +18,6 @@ pub const TIMING: Experiment = Experiment {
             cell: "peephole".into(),
             scheme: options.init_scheme("lstm"),
             hidden: 16,
-            batch: 32,
             seq_len: MAX_START + 1 + INTERVALS * 51,
             steps: 6000,
             lr: 1e-2,

@@ -160,7 +160,7 @@ fn score_spans(
             }
             let next = |stream: usize| {
                 let Some((span, reader)) = readers.get_mut(stream) else { return Ok(None) };
-                let is_scored = reader.position() >= span.scored_from;
+                let is_scored = reader.position >= span.scored_from;
                 let pair = reader.next(corpus, vocab)?;
                 Ok::<_, Error>(pair.map(|(input, target)| Transition { input, target, reset: false, is_scored }))
             };

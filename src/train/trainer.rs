@@ -222,7 +222,7 @@ impl Trainer {
             self.progress.epoch += 1;
             self.step.states_mut().for_each(|state| state.fill(0.0));
         }
-        self.progress.position = self.loader.position() as u64;
+        self.progress.position = self.loader.position as u64;
     }
 
     fn skip(&mut self) -> Result<()> {
