@@ -1,6 +1,6 @@
 //! `charlstm experiment`: tests the claims of the papers.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::{ops::Range, process::ExitCode};
 
 use charlstm::cells;
@@ -24,7 +24,9 @@ pub fn run(args: &ExperimentArgs, terminal: &Terminal) -> Result<ExitCode> {
     }
     let experiment = experiments::find(&args.name)?;
     check_options(experiment.name, &experiment.options(), args, terminal)?;
-    let chart_path = chart_path(experiment, args);
+    // With --json, the chart is saved only on request.
+    let draws_chart = experiment.options().contains(&"svg") && !args.json;
+    let chart_path = args.svg.clone().or_else(|| draws_chart.then(|| format!("{}.svg", experiment.name).into()));
     [&args.write, &chart_path].into_iter().flatten().try_for_each(|path| files::check_writable(path))?;
     load::start_worker_threads(None)?;
     let passed = match experiment.kind {
@@ -66,12 +68,6 @@ fn check_options(name: &str, accepted: &[&str], args: &ExperimentArgs, terminal:
         None => String::new(),
     };
     Err(Error::Usage(format!("{name} does not accept {}; omit it{hint}", flag(option))))
-}
-
-/// Where to save the chart, if the experiment draws one. With --json it is saved only on request.
-fn chart_path(experiment: &Experiment, args: &ExperimentArgs) -> Option<PathBuf> {
-    let has_default = experiment.options().contains(&"svg") && !args.json;
-    args.svg.clone().or_else(|| has_default.then(|| format!("{}.svg", experiment.name).into()))
 }
 
 /// Runs a trial for each seed, or only writes the training text. Returns whether all trials passed.
@@ -217,16 +213,8 @@ fn customize(setup: Setup, args: &ExperimentArgs) -> Result<Setup> {
 
 fn print_trials(experiment: &Experiment, setup: &Setup, trials: &[Trial], terminal: &Terminal) -> Result<()> {
     let solved = trials.iter().filter(|trial| trial.passed).count();
-    let mut text = format!(
-        "{}{:>6}  {:7} {:>8} {:>9} {:>6} {:>8}  measured\n",
-        heading(experiment),
-        "seed",
-        "passed",
-        "steps",
-        "strings",
-        "tests",
-        "seconds"
-    );
+    let mut text = heading(experiment);
+    text += "  seed  passed     steps   strings  tests  seconds  measured\n";
     for trial in trials {
         let passed = if trial.passed { "yes" } else { "no" };
         text += &format!(

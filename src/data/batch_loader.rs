@@ -1,4 +1,4 @@
-//! Reads a range of a corpus as `B` parallel streams.
+//! Reads a range of a corpus as `B` parallel streams of (input, target) pairs.
 //!
 //! The predictions of the range (every character but its first) are divided evenly into `B` contiguous streams. Each window takes
 //! the next characters of every stream. In the last windows of an epoch the shorter streams have ended and get weight 0, so every
@@ -6,10 +6,10 @@
 
 use std::ops::Range;
 
-use super::{corpus::Corpus, loss_mask::LossMask, pair_reader::PairReader, vocab::Vocab};
-use crate::error::Result;
+use super::corpus::{Corpus, CorpusCursor};
+use super::{loss_mask::LossMask, vocab::Vocab};
+use crate::error::{Error, Result};
 
-/// The streams of a range of a corpus and their position in the current epoch.
 #[derive(Clone, Debug)]
 pub struct BatchLoader {
     range: Range<usize>,
@@ -46,8 +46,7 @@ impl BatchLoader {
         *self = BatchLoader::new(corpus, self.range.clone(), self.readers.len(), 0);
     }
 
-    /// Reads the next `steps` characters of every stream into buffers of shape `(steps, B)`. Weights are 1, or 0 after a stream's
-    /// end.
+    /// Reads the next characters of every stream into buffers of shape `(steps, B)`. Weights are 1, or 0 after a stream's end.
     pub fn read(
         &mut self,
         corpus: &Corpus,
@@ -83,8 +82,7 @@ impl BatchLoader {
         Ok(())
     }
 
-    /// Writes the loss weights and state resets of the last `steps` characters that were read, shape `(steps, B)`. Places after a
-    /// stream's end are left as they are.
+    /// Writes the loss weights and state resets of the last `steps` characters, shape `(steps, B)`, up to each stream's end.
     pub fn apply_loss_mask(&self, mask: &LossMask, steps: usize, weights: &mut [f32], resets: &mut [bool]) {
         let batch = self.readers.len();
         for s in 0..batch {
@@ -98,10 +96,56 @@ impl BatchLoader {
     }
 }
 
-/// The predictions of one of `batch` streams.
 fn stream_range(range: &Range<usize>, stream: usize, batch: usize) -> Range<usize> {
     let predictions = range.len().saturating_sub(1);
     range.start + stream * predictions / batch..range.start + (stream + 1) * predictions / batch
+}
+
+/// Reads predictions `position..end` of a corpus: the input of prediction `p` is character `p`, its target character `p + 1`.
+#[derive(Clone, Copy, Debug)]
+pub struct PairReader {
+    pub(super) cursor: CorpusCursor,
+    /// The symbol of the next input; `None` at the end of the corpus.
+    input: Option<u32>,
+    /// The index of the next prediction.
+    pub position: usize,
+    end: usize,
+}
+
+impl PairReader {
+    /// A reader of predictions `position..end`; `cursor` must be at character `position`.
+    pub fn new(corpus: &Corpus, mut cursor: CorpusCursor, position: usize, end: usize) -> Self {
+        let input = if position < end { cursor.next(corpus) } else { None };
+        PairReader { cursor, input, position, end }
+    }
+
+    /// The token ids of the next input and its target; `None` after the last prediction.
+    #[inline]
+    pub fn next(&mut self, corpus: &Corpus, vocab: &Vocab) -> Result<Option<(u32, u32)>> {
+        if self.position >= self.end {
+            return Ok(None);
+        }
+        let id = |symbol: Option<u32>, at: usize| {
+            symbol.and_then(|symbol| vocab.id(symbol)).ok_or_else(|| unknown_symbol(corpus, vocab, symbol, at))
+        };
+        let input = id(self.input, self.position)?;
+        self.input = self.cursor.next(corpus);
+        self.position += 1;
+        Ok(Some((input, id(self.input, self.position)?)))
+    }
+}
+
+#[cold]
+fn unknown_symbol(corpus: &Corpus, vocab: &Vocab, symbol: Option<u32>, at: usize) -> Error {
+    // A modified file is the more likely cause, and the more useful message.
+    if let Err(changed) = corpus.check_unchanged() {
+        return changed;
+    }
+    let problem = match symbol {
+        Some(symbol) => format!("the model has never seen {}, which is character {}", vocab.describe(symbol), at + 1),
+        None => format!("the text ends at character {at}: it was truncated while in use"),
+    };
+    Error::corpus(corpus.name(), problem)
 }
 
 #[cfg(test)]

@@ -109,8 +109,7 @@ impl Corpus {
         self.files.iter().take(files.end).skip(files.start).try_for_each(CorpusFile::check_not_truncated)
     }
 
-    /// Reads the whole text again and checks that no file was modified since it was opened. A file that was deleted or replaced
-    /// passes, because its old contents stay mapped.
+    /// Reads the whole text again and checks that no file was modified; a deleted or replaced file stays mapped and passes.
     pub fn check_unchanged(&self) -> Result<()> {
         self.files.iter().try_for_each(CorpusFile::check_same_len)?;
         let bytes: Vec<&[u8]> = self.files.iter().map(CorpusFile::bytes).collect();
@@ -187,8 +186,7 @@ pub struct CorpusCursor {
 }
 
 impl CorpusCursor {
-    /// Reads the next symbol; `None` at the end. If the file was modified and is no longer UTF-8, the symbol may be one that no
-    /// vocabulary contains.
+    /// Reads the next symbol; `None` at the end. In a file that was modified, it may be one that no vocabulary contains.
     #[inline]
     pub fn next(&mut self, corpus: &Corpus) -> Option<u32> {
         let mut bytes = corpus.files.get(self.file)?.bytes();

@@ -7,7 +7,6 @@ use super::encoding::Encoding;
 use super::map::{MappedFile, ReadFault};
 use crate::error::{Error, Result};
 
-/// A memory-mapped file of a corpus, or bytes in memory under a name.
 #[derive(Clone, Debug)]
 pub(super) struct CorpusFile {
     pub path: PathBuf,
@@ -54,7 +53,6 @@ impl CorpusFile {
         &bytes[..self.len]
     }
 
-    /// The same file, of which only the first `len` bytes belong to the corpus.
     pub fn prefix(&self, len: usize) -> Self {
         CorpusFile { len: self.len.min(len), ..self.clone() }
     }
@@ -93,8 +91,7 @@ impl CorpusFile {
 /// Bytes at the beginning of a file that decide whether it is text.
 const SNIFF_LEN: usize = 8192;
 
-/// The files at `paths`, in order. A folder stands for the text files in it, sorted by name. Adds a note for each file of a
-/// folder that is skipped because it is not text.
+/// The files at `paths`, in order, and the text files of folders, sorted by name. Adds a note for each file that is not text.
 pub(super) fn list_files(paths: &[PathBuf], encoding: Encoding, notes: &mut Vec<String>) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for path in paths {

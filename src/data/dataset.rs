@@ -43,9 +43,7 @@ pub struct DatasetIdentity {
     pub(super) encoding: Encoding,
 }
 
-/// A text to train on, a held-out text, and the vocabulary of both.
-///
-/// With replay, the training text starts with a part of an old text, followed by the new one.
+/// A training text, which with replay starts with a part of an old text; a held-out text; and the vocabulary of all.
 #[derive(Debug)]
 pub struct Dataset {
     config: DatasetConfig,
@@ -99,8 +97,7 @@ impl Dataset {
         Ok(Dataset { loss_mask: Some(mask), ..self })
     }
 
-    /// Adds old text before the training text, so that about that fraction of the streams of a batch read old text. The end of the
-    /// old text is held out. All its characters join the vocabulary.
+    /// Adds old text before the training text. The end of the old text is held out; all its characters join the vocabulary.
     pub fn with_replay(self, config: &ReplayConfig) -> Result<Self> {
         let (replay, old) = config.open(self.training_chars, self.corpus.encoding())?;
         let chars = replay.chars as usize;

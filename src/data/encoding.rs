@@ -12,7 +12,6 @@ pub enum Encoding {
     Bytes,
 }
 
-/// Whether a UTF-8 byte is not the first of its character.
 #[inline]
 pub(crate) fn is_continuation_byte(byte: u8) -> bool {
     byte & 0xc0 == 0x80

@@ -7,8 +7,7 @@ use xxhash_rust::xxh3::xxh3_128;
 use super::corpus::Corpus;
 use crate::error::Result;
 
-/// The XXH3 hashes (128 bits) of lines: about 16 bytes per distinct line, whatever its length. Line ends (`\n` and `\r\n`)
-/// are not hashed.
+/// The XXH3 hashes of lines without their ends (`\n` and `\r\n`): about 16 bytes per distinct line, whatever its length.
 #[derive(Clone, Debug, Default)]
 pub struct LineHashes(HashSet<u128>);
 

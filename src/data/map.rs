@@ -91,7 +91,6 @@ fn same_file(_: &Metadata, _: &Metadata) -> bool {
     true
 }
 
-/// The SIGBUS handler and the list of maps that it searches.
 #[cfg(unix)]
 mod sigbus {
     use std::ffi::{c_int, c_void};
@@ -206,7 +205,6 @@ mod sigbus {
         }
     }
 
-    /// Whether the address is in a map, whose missing pages are now zeros.
     fn map_zeros_at(address: usize) -> bool {
         // SAFETY: guards are complete before they are in the list, and never freed.
         let mut guard = unsafe { GUARDS.load(Ordering::Acquire).as_ref() };

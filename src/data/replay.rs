@@ -43,8 +43,7 @@ impl ReplayConfig {
         Err(Error::out_of_range("replay_frac", self.fraction, "above 0 and below 1"))
     }
 
-    /// Opens the old text and chooses how much of it to replay with `training_chars` characters of new text: what the fraction
-    /// asks for, but at most the part that is not held out.
+    /// Opens the old text and chooses how much to replay: what the fraction asks for, but at most what is not held out.
     pub(super) fn open(&self, training_chars: usize, encoding: Encoding) -> Result<(ReplayIdentity, Corpus)> {
         self.validate()?;
         let corpus = Corpus::open(std::slice::from_ref(&self.file), encoding)?;

@@ -8,14 +8,11 @@ use super::encoding::{Encoding, decode_utf8, is_continuation_byte};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Chunk {
     pub file: usize,
-    /// The offset of the first byte in the file.
     pub offset: usize,
     pub len: usize,
-    /// Characters of the corpus before this chunk.
     pub chars_before: usize,
 }
 
-/// The position of the first byte that is not valid UTF-8.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct InvalidUtf8 {
     pub file: usize,
@@ -42,10 +39,7 @@ pub(super) fn scan(files: &[&[u8]], encoding: Encoding) -> Result<Scan, InvalidU
 fn scan_in_chunks(files: &[&[u8]], encoding: Encoding, size: usize) -> Result<Scan, InvalidUtf8> {
     let mut chunks = split_into_chunks(files, encoding, size);
     let scan_one = |chunk: &Chunk| scan_chunk(&files[chunk.file][chunk.offset..][..chunk.len], *chunk, encoding);
-    let scanned = chunks
-        .par_iter()
-        .fold(Scanned::default, |scanned, chunk| scanned.push(scan_one(chunk)))
-        .reduce(Scanned::default, Scanned::append);
+    let scanned = chunks.par_iter().map(scan_one).reduce(Scanned::default, Scanned::append);
     if let Some(error) = scanned.first_error {
         return Err(error);
     }
@@ -57,7 +51,6 @@ fn scan_in_chunks(files: &[&[u8]], encoding: Encoding, size: usize) -> Result<Sc
     Ok(Scan { chunks, chars, symbols: scanned.symbols.to_sorted() })
 }
 
-/// The results of consecutive chunks.
 #[derive(Default)]
 struct Scanned {
     char_counts: Vec<usize>,
@@ -66,17 +59,6 @@ struct Scanned {
 }
 
 impl Scanned {
-    fn push(mut self, chunk: Result<(usize, SymbolSet), InvalidUtf8>) -> Self {
-        match chunk {
-            Ok((chars, symbols)) => {
-                self.char_counts.push(chars);
-                self.symbols.union(&symbols);
-            }
-            Err(error) => self.first_error = self.first_error.or(Some(error)),
-        }
-        self
-    }
-
     fn append(mut self, later: Scanned) -> Self {
         self.char_counts.extend(later.char_counts);
         self.symbols.union(&later.symbols);
@@ -103,22 +85,26 @@ fn split_into_chunks(files: &[&[u8]], encoding: Encoding, size: usize) -> Vec<Ch
     chunks
 }
 
-fn scan_chunk(bytes: &[u8], chunk: Chunk, encoding: Encoding) -> Result<(usize, SymbolSet), InvalidUtf8> {
+fn scan_chunk(bytes: &[u8], chunk: Chunk, encoding: Encoding) -> Scanned {
     let mut symbols = SymbolSet::default();
-    if encoding == Encoding::Utf8 {
-        std::str::from_utf8(bytes)
-            .map_err(|e| InvalidUtf8 { file: chunk.file, offset: chunk.offset + e.valid_up_to() })?;
+    if encoding == Encoding::Utf8
+        && let Err(e) = std::str::from_utf8(bytes)
+    {
+        let error = InvalidUtf8 { file: chunk.file, offset: chunk.offset + e.valid_up_to() };
+        return Scanned { first_error: Some(error), ..Scanned::default() };
     }
-    if encoding == Encoding::Bytes || bytes.is_ascii() {
+    let chars = if encoding == Encoding::Bytes || bytes.is_ascii() {
         bytes.iter().for_each(|&byte| symbols.low[byte as usize] = true);
-        return Ok((bytes.len(), symbols));
-    }
-    let mut at = 0;
-    while let Some((symbol, next)) = decode_utf8(bytes, at) {
-        symbols.insert(symbol);
-        at = next;
-    }
-    Ok((bytes.iter().filter(|byte| !is_continuation_byte(**byte)).count(), symbols))
+        bytes.len()
+    } else {
+        let mut at = 0;
+        while let Some((symbol, next)) = decode_utf8(bytes, at) {
+            symbols.insert(symbol);
+            at = next;
+        }
+        bytes.iter().filter(|byte| !is_continuation_byte(**byte)).count()
+    };
+    Scanned { char_counts: vec![chars], symbols, first_error: None }
 }
 
 /// A set of code points: a table for the first 256, a bitmap for the others that is allocated when needed.

@@ -9,8 +9,7 @@ use super::{corpus::Corpus, vocab::Vocab};
 /// Characters per parallel task.
 const CHUNK: usize = 1 << 20;
 
-/// Counts the occurrences of each token of `vocab` in characters `range` of a corpus, in one parallel pass. Characters that
-/// the vocabulary lacks are skipped.
+/// Counts each token of `vocab` in characters `range` of a corpus, in parallel. Skips characters that the vocabulary lacks.
 pub fn count_tokens(corpus: &Corpus, range: Range<usize>, vocab: &Vocab) -> Vec<u64> {
     let zeros = || vec![0; vocab.len()];
     let count_chunk = |mut counts: Vec<u64>, first: usize| {

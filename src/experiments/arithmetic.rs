@@ -8,7 +8,6 @@ use super::experiment::{Experiment, Kind, Setup};
 use super::task::{Check, Rng, Task, TaskOptions, TestResult};
 use crate::error::{Error, Result};
 
-/// `12+345=357`.
 pub const ARITHMETIC: Experiment = Experiment {
     name: "arithmetic",
     summary: "12+345=357: sums, differences, and products of fewer digits (size: maximum number of digits)",
@@ -23,13 +22,6 @@ pub const ARITHMETIC: Experiment = Experiment {
 
 const MAX_DIGITS: usize = 9;
 
-#[derive(Clone, Copy, PartialEq)]
-enum Operation {
-    Sum,
-    Difference,
-    Product,
-}
-
 struct Arithmetic {
     digits: usize,
 }
@@ -42,19 +34,19 @@ impl Arithmetic {
         }
     }
 
-    fn line(&self, rng: &mut Rng, operation: Operation) -> Example {
-        let (digits_of_a, digits_of_b) = match operation {
-            Operation::Product => (self.digits.div_ceil(2), (self.digits / 2).max(1)),
+    fn line(&self, rng: &mut Rng, operator: char) -> Example {
+        let (digits_of_a, digits_of_b) = match operator {
+            '*' => (self.digits.div_ceil(2), (self.digits / 2).max(1)),
             _ => (self.digits, self.digits),
         };
         let (a, b) = (random_number(rng, digits_of_a), random_number(rng, digits_of_b));
-        let (sign, answer) = match operation {
-            Operation::Sum => ('+', a + b),
-            Operation::Difference => ('-', a - b),
-            Operation::Product => ('*', a * b),
+        let answer = match operator {
+            '+' => a + b,
+            '-' => a - b,
+            _ => a * b,
         };
         let mut example = Example::default();
-        format!("{a}{sign}{b}=").chars().for_each(|c| example.push_untested(c));
+        format!("{a}{operator}{b}=").chars().for_each(|c| example.push_untested(c));
         example.push_determined(&format!("{answer}\n"));
         example
     }
@@ -69,10 +61,8 @@ fn random_number(rng: &mut Rng, digits: usize) -> i64 {
 impl Task for Arithmetic {
     fn draw(&self, rng: &mut Rng) -> Example {
         // There are so few products that a tenth of the text covers them.
-        let is_product = rng.random_bool(0.1);
-        let sum_or_difference = [Operation::Sum, Operation::Difference];
-        let operation = if is_product { Operation::Product } else { sum_or_difference[rng.random_range(0..2)] };
-        self.line(rng, operation)
+        let operator = if rng.random_bool(0.1) { '*' } else { ['+', '-'][rng.random_range(0..2)] };
+        self.line(rng, operator)
     }
 
     /// No products are held out: with few digits there are not enough of them.
@@ -85,20 +75,17 @@ impl Task for Arithmetic {
     }
 
     fn test(&self, evaluator: &Evaluator<'_>, rng: &mut Rng, _: Check) -> TestResult {
-        let mut count_correct = |operation, n| {
-            let lines = std::iter::repeat_with(|| self.line(rng, operation));
-            let usable = |line: &Example| operation == Operation::Product || self.is_held_out(line);
+        let mut count_correct = |operator, n| {
+            let lines = std::iter::repeat_with(|| self.line(rng, operator));
+            let usable = |line: &Example| operator == '*' || self.is_held_out(line);
             let lines: Vec<Example> = lines.filter(usable).take(n).collect();
             evaluator.count_errors(&lines).iter().filter(|errors| **errors == 0).count()
         };
-        let [sums, differences] = [Operation::Sum, Operation::Difference].map(|kind| count_correct(kind, 500));
-        let products = count_correct(Operation::Product, 100);
+        let [sums, differences, products] =
+            [('+', 500), ('-', 500), ('*', 100)].map(|(operator, n)| count_correct(operator, n));
         let correct = (sums + differences) as f64 / 1000.0;
-        let measured = format!(
-            "{:.1} % of 1000 unseen lines: {sums} of 500 sums, {differences} of 500 differences; {products} of 100 products, all \
-             seen",
-            100.0 * correct,
-        );
+        let mut measured = format!("{:.1} % of 1000 unseen lines: {sums} of 500 sums, ", 100.0 * correct);
+        measured += &format!("{differences} of 500 differences; {products} of 100 products, all seen");
         TestResult { passed: correct >= 0.95, measured }
     }
 }

@@ -7,7 +7,6 @@ use super::experiment::{Experiment, Kind, Setup};
 use super::task::{Check, Rng, Task, TestResult};
 use crate::optim::{Optimizer, Schedule};
 
-/// `a^n b^n`.
 pub const ANBN: Experiment = Experiment {
     name: "anbn",
     summary: "aaabbb: as many b as a, trained on up to 10 of each",
@@ -16,11 +15,10 @@ pub const ANBN: Experiment = Experiment {
     extra_options: &[],
     kind: Kind::Task {
         setup: |_| Setup { cell: "peephole".into(), hidden: 4, ..setup() },
-        task: |_| Ok(Box::new(Counting { letters: "ab", required: 50 })),
+        task: |_| Ok(Box::new(Counting { letters: "ab", required_n: 50 })),
     },
 };
 
-/// `a^n b^n c^n`.
 pub const ANBNCN: Experiment = Experiment {
     name: "anbncn",
     summary: "aaabbbccc: as many b and c as a, trained on up to 10 of each",
@@ -29,7 +27,7 @@ pub const ANBNCN: Experiment = Experiment {
     extra_options: &[],
     kind: Kind::Task {
         setup: |_| Setup { cell: "peephole".into(), hidden: 8, ..setup() },
-        task: |_| Ok(Box::new(Counting { letters: "abc", required: 18 })),
+        task: |_| Ok(Box::new(Counting { letters: "abc", required_n: 18 })),
     },
 };
 
@@ -54,8 +52,7 @@ const MAX_TESTED_N: usize = 1000;
 
 struct Counting {
     letters: &'static str,
-    /// The criterion: all n up to this one.
-    required: usize,
+    required_n: usize,
 }
 
 impl Counting {
@@ -82,9 +79,9 @@ impl Task for Counting {
     }
 
     fn test(&self, evaluator: &Evaluator<'_>, _: &mut Rng, check: Check) -> TestResult {
-        let max_n = if check == Check::Full { MAX_TESTED_N } else { self.required };
+        let max_n = if check == Check::Full { MAX_TESTED_N } else { self.required_n };
         let examples: Vec<_> = (1..=max_n).map(|n| self.string(n)).collect();
         let solved = evaluator.count_errors(&examples).iter().take_while(|errors| **errors == 0).count();
-        TestResult { passed: solved >= self.required, measured: format!("n = 1 to {solved}") }
+        TestResult { passed: solved >= self.required_n, measured: format!("n = 1 to {solved}") }
     }
 }

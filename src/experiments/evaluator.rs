@@ -16,7 +16,6 @@ pub struct Example {
 }
 
 impl Example {
-    /// Whether it belongs to a fifth of all strings, chosen by a hash.
     pub fn is_in_hashed_fifth(&self) -> bool {
         let text: String = self.chars.iter().collect();
         xxh3_64(text.as_bytes()).is_multiple_of(5)
@@ -46,9 +45,7 @@ impl Example {
     }
 }
 
-/// Strings per batch.
 const STREAMS: usize = 32;
-/// Characters per window.
 const STEPS: usize = 128;
 
 pub struct Evaluator<'m> {
@@ -71,7 +68,6 @@ impl<'m> Evaluator<'m> {
         Evaluator { vocab, source: Source::Model(Box::new(InferenceModel::new(model, Precision::F32))) }
     }
 
-    /// An evaluator of stub predictions.
     #[cfg(test)]
     pub(super) fn of_stub(stub: &'m StubPredictions<'m>, vocab: &'m Vocab) -> Self {
         Evaluator { vocab, source: Source::Stub(stub) }
@@ -81,7 +77,6 @@ impl<'m> Evaluator<'m> {
         self.vocab.id(u32::from(c)).map_or(0.0, |id| probabilities[id as usize])
     }
 
-    /// Whether the most likely character is one of `allowed`.
     pub fn is_correct(&self, probabilities: &[f32], allowed: &str) -> bool {
         let best = probabilities.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1));
         best.is_some_and(|(id, _)| allowed.chars().any(|c| self.vocab.id(u32::from(c)) == Some(id as u32)))

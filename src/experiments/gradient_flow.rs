@@ -12,8 +12,7 @@ use crate::model::{
 };
 use crate::train::{TrainConfig, Trainer};
 
-/// The norm of the gradient of a loss with respect to earlier states. By default the weights are untrained and small, as in the
-/// papers, whose claims are about the equations.
+/// By default the weights are untrained and small, as in the papers, whose claims are about the equations.
 pub const GRADIENT_FLOW: Experiment = Experiment {
     name: "gradient-flow",
     summary: "the gradient of the loss with respect to the state k characters earlier, for each cell",
@@ -76,7 +75,6 @@ fn run(study: &Study, report: &mut dyn FnMut(&str)) -> Result<StudyResult> {
     Ok(StudyResult { passed, measured: measured.join("; "), columns, rows, chart: Some(chart) })
 }
 
-/// The norm at the largest k divided by that at k = 1.
 fn ratio(norms: &[f64]) -> Option<f64> {
     let (first, last) = (norms.first()?, norms.get(MAX_K - 1)?);
     (*first > 0.0).then(|| last / first)
@@ -93,7 +91,6 @@ fn is_preserved(norms: &[f64]) -> bool {
     first < 10.0 * last && last < 10.0 * first
 }
 
-/// Trains a model if steps were chosen, and measures its gradients.
 fn measure_cell(study: &Study, cell: &str) -> Result<(Vec<f64>, Vec<f64>)> {
     // Each stream reads as far before its first state as after it; the last character is only a target.
     let dataset = study.open_dataset(STREAMS * 2 * MAX_K + 1)?;
@@ -110,8 +107,7 @@ fn measure_cell(study: &Study, cell: &str) -> Result<(Vec<f64>, Vec<f64>)> {
     trainer.install(|| measure(trainer.model(), trainer.dataset()))
 }
 
-/// The mean norms at k = 1, 2, ... of the gradients with respect to the hidden state and the cell state. The latter are empty if
-/// the cell has no cell state.
+/// The mean gradient norms at k = 1, 2, ... with respect to the hidden state and the cell state (empty if there is none).
 fn measure(model: &CharLm<f32>, dataset: &Dataset) -> Result<(Vec<f64>, Vec<f64>)> {
     let (corpus, range) = dataset.training();
     let mut loader = BatchLoader::new(corpus, range, STREAMS, 0);
@@ -148,8 +144,7 @@ fn states(model: &CharLm<f32>, text: &Window) -> Vec<Vec<f32>> {
     text.inputs.chunks(STREAMS).map(step).collect()
 }
 
-/// The norms of the gradients of the last losses with respect to `states`, the states `k` steps earlier: of the hidden state and,
-/// if there is one, the cell state.
+/// The gradient norms of the last losses with respect to `states`, `k` steps earlier: of hidden and, if any, cell state.
 fn gradient_norms(
     model: &CharLm<f32>,
     packed: &PackedWeights<f32>,

@@ -13,7 +13,6 @@ use crate::data::{Encoding, Vocab};
 use crate::error::{Error, Result};
 use crate::model::{CharLm, ModelConfig};
 
-/// Random weights, without training.
 pub const GUESS: Experiment = Experiment {
     name: "guess",
     summary: "random weights without training, until a guess solves the task: repeat the first symbol after 50 to 60 others",
@@ -24,9 +23,7 @@ pub const GUESS: Experiment = Experiment {
 };
 
 const MAX_TRIES: u64 = 2_000_000;
-/// Guesses that are evaluated in parallel.
 const BATCH: u64 = 4096;
-/// Weights are uniform in `-MAX_WEIGHT..MAX_WEIGHT`.
 const MAX_WEIGHT: f32 = 10.0;
 const SYMBOLS: [char; 2] = ['x', 'y'];
 const DISTRACTORS: [char; 2] = ['a', 'b'];
@@ -53,11 +50,9 @@ fn run(study: &Study, report: &mut dyn FnMut(&str)) -> Result<StudyResult> {
         report(&format!("seed {seed}  tries {tries}"));
         rows.push(vec![TableEntry::Count(seed), tries]);
     }
+    let (n, ModelConfig { cell, hidden, .. }) = (rows.len(), shape);
     let measured = format!(
-        "{solved} of {} solved by {} units of {} with uniform weights in -{MAX_WEIGHT} to {MAX_WEIGHT}",
-        rows.len(),
-        shape.hidden,
-        shape.cell
+        "{solved} of {n} solved by {hidden} units of {cell} with uniform weights in -{MAX_WEIGHT} to {MAX_WEIGHT}"
     );
     Ok(StudyResult { passed: Some(solved == rows.len()), measured, columns: vec!["seed", "tries"], rows, chart: None })
 }
@@ -70,7 +65,9 @@ fn first_solution(empty: &CharLm<f32>, vocab: &Vocab, seed: u64, max_tries: u64)
     };
     let (few, some, many) = (strings("guess glance", 8), strings("guess look", 256), strings("guess test", 1000));
     let is_solution = |index: &u64| {
-        let model = guess(empty, &mut rng(&format!("guess {seed}"), *index));
+        let (mut model, mut rng) = (empty.clone(), rng(&format!("guess {seed}"), *index));
+        model.weights.fill_with(|| rng.random_range(-MAX_WEIGHT..MAX_WEIGHT));
+        model.clear_zero_blocks();
         let evaluator = Evaluator::new(&model, vocab);
         [&few, &some, &many].into_iter().all(|strings| evaluator.accuracy(strings) == 1.0)
     };
@@ -86,11 +83,4 @@ fn string(rng: &mut Rng) -> Example {
     example.push_untested('=');
     example.push_determined(&symbol.to_string());
     example
-}
-
-fn guess(empty: &CharLm<f32>, rng: &mut Rng) -> CharLm<f32> {
-    let mut model = empty.clone();
-    model.weights.fill_with(|| rng.random_range(-MAX_WEIGHT..MAX_WEIGHT));
-    model.clear_zero_blocks();
-    model
 }

@@ -8,7 +8,6 @@ use super::experiment::{Experiment, Kind, Setup};
 use super::task::{Check, Rng, Task, TaskOptions, TestResult, TextLayout};
 use crate::error::{Error, Result};
 
-/// `b x ...distractors... e x`.
 pub const LAG: Experiment = Experiment {
     name: "lag",
     summary: "b x ...distractors... e x: repeat the second symbol after q or more distractors",
@@ -20,7 +19,6 @@ pub const LAG: Experiment = Experiment {
 
 const DEFAULT_Q: usize = 100;
 const MAX_Q: usize = 10_000;
-/// A small layer suffices up to this many distractors.
 const MAX_Q_OF_SMALL_LAYER: usize = 300;
 /// The maximum number of distractors beyond `q`.
 const MAX_EXTRA: usize = 60;

@@ -2,9 +2,8 @@
 
 use super::experiment::{Experiment, Kind};
 use super::study::{Chart, STEP_CHARS, Study, StudyResult, TableEntry, mean_and_std};
-use crate::{error::Result, model::Init};
+use crate::error::Result;
 
-/// A grid of learning rates and sizes.
 pub const LEARNING_RATE: Experiment = Experiment {
     name: "learning-rate",
     summary: "a grid of learning rates and layer sizes: the variance of the loss that each explains",
@@ -27,9 +26,8 @@ fn run(study: &Study, report: &mut dyn FnMut(&str)) -> Result<StudyResult> {
         for lr in RATES {
             let mut losses = Vec::new();
             for seed in study.seeds.clone() {
-                let init = Init { scheme: study.scheme.unwrap_or_default(), forget_bias: None };
-                let run =
-                    study.run(&study.model_config(cell, hidden, &dataset), init, study.train_config(300, lr, seed))?;
+                let config = study.train_config(300, lr, seed);
+                let run = study.run(cell, hidden, study.scheme.unwrap_or_default(), config)?;
                 losses.push(run.map_or(uniform_loss, |run| run.held_out.min(uniform_loss)));
             }
             report(&format!("{hidden} units  lr {lr}  held-out {:.4}", mean_and_std(&losses).0));
@@ -58,20 +56,15 @@ fn run(study: &Study, report: &mut dyn FnMut(&str)) -> Result<StudyResult> {
         log_y: false,
         curves: SIZES.iter().enumerate().map(curve).collect(),
     };
-    Ok(StudyResult {
-        passed: Some(explained.rate > 0.5 && explained.interaction < 0.2),
-        measured: format!(
-            "variance explained: learning rate {:.1} %, size {:.1} %, their interaction {:.1} %, seeds {seeds}; {capped} of {} runs \
-             are no better than a uniform guess{note}",
-            100.0 * explained.rate,
-            100.0 * explained.size,
-            100.0 * explained.interaction,
-            grid.concat().len()
-        ),
-        columns: vec!["rate", "16 units", "32 units", "64 units", "128 units"],
-        rows: rows.collect(),
-        chart: Some(chart),
-    })
+    let passed = explained.rate > 0.5 && explained.interaction < 0.2;
+    let [rate, size, interaction] = [explained.rate, explained.size, explained.interaction].map(|part| 100.0 * part);
+    let measured = format!(
+        "variance explained: learning rate {rate:.1} %, size {size:.1} %, their interaction {interaction:.1} %, seeds {seeds}; \
+         {capped} of {} runs are no better than a uniform guess{note}",
+        grid.concat().len()
+    );
+    let columns = vec!["rate", "16 units", "32 units", "64 units", "128 units"];
+    Ok(StudyResult { passed: Some(passed), measured, columns, rows: rows.collect(), chart: Some(chart) })
 }
 
 /// The fractions of the variance that two factors explain in a full factorial design (two-way analysis of variance).

@@ -5,9 +5,8 @@ use super::study::{STEP_CHARS, Study, StudyResult, StudyRun, TableEntry, mean_an
 use crate::cells::{CELLS, RegisteredCell};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
-use crate::model::{Init, Scheme};
+use crate::model::Scheme;
 
-/// All cells with the same number of parameters.
 pub const ODYSSEY: Experiment = Experiment {
     name: "odyssey",
     summary: "all cells on one text with the same number of parameters, over several seeds and initializations",
@@ -67,9 +66,7 @@ fn run(study: &Study, report: &mut dyn FnMut(&str)) -> Result<StudyResult> {
     // All sizes are chosen first, so that an impossible one is reported before any training.
     let rows = study.cells()?.into_iter().map(|cell| choose_size(study, cell, &dataset));
     let mut rows = rows.collect::<Result<Vec<_>>>()?;
-    for row in &mut rows {
-        train(study, row, &dataset, report)?;
-    }
+    rows.iter_mut().try_for_each(|row| train(study, row, report))?;
     rows.sort_by(|a, b| a.mean_loss().total_cmp(&b.mean_loss()));
     let (passed, measured) = check_criterion(&rows).unzip();
     let measured = measured.unwrap_or_else(|| "the criterion needs all cells with at least two runs each".into());
@@ -91,13 +88,11 @@ fn choose_size(study: &Study, cell: &'static RegisteredCell, dataset: &Dataset) 
     Ok(CellRuns { cell: name, hidden, parameters, runs: Vec::new(), diverged: 0 })
 }
 
-fn train(study: &Study, row: &mut CellRuns, dataset: &Dataset, report: &mut dyn FnMut(&str)) -> Result<()> {
+fn train(study: &Study, row: &mut CellRuns, report: &mut dyn FnMut(&str)) -> Result<()> {
     let hidden = row.hidden;
     let schemes = study.scheme.map_or(SCHEMES.to_vec(), |scheme| vec![scheme]);
     for (scheme, seed) in schemes.into_iter().flat_map(|scheme| study.seeds.clone().map(move |seed| (scheme, seed))) {
-        let init = Init { scheme, forget_bias: None };
-        let run =
-            study.run(&study.model_config(row.cell, hidden, dataset), init, study.train_config(1000, 1e-2, seed))?;
+        let run = study.run(row.cell, hidden, scheme, study.train_config(1000, 1e-2, seed))?;
         let outcome =
             run.as_ref().map_or("diverged".into(), |run| format!("held-out {:.4}  {:.1} s", run.held_out, run.seconds));
         report(&format!("{}  {hidden} units  {scheme:?}  seed {seed}  {outcome}", row.cell));
@@ -118,7 +113,7 @@ fn check_criterion(rows: &[CellRuns]) -> Option<(bool, String)> {
     let best = rows.first()?;
     let (lead, std_of_lead) = (lstm.mean_loss() - best.mean_loss(), max_std(lstm, best));
     let (gap, std_of_gap) = (next.mean_loss() - third.mean_loss(), max_std(next, third));
-    let (next_cell, last_cell, third_cell) = (next.cell, last.cell, third.cell);
+    let [third_cell, next_cell, last_cell] = [third, next, last].map(|row| row.cell);
     let expected = [next_cell, last_cell].iter().all(|cell| ["nfg", "peephole"].contains(cell));
     let measured = format!(
         "the best cell, {}, is {lead:.4} nats better than lstm (standard deviation {std_of_lead:.4}); the worst of vanilla's ablations \

@@ -8,7 +8,6 @@ use super::evaluator::{Evaluator, Example};
 use super::experiment::{Experiment, Kind, Setup};
 use super::task::{Check, Rng, Task, TestResult, TextLayout};
 
-/// Two symbols, four classes.
 pub const ORDER: Experiment = Experiment {
     name: "order",
     summary: "E....X....Y....B followed by a letter for the order of X and Y among distractors",
@@ -22,7 +21,6 @@ pub const ORDER: Experiment = Experiment {
     },
 };
 
-/// Three symbols, eight classes.
 pub const ORDER3: Experiment = Experiment {
     name: "order3",
     summary: "the same with three symbols and eight classes",
@@ -39,7 +37,6 @@ fn setup() -> Setup {
 const CLASSES: [char; 8] = ['Q', 'R', 'S', 'U', 'V', 'A', 'B', 'C'];
 
 struct Order {
-    /// Where each of the symbols may occur.
     positions: &'static [Range<usize>],
 }
 

@@ -8,7 +8,6 @@ use super::experiment::{Experiment, Kind, Setup};
 use super::task::{Check, Rng, Task, TaskOptions, TestResult};
 use crate::error::Error;
 
-/// `01101=1`.
 pub const PARITY: Experiment = Experiment {
     name: "parity",
     summary: "01101=1: the parity of strings of bits (size: maximum number of bits)",

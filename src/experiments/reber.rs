@@ -7,7 +7,6 @@ use super::evaluator::{Evaluator, Example};
 use super::experiment::{Experiment, Kind, Setup};
 use super::task::{Check, Rng, Task, TestResult, TextLayout};
 
-/// Separate strings; the state is reset before each.
 pub const REBER: Experiment = Experiment {
     name: "reber",
     summary: "strings of the embedded Reber grammar: the second-to-last letter repeats the second",
@@ -20,7 +19,6 @@ pub const REBER: Experiment = Experiment {
     },
 };
 
-/// Strings without separators or resets.
 pub const CONTINUAL_REBER: Experiment = Experiment {
     name: "continual-reber",
     summary: "the same strings in one stream, without separators or state resets",
@@ -107,12 +105,9 @@ impl Reber {
         let loss = results.iter().map(|(nats, _)| nats).sum::<f64>() / tested as f64;
         let errors: usize = results.iter().map(|(_, errors)| errors).sum();
         let flawless = results.iter().filter(|(_, errors)| *errors == 0).count();
-        TestResult {
-            passed: errors == 0 && (loss - ENTROPY).abs() <= tolerance,
-            measured: format!(
-                "{loss:.4} nats, {errors} illegal predictions of {tested}, {flawless} of 10 streams without one"
-            ),
-        }
+        let measured =
+            format!("{loss:.4} nats, {errors} illegal predictions of {tested}, {flawless} of 10 streams without one");
+        TestResult { passed: errors == 0 && (loss - ENTROPY).abs() <= tolerance, measured }
     }
 }
 

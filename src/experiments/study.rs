@@ -122,10 +122,19 @@ impl Study {
     }
 
     /// Trains a model; `None` if it diverges.
-    pub(super) fn run(&self, shape: &ModelConfig, init: Init, config: TrainConfig) -> Result<Option<StudyRun>> {
-        self.record_run(shape, init, &config);
+    pub(super) fn run(
+        &self,
+        cell: &str,
+        hidden: usize,
+        scheme: Scheme,
+        config: TrainConfig,
+    ) -> Result<Option<StudyRun>> {
         let start = Instant::now();
-        let mut trainer = Trainer::with_init(self.open_dataset(STEP_CHARS)?, shape, init, config)?;
+        let dataset = self.open_dataset(STEP_CHARS)?;
+        let shape = self.model_config(cell, hidden, &dataset);
+        let init = Init { scheme, forget_bias: None };
+        self.record_run(&shape, init, &config);
+        let mut trainer = Trainer::with_init(dataset, &shape, init, config)?;
         let max_loss = DIVERGED_FACTOR * (trainer.dataset().vocab().len() as f64).ln();
         while trainer.progress().step < trainer.total_steps() {
             match trainer.step() {

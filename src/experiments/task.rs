@@ -19,13 +19,11 @@ pub fn rng(purpose: &str, seed: u64) -> Rng {
 pub enum Check {
     /// During training, to decide whether a full test is worthwhile.
     Quick,
-    /// The paper's test.
     Full,
 }
 
 pub struct TestResult {
     pub passed: bool,
-    /// The figure that the paper reports, in words.
     pub measured: String,
 }
 

@@ -6,7 +6,6 @@ use super::evaluator::{Evaluator, Example};
 use super::experiment::{Experiment, Kind, Setup};
 use super::task::{Check, Rng, Task, TestResult, TextLayout};
 
-/// Intervals of 49 or 50 steps.
 pub const TIMING: Experiment = Experiment {
     name: "timing",
     summary: "an x every 49 or 50 steps, followed by a letter for the length of the interval",

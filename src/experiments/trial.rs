@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::task::{Check, Task, TestResult, TextLayout, rng};
 use super::{evaluator::Evaluator, experiment::Setup};
-use crate::data::{Corpus, Dataset, Encoding, LossMask, Vocab};
+use crate::data::{Corpus, Dataset, Encoding, LossMask};
 use crate::error::{Error, Result};
 use crate::{model::Init, train::Trainer};
 
@@ -85,23 +85,20 @@ fn trainer(name: &str, task: &dyn Task, setup: &Setup, seed: u64) -> Result<Trai
     let (text, mask) = training_text(name, task, setup, seed);
     let corpus = Corpus::from_text(name, text.into_bytes(), Encoding::Utf8)?;
     let dataset = Dataset::new(corpus, None, 0.0)?.with_loss_mask(mask)?;
-    check_covers_tests(dataset.vocab(), task, setup)?;
+    // A short text may lack characters that tests use.
+    let examples = task.draw_many(&mut rng("characters", 0), 100);
+    let mut chars = examples.iter().flat_map(|example| &example.chars);
+    if let Some(c) = chars.find(|c| dataset.vocab().id(u32::from(**c)).is_none()) {
+        let problem =
+            format!("the training text of {} steps lacks '{c}', which tests use; use more steps", setup.steps);
+        return Err(Error::Usage(problem));
+    }
     let shape = setup.model_config(dataset.vocab().len());
     let has_forget_gate = shape.validate()?.spec.forget_gate.is_some();
     let init = Init { scheme: setup.scheme, forget_bias: Some(setup.forget_bias).filter(|_| has_forget_gate) };
     Trainer::with_init(dataset, &shape, init, config)
 }
 
-/// Checks that a short training text contains all characters that tests use.
-fn check_covers_tests(vocab: &Vocab, task: &dyn Task, setup: &Setup) -> Result<()> {
-    let examples = task.draw_many(&mut rng("characters", 0), 100);
-    let mut chars = examples.iter().flat_map(|example| &example.chars);
-    let Some(c) = chars.find(|c| vocab.id(u32::from(**c)).is_none()) else { return Ok(()) };
-    let steps = setup.steps;
-    Err(Error::Usage(format!("the training text of {steps} steps lacks '{c}', which tests use; use more steps")))
-}
-
-/// The mean number of characters per string of the training text.
 fn mean_length(task: &dyn Task, seq_len: usize) -> f64 {
     if task.layout() == TextLayout::Windows {
         return seq_len as f64;
