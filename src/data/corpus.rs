@@ -153,9 +153,8 @@ impl Corpus {
     /// A cursor at character `index`.
     pub fn cursor(&self, index: usize) -> CorpusCursor {
         let after = self.chunks.partition_point(|chunk| chunk.chars_before <= index);
-        let Some(chunk) = after.checked_sub(1).map(|i| self.chunks[i]) else {
-            return CorpusCursor { file: 0, byte: 0 };
-        };
+        // A corpus is not empty: its first chunk starts at character 0.
+        let chunk = self.chunks[after - 1];
         let mut cursor = CorpusCursor { file: chunk.file, byte: chunk.offset };
         (chunk.chars_before..index).for_each(|_| _ = cursor.next(self));
         cursor

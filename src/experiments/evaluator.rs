@@ -26,10 +26,6 @@ impl Example {
         if self.allowed[at].is_empty() { 0.0 } else { 1.0 }
     }
 
-    pub fn tested_chars(&self) -> usize {
-        self.allowed.iter().filter(|allowed| !allowed.is_empty()).count()
-    }
-
     pub fn push_untested(&mut self, c: char) {
         self.push_one_of(c, "");
     }

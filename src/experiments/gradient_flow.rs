@@ -40,7 +40,7 @@ fn run(study: &Study, report: &mut dyn FnMut(&str)) -> Result<StudyResult> {
         for norms in [&d_h, &d_c] {
             let at = |k: usize| norms.get(k - 1).map_or(TableEntry::Missing, |norm| TableEntry::Scientific(*norm));
             row.extend([at(1), at(10), at(MAX_K)]);
-            row.push(ratio(norms).map_or(TableEntry::Missing, TableEntry::Scientific));
+            row.push(ratio(norms));
         }
         let criterion = match name {
             "rnn" => Some((&d_h, vanishes(&d_h))),
@@ -48,8 +48,7 @@ fn run(study: &Study, report: &mut dyn FnMut(&str)) -> Result<StudyResult> {
             _ => None,
         };
         if let Some((norms, holds)) = criterion {
-            let ratio = ratio(norms).map_or(TableEntry::Missing, TableEntry::Scientific);
-            measured.push(format!("{name}: ratio {ratio} from k = 1 to {MAX_K}"));
+            measured.push(format!("{name}: ratio {} from k = 1 to {MAX_K}", ratio(norms)));
             passed = Some(passed.unwrap_or(true) && holds);
         }
         report(&row.iter().map(TableEntry::to_string).collect::<Vec<_>>().join("  "));
@@ -75,9 +74,11 @@ fn run(study: &Study, report: &mut dyn FnMut(&str)) -> Result<StudyResult> {
     Ok(StudyResult { passed, measured: measured.join("; "), columns, rows, chart: Some(chart) })
 }
 
-fn ratio(norms: &[f64]) -> Option<f64> {
-    let (first, last) = (norms.first()?, norms.get(MAX_K - 1)?);
-    (*first > 0.0).then(|| last / first)
+fn ratio(norms: &[f64]) -> TableEntry {
+    match (norms.first(), norms.get(MAX_K - 1)) {
+        (Some(first), Some(last)) if *first > 0.0 => TableEntry::Scientific(last / first),
+        _ => TableEntry::Missing,
+    }
 }
 
 /// Whether the norm falls at least tenfold in each half of the range. A norm of zero that stays zero counts as a fall.

@@ -101,7 +101,7 @@ impl Reber {
             *nats -= f64::from(evaluator.probability(probabilities, example.chars[at]).max(f32::MIN_POSITIVE)).ln();
             *errors += usize::from(!evaluator.is_correct(probabilities, &example.allowed[at]));
         });
-        let tested = streams.iter().map(Example::tested_chars).sum::<usize>();
+        let tested = streams.iter().flat_map(|stream| &stream.allowed).filter(|allowed| !allowed.is_empty()).count();
         let loss = results.iter().map(|(nats, _)| nats).sum::<f64>() / tested as f64;
         let errors: usize = results.iter().map(|(_, errors)| errors).sum();
         let flawless = results.iter().filter(|(_, errors)| *errors == 0).count();

@@ -67,7 +67,7 @@ pub fn run_trial(name: &str, task: &dyn Task, setup: &Setup, seed: u64, report: 
         }
     }
     let steps = trainer.progress().step;
-    let result = match last {
+    let TestResult { passed, measured } = match last {
         Some((step, result)) if step == steps => result,
         _ => {
             tests += 1;
@@ -76,7 +76,6 @@ pub fn run_trial(name: &str, task: &dyn Task, setup: &Setup, seed: u64, report: 
     };
     let chars = steps * (setup.batch * setup.seq_len) as u64;
     let strings = (chars as f64 / mean_length(task, setup.seq_len)) as u64;
-    let TestResult { passed, measured } = result;
     Ok(Trial { seed, passed, measured, steps, chars, strings, tests, seconds: start.elapsed().as_secs_f64() })
 }
 
