@@ -6,7 +6,6 @@ use serde_json::json;
 
 use super::terminal::Terminal;
 
-/// The width of the table, and of its first two columns.
 const WIDTH: usize = 100;
 const NAME_WIDTH: usize = 17;
 const LABEL_WIDTH: usize = 11;

@@ -23,7 +23,6 @@ pub(super) struct InvalidUtf8 {
 pub(super) struct Scan {
     pub chunks: Vec<Chunk>,
     pub chars: usize,
-    /// The distinct symbols in ascending order.
     pub symbols: Vec<u32>,
 }
 

@@ -6,7 +6,6 @@ use rayon::prelude::*;
 
 use super::{corpus::Corpus, vocab::Vocab};
 
-/// Characters per parallel task.
 const CHUNK: usize = 1 << 20;
 
 /// Counts each token of `vocab` in characters `range` of a corpus, in parallel. Skips characters that the vocabulary lacks.

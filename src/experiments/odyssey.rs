@@ -36,7 +36,6 @@ impl CellRuns {
         self.runs.iter().map(|run| run.held_out).collect()
     }
 
-    /// The mean held-out loss; infinite if a run diverged.
     fn mean_loss(&self) -> f64 {
         if self.diverged > 0 { f64::INFINITY } else { mean_and_std(&self.losses()).0 }
     }
