@@ -69,6 +69,10 @@ fn start(args: &TrainArgs, terminal: &Terminal) -> Result<(LockedRun, Trainer)> 
     if let Some(origin) = &origin {
         origin.check_not_replaced(&folder)?;
     }
+    if folder.has_run() && !args.overwrite {
+        // If another process trains it, that is the better explanation.
+        folder.lock()?;
+    }
     check_is_free(&folder, args)?;
     // Every other mistake is reported before the folder is touched.
     let dataset = open(&settings, terminal)?;

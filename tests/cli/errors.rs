@@ -256,7 +256,7 @@ fn rejects_prompt_with_unknown_character() {
 fn second_trainer_of_a_run_exits_with_75() {
     let dir = TestDir::with_text();
     let running = dir.start_training("held", ENDLESS);
-    for second in [&format!("text.txt --name held --overwrite {TINY}"), "--resume held"] {
+    for second in ["text.txt --name held", &format!("text.txt --name held --overwrite {TINY}"), "--resume held"] {
         dir.run(&format!("train {second} -q")).fails(75, &["checkpoints/held"]);
     }
     dir.train("text.txt --name other --steps 5");
