@@ -44,17 +44,17 @@ pub fn run(args: TrainArgs, terminal: &Terminal) -> Result<ExitCode> {
     })?;
     let stopped_by = signals.received();
     let is_finished = matches!(outcome, Outcome::Finished | Outcome::OutOfPatience) && stopped_by.is_none();
+    if is_finished && trainer.has_diverged() {
+        let (loss, vocab) = (trainer.progress().held_out.unwrap_or(f64::NAN), trainer.dataset().vocab().len());
+        return Err(Error::Diverged(format!(
+            "training diverged: the held-out loss is {loss:.4} nats per character; a uniform guess has {:.4}",
+            (vocab as f64).ln()
+        )));
+    }
     if is_finished {
         fine_tune::conclude(&trainer, &run, terminal)?;
     }
     conclude(&trainer, &run, outcome, terminal);
-    if is_finished && trainer.has_diverged() {
-        let (loss, vocab) = (trainer.progress().held_out.unwrap_or(f64::NAN), trainer.dataset().vocab().len());
-        return Err(Error::Diverged(format!(
-            "training diverged: the held-out loss is {loss:.4} nats per character, a uniform guess among {vocab} characters has {:.4}",
-            (vocab as f64).ln()
-        )));
-    }
     Ok(stopped_by.map_or(ExitCode::SUCCESS, ExitCode::from))
 }
 
@@ -140,7 +140,7 @@ fn resume(args: &TrainArgs, given: Option<&Path>, terminal: &Terminal) -> Result
     let instruction_set = Isa::active().name();
     if saved.instruction_set != instruction_set {
         terminal.say(&format!(
-            "note: the run was trained with {} instructions and continues with {instruction_set}: results are valid, but not \\
+            "note: the run was trained with {} instructions and continues with {instruction_set}: results are valid, but not \
              bit-identical to those of an uninterrupted run",
             saved.instruction_set
         ));

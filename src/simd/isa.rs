@@ -81,7 +81,11 @@ impl Isa {
     fn parse(name: &std::ffi::OsStr) -> Result<Isa> {
         Isa::available().find(|isa| name == isa.name()).ok_or_else(|| {
             let choices: Vec<_> = Isa::available().map(Isa::name).collect();
-            Error::unknown_name(format!("{ISA_VARIABLE} on this machine"), &name.to_string_lossy(), &choices)
+            Error::unknown_name(
+                format!("instruction set in {ISA_VARIABLE} (on this machine)"),
+                &name.to_string_lossy(),
+                &choices,
+            )
         })
     }
 }
