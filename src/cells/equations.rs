@@ -49,7 +49,6 @@ impl<E: Equations, R: Real> Cell<R> for E {
 }
 
 impl<'a, R> CellInputs<'a, R> {
-    /// Row `i` of a block.
     #[inline(always)]
     fn row<E: Equations>(&self, i: usize) -> CellInputs<'a, R> {
         let (p_len, state_len) = (E::SPEC.diagonal_weights.len() * self.hidden, E::SPEC.states * self.hidden);

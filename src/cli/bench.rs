@@ -15,10 +15,8 @@ use super::args::BenchArgs;
 use super::load;
 use super::terminal::Terminal;
 
-/// How long training is measured, and each kind of sampling.
 const TRAINING_TIME: Duration = Duration::from_secs(5);
 const SAMPLING_TIME: Duration = Duration::from_millis(1500);
-/// Number of samples that are generated in parallel.
 const BATCH_SAMPLES: u64 = 64;
 /// The first character of the random text; thousands of letters follow it in Unicode.
 const FIRST_CHAR: u32 = 0x4e00;
@@ -81,7 +79,6 @@ pub fn random_dataset(vocab: usize, batch: usize, seq_len: usize) -> Result<Data
     Dataset::new(Corpus::from_text("random text", text.into_bytes(), Encoding::Utf8)?, None, 0.0)
 }
 
-/// Characters per second of training.
 pub fn measure_training(trainer: &mut Trainer, time: Duration) -> Result<f64> {
     // The first step is slower, because it touches every buffer for the first time.
     trainer.step()?;

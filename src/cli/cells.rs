@@ -12,7 +12,6 @@ use super::args::CellsArgs;
 use super::bench;
 use super::terminal::Terminal;
 
-/// How long the training of each cell is measured.
 const TRAINING_TIME: Duration = Duration::from_millis(400);
 /// The model and the batch that are measured; small, so that the list appears quickly.
 const LAYERS: usize = 2;

@@ -15,12 +15,9 @@ use super::args::CompareArgs;
 use super::load;
 use super::terminal::Terminal;
 
-/// Rounds of the bootstrap.
 const ROUNDS: usize = 2000;
-/// Number of characters that are scored together.
 const CHARS_AT_ONCE: usize = 1 << 16;
 
-/// A run to compare.
 struct ComparedRun {
     name: String,
     frame: Frame,
@@ -28,7 +25,6 @@ struct ComparedRun {
     vocab: Vocab,
 }
 
-/// The score of a model on the text.
 struct ModelScore {
     name: String,
     bits: f64,

@@ -11,7 +11,6 @@ const CANNOT_CREATE: u8 = 73;
 const IO_ERROR: u8 = 74;
 const BUSY: u8 = 75;
 
-/// The documented exit code of an error.
 pub fn exit_code(error: &Error) -> u8 {
     match error {
         Error::Usage(_)

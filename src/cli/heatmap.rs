@@ -28,18 +28,15 @@ pub enum ColorScale {
 #[derive(Clone, Copy, Debug)]
 pub struct Palette {
     scale: ColorScale,
-    /// Whether the terminal supports 24-bit colors.
     truecolor: bool,
 }
 
 impl Palette {
-    /// Detects the colors of this terminal.
     pub fn new(scale: ColorScale) -> Self {
         let truecolor = std::env::var("COLORTERM").is_ok_and(|value| ["truecolor", "24bit"].contains(&value.as_str()));
         Palette { scale, truecolor }
     }
 
-    /// The colors of a character.
     fn style(self, value: f32) -> Style {
         let (color, strength) = match self.scale {
             ColorScale::Gate => (GREEN, value.clamp(0.0, 1.0)),

@@ -64,7 +64,6 @@ fn facts(frame: &Frame) -> Result<Value> {
     }))
 }
 
-/// One line per fact.
 fn lines(facts: &Value) -> String {
     let value = |value: &Value| match value {
         Value::String(text) => text.clone(),

@@ -18,7 +18,6 @@ use super::{files, load};
 const MAX_VALUES: usize = 1 << 27;
 const DEFAULT_CHARS: usize = 2000;
 const DEFAULT_CHARS_OF_A_PAGE: usize = 5000;
-/// Units that are listed for each property.
 const LISTED_UNITS: usize = 5;
 
 pub fn run(args: &InspectArgs, terminal: &Terminal) -> Result<()> {

@@ -14,7 +14,6 @@ use super::html_page;
 use super::inspect_text::InspectedText;
 
 const TEMPLATE: &str = include_str!("inspect.html");
-/// Units that are listed for each property.
 const LISTED_UNITS: usize = 6;
 
 /// What to show. Layers and units are counted from 0.
@@ -24,7 +23,6 @@ pub struct Selection {
     pub quantity: UnitQuantity,
 }
 
-/// The data of the page. Layers and units are counted from 0.
 #[derive(Serialize)]
 struct InspectPage<'a> {
     run: String,
@@ -43,7 +41,6 @@ struct InspectPage<'a> {
 #[derive(Serialize)]
 struct QuantityInfo {
     name: &'static str,
-    /// Whether it is between 0 and 1.
     is_gate: bool,
 }
 
@@ -55,7 +52,6 @@ struct LayerValues {
     bytes: String,
 }
 
-/// The units that correlate most with a property of the text.
 #[derive(Serialize)]
 struct PropertyUnits {
     name: &'static str,
@@ -70,7 +66,6 @@ struct CorrelatedUnit {
     r: f64,
 }
 
-/// What the page shows first.
 #[derive(Serialize)]
 struct InitialView {
     layer: usize,
@@ -153,7 +148,6 @@ fn encode_layer(values: &[f32], all_units: usize, units: Range<usize>) -> LayerV
     layer
 }
 
-/// The minimum and the maximum.
 pub fn value_range(values: &[f32]) -> (f32, f32) {
     values.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(min, max), x| (min.min(*x), max.max(*x)))
 }

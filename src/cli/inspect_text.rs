@@ -12,9 +12,7 @@ use super::args::InspectArgs;
 use super::terminal::Terminal;
 use super::{files, load};
 
-/// A text in the characters of a model.
 pub struct InspectedText {
-    /// Description of where it comes from.
     pub source: String,
     pub ids: Vec<u32>,
     pub chars: Vec<char>,

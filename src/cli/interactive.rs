@@ -16,7 +16,6 @@ use super::files;
 use super::signals::cannot_listen;
 use super::terminal::{Terminal, is_broken_pipe};
 
-/// Default number of characters per turn.
 const DEFAULT_LENGTH: u64 = 200;
 const HELP: &str = "\
 Type some text and press Enter: the model continues the whole text so far. Ctrl-C ends its turn, Ctrl-D quits.
@@ -78,7 +77,6 @@ pub fn run(
 }
 
 impl Session<'_, '_> {
-    /// Runs a command, or continues the text.
     fn handle_line(&mut self, line: &str) -> Result<()> {
         if !line.starts_with('/') {
             return self.turn(&self.vocab.encode(line.as_bytes())?, self.length);
@@ -111,7 +109,6 @@ impl Session<'_, '_> {
         }
     }
 
-    /// Appends the typed text and lets the model continue it.
     fn turn(&mut self, typed: &[u32], length: u64) -> Result<()> {
         self.turns.push((self.generator.snapshot(), self.text.len()));
         self.generator.read(typed);

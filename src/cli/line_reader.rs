@@ -8,7 +8,6 @@ use charlstm::error::{Error, Result};
 
 use super::files;
 
-/// Size of the read buffer.
 const BUFFER: usize = 1 << 20;
 /// Maximum length of a line in bytes; longer lines are split.
 const MAX_LINE: u64 = 1 << 20;

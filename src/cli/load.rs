@@ -41,12 +41,10 @@ pub fn load_model(frame: &Frame, positions: usize) -> Result<(CharLm<f32>, Vocab
     model::read(frame)
 }
 
-/// Opens the texts that a run was trained on.
 pub fn open_dataset(frame: &Frame) -> Result<Dataset> {
     RunMetadata::read(frame)?.dataset.open()
 }
 
-/// The held-out part of a dataset.
 pub fn held_out(dataset: &Dataset) -> Result<(&Corpus, Range<usize>)> {
     dataset.held_out().ok_or_else(|| Error::Usage("the run has no held-out text; name a text with --text".into()))
 }

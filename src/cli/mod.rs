@@ -42,7 +42,6 @@ use args::{Args, Command};
 use exit_code::exit_code;
 use terminal::{Terminal, is_broken_pipe};
 
-/// Runs the command and returns its exit code.
 pub fn main() -> ExitCode {
     let parsed = Args::command().try_get_matches().and_then(|matches| {
         let command = matches.subcommand_name().unwrap_or_default().to_owned();

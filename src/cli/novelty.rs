@@ -54,7 +54,6 @@ struct SegmentReport<'a> {
     /// Number of its first line; `None` for the whole text.
     line: Option<usize>,
     copied: CopyStats,
-    /// The text of the longest span.
     longest: &'a [u8],
 }
 
@@ -91,7 +90,6 @@ impl<'a> SegmentReport<'a> {
     }
 }
 
-/// The report on the whole text.
 fn total<'a>(rows: &[SegmentReport<'a>]) -> SegmentReport<'a> {
     let mut total = SegmentReport { line: None, copied: CopyStats::default(), longest: &[] };
     for row in rows {

@@ -13,9 +13,7 @@ use super::args::SampleArgs;
 use super::terminal::Terminal;
 use super::{files, interactive, load, sample_lines};
 
-/// Maximum number of samples that are generated together.
 const SAMPLES_AT_ONCE: usize = 1024;
-/// Default number of characters to generate.
 const DEFAULT_LENGTH: u64 = 1000;
 
 pub fn run(args: &SampleArgs, terminal: &Terminal) -> Result<ExitCode> {
@@ -45,7 +43,6 @@ pub fn run(args: &SampleArgs, terminal: &Terminal) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Maximum number of positions that the model processes at once.
 fn positions(args: &SampleArgs) -> usize {
     let texts = args.line.lines.unwrap_or(args.samples).min(SAMPLES_AT_ONCE as u64) as usize;
     load::POSITIONS_OF_ONE_STREAM + 2 * texts
@@ -164,7 +161,6 @@ fn stops(texts: &[String], vocab: &Vocab, terminal: &Terminal) -> Vec<Vec<u32>> 
     texts.iter().filter_map(known).collect()
 }
 
-/// Prints a text as it is generated.
 fn show(text: impl Iterator<Item = u32>, vocab: &Vocab, stops: &[Vec<u32>], terminal: &Terminal) -> Result<()> {
     let (mut ids, mut bytes) = (Vec::new(), Vec::new());
     for id in text {
@@ -185,14 +181,12 @@ fn show(text: impl Iterator<Item = u32>, vocab: &Vocab, stops: &[Vec<u32>], term
     terminal.out(&bytes[shown..])
 }
 
-/// Adds a line end if the text does not have one.
 fn end_line(text: &mut Vec<u8>) {
     if !text.ends_with(b"\n") {
         text.push(b'\n');
     }
 }
 
-/// A random seed.
 fn random_seed() -> u64 {
     RandomState::new().build_hasher().finish()
 }

@@ -64,7 +64,6 @@ pub fn run(args: &SampleArgs, source: &LineSource<'_>, prompt: &[u32], terminal:
     Ok(report(&stats, &request, choices, terminal))
 }
 
-/// Lines that exist already.
 struct ExistingLines {
     /// The lines of the run's texts, if they are needed and can be read.
     of_run: Option<LineHashes>,

@@ -13,7 +13,6 @@ use super::score_page::{PREDICTIONS, ScorePage};
 use super::terminal::Terminal;
 use super::{files, load};
 
-/// Approximate number of bytes that are scored together.
 const BYTES_AT_ONCE: usize = 1 << 18;
 
 pub fn run(args: &ScoreArgs, terminal: &Terminal) -> Result<()> {
@@ -49,7 +48,6 @@ pub fn run(args: &ScoreArgs, terminal: &Terminal) -> Result<()> {
     report.end()
 }
 
-/// Scores a text, several lines at a time.
 fn score_lines(
     args: &ScoreArgs,
     mut text: LineReader,
@@ -69,7 +67,6 @@ fn score_lines(
     }
 }
 
-/// Prints the scores.
 struct ScoreReport<'a> {
     args: &'a ScoreArgs,
     vocab: &'a Vocab,
@@ -169,7 +166,6 @@ impl ScoreReport<'_> {
     }
 }
 
-/// The totals in one line.
 fn summary(total: &SurprisalSum) -> String {
     let Some(bits) = total.bits_per_char() else { return "no characters were scored".into() };
     format!(
@@ -196,7 +192,6 @@ fn facts(sum: &SurprisalSum) -> Value {
     })
 }
 
-/// A line with the background colors of its surprisals.
 fn colored(line: &[Surprisal], vocab: &Vocab) -> String {
     let bits = |nats: f64| (nats / std::f64::consts::LN_2) as f32;
     let values = line.iter().map(|surprisal| (surprisal.symbol, surprisal.nats.map_or(0.0, bits)));

@@ -11,7 +11,6 @@ use super::html_page;
 
 /// Maximum number of characters in a page: a browser needs an element for each.
 const MAX_CHARS: usize = 100_000;
-/// Number of predictions that are shown for each character.
 pub const PREDICTIONS: usize = 5;
 
 const TEMPLATE: &str = include_str!("score.html");

@@ -16,7 +16,6 @@ pub struct Terminal {
     color: ColorChoice,
     quiet: bool,
     verbose: bool,
-    /// Whether stdout is a terminal.
     out_is_terminal: bool,
 }
 
@@ -30,7 +29,6 @@ impl Terminal {
         Terminal { color, quiet: common.quiet, verbose: common.verbose, out_is_terminal: io::stdout().is_terminal() }
     }
 
-    /// Whether to show a progress bar.
     pub fn is_live(&self) -> bool {
         !self.quiet && io::stderr().is_terminal()
     }
@@ -39,13 +37,11 @@ impl Terminal {
         self.quiet
     }
 
-    /// Whether to use colors on stdout.
     pub fn colors_out(&self) -> bool {
         let choice = if self.color == ColorChoice::Auto { AutoStream::choice(&io::stdout()) } else { self.color };
         choice != ColorChoice::Never
     }
 
-    /// Writes requested output.
     pub fn out(&self, bytes: &[u8]) -> Result<()> {
         let mut out = io::stdout().lock();
         out.write_all(bytes).and_then(|()| out.flush()).map_err(|e| Error::io("standard output", e))
@@ -56,7 +52,6 @@ impl Terminal {
         if self.out_is_terminal { self.out(&replace_controls(bytes)) } else { self.out(bytes) }
     }
 
-    /// Writes JSON.
     pub fn json(&self, facts: &serde_json::Value) -> Result<()> {
         self.out(format!("{facts:#}\n").as_bytes())
     }
@@ -90,7 +85,6 @@ impl Terminal {
         self.write(&format!("{} {}", "warning:".yellow().bold(), escape_controls(line)));
     }
 
-    /// Prints an error in one line.
     pub fn error(&self, line: &str) {
         self.write(&format!("{} {}", "error:".red().bold(), escape_controls(line)));
     }
@@ -114,13 +108,11 @@ fn replace_controls(text: &[u8]) -> Vec<u8> {
     text.utf8_chunks().flat_map(chunk).collect()
 }
 
-/// Escapes line ends and other control characters.
 pub fn escape_controls(text: &str) -> String {
     let shown = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
     text.chars().map(shown).collect()
 }
 
-/// Quotes a path for a shell.
 pub fn quoted(path: &Path) -> String {
     let text = path.to_string_lossy();
     // A leading dash would be parsed as an option.

@@ -65,7 +65,6 @@ mod tests {
     use crate::kernels::testing::{Guarded, Placement, numbers, placement, size, spaced};
     use proptest::prelude::*;
 
-    /// The shape of a product, and where its operands are placed.
     #[derive(Clone, Copy, Debug)]
     struct Case {
         shape: (usize, usize, usize),

@@ -35,12 +35,10 @@ pub enum Precision {
     Int8,
 }
 
-/// Panels of quantized weights.
 #[derive(Debug)]
 pub(super) struct Int8Panels {
     /// For each panel, for each [`GROUP`] of rows, for each column: the weights.
     values: AlignedBuffer<i8>,
-    /// The scale of each column.
     scales: Vec<f32>,
     /// For each column, [`OFFSET`] times the sum of its weights.
     offsets: Vec<i32>,

@@ -69,21 +69,9 @@ pub(super) enum TileInit<R> {
     /// The values stored at the tile's place in the output.
     Output,
     /// The same row for every tile row.
-    Row {
-        /// Its first element.
-        row: *const R,
-        /// Distance between its panels.
-        panel_stride: usize,
-    },
+    Row { row: *const R, panel_stride: usize },
     /// A row of a table for each tile row.
-    Gather {
-        /// The table's first element.
-        table: *const R,
-        /// The row number in the table for each tile row.
-        indices: *const u32,
-        /// Distance between the table's panels.
-        panel_stride: usize,
-    },
+    Gather { table: *const R, indices: *const u32, panel_stride: usize },
 }
 
 /// A tile of the output, and how the operands of its sums are strided.

@@ -87,7 +87,6 @@ const DY_LEN: usize = DEPTH * MAX_PANEL_WIDTH;
 const SUMS_LEN: usize = X_PANELS * DY_PANELS * MAX_PANEL_WIDTH * MAX_PANEL_WIDTH;
 
 thread_local! {
-    /// The bytes of a [`Scratch`] of the widest type.
     static SCRATCH: RefCell<AlignedBuffer<u8>> =
         RefCell::new(AlignedBuffer::zeros((X_LEN + DY_LEN + SUMS_LEN) * size_of::<f64>()));
 }
@@ -252,7 +251,6 @@ impl<R: Real> SimdKernel for AddProducts<'_, '_, '_, R> {
     }
 }
 
-/// Copies slices of a panel to consecutive rows.
 fn gather<'a, R: Real>(to: &mut [R], slices: impl Iterator<Item = &'a [R]>) {
     let mut end = 0;
     for slice in slices {

@@ -26,7 +26,6 @@ pub struct Dropout {
 }
 
 impl Dropout {
-    /// The factor of the units that are kept.
     fn scale<R: Real>(&self) -> R {
         R::from_f64(1.0 / (1.0 - self.rate))
     }
@@ -130,7 +129,6 @@ impl SimdKernel for Compare {
     }
 }
 
-/// Applies masks to the rows of panels.
 struct Apply<'a, R> {
     values: &'a mut [R],
     masks: &'a [u32],

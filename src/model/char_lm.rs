@@ -24,7 +24,6 @@ pub struct RnnSpans {
     pub p: Option<SpanId>,
 }
 
-/// The spans of all parameters.
 #[derive(Debug)]
 struct Spans {
     embed: Option<SpanId>,

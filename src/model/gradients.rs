@@ -12,7 +12,6 @@ use crate::layers::linear;
 
 /// The fewest rows of a tile: smaller tiles would read the gate gradients too often.
 const MIN_ROWS: usize = 64;
-/// The most tiles of a matrix.
 const MAX_TILES: usize = 4;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +29,6 @@ enum TileTarget {
 #[derive(Clone, Copy, Debug)]
 pub struct Tile {
     target: TileTarget,
-    /// The first row in the matrix.
     row: usize,
     rows: usize,
     /// The number of elements.
@@ -82,7 +80,6 @@ pub fn tiles<R: CellReal>(model: &CharLm<R>) -> Vec<Tile> {
     tiles
 }
 
-/// The steps of all shards, in the order of time.
 fn each_step<'a, R: CellReal, T>(
     shards: &'a [Shard<R>],
     what: impl Fn(&'a Shard<R>, usize) -> T + Clone,

@@ -76,9 +76,6 @@ impl Init {
 
 impl CharLm<f32> {
     /// A model with initialised weights, as [`with_init`](Self::with_init) with the default [`Init`].
-    ///
-    /// # Errors
-    /// Those of [`ModelConfig::validate`] and [`CharLm::zeros`].
     pub fn init(config: &ModelConfig, seed: u64) -> Result<Self> {
         Self::with_init(config, Init::default(), seed)
     }
@@ -88,9 +85,6 @@ impl CharLm<f32> {
     /// - recurrent layers: as given by `init`; biases zero, except that of the forget gate
     /// - embedding: standard normal
     /// - output: uniform in plus or minus `1 / sqrt(H)`, biases zero
-    ///
-    /// # Errors
-    /// Those of [`init`](Self::init) and [`Init::validate`].
     pub fn with_init(config: &ModelConfig, init: Init, seed: u64) -> Result<Self> {
         init.validate(config.validate()?)?;
         let mut model = CharLm::zeros(config)?;

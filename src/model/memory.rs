@@ -92,10 +92,10 @@ pub fn default_threads() -> usize {
     chosen.filter(|number| *number > 0).unwrap_or_else(cores)
 }
 
-/// Bytes that this process can still allocate, by the machine's memory and the limits of its control groups.
+/// Bytes that this process can still allocate, according to the machine and to its control group.
 fn available() -> Option<u64> {
     let groups = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-    [in_machine(), in_cgroups(&groups, Path::new("/sys/fs/cgroup"))].into_iter().flatten().min()
+    [in_machine(), in_cgroup(&groups, Path::new("/sys/fs/cgroup"))].into_iter().flatten().min()
 }
 
 fn in_machine() -> Option<u64> {
@@ -103,33 +103,19 @@ fn in_machine() -> Option<u64> {
     Some(kib * 1024)
 }
 
-/// The least that is available in a control group of this process or in one above it. `groups` is `/proc/self/cgroup`; version 1
-/// has a hierarchy for each controller, version 2 a single one.
-fn in_cgroups(groups: &str, root: &Path) -> Option<u64> {
-    let in_group = |line: &str| {
-        let (controllers, path) = line.split_once(':')?.1.split_once(':')?;
-        let (root, limit, usage, cached) = match controllers {
-            "" => (root.to_owned(), "memory.max", "memory.current", ["inactive_file ", "active_file "]),
-            "memory" => (
-                root.join("memory"),
-                "memory.limit_in_bytes",
-                "memory.usage_in_bytes",
-                ["total_inactive_file ", "total_active_file "],
-            ),
-            _ => return None,
-        };
-        let folder = root.join(path.trim_start_matches('/'));
-        let folders = folder.ancestors().take_while(|folder| folder.starts_with(&root));
-        let free = folders.filter_map(|folder| {
-            let limit = figure(&folder.join(limit), "")?;
-            // The page cache counts as used, but is given back when memory runs short.
-            let cached: u64 = cached.iter().filter_map(|name| figure(&folder.join("memory.stat"), name)).sum();
-            let used = figure(&folder.join(usage), "")?.saturating_sub(cached);
-            Some(limit.saturating_sub(used))
-        });
-        free.min()
-    };
-    groups.lines().filter_map(in_group).min()
+/// The least memory available in the control group (version 2) of this process and in its parents. `groups` is the contents of
+/// `/proc/self/cgroup`.
+fn in_cgroup(groups: &str, root: &Path) -> Option<u64> {
+    let folder = root.join(groups.lines().find_map(|line| line.strip_prefix("0::/"))?);
+    let available = folder.ancestors().take_while(|folder| folder.starts_with(root)).filter_map(|folder| {
+        let limit = figure(&folder.join("memory.max"), "")?;
+        // The page cache counts as used, but the system reclaims it when memory runs short.
+        let cached =
+            ["inactive_file ", "active_file "].map(|name| figure(&folder.join("memory.stat"), name).unwrap_or(0));
+        let used = figure(&folder.join("memory.current"), "")?.saturating_sub(cached.iter().sum());
+        Some(limit.saturating_sub(used))
+    });
+    available.min()
 }
 
 /// The number that follows `name` at the start of a line of a file.
@@ -172,14 +158,14 @@ mod tests {
     }
 
     #[test]
-    fn cgroup_limits_of_both_versions_apply() {
+    fn cgroup_limits_of_parents_apply() {
         let folder = tempfile::tempdir().unwrap();
         let write = |name: &str, text: &str| {
             let path = folder.path().join(name);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, text).unwrap();
         };
-        let free = |groups: &str| in_cgroups(groups, folder.path());
+        let free = |groups: &str| in_cgroup(groups, folder.path());
         write("a/b/memory.max", "max\n");
         write("a/b/memory.current", "500\n");
         assert_eq!(free("0::/a/b"), None, "no limit");
@@ -187,8 +173,6 @@ mod tests {
         write("a/memory.current", "900\n");
         write("a/memory.stat", "anon 650\ninactive_file 200\nactive_file 50\n");
         assert_eq!(free("0::/a/b"), Some(350), "the limit of the parent, page cache left out");
-        write("memory/c/memory.limit_in_bytes", "100\n");
-        write("memory/c/memory.usage_in_bytes", "30\n");
-        assert_eq!(free("5:cpu:/c\n4:memory:/c\n0::/a/b"), Some(70));
+        assert_eq!(free("4:memory:/a/b"), None, "version 1 is not read");
     }
 }

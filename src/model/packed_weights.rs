@@ -46,7 +46,6 @@ impl<R: Real> InputTable<R> {
     }
 }
 
-/// A packed matrix of the model.
 #[derive(Debug)]
 struct PackedSpan<R> {
     span: SpanId,
@@ -55,7 +54,6 @@ struct PackedSpan<R> {
 }
 
 impl<R: Real> PackedSpan<R> {
-    /// Packs the current weights.
     fn refresh(&mut self, model: &CharLm<R>) {
         if !self.packed.is_empty() {
             let weights = model.matrix(self.span);
@@ -124,7 +122,6 @@ impl<R: Real> PackedWeights<R> {
         self.packed[..self.packed.len() - 2].iter().map(|span| &span.packed)
     }
 
-    /// The same matrices, to be changed.
     pub(super) fn layer_matrices_mut(&mut self) -> impl Iterator<Item = &mut PackedMatrix<R>> {
         let len = self.packed.len() - 2;
         self.packed[..len].iter_mut().map(|span| &mut span.packed)

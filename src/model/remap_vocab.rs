@@ -19,9 +19,6 @@ impl CharLm<f32> {
     /// `rnn.0.w_ih` if the input is one-hot) and its column of the output layer. A new character gets a row as
     /// [`with_init`](Self::with_init) draws it, and a column of zeros with its bias. The distribution among known characters,
     /// after any text of known characters, is unchanged.
-    ///
-    /// # Errors
-    /// Those of [`with_init`](Self::with_init).
     pub fn remap_vocab(&self, sources: &[SymbolSource], init: Init, seed: u64) -> Result<Self> {
         let config = ModelConfig { vocab: sources.len(), ..self.config().clone() };
         let mut model = CharLm::with_init(&config, init, seed)?;

@@ -34,11 +34,8 @@ pub struct Shard<R> {
     spec: &'static CellSpec,
     first: usize,
     streams: usize,
-    /// Steps of the current window.
     steps: usize,
-    /// Dropout of the current window.
     dropout: Option<Dropout>,
-    /// Steps of a chunk.
     chunk_steps: usize,
     /// The number of tasks that the units of a step are divided into.
     tasks: usize,
@@ -59,7 +56,6 @@ pub struct Shard<R> {
     scored: Vec<bool>,
     /// `(T, b, V)`: logits, later their gradients; not computed at steps without weights.
     logits: PanelBuffer<R>,
-    /// The logits of one position.
     row: Vec<R>,
     /// `(chunk_steps, b, H)`: the gradient of a layer's outputs.
     dy: PanelBuffer<R>,
@@ -230,7 +226,6 @@ impl<R: CellReal> Shard<R> {
         self.layers[layer].gates.parts(gates, t..t + 1)
     }
 
-    /// The number of gates of the cell.
     pub(super) fn gates(&self) -> usize {
         self.spec.gates.len()
     }
@@ -240,7 +235,6 @@ impl<R: CellReal> Shard<R> {
         self.scored[t].then(|| self.logits.all(t..t + 1))
     }
 
-    /// Steps of the current window.
     pub(super) fn steps(&self) -> usize {
         self.steps
     }
@@ -281,7 +275,6 @@ impl<R: CellReal> Shard<R> {
         }
     }
 
-    /// The chunks of the window, in time order.
     fn chunks(&self) -> impl DoubleEndedIterator<Item = Range<usize>> + use<R> {
         let (steps, chunk_steps) = (self.steps, self.chunk_steps);
         (0..steps.div_ceil(chunk_steps)).map(move |i| i * chunk_steps..steps.min((i + 1) * chunk_steps))

@@ -9,7 +9,6 @@ const SMALL_WEIGHTS: usize = 512 << 10;
 const MIN_STREAMS: usize = 4;
 /// The fewest streams of a shard if there are more shards than threads.
 const MIN_STREAMS_FINE: usize = 12;
-/// The most shards per thread.
 const MAX_SHARDS_PER_THREAD: usize = 4;
 
 /// Splits a batch into shards of nearly equal size for several threads: the first stream and the number of streams of each.

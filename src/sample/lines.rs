@@ -79,9 +79,6 @@ pub struct LineStats {
 
 /// Samples lines until enough are accepted, and always ends, see [`StopReason`]. `accept` receives every line that matches and,
 /// with [`unique`](LineRequest::unique), was not drawn before; it returns whether the line counts.
-///
-/// # Errors
-/// Those of `accept`.
 pub fn sample_lines(
     batch: &Batch<'_>,
     request: &LineRequest<'_>,

@@ -76,17 +76,11 @@ pub fn windows(
 
 /// The loss over held-out text as training reports it, a close and much faster estimate of [`carried`]: parallel streams, each
 /// warmed up on the [`WARM_UP`] characters before it, over at most [`MAX_HELD_OUT`] characters.
-///
-/// # Errors
-/// Those of [`carried`].
 pub fn held_out(model: &CharLm<f32>, corpus: &Corpus, vocab: &Vocab, part: Range<usize>) -> Result<TextLoss> {
     held_out_unless(&|| false, model, corpus, vocab, part).map(Option::unwrap_or_default)
 }
 
 /// As [`held_out`], but returns `None` as soon as `stop`, which is called before each window, returns true.
-///
-/// # Errors
-/// Those of [`carried`].
 pub fn held_out_unless(
     stop: &dyn Fn() -> bool,
     model: &CharLm<f32>,

@@ -29,9 +29,6 @@ impl<'m> StreamScorer<'m> {
     /// Reads up to `steps` transitions of every stream; `next` gives the next one of a stream, or `None` at its end. Returns the
     /// stream and the score of each prediction, those of a stream in order. `score` computes it, in parallel, from a scratch
     /// buffer, the logits `V` and the target.
-    ///
-    /// # Errors
-    /// Those of `next`.
     pub fn score_window<T: Send, E>(
         &mut self,
         steps: usize,

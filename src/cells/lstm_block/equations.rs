@@ -54,7 +54,6 @@ fn add_diagonal<S: Simd, R: Real>(exists: bool, a: R, p: R, state: R) -> R {
     if exists { p.fma::<S>(state, a) } else { a }
 }
 
-/// The forward equations of every unit.
 #[inline(always)]
 #[allow(clippy::too_many_arguments)]
 pub(super) fn forward<B: LstmVariant, S: Simd, R: Real>(
@@ -158,7 +157,6 @@ pub(super) fn backward<B: LstmVariant, S: Simd, R: Real>(
     }
 }
 
-/// The values of a unit in the forward pass.
 struct Unit<R> {
     gates: PerGate<R>,
     p: PerGate<R>,

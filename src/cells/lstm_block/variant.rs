@@ -83,7 +83,6 @@ pub(in super::super) const fn spec(
     CellSpec { name, summary, gates, paper, states: 2, input_gates, recurrent_gates, ..CellSpec::DEFAULT }
 }
 
-/// One value per gate.
 pub(super) struct PerGate<T> {
     pub i: T,
     pub f: T,

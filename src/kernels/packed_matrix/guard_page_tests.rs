@@ -18,7 +18,6 @@ enum Init {
     Gather,
 }
 
-/// The shape of a product, and where its operands are placed.
 #[derive(Clone, Copy, Debug)]
 struct Case {
     steps: usize,
@@ -35,7 +34,6 @@ struct Case {
     gaps: [usize; 3],
     x: Placement,
     y: Placement,
-    /// The weights before they are packed.
     matrix: Placement,
     indices: Placement,
     packed: Edge,
@@ -94,7 +92,6 @@ impl Case {
         (rows, numbers(rows * n, 0.3), indices.into_iter().map(|index| index as u32).collect())
     }
 
-    /// The product by the reference implementation.
     fn wanted(&self) -> Vec<f64> {
         let (m, k, n) = (self.steps * self.rows, self.input.elements(), self.output.elements());
         let (x, w) = self.factors::<f64>();

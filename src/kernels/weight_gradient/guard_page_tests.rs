@@ -9,12 +9,9 @@ use crate::kernels::testing::{
     Edge, Guarded, Operand, Placement, at_page_edge, canary, edge, numbers, placement, size,
 };
 
-/// The shape of a weight gradient, and where its operands are placed.
 #[derive(Clone, Debug)]
 struct Case {
-    /// Rows of each step.
     step_rows: Vec<usize>,
-    /// Elements of a row of `x`.
     inputs: usize,
     /// The inputs that are rows of `dw`.
     units: Range<usize>,
@@ -39,13 +36,11 @@ fn case() -> impl Strategy<Value = Case> {
 }
 
 impl Case {
-    /// All rows of `x` and `dy`.
     fn factors<R: Real>(&self) -> (Vec<R>, Vec<R>) {
         let rows: usize = self.step_rows.iter().sum();
         (numbers(rows * self.inputs, 0.1), numbers(rows * self.columns.elements(), 0.2))
     }
 
-    /// The gradient by the reference implementation.
     fn wanted(&self) -> Vec<f64> {
         let (m, n) = (self.step_rows.iter().sum(), self.columns.elements());
         let (x, dy) = self.factors::<f64>();
@@ -55,7 +50,6 @@ impl Case {
         wanted[self.units.start * n..self.units.end * n].to_vec()
     }
 
-    /// The rows of each step in guarded memory.
     fn operands<R: Real>(&self, at: Placement, layout: RowLayout, panel_width: usize, rows: &[R]) -> Vec<Operand<R>> {
         let mut rest = rows;
         let step = |n: &usize| {
