@@ -1,4 +1,5 @@
-//! Opening (scanning and hashing) a corpus of 1 GB in the page cache, and hashing it alone to detect changes. An element is a byte.
+//! Opening (scanning and hashing) a corpus of 1 GB in the page cache, and only hashing it, as the check for changes does. An
+//! element is a byte.
 #![allow(clippy::unwrap_used)]
 
 use std::fs::File;

@@ -1,8 +1,9 @@
 //! The matrix products of training on one thread: packed products ([`PackedMatrix`], [`weight_gradient`]), and faer's ([`gemm`]) on the same
 //! numbers.
 //!
-//! An element of the throughput is a floating-point operation, so read Gelem/s as GFLOP/s. Before criterion's figures, each product's share
-//! of the core's FMA ceiling is printed. Do not set `CHARLSTM_SIMD`: `gemm` does not use faer then.
+//! An element of the throughput is a floating-point operation, so read Gelem/s as GFLOP/s. Before criterion's results, the
+//! benchmark prints each product's speed as a fraction of peak FMA throughput. Do not set `CHARLSTM_SIMD`: `gemm` does not use faer
+//! then.
 
 mod ceiling;
 
@@ -25,7 +26,7 @@ fn panels(row_layout: RowLayout, steps: usize, rows: usize) -> PanelBuffer<f32> 
     values
 }
 
-/// One product by both implementations.
+/// One product, computed by both implementations.
 struct Pair<'a> {
     name: String,
     operations: usize,

@@ -1,4 +1,4 @@
-//! Generation with one stream and with 64, on all cores. An element is a character.
+//! Generation with 1 and with 64 streams, on all cores. An element is a character.
 #![allow(clippy::unwrap_used)]
 
 use charlstm::data::{Encoding, Vocab};

@@ -1,5 +1,5 @@
-//! One flat arena holds all parameters of a model, so that an optimizer, a norm or a checkpoint is one loop over one slice.
-//! Gradients and moments are arenas with the same [`Layout`].
+//! One flat arena holds all parameters of a model, so that the optimizer, the gradient norm and checkpointing each loop over a
+//! single slice. Gradients and moments are arenas with the same [`Layout`].
 
 use std::ops::Range;
 
@@ -32,7 +32,7 @@ pub struct Span {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Layout {
     spans: Vec<Span>,
-    matrices: usize,
+    matrices_len: usize,
 }
 
 impl Layout {
@@ -46,9 +46,9 @@ impl Layout {
     /// # Panics
     /// If a vector has been added before.
     pub fn matrix(&mut self, name: impl Into<String>, rows: usize, cols: usize) -> SpanId {
-        assert_eq!(self.matrices, self.len(), "matrices come before vectors");
+        assert_eq!(self.matrices_len, self.len(), "matrices come before vectors");
         let id = self.push(name.into(), rows, cols, true);
-        self.matrices = self.len();
+        self.matrices_len = self.len();
         id
     }
 
@@ -75,7 +75,7 @@ impl Layout {
 
     /// Number of elements of all matrices, which come first.
     pub fn matrices_len(&self) -> usize {
-        self.matrices
+        self.matrices_len
     }
 
     /// The spans in the order of the arena.
@@ -83,7 +83,7 @@ impl Layout {
         &self.spans
     }
 
-    /// One span.
+    /// The span with this id.
     pub fn span(&self, id: SpanId) -> &Span {
         &self.spans[id.0]
     }

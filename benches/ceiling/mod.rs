@@ -1,4 +1,5 @@
-//! The FMA ceiling of a core, and the share of it that a computation reaches. Both are measured alternately, because machines are noisy.
+//! The FMA ceiling of a core, and the share of it that a computation reaches. The two measurements alternate, because timings are
+//! noisy.
 
 use std::hint::black_box;
 use std::time::Instant;

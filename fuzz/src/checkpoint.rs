@@ -19,7 +19,7 @@ pub fn check(bytes: &[u8]) {
     read(&with_checksums(bytes).unwrap_or_default());
 }
 
-/// A valid checkpoint is encoded again to the same bytes.
+/// A valid checkpoint gives the same bytes when it is encoded again.
 fn read(bytes: &[u8]) {
     let Some(frame) = ok(Frame::parse(Path::new("x.ckpt"), bytes.to_vec())) else { return };
     sections::read_everything(&frame);
@@ -36,14 +36,17 @@ fn read(bytes: &[u8]) {
 /// The bytes with corrected checksums of the sections and the header; `None` if there is no section table.
 fn with_checksums(bytes: &[u8]) -> Option<Vec<u8>> {
     let number = |at: usize| Some(u64::from_le_bytes(*bytes.get(at..)?.first_chunk()?));
-    let mut sealed = bytes.to_vec();
+    let mut corrected = bytes.to_vec();
     let end = 16 + (number(8)? >> 32) as usize * ENTRY;
     for entry in (16..end).step_by(ENTRY) {
         let (start, len) = (number(entry + NAME)? as usize, number(entry + NAME + 8)? as usize);
         let section = bytes.get(start..start.checked_add(len.checked_next_multiple_of(ALIGN)?)?)?;
-        sealed.get_mut(entry + NAME + 16..)?.first_chunk_mut::<8>()?.copy_from_slice(&xxh3_64(section).to_le_bytes());
+        corrected
+            .get_mut(entry + NAME + 16..)?
+            .first_chunk_mut::<8>()?
+            .copy_from_slice(&xxh3_64(section).to_le_bytes());
     }
-    let header = xxh3_64(sealed.get(..end)?);
-    sealed.get_mut(end..)?.first_chunk_mut::<8>()?.copy_from_slice(&header.to_le_bytes());
-    Some(sealed)
+    let header = xxh3_64(corrected.get(..end)?);
+    corrected.get_mut(end..)?.first_chunk_mut::<8>()?.copy_from_slice(&header.to_le_bytes());
+    Some(corrected)
 }

@@ -12,42 +12,42 @@ use regex_automata::{Anchored, Input, MatchKind};
 
 use super::ok;
 
-/// Longer expressions are slow and find nothing new.
+/// Longer expressions are slow and have not found additional bugs.
 const MAX_REGEX_LEN: usize = 64;
-/// The size limit of the other engine, which is slow.
+/// The NFA size limit of the reference engine, which is slow.
 const MAX_ENGINE_BYTES: usize = 1 << 17;
 /// All lines of up to this many characters are compared.
 const MAX_LINE_LEN: usize = 3;
 
 pub fn check(bytes: &[u8]) {
-    let Some((&[least, most], regex)) = bytes.split_first_chunk() else { return };
+    let Some((&[min_byte, max_byte], regex)) = bytes.split_first_chunk() else { return };
     let Some(regex) = std::str::from_utf8(regex).ok().filter(|regex| regex.len() <= MAX_REGEX_LEN) else { return };
-    let vocab = if least & 0x80 == 0 {
+    let vocab = if min_byte & 0x80 == 0 {
         Vocab::new(Encoding::Utf8, "\n\rab0 \u{e9}\u{1f600}".chars().map(u32::from))
     } else {
         Vocab::new(Encoding::Bytes, [10, 13, 32, 48, 97, 98, 0xc3, 0xff])
     };
-    let lengths = usize::from(least % 8)..=usize::from(most % 80);
+    let lengths = usize::from(min_byte % 8)..=usize::from(max_byte % 80);
     let ends = ['\n', '\r'].map(|c| vocab.id(u32::from(c)));
     let inner: Vec<u32> = (0..vocab.len() as u32).filter(|id| !ends.contains(&Some(*id))).collect();
     match Pattern::new(regex, &vocab, &[], lengths.clone()) {
         Ok(pattern) => {
-            matches_like_other_engine(regex, &vocab, &inner, &lengths, |line| pattern.is_match(line));
+            assert_matches_reference_engine(regex, &vocab, &inner, &lengths, |line| pattern.is_match(line));
             allowed_characters_lead_to_a_match(&pattern, &vocab, bytes);
         }
         Err(e) => {
             let message = e.to_string();
             assert!(!message.contains('\n'), "{message}");
             if message.starts_with("no line of") {
-                matches_like_other_engine(regex, &vocab, &inner, &lengths, |_| false);
+                assert_matches_reference_engine(regex, &vocab, &inner, &lengths, |_| false);
             }
             ok::<()>(Err(e));
         }
     }
 }
 
-/// A short line matches if and only if the other engine says so and its length is allowed.
-fn matches_like_other_engine(
+/// A short line matches if and only if the reference engine matches it and its length is allowed.
+fn assert_matches_reference_engine(
     regex: &str,
     vocab: &Vocab,
     inner: &[u32],
@@ -62,11 +62,11 @@ fn matches_like_other_engine(
         .build(regex);
     let engine = match built {
         Ok(engine) => engine,
-        Err(e) => return assert!(e.size_limit().is_some(), "both engines take the same expressions: {e}"),
+        Err(e) => return assert!(e.size_limit().is_some(), "both engines accept the same expressions: {e}"),
     };
     let mut cache = engine.create_cache();
     let mut lines = vec![Vec::new()];
-    for more in 0..=MAX_LINE_LEN {
+    for len in 0..=MAX_LINE_LEN {
         for line in &lines {
             let bytes = vocab.decode(line.iter().copied());
             // The longest match from the start.
@@ -74,7 +74,7 @@ fn matches_like_other_engine(
             let wanted = found.is_some_and(|found| found.end() == bytes.len()) && lengths.contains(&line.len());
             assert_eq!(is_match(line), wanted, "{regex:?} {lengths:?} {bytes:?}");
         }
-        if more < MAX_LINE_LEN {
+        if len < MAX_LINE_LEN {
             lines = lines.iter().flat_map(|line| inner.iter().map(move |id| [&line[..], &[*id]].concat())).collect();
         }
     }
@@ -87,9 +87,9 @@ fn allowed_characters_lead_to_a_match(pattern: &Pattern, vocab: &Vocab, choices:
     for choice in choices.iter().cycle().take(pattern.max_chars() + 2) {
         let mut logits = vec![0.0; vocab.len()];
         pattern.restrict(state, &mut logits);
-        let open: Vec<u32> = (0..).zip(&logits).filter(|(_, logit)| **logit == 0.0).map(|(id, _)| id).collect();
-        assert!(!open.is_empty(), "no way on after {line:?}");
-        let id = open[usize::from(*choice) % open.len()];
+        let allowed: Vec<u32> = (0..).zip(&logits).filter(|(_, logit)| **logit == 0.0).map(|(id, _)| id).collect();
+        assert!(!allowed.is_empty(), "no allowed character after {line:?}");
+        let id = allowed[usize::from(*choice) % allowed.len()];
         if id == pattern.line_end() {
             assert!(pattern.is_match(&line), "{line:?}");
             return;
@@ -97,5 +97,5 @@ fn allowed_characters_lead_to_a_match(pattern: &Pattern, vocab: &Vocab, choices:
         line.push(id);
         state = pattern.advance(state, id).expect("it is allowed");
     }
-    panic!("no end after {line:?}");
+    panic!("the line does not end after {line:?}");
 }

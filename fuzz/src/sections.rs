@@ -66,7 +66,9 @@ fn predicts(model: &CharLm<f32>, vocab: &Vocab) {
         for surprisal in of_text.iter().chain(of_lines.iter().flatten()) {
             assert!(surprisal.nats.is_none_or(f64::is_finite), "{surprisal:?}");
             let Some(prediction) = &surprisal.prediction else { continue };
-            assert!(prediction.entropy.is_finite() && prediction.top.iter().all(|(_, share)| share.is_finite()));
+            assert!(
+                prediction.entropy.is_finite() && prediction.top.iter().all(|(_, probability)| probability.is_finite())
+            );
         }
     }
     let model = InferenceModel::new(model, Precision::F32);
@@ -74,7 +76,7 @@ fn predicts(model: &CharLm<f32>, vocab: &Vocab) {
     assert!(written.iter().all(|id| (*id as usize) < vocab.len()));
 }
 
-/// A resumed run makes steps unless it diverges, and can be saved and resumed again.
+/// A resumed run trains unless it diverges, and can be saved and resumed again.
 fn resumes(frame: &Frame, vocab: &Vocab) {
     let Some(saved) = ok(RunMetadata::read(frame)) else { return };
     let config = TrainConfig { threads: Some(1), ..saved.train };
@@ -93,5 +95,8 @@ fn resumes(frame: &Frame, vocab: &Vocab) {
     let written = parse(&sections);
     let again = resume(&written).expect("it was saved");
     let rewritten = parse(&again.sections().expect("it was saved before"));
-    assert_eq!(state_hash(&written).expect("whole"), state_hash(&rewritten).expect("whole"));
+    assert_eq!(
+        state_hash(&written).expect("the checkpoint is complete"),
+        state_hash(&rewritten).expect("the checkpoint is complete")
+    );
 }

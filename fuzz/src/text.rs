@@ -50,7 +50,7 @@ fn decodes_like_std(text: &[u8], from: usize) {
     let middle = (from + chars.len()) / 2;
     assert!(decoded(&corpus, from) == chars[from..] && decoded(&corpus, middle) == chars[middle..]);
     assert!(decoded(&corpus, chars.len() + 1).is_empty());
-    let ids = vocab.encode(text).expect("it knows every character");
+    let ids = vocab.encode(text).expect("the vocabulary contains every character");
     assert!(vocab.decode(ids) == text && vocab.to_symbols(text) == chars);
 }
 
@@ -68,7 +68,7 @@ fn decodes_two_files((first, second): (&[u8], &[u8])) {
     );
 }
 
-/// Any bytes are a valid text of bytes.
+/// Any byte sequence is a valid byte corpus.
 fn decodes_bytes(text: &[u8]) {
     let Some(corpus) = ok(corpus(text, Encoding::Bytes)) else { return };
     assert!(decoded(&corpus, 0) == text.iter().map(|byte| u32::from(*byte)).collect::<Vec<_>>());

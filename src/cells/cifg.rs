@@ -17,7 +17,7 @@
 use super::lstm_block::{Forget, LstmVariant, spec};
 use super::spec::{CellSpec, DiagonalWeight};
 
-/// vanilla with coupled gates: f = 1 - i.
+/// The vanilla cell with coupled gates
 pub struct Cifg;
 
 impl LstmVariant for Cifg {

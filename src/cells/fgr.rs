@@ -1,6 +1,7 @@
-//! Full gate recurrence: the [`vanilla`](super::vanilla) cell whose gates also see all gates of the previous time step (Greff et al. 2015,
-//! as in Hochreiter & Schmidhuber 1997). The gates are part of the state `(h, i, f, o, c)`, and `w_hh` has rows for the first four vectors.
-//! It has nine more matrices than the vanilla cell, such as `r_fi` from `f` to `i`; the blocks from a gate to `g` are always zero:
+//! Full gate recurrence: the [`vanilla`](super::vanilla) cell whose gates also receive all gates of the previous time step as
+//! inputs (Greff et al. 2015, as in Hochreiter & Schmidhuber 1997). The gates are part of the state `(h, i, f, o, c)`, and `w_hh`
+//! has rows for the first four vectors. It has nine more matrices than the vanilla cell, such as `r_fi` from `f` to `i`; the blocks
+//! from a gate to `g` are always zero:
 //!
 //! ```text
 //! a_i = x w_i + h' r_i + i' r_ii + f' r_fi + o' r_oi + b_i

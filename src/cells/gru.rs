@@ -58,7 +58,7 @@ fn split<R>(gates: &mut [R], hidden: usize) -> [&mut [R]; 4] {
     [n, r, z, m]
 }
 
-// Every vector is a separate parameter: this is how the compiler knows that they do not overlap.
+// Every vector is a separate parameter: so that the compiler can assume that they do not overlap.
 
 #[inline(always)]
 fn forward<S: Simd, R: Real>(n: &mut [R], r: &mut [R], z: &mut [R], m: &mut [R], h_prev: &[R], h: &mut [R]) {

@@ -1,5 +1,5 @@
-//! The LSTM of independent units: Gonnet & Deselaers, "IndyLSTMs: Independently Recurrent LSTMs" (2019). The recurrence is
-//! diagonal: a unit sees only its own output, through one weight `u` per gate.
+//! The LSTM with independently recurrent units: Gonnet & Deselaers, "IndyLSTMs: Independently Recurrent LSTMs" (2019). The
+//! recurrence is diagonal: a unit sees only its own output, through one weight `u` per gate.
 //!
 //! ```text
 //! i = sigmoid(a_i + u_i * h')    f = sigmoid(a_f + u_f * h')    g = tanh(a_g + u_g * h')    o = sigmoid(a_o + u_o * h')

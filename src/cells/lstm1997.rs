@@ -1,5 +1,5 @@
-//! The first LSTM: Hochreiter & Schmidhuber, "Long Short-Term Memory" (1997). It has no forget gate: the cell
-//! state is carried over with a weight of exactly 1, the constant error carousel.
+//! The original LSTM: Hochreiter & Schmidhuber, "Long Short-Term Memory" (1997). It has no forget gate: the cell state is carried
+//! over with a weight of exactly 1, the constant error carousel.
 //!
 //! With the paper's activation functions, `4 sigmoid(a) - 2` for the input and `2 sigmoid(c) - 1` for the output:
 //!

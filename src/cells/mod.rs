@@ -1,7 +1,7 @@
 //! The recurrent cells: element-wise mathematics only, one file per cell with its equations next to its code.
 //!
-//! A cell sees the pre-activations `a = x w_ih + h w_hh + b`, which the [layers](crate::layers) compute for it, and the state before
-//! the time step. All products with matrices are made there.
+//! A cell sees the pre-activations `a = x w_ih + h w_hh + b`, which the [layers](crate::layers) compute for it, and the state
+//! before the time step. The layers compute all matrix products.
 //!
 //! To add a cell: one file that implements [`Equations`], one line in [`CELLS`]. A variant of the LSTM only lists how it differs from
 //! the full LSTM block.

@@ -1,6 +1,6 @@
 //! The LSTM with peepholes: Gers & Schmidhuber, "Recurrent Nets that Time and Count" (2000). The gates see the cell state:
 //! `i` and `f` the previous one, `o` the new one. The output has no activation function, so the cell can count. It is also the variant NOAF
-//! of Greff et al. (2015). Because the output is unbounded, training often diverges on texts without resets of the state.
+//! of Greff et al. (2015). Because the output is unbounded, training often diverges on texts without state resets.
 //!
 //! ```text
 //! i = sigmoid(a_i + p_i * c')    f = sigmoid(a_f + p_f * c')    g = tanh(a_g)
@@ -37,7 +37,7 @@ impl LstmVariant for Peephole {
         ],
         ..spec(
             "peephole",
-            "LSTM with peepholes and an unbounded output; often diverges without resets or short sequences",
+            "LSTM with peepholes and an unbounded output; often diverges unless the state is reset or sequences are short",
             &["i", "f", "g", "o"],
             "Gers & Schmidhuber 2000",
         )

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-/// What a cell is, and what it needs from the layer that runs it. `H` is the number of units.
+/// The description of a cell, and what it needs from its layer. `H` is the number of units.
 #[derive(Debug)]
 pub struct CellSpec {
     /// The value of `--cell`.
@@ -17,7 +17,7 @@ pub struct CellSpec {
     pub input_gates: Range<usize>,
     /// The gates to which the product of the state and `w_hh` is added: the columns of `w_hh`. Empty for a diagonal recurrence.
     pub recurrent_gates: Range<usize>,
-    /// How many state vectors, from the first, are multiplied with `w_hh`: its rows.
+    /// The number of leading state vectors that are multiplied by `w_hh`; they correspond to its rows.
     pub recurrent_inputs: usize,
     /// Blocks of `w_hh` that are always zero: the state vector and the gate.
     pub zero_blocks: &'static [(usize, usize)],

@@ -23,7 +23,7 @@
 use super::lstm_block::{LstmVariant, spec};
 use super::spec::{CellSpec, DiagonalWeight};
 
-/// LSTM with peepholes, the baseline of Greff et al..
+/// LSTM with peepholes, the baseline of Greff et al. (2015).
 pub struct Vanilla;
 
 impl LstmVariant for Vanilla {

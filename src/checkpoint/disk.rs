@@ -18,7 +18,7 @@ pub trait Disk {
     fn sync(&self, file: &Self::File) -> io::Result<()>;
     /// Renames a file, replacing an existing one.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
-    /// Flushes the names in a folder to the disk.
+    /// Flushes the directory entries of a folder to the disk.
     fn sync_folder(&self, path: &Path) -> io::Result<()>;
     /// Removes a file if it exists.
     fn remove(&self, path: &Path) -> io::Result<()>;
@@ -158,7 +158,7 @@ mod tests {
         }
 
         /// The file found after the crash.
-        fn survives(&self, path: &Path) -> Option<Vec<u8>> {
+        fn contents_after_crash(&self, path: &Path) -> Option<Vec<u8>> {
             let state = self.state.borrow();
             state.names_on_disk.get(path).map(|&file| state.files[file].1.clone())
         }
@@ -204,7 +204,7 @@ mod tests {
             let before = disk.state.borrow().operations;
             let disk = CrashingDisk { crash: before + crash, ..disk };
             let is_saved = replace(&disk, path, &[b"ne", b"w"]).is_ok();
-            let found = disk.survives(path).expect("a checkpoint disappeared");
+            let found = disk.contents_after_crash(path).expect("a checkpoint disappeared");
             assert!(found == b"old" || found == b"new", "incomplete after a crash before operation {crash}");
             assert!(!is_saved || found == b"new", "reported as saved but lost: crash before operation {crash}");
         }
@@ -232,7 +232,7 @@ mod tests {
             RealDisk.create(path)
         }
         fn write(&self, file: &mut File, chunks: &[&[u8]]) -> io::Result<()> {
-            // A failing write has often written a part.
+            // A failed write may have written part of the data.
             self.operate(|| Ok(())).inspect_err(|_| RealDisk.write(file, &chunks[..1]).unwrap())?;
             RealDisk.write(file, chunks)
         }
@@ -261,7 +261,7 @@ mod tests {
                 let disk = FaultyDisk { operations: Cell::new(0), fault, kind };
                 let saved = replace(&disk, &path, &[b"ne", b"w"]);
                 let found = std::fs::read(&path).unwrap();
-                assert!(!temporary(&path).exists(), "fault {fault}: a temporary file is left");
+                assert!(!temporary(&path).exists(), "fault {fault}: a temporary file was left behind");
                 match saved {
                     Ok(()) => {
                         assert_eq!(found, b"new");

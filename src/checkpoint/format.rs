@@ -8,7 +8,8 @@
 //! ```
 //!
 //! Numbers are little-endian. Checksums are XXH3 (64 bits); the checksum of a section covers its padding. Sections are contiguous
-//! and cover the file. A file is untrusted: every length is checked against the length of the file before anything is allocated.
+//! and extend to the end of the file. A file is untrusted: every length is checked against the length of the file before anything
+//! is allocated.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -123,11 +124,15 @@ pub(super) fn max_header_len() -> usize {
 /// Parses and checks the header of a file of `len` bytes; `bytes` are its first [`max_header_len`] bytes, or all of a shorter file.
 pub(super) fn parse_header(bytes: &[u8], len: u64) -> Result<(u32, Vec<SectionEntry>), String> {
     let number = |at: usize| -> Option<u64> { Some(u64::from_le_bytes(*bytes.get(at..)?.first_chunk()?)) };
-    let short = |needed: usize| format!("truncated at {len} of at least {needed} bytes, within the header");
+    let truncated = |needed: usize| format!("truncated at {len} of at least {needed} bytes, within the header");
     if !bytes.starts_with(MAGIC) {
-        return Err(if bytes.is_empty() || !MAGIC.starts_with(bytes) { not_ours(bytes) } else { short(header_len(0)) });
+        return Err(if bytes.is_empty() || !MAGIC.starts_with(bytes) {
+            not_a_checkpoint(bytes)
+        } else {
+            truncated(header_len(0))
+        });
     }
-    let Some(counts) = number(8) else { return Err(short(header_len(0))) };
+    let Some(counts) = number(8) else { return Err(truncated(header_len(0))) };
     let (version, count) = (counts as u32, (counts >> 32) as usize);
     if version > VERSION {
         return Err(format!(
@@ -139,7 +144,7 @@ pub(super) fn parse_header(bytes: &[u8], len: u64) -> Result<(u32, Vec<SectionEn
     }
     let header = header_len(count);
     if bytes.len() < header {
-        return Err(short(header));
+        return Err(truncated(header));
     }
     let end = 16 + count * ENTRY;
     if number(end) != Some(xxh3_64(&bytes[..end])) || bytes[end + 8..header].iter().any(|b| *b != 0) {
@@ -147,7 +152,7 @@ pub(super) fn parse_header(bytes: &[u8], len: u64) -> Result<(u32, Vec<SectionEn
     }
     let mut sections = Vec::with_capacity(count);
     let mut next = header as u64;
-    let mut cut = None;
+    let mut truncated_section = None;
     for entry in bytes[16..end].chunks_exact(ENTRY) {
         let Some(name) =
             name(&entry[..NAME]).filter(|name| sections.iter().all(|other: &SectionEntry| other.name != *name))
@@ -163,13 +168,13 @@ pub(super) fn parse_header(bytes: &[u8], len: u64) -> Result<(u32, Vec<SectionEn
             return Err(format!("section \"{name}\" is misplaced"));
         };
         if stop > len {
-            cut.get_or_insert_with(|| name.clone());
+            truncated_section.get_or_insert_with(|| name.clone());
         }
         let range = next..next + length;
         sections.push(SectionEntry { name, padding: (stop - range.end) as usize, range, checksum });
         next = stop;
     }
-    if let Some(name) = cut {
+    if let Some(name) = truncated_section {
         return Err(format!("truncated at {len} of {next} bytes, within section \"{name}\""));
     }
     if next != len {
@@ -189,7 +194,7 @@ fn has_pickle(archive: &[u8]) -> bool {
     archive.get(30..).unwrap_or_default().windows(9).take(256).any(|part| part == b"/data.pkl")
 }
 
-fn not_ours(bytes: &[u8]) -> String {
+fn not_a_checkpoint(bytes: &[u8]) -> String {
     let looks = match bytes {
         [] => "it is empty",
         [b'P', b'K', 3, 4, ..] if has_pickle(bytes) => "it looks like a PyTorch file",

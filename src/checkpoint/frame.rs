@@ -12,9 +12,9 @@ use super::disk;
 use super::format::{self, ALIGN, SectionEntry, SectionValue};
 use crate::error::{Error, Result};
 
-const LIMIT: usize = 1 << 26;
-/// Size of the read buffer; small enough that a piece is hashed while it is in the cache.
-const PIECE: u64 = 1 << 18;
+const MAX_VALUE_LEN: usize = 1 << 26;
+/// Size of the read buffer; small enough that a chunk is hashed while it is in the cache.
+const CHUNK_LEN: u64 = 1 << 18;
 
 trait Source: Read + Seek + Debug {}
 impl<T: Read + Seek + Debug> Source for T {}
@@ -57,7 +57,7 @@ impl Frame {
         Ok(Frame { path: path.into(), source: RefCell::new(source), version, sections })
     }
 
-    /// The file.
+    /// The path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -92,7 +92,7 @@ impl Frame {
     pub fn section(&self, name: &str) -> Result<Vec<u8>> {
         let len = self.len(name)?;
         let mut bytes = Vec::new();
-        // The file has this length, but may be sparse.
+        // The length was checked against the file, but a sparse file can be larger than memory.
         let room = usize::try_from(len).ok().filter(|len| bytes.try_reserve_exact(*len).is_ok());
         bytes.resize(room.ok_or_else(|| self.error(format!("section \"{name}\" does not fit into memory")))?, 0);
         self.read_into(name, &mut bytes)?;
@@ -105,11 +105,11 @@ impl Frame {
     /// [`Error::Checkpoint`] if the section is missing or damaged, or its version is not supported.
     pub fn value<T: SectionValue>(&self) -> Result<T> {
         let name = T::NAME;
-        if self.len(name)? > LIMIT as u64 {
+        if self.len(name)? > MAX_VALUE_LEN as u64 {
             return Err(self.error(format!("section \"{name}\" is too long")));
         }
         let bytes = self.section(name)?;
-        let config = bincode::config::standard().with_limit::<LIMIT>();
+        let config = bincode::config::standard().with_limit::<MAX_VALUE_LEN>();
         let undecodable = |e| self.error(format!("section \"{name}\" cannot be decoded: {e}"));
         let (version, read): (u32, _) = bincode::serde::decode_from_slice(&bytes, config).map_err(undecodable)?;
         if version != T::VERSION {
@@ -142,7 +142,7 @@ impl Frame {
     /// # Errors
     /// [`Error::Checkpoint`] if a section is damaged, [`Error::Input`] if it cannot be read.
     pub fn verify(&self) -> Result<()> {
-        self.sections.iter().try_for_each(|section| self.for_each_piece(section, |_| ()))
+        self.sections.iter().try_for_each(|section| self.for_each_chunk(section, |_| ()))
     }
 
     /// Adds a section to `hasher`; memory use does not depend on its size.
@@ -150,7 +150,7 @@ impl Frame {
     /// # Errors
     /// [`Error::Checkpoint`] if the section is missing or damaged, [`Error::Input`] if it cannot be read.
     pub fn hash_section(&self, name: &str, hasher: &mut Xxh3) -> Result<()> {
-        self.for_each_piece(self.find(name)?, |piece| hasher.update(piece))
+        self.for_each_chunk(self.find(name)?, |chunk| hasher.update(chunk))
     }
 
     /// An error about this checkpoint.
@@ -165,28 +165,28 @@ impl Frame {
 
     /// Reads a section into `to`, which must have its length, and checks its checksum.
     fn read_into(&self, name: &str, mut to: &mut [u8]) -> Result<()> {
-        self.for_each_piece(self.find(name)?, |piece| {
-            let (start, rest) = std::mem::take(&mut to).split_at_mut(piece.len());
-            start.copy_from_slice(piece);
+        self.for_each_chunk(self.find(name)?, |chunk| {
+            let (start, rest) = std::mem::take(&mut to).split_at_mut(chunk.len());
+            start.copy_from_slice(chunk);
             to = rest;
         })
     }
 
-    /// Reads a section piece by piece through a buffer of fixed size, then checks its checksum.
-    fn for_each_piece(&self, section: &SectionEntry, mut visit: impl FnMut(&[u8])) -> Result<()> {
+    /// Reads a section chunk by chunk through a buffer of fixed size, then checks its checksum.
+    fn for_each_chunk(&self, section: &SectionEntry, mut visit: impl FnMut(&[u8])) -> Result<()> {
         let name = &section.name;
         let mut checksum = Xxh3::new();
         let mut source = self.source.borrow_mut();
         let mut read = || {
             let mut left = section.range.end - section.range.start;
-            let mut buffer = vec![0; left.min(PIECE) as usize];
+            let mut buffer = vec![0; left.min(CHUNK_LEN) as usize];
             source.seek(SeekFrom::Start(section.range.start))?;
             while left > 0 {
-                let piece = &mut buffer[..left.min(PIECE) as usize];
-                source.read_exact(piece)?;
-                checksum.update(piece);
-                visit(piece);
-                left -= piece.len() as u64;
+                let chunk = &mut buffer[..left.min(CHUNK_LEN) as usize];
+                source.read_exact(chunk)?;
+                checksum.update(chunk);
+                visit(chunk);
+                left -= chunk.len() as u64;
             }
             let padding = &mut [0; ALIGN][..section.padding];
             source.read_exact(padding)?;
@@ -246,7 +246,7 @@ mod tests {
         u64::from_le_bytes(*bytes[at..].first_chunk().unwrap()) as usize
     }
 
-    /// What is wrong with a checkpoint of which every section is asked for.
+    /// The error from reading every section of a checkpoint.
     fn problem(bytes: Vec<u8>) -> String {
         let all = Frame::parse(Path::new("x.ckpt"), bytes)
             .and_then(|frame| ["one", "empty", "numbers"].iter().try_for_each(|name| frame.section(name).map(drop)));
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn sections_come_back() {
+    fn sections_round_trip() {
         let frame = Frame::parse(Path::new("x.ckpt"), sample()).unwrap();
         assert_eq!(frame.section("one").unwrap(), [1; 100]);
         assert_eq!(frame.section("empty").unwrap(), [0; 0]);
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_at_any_byte_and_a_flip_of_any_byte_are_noticed() {
+    fn detects_truncation_and_corruption_at_any_byte() {
         let whole = sample();
         for n in 0..whole.len() {
             let message = problem(whole[..n].to_vec());
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn hostile_lengths_are_refused_before_anything_is_allocated() {
+    fn rejects_hostile_lengths_before_allocating() {
         for (field, value) in [(1, u64::MAX), (1, u64::MAX - 70), (0, 0), (0, u64::MAX), (1, 1 << 60)] {
             let mut bytes = sample();
             bytes[16 + NAME + field * 8..][..8].copy_from_slice(&value.to_le_bytes());
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_read_that_would_be_written_otherwise() {
+    fn rejects_files_that_the_encoder_would_not_produce() {
         let sealed = |change: fn(&mut [u8])| {
             let mut bytes = sample();
             change(&mut bytes);
@@ -313,7 +313,7 @@ mod tests {
         };
         Frame::parse(Path::new("x.ckpt"), sealed(|_| ())).unwrap().verify().unwrap();
         let header = [
-            // Two of one name, a name that goes on behind a zero, one that would break a message in two.
+            // A duplicate name, a name with a character after a zero byte, a name with a newline.
             (|bytes| bytes.copy_within(16..16 + NAME, 16 + ENTRY)) as fn(&mut [u8]),
             |bytes| bytes[16 + 9] = b'x',
             |bytes| bytes[16 + 1] = b'\n',
@@ -334,26 +334,26 @@ mod tests {
     }
 
     #[test]
-    fn a_value_longer_than_any_is_refused_before_it_is_read() {
-        let bytes = encode_checkpoint(&[("words", vec![0; LIMIT + 1].into())]);
+    fn rejects_an_oversized_value_before_reading_it() {
+        let bytes = encode_checkpoint(&[("words", vec![0; MAX_VALUE_LEN + 1].into())]);
         let error = Frame::parse(Path::new("x.ckpt"), bytes).unwrap().value::<Words>().unwrap_err().to_string();
         assert!(error.contains("too long"), "{error}");
     }
 
     #[test]
-    fn a_file_that_is_cut_while_it_is_read_is_truncated() {
+    fn reports_truncation_while_reading() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        let bytes = encode_checkpoint(&[("long", vec![7; 3 * PIECE as usize + 5].into())]);
+        let bytes = encode_checkpoint(&[("long", vec![7; 3 * CHUNK_LEN as usize + 5].into())]);
         std::fs::write(file.path(), &bytes).unwrap();
         let frame = Frame::read(file.path()).unwrap();
-        assert!(frame.section("long").unwrap() == vec![7; 3 * PIECE as usize + 5]);
-        file.as_file().set_len(2 * PIECE).unwrap();
+        assert!(frame.section("long").unwrap() == vec![7; 3 * CHUNK_LEN as usize + 5]);
+        file.as_file().set_len(2 * CHUNK_LEN).unwrap();
         assert!(frame.section("long").unwrap_err().to_string().contains("truncated within section \"long\""));
     }
 
     #[test]
     fn hashes_a_section_piece_by_piece() {
-        let bytes = vec![7; 3 * PIECE as usize + 5];
+        let bytes = vec![7; 3 * CHUNK_LEN as usize + 5];
         let frame = Frame::parse(Path::new("x.ckpt"), encode_checkpoint(&[("long", (&bytes[..]).into())])).unwrap();
         let mut hasher = Xxh3::new();
         frame.hash_section("long", &mut hasher).unwrap();
@@ -362,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn other_files_are_named() {
+    fn errors_name_other_file_formats() {
         for (bytes, wanted) in [
             (&b""[..], "empty"),
             (b"PK\x03\x04....", "zip"),
@@ -383,7 +383,7 @@ mod tests {
     }
 
     #[test]
-    fn damage_is_noticed_where_it_is_read() {
+    fn damage_is_detected_when_the_section_is_read() {
         let mut bytes = sample();
         let len = bytes.len();
         bytes[len - 60] ^= 1;

@@ -34,7 +34,7 @@ pub fn sections<'a>(model: &'a CharLm<f32>, vocab: &Vocab) -> Result<Vec<Section
 /// The configuration of the model in a checkpoint, checked against the vocabulary and the number of weights. The weights are not read.
 ///
 /// # Errors
-/// [`Error::Checkpoint`](crate::error::Error::Checkpoint) if its sections are missing or damaged, or do not fit each other.
+/// [`Error::Checkpoint`](crate::error::Error::Checkpoint) if its sections are missing or damaged, or are inconsistent.
 pub fn config(frame: &Frame) -> Result<ModelConfig> {
     read_section(frame).map(|section| section.config)
 }

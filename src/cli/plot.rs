@@ -16,7 +16,7 @@ const MAX_VALUE: f64 = 1e30;
 
 const MAX_POINTS: usize = 1000;
 
-/// Distinguishable colours on white, in the order of the curves.
+/// Distinguishable colors on white, in the order of the curves.
 const COLORS: [RGBColor; 16] = [
     RGBColor(31, 119, 180),
     RGBColor(230, 120, 10),
@@ -79,7 +79,7 @@ fn downsample(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     points.iter().step_by(step).chain(points.last()).copied().collect()
 }
 
-/// A curve with its style. Curves whose names share the part before a colon form a group: they have the same colour, and all but the
+/// A curve with its style. Curves whose names share the part before a colon form a group: they have the same color, and all but the
 /// first are dashed.
 struct StyledCurve {
     group: String,
@@ -168,7 +168,7 @@ fn render(svg: &mut String, chart: &Chart, curves: &[StyledCurve]) -> RenderResu
     Ok(())
 }
 
-/// The legend entries (name, colour, dashed): every group, then the meaning of solid and dashed lines.
+/// The legend entries (name, color, dashed): every group, then the meaning of solid and dashed lines.
 fn legend_entries(curves: &[StyledCurve]) -> Vec<(&str, RGBColor, bool)> {
     let mut entries: Vec<_> =
         curves.iter().filter(|curve| !curve.dashed).map(|curve| (curve.group.as_str(), curve.color, false)).collect();
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn groups_share_a_colour() {
+    fn groups_share_a_color() {
         let points = |end: f64| (1..=100).map(|k| (f64::from(k), 10f64.powf(end * f64::from(k) / 100.0))).collect();
         let curves = CELLS.iter().flat_map(|cell| {
             let name = cell.spec.name;

@@ -197,7 +197,7 @@ impl Observer for Reporter<'_> {
             Event::Record(record) => self.record(trainer, record),
             Event::Evaluated(record) => self.evaluated(trainer, record),
             Event::Saved(path) => self.saved(trainer, path),
-            Event::NotSaved(error) => self.not_saved(error),
+            Event::SaveFailed(error) => self.not_saved(error),
             _ => {}
         }
     }

@@ -43,7 +43,7 @@ pub fn run(args: TrainArgs, terminal: &Terminal) -> Result<ExitCode> {
         terminal.say(&format!("The last checkpoint is {} (step {saved_step})", quoted(&latest)));
     })?;
     let stopped_by = signals.received();
-    let is_finished = matches!(outcome, Outcome::Finished | Outcome::OutOfPatience) && stopped_by.is_none();
+    let is_finished = matches!(outcome, Outcome::Finished | Outcome::StoppedEarly) && stopped_by.is_none();
     if is_finished && trainer.has_diverged() {
         let (loss, vocab) = (trainer.progress().held_out.unwrap_or(f64::NAN), trainer.dataset().vocab().len());
         return Err(Error::Diverged(format!(
@@ -69,7 +69,7 @@ fn start(args: &TrainArgs, terminal: &Terminal) -> Result<(LockedRun, Trainer)> 
     if let Some(origin) = &origin {
         origin.check_not_replaced(&folder)?;
     }
-    if folder.has_run() && !args.overwrite {
+    if folder.has_checkpoint() && !args.overwrite {
         // If another process trains it, that is the better explanation.
         folder.lock()?;
     }
@@ -101,7 +101,7 @@ fn settings_of_new_run(args: &TrainArgs) -> Result<(Settings, Option<Origin>)> {
 }
 
 fn check_is_free(folder: &RunFolder, args: &TrainArgs) -> Result<()> {
-    if folder.has_run() && !args.overwrite {
+    if folder.has_checkpoint() && !args.overwrite {
         return Err(Error::RunExists { folder: folder.path().into() });
     }
     Ok(())
@@ -185,7 +185,7 @@ fn run_to_resume(given: Option<&Path>, named: Option<RunFolder>) -> Result<RunFo
         return Ok(folder);
     }
     let at = folder.path().display();
-    Err(Error::Missing(if folder.has_run() {
+    Err(Error::Missing(if folder.has_checkpoint() {
         format!("{at}: contains best.ckpt, which has weights only, and no latest.ckpt; start again with --overwrite")
     } else {
         format!("{at}: no run to resume")
@@ -261,11 +261,11 @@ fn conclude(trainer: &Trainer, run: &RunFolder, outcome: Outcome, terminal: &Ter
     let at = quoted(run.path());
     match outcome {
         Outcome::Finished => terminal.say(&format!("Done. Generate text with: charlstm sample {at} --temp 0.8")),
-        Outcome::OutOfPatience => terminal.say(&format!(
+        Outcome::StoppedEarly => terminal.say(&format!(
             "Stopped early at step {}: {} evaluations without a lower held-out loss. Generate text with: charlstm sample {at}",
             progress.step, progress.evaluations_since_best
         )),
-        Outcome::StoppedAt | Outcome::Stopped => {
+        Outcome::ReachedStopStep | Outcome::Stopped => {
             terminal.say(&format!("Saved at step {}. Resume with: charlstm train --resume {at}", progress.step));
         }
     }

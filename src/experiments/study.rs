@@ -215,7 +215,7 @@ pub struct Chart {
     pub log_x: bool,
     /// Whether the vertical axis is logarithmic.
     pub log_y: bool,
-    /// The curves: names and points. Curves whose names are equal up to a colon share a colour; all but the first are dashed.
+    /// The curves: names and points. Curves whose names are equal up to a colon share a color; all but the first are dashed.
     pub curves: Vec<(String, Vec<(f64, f64)>)>,
 }
 

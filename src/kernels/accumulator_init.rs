@@ -1,4 +1,4 @@
-//! What the accumulators of a product are initialized with: a bias or gathered rows are loaded straight into the registers.
+//! The initial values of the accumulators of a product. A bias or gathered rows are loaded directly into the registers.
 
 use std::ops::Range;
 
@@ -71,7 +71,7 @@ impl<R: Real> AccumulatorInit<'_, R> {
         }
     }
 
-    /// The same for a tile: the output rows from number `row` on, counted over all steps, and the panels from `panel` on.
+    /// The initial values of a tile that starts at output row `row`, counted over all time steps, and panel `panel`.
     #[inline(always)]
     pub(super) fn for_tile(&self, panel: usize, row: usize) -> TileInit<R> {
         let at_panel = |table: &PanelBuffer<R>| {

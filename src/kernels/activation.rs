@@ -18,7 +18,7 @@ const LN2_LO: f32 = -2.121_944_4e-4;
 /// The range in which `exp` is a normal number, with a margin.
 const LOW: f32 = -87.0;
 const HIGH: f32 = 88.0;
-/// `tanh` rounds to 1 from here.
+/// `tanh` rounds to 1 for arguments of at least this value.
 const SATURATED: f32 = 9.02;
 
 /// `(p, s)` with `exp(x) = s * (1 + p)`, where `s` is a power of two and `p` is in about -0.3 to 0.42.

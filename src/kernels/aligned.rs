@@ -8,11 +8,11 @@ use memmap2::MmapMut;
 
 /// Alignment in bytes: a cache line, and an AVX-512 register.
 const ALIGNMENT: usize = 64;
-/// Size in bytes from which storage is mapped: a huge page. Products access memory in strides, and with pages of 4 KiB most of the time
-/// goes into address translation.
+/// Size in bytes from which storage is mapped: a huge page. Products access memory in strides, and with pages of 4 KiB, TLB misses
+/// take most of the time.
 const HUGE_PAGE: usize = 2 << 20;
 
-/// Numbers of which the first is aligned to a cache line. Allocated once.
+/// A buffer of fixed size that starts at a cache line.
 #[derive(Debug)]
 pub(super) struct AlignedBuffer<R> {
     storage: Storage,

@@ -74,7 +74,7 @@ mod tests {
         places: (Placement, Placement, Placement),
     }
 
-    /// A matrix in guarded memory, perhaps transposed.
+    /// A matrix in guarded memory, optionally transposed.
     fn operand<R: Real>(
         (rows, cols): (usize, usize),
         phase: f64,

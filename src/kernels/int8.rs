@@ -14,7 +14,7 @@ use super::real::Real;
 use crate::simd::{Avx512Vnni, Isa};
 use crate::simd::{MAX_PANEL_WIDTH, Simd, SimdKernel, dispatch};
 
-/// Rows whose weights of a column are adjacent: what one VNNI instruction multiplies and adds up.
+/// Number of rows whose weights are adjacent within a column. One VNNI instruction sums this many products.
 const GROUP: usize = 4;
 /// The offset that makes quantized activations unsigned, as VNNI requires.
 const OFFSET: i32 = 128;
@@ -22,7 +22,7 @@ const OFFSET: i32 = 128;
 const LARGEST: f32 = 127.0;
 
 /// The most inputs of a quantized matrix: the sum of so many products of two numbers up to 127 fits an `i32`. The offset of the
-/// activations is added and subtracted with wrapping arithmetic, which does not lose anything.
+/// activations is added and subtracted with wrapping arithmetic, which is exact.
 pub const MAX_INT8_INPUTS: usize = (i32::MAX / (127 * 127)) as usize;
 
 /// The precision of the weights at inference.
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn sums_of_the_most_inputs_do_not_overflow() {
+    fn sums_of_the_maximum_number_of_inputs_do_not_overflow() {
         let k = MAX_INT8_INPUTS / MAX_PANEL_WIDTH * MAX_PANEL_WIDTH;
         for sign in [1.0, -1.0] {
             let got = product(Precision::Int8, k, 1, &vec![1.0; 6 * k], &vec![sign; k]);

@@ -19,7 +19,7 @@ pub struct MatMut<'a, R> {
     stride: usize,
 }
 
-/// Panics unless a matrix of this shape lies within `len` elements.
+/// Panics unless a matrix of this shape fits in `len` elements.
 fn check(len: usize, rows: usize, cols: usize, row_stride: usize, col_stride: usize) {
     let last = |n: usize, stride: usize| (n - 1).checked_mul(stride);
     let fits = rows == 0

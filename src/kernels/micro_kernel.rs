@@ -43,7 +43,7 @@ impl FactorLayout for ColumnMajor {
     }
 }
 
-/// A range of the summed dimension that is contiguous in both operands.
+/// A range of the reduction dimension that is contiguous in both operands.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Segment<R> {
     /// The first factor of the tile's first row.
@@ -54,8 +54,9 @@ pub(super) struct Segment<R> {
     pub len: usize,
 }
 
-/// The most rows of a tile of `panels` panels. With one panel, the accumulators, a row of the panel and a factor fill the registers.
-/// With more, that would leave less than a row, so a quarter of the registers is left free and panels are read as operands.
+/// The most rows of a tile of `panels` panels. With one panel, the accumulators, a row of the panel and a factor fill the
+/// registers. With more panels, a full row would no longer fit, so a quarter of the registers is kept free and panels are used as
+/// memory operands.
 pub(super) const fn max_rows<R, V: SimdVec<R>>(panels: usize) -> usize {
     let vectors = panels * PANEL_VECTORS;
     if panels > 1 { (V::REGISTERS * 3 / 4) / vectors } else { (V::REGISTERS - 1 - vectors) / vectors }
@@ -159,7 +160,7 @@ impl<R: Real> Tile<R> {
             }
             for segment in segments {
                 let (mut a, mut b) = (segment.a.add(self.a_offset), segment.b);
-                // Unrolled twice, which saves loop overhead.
+                // Unrolled by two to reduce loop overhead.
                 for _ in 0..segment.len / 2 {
                     multiply_add::<R, V, F, M, P, PREFETCH>(simd, &mut sums, a, b, self.b_panel_stride);
                     let a2 = a.wrapping_add(F::depth_stride(V::PANEL_WIDTH));
@@ -187,7 +188,7 @@ impl<R: Real> Tile<R> {
 /// Loads a row of `P` panels that are `panel_stride` elements apart.
 ///
 /// # Safety
-/// `from` must be valid for reads of it.
+/// `from` must be valid for reads of that row.
 #[inline(always)]
 unsafe fn load_row<R: Real, V: SimdVec<R>, const P: usize>(
     simd: V,

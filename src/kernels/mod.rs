@@ -9,7 +9,7 @@
 //! - [`activation`]: branch-free `exp`, `sigmoid` and `tanh` with error bounds
 //! - [`softmax`]: softmax and cross-entropy of a row of logits
 //! - [`vector`]: operations on flat slices
-//! - [`reference`](mod@reference): naive implementations, the oracle of the tests
+//! - [`reference`](mod@reference): naive implementations, which serve as test oracles
 
 mod accumulator_init;
 pub mod activation;

@@ -4,8 +4,9 @@ use faer::Mat as FaerMat;
 
 use super::matrix::MatMut;
 
-/// Fills `dst`, a square matrix, with a random orthogonal matrix (Saxe et al. 2014): the factor Q of a QR decomposition of `normal` numbers,
-/// with the signs of the diagonal of R, which makes the distribution uniform (Mezzadri 2007).
+/// Fills `dst`, a square matrix, with a random orthogonal matrix (Saxe et al. 2014): the factor Q of a QR decomposition of `normal`
+/// numbers, with each column multiplied by the sign of the corresponding diagonal element of R, which makes the distribution
+/// uniform (Mezzadri 2007).
 pub fn orthogonal(mut dst: MatMut<'_, f32>, mut normal: impl FnMut() -> f32) {
     let n = dst.rows();
     assert_eq!(n, dst.cols(), "an orthogonal matrix is square");

@@ -87,7 +87,7 @@ impl<R: Real> PackedMatrix<R> {
         }
     }
 
-    /// Quantizes the weights if `precision` is [`Precision::Int8`]; they can no longer be packed again then.
+    /// Quantizes the weights if `precision` is [`Precision::Int8`]; the matrix cannot be packed again afterwards.
     ///
     /// # Panics
     /// If a quantized matrix has more inputs than [`MAX_INT8_INPUTS`](super::MAX_INT8_INPUTS).
@@ -194,7 +194,7 @@ impl<'a, R: Real> Product<'a, R> {
         }
     }
 
-    /// All panels, as many at once as suits the number of rows.
+    /// Multiplies all panels, several at a time if there are few rows.
     #[inline(always)]
     fn multiply_panels<V: SimdVec<R>>(self, simd: V) {
         let Product { matrix, panels, mut y, step_stride, x, init } = self;
@@ -245,7 +245,7 @@ struct Strip<'a, R> {
 }
 
 impl<R: Real> Strip<'_, R> {
-    /// Every tile of rows of all steps.
+    /// Computes every tile of rows of all time steps.
     ///
     /// # Safety
     /// `x`, `y` and `init` must hold all rows of all steps, and `weights` `P` panels.
@@ -309,7 +309,7 @@ mod tests {
     use crate::kernels::testing::{from_panels, numbers, to_panels};
     use proptest::prelude::*;
 
-    /// All of `x w` by one call.
+    /// All of `x w` in one call.
     fn product(isa: Isa, rows: usize, x: &[f32], weights: Mat<'_, f32>) -> Vec<f32> {
         let (input, output) = (RowLayout::single(weights.rows()), RowLayout::single(weights.cols()));
         let mut packed = PackedMatrix::for_isa(isa, input, output);

@@ -1,8 +1,8 @@
 //! Activations in panels: the layout that the matrix products read and write without copying.
 //!
-//! A row of activations (one stream at one time step) is cut into panels, which are as wide as a tile of the products: 32 elements with
-//! AVX-512. If a row consists of several parts of the same width (the gates of a layer, the vectors of a state), the panels of the
-//! parts alternate, so that a block, one panel of every part, holds everything that a cell needs for its units.
+//! A row of activations (one stream at one time step) is split into panels, which are as wide as a tile of the products: 32
+//! elements with AVX-512. If a row consists of several parts of the same width (the gates of a layer, the vectors of a state), the
+//! panels of the parts are interleaved, so that a block, one panel of every part, holds everything that a cell needs for its units.
 //!
 //! Buffers are `(T, panel, B, lane)`: a panel of a step holds its rows one after another. The padding at the end of a part is always
 //! zero.
@@ -219,7 +219,7 @@ impl<R: Real> PanelBuffer<R> {
     }
 }
 
-/// Rows of a [`PanelBuffer`] as the operand of a product. Its panels come in groups of neighbours.
+/// Rows of a [`PanelBuffer`] as the operand of a product. Its panels form groups of adjacent panels.
 #[derive(Clone, Copy, Debug)]
 pub struct PanelView<'a, R> {
     pub(super) data: &'a [R],
@@ -249,7 +249,7 @@ impl<'a, R> PanelView<'a, R> {
         &self.data[t * self.step_stride + self.panel_offset(panel)..][..self.rows * self.panel_width]
     }
 
-    /// Where a panel starts within a step.
+    /// The offset of a panel within a time step.
     #[inline(always)]
     pub(super) fn panel_offset(&self, panel: usize) -> usize {
         if self.group == 1 {
@@ -324,7 +324,7 @@ mod tests {
             panel_width,
         };
         fits.check();
-        // The ends of these wrap around to numbers within the data.
+        // The end offsets of these views wrap around to values within the data.
         let overflows = usize::MAX / 3 + 1;
         for beyond in [
             PanelView { data: &data[..63], ..fits },

@@ -1,4 +1,4 @@
-//! Test data, and memory between two inaccessible pages: an access beyond its end is a segmentation fault.
+//! Test data, and memory between two inaccessible pages: an out-of-bounds access causes a segmentation fault.
 
 use std::ops::{Deref, DerefMut};
 
@@ -68,7 +68,7 @@ pub fn edge() -> impl Strategy<Value = Edge> {
     select(&[Edge::Before, Edge::After])
 }
 
-/// Any placement, half of them right at a page.
+/// Any placement, half of them directly next to an inaccessible page.
 pub fn placement() -> impl Strategy<Value = Placement> {
     (edge(), prop_oneof![Just(0), 0..MAX_PANEL_WIDTH]).prop_map(|(edge, offset)| Placement { edge, offset })
 }

@@ -20,7 +20,7 @@ use crate::simd::{Isa, MAX_PANEL_WIDTH, Simd, SimdKernel, SimdVec, dispatch_on};
 const DEPTH: usize = 64;
 /// The most slices that these rows are gathered from.
 const MAX_SLICES: usize = 64;
-/// Panels of `x` that are multiplied at once: how often each gathered panel of `dy` is used.
+/// Panels of `x` that are multiplied at once: the number of times that each gathered panel of `dy` is reused.
 const X_PANELS: usize = 4;
 /// Panels of `dy` that are multiplied at once: their sums with the panels of `x` fit the L2 cache.
 const DY_PANELS: usize = 16;
@@ -233,8 +233,8 @@ impl<R: Real> AddProducts<'_, '_, '_, R> {
                         init: TileInit::Output,
                     };
                     let segment = Segment { a: x.as_ptr(), b: scratch.dy.as_ptr(), len: batch.rows };
-                    // SAFETY: `c` was cut to `r1 - r0` rows of a panel; both copies hold `batch.rows` rows, at most `DEPTH`, and a
-                    // row the lanes `r0..r1`, at most `PANEL_WIDTH`.
+                    // SAFETY: `c` was cut to `r1 - r0` rows of a panel; both copies hold `batch.rows` rows (at most `DEPTH`), and
+                    // each row holds the lanes `r0..r1`, at most `PANEL_WIDTH`.
                     unsafe { tile.run::<V, ColumnMajor, 1, false>(simd, r1 - r0, std::iter::once(segment)) };
                 }
             }

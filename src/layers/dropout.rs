@@ -57,14 +57,14 @@ impl<R: Real> DropoutLayer<R> {
         }
     }
 
-    /// Starts a window of the streams from number `first`.
+    /// Starts a window for the streams with indices from `first`.
     pub fn begin(&mut self, dropout: Dropout, layer: usize, first: usize) {
         let streams = first..first + self.values.shape().streams;
         self.generators.clear();
         self.generators.extend(streams.map(|stream| dropout.generator(layer, stream)));
     }
 
-    /// Applies dropout to the outputs of the next steps, `(T, B, H)`. Steps must follow each other.
+    /// Applies dropout to the outputs of the next steps, `(T, B, H)`. Successive calls must cover consecutive time steps.
     pub fn forward(&mut self, dropout: Dropout, steps: Range<usize>, outputs: PanelView<'_, R>) {
         let shape = self.values.shape();
         let threshold = (dropout.rate * 65536.0).round() as u32;
@@ -149,7 +149,7 @@ impl<R: Real> SimdKernel for Apply<'_, R> {
     }
 }
 
-/// A hash of several numbers, by the finalizer of SplitMix64 (Steele et al. 2014).
+/// A hash of several numbers, computed with the finalizer of SplitMix64 (Steele et al. 2014).
 fn mix(parts: [u64; 4]) -> u64 {
     parts.into_iter().fold(0, |state: u64, part| {
         let mut z = (state ^ part).wrapping_add(0x9e37_79b9_7f4a_7c15);

@@ -1,5 +1,6 @@
-//! The input product of the first layer. A window has far fewer distinct characters than positions, so `embed w_ih + b` is computed once
-//! per distinct character; the recurrent product gathers these rows. Backward, the gate gradients are first summed into these rows.
+//! The input product of the first layer. A window has far fewer distinct characters than positions, so `embed w_ih + b` is computed
+//! once per distinct character; the recurrent product gathers these rows. In the backward pass, the gate gradients are first summed
+//! into these rows.
 
 use crate::kernels::{Mat, MatMut, Real, gemm, vector};
 
@@ -14,7 +15,7 @@ pub struct DistinctIds {
 }
 
 impl DistinctIds {
-    /// An empty set of a vocabulary of `vocab` characters.
+    /// An empty set for a vocabulary of `vocab` characters.
     pub fn new(vocab: usize) -> Self {
         DistinctIds { ids: Vec::with_capacity(vocab), slots: vec![ABSENT; vocab] }
     }

@@ -1,4 +1,4 @@
-//! The layers of a model, forward next to backward. Buffers are time-major: `(T, B, .)`.
+//! The layers of a model, each with its forward and backward pass. Buffers are time-major: `(T, B, .)`.
 //!
 //! - [`embedding`]: the input product of the first layer, computed once per distinct character
 //! - [`recurrent`]: the scan over time, with the recurrent products of every cell

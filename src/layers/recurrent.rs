@@ -1,4 +1,4 @@
-//! The scan over time. It computes the recurrent products of every cell; the cell does the rest.
+//! The scan over time. It computes the recurrent products; the cell computes the element-wise equations.
 
 use std::ops::Range;
 
@@ -99,8 +99,9 @@ impl<R: CellReal> LayerActivations<R> {
         self.states.shape()
     }
 
-    /// Runs the cell over some steps; `w_hh` is `(recurrent_inputs * H, recurrent_gates * H)`. `input` is called with a step, blocks of
-    /// the gates, and their memory: it returns the input products of these pre-activations, which it may have written to the memory.
+    /// Runs the cell over some steps; `w_hh` is `(recurrent_inputs * H, recurrent_gates * H)`. `input` is called with a time step,
+    /// a range of blocks and the gates of these blocks. It returns the initial accumulators of their pre-activations, or writes
+    /// them to the gates and returns `AccumulatorInit::Output`.
     ///
     /// The products and the cell are computed block by block, so that gates stay in the L1 cache. They are computed for all units at
     /// once if all gates fit the L1 cache, or if the weights are quantized, since `h` would be quantized again for each block. With
@@ -239,7 +240,7 @@ fn copy_with_resets<'a, R: CellReal>(copy: &'a mut [R], state: &[R], shape: Pane
     copy
 }
 
-/// Sets the rows of some panels that are reset to zero.
+/// Zeroes the rows of `panels` whose stream is reset.
 fn clear_reset_rows<R: CellReal>(panels: &mut [R], panel_width: usize, reset: Option<&[bool]>) {
     let Some(reset) = reset else { return };
     for (row, _) in panels.chunks_exact_mut(panel_width).zip(reset.iter().cycle()).filter(|(_, reset)| **reset) {

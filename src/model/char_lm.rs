@@ -13,14 +13,14 @@ use crate::simd::Isa;
 /// The spans of one recurrent layer.
 #[derive(Clone, Copy, Debug)]
 pub struct RnnSpans {
-    /// `rnn.L.w_ih`: `inputs x input * H`, with the gates of [`CellSpec::input_gates`](crate::cells::CellSpec::input_gates).
+    /// `rnn.L.w_ih`: `inputs x input_gates * H`, with the gates of [`CellSpec::input_gates`](crate::cells::CellSpec::input_gates).
     pub w_ih: SpanId,
     /// `rnn.L.w_hh`: `recurrent inputs * H x recurrent * H`, with the gates of
     /// [`CellSpec::recurrent_gates`](crate::cells::CellSpec::recurrent_gates). None if the recurrence is diagonal.
     pub w_hh: Option<SpanId>,
     /// `rnn.L.b`: `gates * H`.
     pub b: SpanId,
-    /// `rnn.L.p`: the diagonals, `H` each; none if the cell has none.
+    /// `rnn.L.p`: the diagonal weights, `H` each; `None` if the cell has none.
     pub p: Option<SpanId>,
 }
 
@@ -111,7 +111,7 @@ impl<R: Real> CharLm<R> {
         self.layout.slice(&self.weights, id)
     }
 
-    /// Sets the blocks of the recurrent weights to zero that the cell does not have.
+    /// Zeroes the blocks of the recurrent weights that the cell does not use.
     pub fn clear_zero_blocks(&mut self) {
         let (spec, hidden, layout) = (self.cell().spec, self.config.hidden, self.layout.clone());
         let columns = spec.recurrent_gates.len() * hidden;

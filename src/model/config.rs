@@ -21,15 +21,15 @@ pub struct ModelConfig {
     pub vocab: usize,
 }
 
-/// So that the inputs of every quantized matrix can be summed exactly. A recurrent matrix with several inputs per unit has even fewer
-/// inputs, because it is square and limited by `MAX_PARAMETERS`.
+/// The maximum number of units, chosen so that the sums of a quantized product are exact. A recurrent matrix with several state
+/// vectors stays below the limit because of `MAX_PARAMETERS`.
 const MAX_HIDDEN: usize = 1 << 17;
 const _: () = assert!(MAX_HIDDEN <= MAX_INT8_INPUTS && (MAX_INT8_INPUTS as u64).pow(2) > MAX_PARAMETERS);
 
 /// The most parameters of a model. Shapes from untrusted files are checked before anything is allocated.
 const MAX_PARAMETERS: u64 = 1 << 33;
 
-/// Two LSTM layers of 256 units; the vocabulary has to be set.
+/// Two LSTM layers of 256 units; `vocab` must be set.
 impl Default for ModelConfig {
     fn default() -> Self {
         ModelConfig { cell: "lstm".into(), layers: 2, hidden: 256, embed: 256, vocab: 0 }
@@ -37,7 +37,7 @@ impl Default for ModelConfig {
 }
 
 impl ModelConfig {
-    /// Checks every number.
+    /// Checks that every field is in range.
     ///
     /// # Errors
     /// [`Error::OutOfRange`] or [`Error::UnknownName`]; [`Error::Usage`] for too many parameters.
@@ -81,7 +81,7 @@ impl ModelConfig {
         Ok(self.count(cell, CellSpec::trainable).unwrap_or(MAX_PARAMETERS))
     }
 
-    /// The number of parameters unless it overflows; `of_layer` gives those of a layer by its inputs and units.
+    /// The number of parameters unless it overflows; `of_layer` computes the count of one layer from its inputs and units.
     fn count(&self, cell: &RegisteredCell, of_layer: fn(&CellSpec, u64, u64) -> Option<u64>) -> Option<u64> {
         let (hidden, embed, vocab) = (self.hidden as u64, self.embed as u64, self.vocab as u64);
         let first = of_layer(cell.spec, if embed == 0 { vocab } else { embed }, hidden)?;
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn the_number_of_parameters_is_that_of_the_layout() {
+    fn parameter_count_matches_the_layout() {
         for config in [config(), ModelConfig { embed: 0, ..config() }, ModelConfig { layers: 3, ..config() }] {
             let model = CharLm::<f32>::zeros(&config).unwrap();
             assert_eq!(config.parameters().unwrap(), model.layout().len() as u64);

@@ -1,7 +1,7 @@
-//! Weight gradients, in tiles that one task each sums over the whole batch.
+//! Weight gradients, computed in tiles. Each tile is one task that sums over the whole batch.
 //!
-//! Sums are in the order of time and, within a step, of the streams, so the bits depend neither on the number of tasks nor on how
-//! the batch is split into shards.
+//! Sums are taken in time order and, within a time step, in stream order, so the bits depend neither on the number of tasks nor on
+//! how the batch is split into shards.
 
 use super::char_lm::CharLm;
 use super::packed_weights::InputTable;
@@ -45,8 +45,8 @@ impl Tile {
     }
 }
 
-/// The tiles of a model's gradients, in the order of the arena and without gaps. No tile spans several vectors of the state,
-/// gates' biases or diagonals.
+/// The tiles of a model's gradients, in the order of the arena and without gaps. No tile spans more than one state vector, gate
+/// bias or diagonal weight.
 pub fn tiles<R: CellReal>(model: &CharLm<R>) -> Vec<Tile> {
     let (spec, hidden, layout) = (model.cell().spec, model.config().hidden, model.layout());
     let mut tiles = Vec::new();
@@ -82,10 +82,10 @@ pub fn tiles<R: CellReal>(model: &CharLm<R>) -> Vec<Tile> {
 
 fn each_step<'a, R: CellReal, T>(
     shards: &'a [Shard<R>],
-    what: impl Fn(&'a Shard<R>, usize) -> T + Clone,
+    select: impl Fn(&'a Shard<R>, usize) -> T + Clone,
 ) -> impl Iterator<Item = T> + Clone {
     let steps = shards.first().map_or(0, Shard::steps);
-    (0..steps).flat_map(move |t| shards.iter().map(move |shard| (shard, t))).map(move |(shard, t)| what(shard, t))
+    (0..steps).flat_map(move |t| shards.iter().map(move |shard| (shard, t))).map(move |(shard, t)| select(shard, t))
 }
 
 /// Computes a tile that does not depend on the input table.

@@ -1,4 +1,4 @@
-//! A model whose weights do not change any more.
+//! A model whose weights are fixed and packed for inference.
 
 use super::char_lm::CharLm;
 use super::config::ModelConfig;
@@ -6,7 +6,8 @@ use super::packed_weights::PackedWeights;
 use crate::cells::RegisteredCell;
 use crate::kernels::{Precision, Real};
 
-/// Bytes of a layer's weights, on average, that each thread must read for a character to make up for synchronizing the threads.
+/// Minimum bytes of weights per layer (on average) that each thread reads per character; with less, synchronization costs more than
+/// it saves.
 const MIN_BYTES_PER_THREAD: usize = 192 << 10;
 
 /// A model with its weights packed for inference, which any number of [sessions](super::InferenceSession) share.
@@ -35,8 +36,8 @@ impl<'m, R: Real> InferenceModel<'m, R> {
         self.char_lm.cell()
     }
 
-    /// The number of tasks that the units of a single stream are best divided into on that many threads. A single stream reads
-    /// every weight for each character, and two cores read faster than one where the matrices are large.
+    /// The best number of tasks for dividing the units of a single stream among `threads` threads. A single stream reads every
+    /// weight for each character, and two cores read faster than one where the matrices are large.
     pub(super) fn tasks_per_stream(&self, threads: usize) -> usize {
         let bytes: usize = self.weights.layer_matrices().map(|matrix| matrix.bytes()).sum();
         (bytes / self.config().layers / MIN_BYTES_PER_THREAD).clamp(1, threads.max(1))

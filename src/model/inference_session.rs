@@ -31,7 +31,7 @@ impl Input {
     }
 }
 
-/// `B` streams of characters that a model reads side by side, each with a state that is carried from window to window.
+/// `B` streams of characters that a model processes in parallel, each with a state that is carried from window to window.
 ///
 /// A stream's logits are bitwise independent of the other streams, of the windows and of the number of threads. Buffers are
 /// allocated once, by the constructors.
@@ -86,7 +86,7 @@ impl<'m, R: CellReal> InferenceSession<'m, R> {
         InferenceSession { model, shards: parts.map(shard).collect(), streams, max_steps, window: Window::default() }
     }
 
-    /// The model that reads.
+    /// The model.
     pub fn model(&self) -> &'m InferenceModel<'m, R> {
         self.model
     }
@@ -96,7 +96,7 @@ impl<'m, R: CellReal> InferenceSession<'m, R> {
         self.streams
     }
 
-    /// Reads a window `(T, B)` and carries the states on. The logits can be visited until the next window.
+    /// Processes a window of inputs, `(T, B)`, and updates the carried states. The logits remain available until the next call.
     pub fn run(&mut self, inputs: &[Input]) {
         self.set_window(inputs.iter().copied());
         self.forward();
@@ -111,15 +111,15 @@ impl<'m, R: CellReal> InferenceSession<'m, R> {
         }
     }
 
-    /// Calls `visit` for every position of the last window whose logits were needed, in the order of time within each part of the
-    /// streams, with the index of its input and the logits `V`. What `visit` leaves in the logits is not kept.
+    /// Calls `visit` for every position of the last window whose logits were needed, in time order within each shard, with the
+    /// index of its input and the logits `V`. Changes that `visit` makes to the logits are discarded.
     pub fn for_each_logits(&mut self, mut visit: impl FnMut(usize, &mut [R])) {
         let streams = self.streams;
         self.shards.iter_mut().for_each(|shard| shard.for_each_logits(streams, &mut visit));
     }
 
-    /// As [`run`](Self::run), then as [`for_each_logits`](Self::for_each_logits) in parallel: returns the results of `map`, which
-    /// also receives a buffer of its task that `scratch` created.
+    /// Runs the window, then calls `map` in parallel for every position that needs logits, and returns the results. `scratch`
+    /// creates one buffer per task, which is passed to `map`.
     pub fn run_and_map<S, T: Send>(
         &mut self,
         inputs: &[Input],
@@ -142,13 +142,13 @@ impl<'m, R: CellReal> InferenceSession<'m, R> {
 
     /// The state of a stream, `(layers * states * H)`.
     pub fn state(&self, stream: usize) -> &[R] {
-        let (shard, range) = self.place_of_state(stream);
+        let (shard, range) = self.locate_state(stream);
         &self.shards[shard].state[range]
     }
 
-    /// The state of a stream, to be changed.
+    /// Mutable access to the state of a stream.
     pub fn state_mut(&mut self, stream: usize) -> &mut [R] {
-        let (shard, range) = self.place_of_state(stream);
+        let (shard, range) = self.locate_state(stream);
         &mut self.shards[shard].state[range]
     }
 
@@ -163,8 +163,8 @@ impl<'m, R: CellReal> InferenceSession<'m, R> {
         shard.read_state(layer, t, stream - shard.streams().start, state);
     }
 
-    /// Copies the gates of a layer's stream at step `t` of the last window, as the cell left them, into `gates`, `gates * H`
-    /// elements.
+    /// Copies the gates of a layer's stream at step `t` of the last window, after the forward pass of the cell, into `gates`,
+    /// `gates * H` elements.
     pub fn read_gates(&self, layer: usize, t: usize, stream: usize, gates: &mut [R]) {
         let shard = &self.shards[self.shard_of(stream)];
         shard.read_gates(layer, t, stream - shard.streams().start, gates);
@@ -198,7 +198,7 @@ impl<'m, R: CellReal> InferenceSession<'m, R> {
     }
 
     /// The shard of a stream and the range of its state there.
-    fn place_of_state(&self, stream: usize) -> (usize, std::ops::Range<usize>) {
+    fn locate_state(&self, stream: usize) -> (usize, std::ops::Range<usize>) {
         let (shard, len) = (self.shard_of(stream), self.model.char_lm.state_len());
         let first = (stream - self.shards[shard].streams().start) * len;
         (shard, first..first + len)

@@ -1,4 +1,4 @@
-//! Initialisation of weights.
+//! Initialization of weights.
 
 use std::str::FromStr;
 
@@ -13,17 +13,17 @@ use crate::cells::RegisteredCell;
 use crate::error::{Error, Result};
 use crate::kernels::{MatMut, orthogonal};
 
-/// The distribution of the weights of the recurrent layers. Peepholes are initially 0, the weights of a diagonal recurrence uniform
-/// in -1 to 1.
+/// The distribution of the weights of the recurrent layers. Peepholes are initialized to 0; diagonal recurrent weights are uniform
+/// in [-1, 1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Scheme {
     /// An orthogonal recurrent matrix for each gate (Saxe et al. 2014); input weights as for [`Xavier`](Self::Xavier).
     #[default]
     Orthogonal,
-    /// Uniform in plus or minus `1 / sqrt(H)`, as in PyTorch; biases are zero, unlike in PyTorch.
+    /// Uniform between `-1 / sqrt(H)` and `1 / sqrt(H)`, as in PyTorch; biases are zero, unlike in PyTorch.
     Uniform,
-    /// Uniform by the fan of each gate, plus or minus `sqrt(6 / (in + out))` (Glorot & Bengio 2010).
+    /// Uniform between plus and minus `sqrt(6 / (fan_in + fan_out))` of each gate (Glorot & Bengio 2010).
     Xavier,
 }
 
@@ -40,18 +40,18 @@ impl FromStr for Scheme {
             "orthogonal" => Ok(Scheme::Orthogonal),
             "uniform" => Ok(Scheme::Uniform),
             "xavier" => Ok(Scheme::Xavier),
-            _ => Err(Error::unknown_name("initialisation", name, &Self::NAMES)),
+            _ => Err(Error::unknown_name("initialization", name, &Self::NAMES)),
         }
     }
 }
 
-/// How the weights of a model are initialised.
+/// How the weights of a model are initialized.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Init {
     /// The distribution of the recurrent layers.
     pub scheme: Scheme,
-    /// The initial bias of the forget gate; `None` stands for 1, with which an untrained cell remembers (Gers et al. 1999;
-    /// Jozefowicz et al. 2015).
+    /// The initial bias of the forget gate; `None` means 1, so that an untrained cell keeps its state (Gers et al. 1999; Jozefowicz
+    /// et al. 2015).
     pub forget_bias: Option<f64>,
 }
 
@@ -75,12 +75,12 @@ impl Init {
 }
 
 impl CharLm<f32> {
-    /// A model with initialised weights, as [`with_init`](Self::with_init) with the default [`Init`].
+    /// A model with initialized weights, as [`with_init`](Self::with_init) with the default [`Init`].
     pub fn init(config: &ModelConfig, seed: u64) -> Result<Self> {
         Self::with_init(config, Init::default(), seed)
     }
 
-    /// A model with initialised weights, which depend on the shape, `init` and the seed only:
+    /// A model with initialized weights, which depend only on the shape, `init` and the seed:
     ///
     /// - recurrent layers: as given by `init`; biases zero, except that of the forget gate
     /// - embedding: standard normal
@@ -105,7 +105,7 @@ impl CharLm<f32> {
     fn init_layer(&mut self, layer: usize, init: Init, rng: &mut Xoshiro256PlusPlus) {
         let (spec, hidden, layout) = (self.cell().spec, self.config().hidden, self.layout().clone());
         let spans = self.rnn(layer);
-        // A one-hot vector has a single nonzero element, so its fan is 1.
+        // A one-hot vector has a single nonzero element, so its fan-in is 1.
         let inputs = if layer == 0 && self.config().embed == 0 { 1 } else { layout.span(spans.w_ih).rows };
         let narrow = 1.0 / (hidden as f32).sqrt();
         let limit = |inputs: usize| match init.scheme {
@@ -158,6 +158,6 @@ mod tests {
         assert_eq!((&b[8..16], &b[..8]), (&[1.0; 8][..], &[0.0; 8][..]));
         let zero = |span: &&crate::params::Span| model.weights[span.range.clone()].iter().all(|x| *x == 0.0);
         let zeros: Vec<_> = model.layout().spans().iter().filter(zero).map(|span| &span.name).collect();
-        assert_eq!(zeros, ["head.b"], "everything else is initialised");
+        assert_eq!(zeros, ["head.b"], "everything else is initialized");
     }
 }

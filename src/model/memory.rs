@@ -1,7 +1,7 @@
-//! A rough check that the memory of the machine suffices, made before a model is loaded or trained.
+//! A rough check, before a model is loaded or trained, that the machine has enough memory.
 //!
-//! The estimate covers weights, gradients, moments, packed weights and activations; smaller buffers are not counted. An
-//! arena that cannot be allocated after all is an error as well, see [`try_zeroed`].
+//! The estimate covers weights, gradients, moments, packed weights and activations; smaller buffers are not counted. If an
+//! allocation fails after all, [`try_zeroed`] returns an error.
 
 use std::path::Path;
 
@@ -64,7 +64,7 @@ impl Sizes {
 /// Checks that `needed_bytes` are available; passes where the system does not report its memory.
 ///
 /// # Errors
-/// [`Error::OutOfMemory`] with both figures; `what` is what needs the memory.
+/// [`Error::OutOfMemory`] with both figures; `what` names the operation in the message.
 pub fn check_available(what: &str, needed_bytes: u64) -> Result<()> {
     match available() {
         Some(bytes) if needed_bytes > bytes => {
@@ -172,7 +172,7 @@ mod tests {
         write("a/memory.max", "1000\n");
         write("a/memory.current", "900\n");
         write("a/memory.stat", "anon 650\ninactive_file 200\nactive_file 50\n");
-        assert_eq!(free("0::/a/b"), Some(350), "the limit of the parent, page cache left out");
+        assert_eq!(free("0::/a/b"), Some(350), "the limit of the parent, without the page cache");
         assert_eq!(free("4:memory:/a/b"), None, "version 1 is not read");
     }
 }

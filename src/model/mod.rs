@@ -3,10 +3,10 @@
 //! - [`ModelConfig`]: the shape
 //! - [`CharLm`]: the weights, named spans of one arena
 //! - [`InferenceModel`]: a model with its weights packed for inference
-//! - [`InferenceSession`]: characters in, logits out, the state carried on
+//! - [`InferenceSession`]: reads characters, returns logits, and carries the state from window to window
 //! - [`SymbolSource`]: where a character of a remapped vocabulary comes from
 //! - [`Window`]: characters and targets of some streams, for training
-//! - [`memory`]: whether the machine has the memory for a model
+//! - [`memory`]: checks whether the machine has enough memory for a model
 
 mod char_lm;
 mod config;

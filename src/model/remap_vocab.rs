@@ -8,17 +8,17 @@ use crate::error::Result;
 /// Where the weights of a character of a remapped vocabulary come from.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum SymbolSource {
-    /// The model knows it by this token id.
+    /// The token id of the character in the old vocabulary.
     Known(u32),
-    /// It is new; its logit is initially this bias, whatever was read.
+    /// A new character; its initial logit is this bias in every context.
     New(f32),
 }
 
 impl CharLm<f32> {
     /// A copy of this model with the vocabulary of `sources`, in their order. A known character keeps its row of the embedding (of
-    /// `rnn.0.w_ih` if the input is one-hot) and its column of the output layer. A new character gets a row as
-    /// [`with_init`](Self::with_init) draws it, and a column of zeros with its bias. The distribution among known characters,
-    /// after any text of known characters, is unchanged.
+    /// `rnn.0.w_ih` if the input is one-hot) and its column of the output layer. A new character gets a freshly initialized row
+    /// (see [`with_init`](Self::with_init)), a zero column, and its bias. The distribution among known characters, after any text
+    /// of known characters, is unchanged.
     pub fn remap_vocab(&self, sources: &[SymbolSource], init: Init, seed: u64) -> Result<Self> {
         let config = ModelConfig { vocab: sources.len(), ..self.config().clone() };
         let mut model = CharLm::with_init(&config, init, seed)?;
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_of_new_characters_are_initialised() {
+    fn rows_of_new_characters_are_initialized() {
         for embed in [0, 6] {
             let new = model("lstm", embed).remap_vocab(&SOURCES, Init::default(), 8).unwrap();
             let rows = new.matrix(new.embed().unwrap_or(new.rnn(0).w_ih));

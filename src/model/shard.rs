@@ -2,7 +2,7 @@
 //!
 //! Each layer runs over the whole window before the next one, so that its weights stay in the cache. Within a layer, the input
 //! product (or in the backward pass the gradient from the layer above) and the scan alternate in chunks of steps, so that the
-//! scan finds the results of the product in the cache.
+//! results of the product are still in the cache when the scan reads them.
 
 use std::ops::Range;
 
@@ -24,7 +24,7 @@ pub enum Purpose {
     Inference,
 }
 
-/// Rows of the product of a chunk: enough to make up for reading the weights.
+/// Rows of the product of a chunk: enough to amortize reading the weights.
 const ROWS_PER_CHUNK: usize = 128;
 
 /// The carried states of some streams of a batch, and their activations over a window. `b` is the number of streams. Buffers are
@@ -94,7 +94,7 @@ impl<R: CellReal> Shard<R> {
         }
     }
 
-    /// Divides the units of each step among that many tasks of the current thread pool, which pays for a single stream.
+    /// Divides the units of each step among that many tasks of the current thread pool, which only pays off for a single stream.
     pub fn set_tasks(&mut self, tasks: usize) {
         self.tasks = tasks;
     }
@@ -172,12 +172,12 @@ impl<R: CellReal> Shard<R> {
             }
         }
         if !self.resets.is_empty() {
-            self.reset_previous();
+            self.compute_previous_states();
         }
     }
 
     /// Calls `visit` for every position of the last window with a weight, in time order, with its index in a window of
-    /// `batch_size` streams and its logits `V`. To be called before [`score`](Self::score).
+    /// `batch_size` streams and its logits `V`. Must be called before [`score`](Self::score).
     pub fn for_each_logits(&mut self, batch_size: usize, visit: &mut impl FnMut(usize, &mut [R])) {
         for (i, _) in self.loss_weights.iter().enumerate().filter(|(_, weight)| **weight != 0.0) {
             let (t, stream) = (i / self.streams, i % self.streams);
@@ -285,7 +285,8 @@ impl<R: CellReal> Shard<R> {
         self.scored[steps.clone()].contains(&true)
     }
 
-    /// Runs a layer over some steps. The input product of several steps is computed at once, that of a single step by block.
+    /// Runs a layer over some steps. The input product of several steps is computed at once, that of a single step is computed
+    /// block by block.
     fn scan(&mut self, packed: &PackedWeights<R>, layer: usize, steps: Range<usize>) {
         let (w_hh, resets, tasks) = (packed.w_hh(layer), some_resets(&self.resets), self.tasks);
         let (below, these) = self.layers.split_at_mut(layer);
@@ -338,7 +339,7 @@ impl<R: CellReal> Shard<R> {
     }
 
     /// Computes the states before each step with resets applied, which the weight gradients need.
-    fn reset_previous(&mut self) {
+    fn compute_previous_states(&mut self) {
         let (steps, streams) = (self.logits.steps(), self.streams);
         let row_layout = self.layers[0].state_shape().row_layout;
         self.previous.resize_with(self.layers.len(), || PanelBuffer::new(row_layout, steps, streams));

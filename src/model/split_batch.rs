@@ -14,8 +14,8 @@ const MAX_SHARDS_PER_THREAD: usize = 4;
 /// Splits a batch into shards of nearly equal size for several threads: the first stream and the number of streams of each.
 ///
 /// Every shard rereads large weights at every step, so there are only as many shards as threads. Small weights stay in the cache,
-/// so there are more shards, of which a thread on a busy core leaves some to the other threads. Threads are idle if there are more
-/// of them than shards of four streams. Results do not depend on the split.
+/// so there are more shards than threads, so that other threads can take over the shards of a thread on a busy core. Threads are
+/// idle if there are more of them than shards of four streams. Results do not depend on the split.
 pub fn split_batch<R: CellReal>(
     model: &CharLm<R>,
     batch: usize,

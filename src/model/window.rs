@@ -13,7 +13,7 @@ pub struct Window {
     pub targets: Vec<u32>,
     /// The weight of each prediction in the loss; the output layer is skipped if it is 0.
     pub weights: Vec<f32>,
-    /// Whether the state is set to zero before a character is read; empty for no resets.
+    /// Whether the state is set to zero before a character is read; empty if there are no resets.
     pub resets: Vec<bool>,
 }
 
@@ -42,7 +42,7 @@ impl Window {
         self.weights.iter().map(|&w| f64::from(w)).sum()
     }
 
-    /// The number of predictions with a weight.
+    /// The number of predictions with a nonzero weight.
     pub fn scored(&self) -> usize {
         self.weights.iter().filter(|w| **w != 0.0).count()
     }

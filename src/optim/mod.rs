@@ -1,4 +1,4 @@
-//! Optimizers, gradient clipping and learning rate schedules: functions over flat slices that know nothing of the model.
+//! Optimizers, gradient clipping and learning rate schedules: functions over flat slices that are independent of the model.
 
 mod adamw;
 mod clip;

@@ -7,7 +7,7 @@ pub struct UpdateParams {
     pub lr: f64,
     /// Decoupled weight decay: weights shrink by `lr * weight_decay`. 0 for vectors.
     pub weight_decay: f64,
-    /// Factor of the gradients, for clipping.
+    /// The factor by which gradients are multiplied, for clipping.
     pub grad_scale: f64,
     /// The number of this update, from 1.
     pub step: u64,
@@ -22,7 +22,7 @@ pub struct OptimizerSlices<'a, R> {
     pub grads: &'a [R],
     /// The first arena of moments.
     pub moment1: &'a mut [R],
-    /// The second arena of moments; empty if the optimizer has one.
+    /// The second arena of moments; empty if the optimizer has only one.
     pub moment2: &'a mut [R],
 }
 

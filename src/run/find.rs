@@ -9,7 +9,7 @@ use super::folder::RunFolder;
 use crate::checkpoint::format::MAGIC;
 use crate::error::{Error, Result};
 
-/// What a user means by RUN.
+/// The run or checkpoint that a RUN argument refers to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RunTarget {
     /// A run.
@@ -39,10 +39,10 @@ pub fn find(given: Option<&Path>, runs: &Path) -> Result<RunTarget> {
         return Ok(RunTarget::Checkpoint(given.into()));
     }
     let candidates = [RunFolder::new(runs.join(given)), RunFolder::new(given)];
-    if let Some(run) = candidates.into_iter().find(RunFolder::has_run) {
+    if let Some(run) = candidates.into_iter().find(RunFolder::has_checkpoint) {
         return Ok(RunTarget::Run(run));
     }
-    // Opening the file explains why it is not a checkpoint.
+    // Loading the file later fails with an error that says why it is not a checkpoint.
     if given.is_file() {
         return Ok(RunTarget::Checkpoint(given.into()));
     }

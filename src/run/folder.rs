@@ -27,7 +27,7 @@ impl RunFolder {
         self.path.file_name().unwrap_or(self.path.as_os_str()).to_string_lossy().into_owned()
     }
 
-    /// The whole training state: what a run resumes from.
+    /// The checkpoint with the whole training state, from which a run resumes.
     pub fn latest(&self) -> PathBuf {
         self.path.join("latest.ckpt")
     }
@@ -58,7 +58,7 @@ impl RunFolder {
     }
 
     /// Whether the folder contains a checkpoint.
-    pub fn has_run(&self) -> bool {
+    pub fn has_checkpoint(&self) -> bool {
         self.latest().exists() || self.best().exists()
     }
 

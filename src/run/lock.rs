@@ -29,7 +29,7 @@ impl RunFolder {
     /// Creates the folder, locks it, and removes temporary files that a crash left behind.
     ///
     /// # Errors
-    /// [`Error::CannotCreate`] if the folder cannot be created or written, [`Error::Busy`] if another process trains the run.
+    /// [`Error::CannotCreate`] if the folder cannot be created or written to, [`Error::Busy`] if another process trains the run.
     pub fn lock(&self) -> Result<LockedRun> {
         let cannot = |e| Error::cannot_create(self.path(), format!("{e}; choose another folder"));
         disk::make_folder(self.path()).map_err(cannot)?;
@@ -66,13 +66,13 @@ impl LockedRun {
         disk::replace(&RealDisk, path, chunks).map_err(|e| disk::write_error(path, len, e))
     }
 
-    /// Removes the best checkpoint, which belongs to an earlier run or an earlier text.
+    /// Removes the best checkpoint, which belongs to an earlier run or an earlier version of the text.
     pub fn remove_best(&self) -> Result<()> {
         remove(&self.best())
     }
 
-    /// Removes what an earlier run left in the folder except its `latest.ckpt`, which the first save of the new run replaces. A
-    /// crash in between leaves the earlier run, which can still be resumed.
+    /// Removes the files of an earlier run except `latest.ckpt`, which the first save of the new run replaces. A after a crash
+    /// before that save, the earlier run can still be resumed.
     pub fn remove_all_but_latest(&self) -> Result<()> {
         [self.best(), self.metrics(), self.plot()].iter().try_for_each(|path| remove(path))
     }
@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_run_is_locked_until_its_holder_ends() {
+    fn a_run_stays_locked_until_the_lock_is_dropped() {
         let folder = tempfile::tempdir().unwrap();
         let run = RunFolder::new(folder.path().join("a/b"));
         let held = run.lock().unwrap();

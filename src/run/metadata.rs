@@ -1,4 +1,4 @@
-//! What a checkpoint records about its run besides the model.
+//! The run metadata that a checkpoint stores.
 
 use std::path::PathBuf;
 
@@ -19,9 +19,9 @@ const MAX_COUNT: u64 = 1 << 60;
 /// How a run was set up.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunMetadata {
-    /// How it trains.
+    /// The training settings.
     pub train: TrainConfig,
-    /// How its weights were initialised.
+    /// How its weights were initialized.
     pub init: Init,
     /// The texts it trains on.
     pub dataset: DatasetProvenance,
@@ -45,14 +45,14 @@ impl RunMetadata {
     }
 }
 
-/// Where a fine-tuned run started.
+/// The starting point of a fine-tuned run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FineTuneOrigin {
     /// The run that the weights came from: its folder or a checkpoint file.
     pub run: PathBuf,
     /// The texts of that run.
     pub dataset: DatasetProvenance,
-    /// Symbols (code points or bytes) that it did not know.
+    /// Symbols (code points or bytes) that its vocabulary did not contain.
     pub new_symbols: Vec<u32>,
     /// The losses before the first step.
     pub before: HeldOutLosses,
@@ -67,7 +67,7 @@ pub struct HeldOutLosses {
     pub new: Result<f64, String>,
 }
 
-/// How far a run has come. `state_hash` covers all of it.
+/// The progress of a run. `state_hash` covers all of it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
     /// Windows processed, including skipped ones.

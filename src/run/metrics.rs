@@ -71,7 +71,7 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Opens the file of a run and removes the records that a checkpoint with this progress does not know of.
+    /// Opens the file of a run and removes records that are newer than a checkpoint with this progress.
     pub fn open(run: &LockedRun, progress: &Progress) -> Result<Self> {
         let path = run.metrics();
         let is_known = |record: &Record| match record {
@@ -92,15 +92,15 @@ impl Metrics {
     /// # Errors
     /// [`Error::NoRoom`] if the disk is full, otherwise [`Error::Io`].
     pub fn push(&mut self, record: &Record) -> Result<()> {
-        let is_waiting = !self.pending.is_empty();
+        let has_pending = !self.pending.is_empty();
         push_line(&mut self.pending, record)?;
-        if is_waiting { Ok(()) } else { self.flush() }
+        if has_pending { Ok(()) } else { self.flush() }
     }
 
     /// Writes the records that could not be written before.
     pub fn flush(&mut self) -> Result<()> {
         if let Err(e) = self.file.write_all(&self.pending) {
-            // Half a line would spoil the next record.
+            // A partial line would corrupt the next record.
             let _ = self.file.set_len(self.len);
             return Err(disk::write_error(&self.path, self.pending.len() as u64, e));
         }
@@ -109,7 +109,8 @@ impl Metrics {
         Ok(())
     }
 
-    /// The records of a file, or none if there is no file. Lines that are not records, such as one cut by a crash, are skipped.
+    /// The records of a file, or none if there is no file. Lines that are not records, such as a line truncated by a crash, are
+    /// skipped.
     ///
     /// # Errors
     /// [`Error::Input`] if it cannot be opened or is not a regular file, [`Error::Io`] if reading fails.
@@ -136,7 +137,8 @@ impl Metrics {
 }
 
 fn push_line(to: &mut Vec<u8>, record: &Record) -> Result<()> {
-    serde_json::to_writer(&mut *to, record).map_err(|e| Error::Internal(format!("a record cannot be written: {e}")))?;
+    serde_json::to_writer(&mut *to, record)
+        .map_err(|e| Error::Internal(format!("a record cannot be serialized: {e}")))?;
     to.push(b'\n');
     Ok(())
 }
@@ -163,7 +165,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_cut_loses_at_most_the_last_record(
+        fn truncation_loses_at_most_the_last_record(
             records in proptest::collection::vec(any_record(), 0..9), cut in any::<prop::sample::Index>(),
         ) {
             let mut lines = Vec::new();
@@ -181,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn removes_records_that_the_checkpoint_does_not_know_of() {
+    fn removes_records_newer_than_the_checkpoint() {
         let folder = tempfile::tempdir().unwrap();
         let run = RunFolder::new(folder.path()).lock().unwrap();
         let open = |evaluated_at| Metrics::open(&run, &Progress { evaluated_at, ..Progress::default() }).unwrap();

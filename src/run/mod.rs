@@ -1,10 +1,10 @@
 //! A training run on disk: its folder, its lock, and what is recorded about it.
 //!
 //! - [`RunFolder`]: the folder and the names of its files
-//! - `find`: from what a user typed to a run or a checkpoint
+//! - `find`: resolves a RUN argument to a run or a checkpoint
 //! - [`LockedRun`]: a run that this process trains, and the only way to write to its folder
-//! - [`TrainConfig`], [`RunMetadata`], [`Progress`]: what a checkpoint records besides the model
-//! - [`Metrics`], the contents of `metrics.jsonl`
+//! - [`TrainConfig`], [`RunMetadata`], [`Progress`]: the contents of a checkpoint other than the model
+//! - [`Metrics`]: the contents of `metrics.jsonl`
 //! - [`state_hash`]: a fingerprint of the training state
 
 pub mod find;

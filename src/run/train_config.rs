@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::optim::{Optimizer, Schedule};
 
-/// How to train. An interval of `None` is one epoch, 0 means never.
+/// The training settings. An interval of `None` means one epoch; 0 means never.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TrainConfig {
     /// Streams trained in parallel, B.
@@ -36,7 +36,7 @@ pub struct TrainConfig {
     pub save_every: Option<u64>,
     /// Steps between records of the training loss; 0 means never.
     pub log_every: u64,
-    /// Early stopping: evaluations without a lower held-out loss after which training ends.
+    /// Early stopping: the number of evaluations without improvement after which training ends.
     pub patience: Option<u64>,
     /// The seed of the initial weights and the dropout masks.
     pub seed: u64,

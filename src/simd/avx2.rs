@@ -11,7 +11,7 @@ use super::traits::{Simd, SimdKernel, SimdVec};
 pub struct Avx2(());
 
 impl Avx2 {
-    /// A proof, where the machine supports it.
+    /// Returns a proof if the machine supports AVX2 and FMA.
     pub fn detect() -> Option<Self> {
         let detected = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
         detected.then_some(Avx2(()))
@@ -32,7 +32,7 @@ impl Simd for Avx2 {
     const HAS_FMA: bool = true;
 }
 
-// SAFETY: `load` and `store` access one register of 8 `f32`.
+// SAFETY: `load` and `store` access exactly 8 `f32` elements.
 unsafe impl SimdVec<f32> for Avx2 {
     type Register = __m256;
     const WIDTH: usize = 8;
@@ -50,7 +50,7 @@ unsafe impl SimdVec<f32> for Avx2 {
     }
     #[inline(always)]
     fn prefetch(self, from: *const f32) {
-        // SAFETY: x86-64 guarantees the instruction, which accesses nothing.
+        // SAFETY: x86-64 guarantees the instruction, which never faults.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(from.cast()) }
     }
     #[inline(always)]

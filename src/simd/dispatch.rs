@@ -14,7 +14,7 @@ pub fn dispatch<K: SimdKernel>(kernel: K) -> K::Output {
     dispatch_on(Isa::active(), kernel)
 }
 
-/// Runs `kernel` on `isa`, or on the portable one where this machine does not support `isa`.
+/// Runs `kernel` on `isa`, and falls back to the portable one if this machine does not support `isa`.
 #[inline]
 pub fn dispatch_on<K: SimdKernel>(isa: Isa, kernel: K) -> K::Output {
     #[cfg(target_arch = "x86_64")]

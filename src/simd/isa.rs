@@ -12,7 +12,7 @@ pub const ISA_VARIABLE: &str = "CHARLSTM_SIMD";
 /// An instruction set that the kernels are compiled for. Training is bit-identical only on the same one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Isa {
-    /// What the compilation target guarantees: SSE2 on x86-64, NEON on AArch64.
+    /// The baseline of the compilation target: SSE2 on x86-64, NEON on AArch64.
     Portable,
     /// AVX2 and FMA.
     Avx2,
@@ -53,7 +53,7 @@ impl Isa {
 
     /// The instruction set that every kernel uses: the one that [`ISA_VARIABLE`] names, or else the best that this machine supports.
     ///
-    /// Every model checks the variable when it is made; kernels that are called without a model ignore an invalid value.
+    /// The variable is validated when a model is created. Kernels that are called without a model ignore an invalid value.
     pub fn active() -> Isa {
         let best = || Isa::available().last().unwrap_or(Isa::Portable);
         static ACTIVE: OnceLock<Isa> = OnceLock::new();

@@ -1,6 +1,6 @@
-//! What every instruction set implements, and what is compiled for each of them.
+//! Traits for instruction sets and for the kernels that are compiled for each of them.
 
-/// Registers in a row of a panel: the matrix products work on panels of so many registers' width.
+/// Registers in a row of a panel: panels of the matrix products are this many registers wide.
 pub const PANEL_VECTORS: usize = 2;
 /// The widest panel of any instruction set, in elements.
 pub const MAX_PANEL_WIDTH: usize = 32;

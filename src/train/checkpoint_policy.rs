@@ -47,7 +47,7 @@ impl<'a> RunWriter<'a> {
         is_due && step != saved_step
     }
 
-    /// Saves the latest checkpoint, and whatever could not be written before.
+    /// Saves the latest checkpoint, and retries writes that failed earlier.
     pub fn save(&mut self, trainer: &Trainer, observer: &mut dyn Observer) -> Result<()> {
         let saved = self.save_latest(trainer, observer);
         let best = self.save_pending_best(trainer, observer);
@@ -56,7 +56,7 @@ impl<'a> RunWriter<'a> {
     }
 
     /// As [`save`](Self::save), but an error is never tolerated: no later save would try again.
-    pub fn save_at_the_end(&mut self, trainer: &Trainer, observer: &mut dyn Observer) -> Result<()> {
+    pub fn save_final(&mut self, trainer: &Trainer, observer: &mut dyn Observer) -> Result<()> {
         self.policy.keep_going = false;
         self.save(trainer, observer)
     }
@@ -90,11 +90,11 @@ impl<'a> RunWriter<'a> {
         Ok(())
     }
 
-    /// Reports a failed write and continues if the policy says so.
+    /// Reports a failed write and continues if the policy allows it.
     fn tolerate(&self, written: Result<()>, trainer: &Trainer, observer: &mut dyn Observer) -> Result<()> {
         match written {
             Err(e @ (Error::Io { .. } | Error::NoRoom { .. })) if self.policy.keep_going => {
-                observer.on_event(trainer, Event::NotSaved(&e));
+                observer.on_event(trainer, Event::SaveFailed(&e));
                 Ok(())
             }
             other => other,

@@ -1,7 +1,8 @@
 //! Fine-tuning: a run that starts from the weights of another.
 //!
 //! The vocabulary is extended by the new text's characters. Known characters keep their weights. The logit of a new character does
-//! not depend on the context, and its bias makes it as likely as it is frequent (see [`CharLm::remap_vocab`]).
+//! not depend on the context, and its bias is chosen so that its probability equals its frequency in the new text (see
+//! [`CharLm::remap_vocab`]).
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -15,10 +16,10 @@ use crate::model::{CharLm, InferenceModel, InferenceSession, Input, SymbolSource
 use crate::run::{FineTuneOrigin, HeldOutLosses, RunMetadata, TrainConfig};
 use crate::score;
 
-/// Characters of the new text over which the mean of the model's logits is taken.
+/// Characters of the new text used to estimate the mean log-sum-exp of the logits.
 const SAMPLE_CHARS: usize = 4096;
 const STEPS: usize = 128;
-/// Iterations after which the biases of new characters have converged, even if these are most of the text.
+/// Iterations after which the biases of new characters have converged, even if they make up most of the text.
 const ITERATIONS: usize = 100;
 
 impl Trainer {
@@ -76,8 +77,8 @@ fn check_encoding(run: &Path, model: Encoding, text: Encoding) -> Result<()> {
     Err(Error::EncodingMismatch { run: run.into(), model_reads_bytes: model == Encoding::Bytes })
 }
 
-/// Where each character of the dataset comes from. The bias of a new character with frequency `f` in the new text is
-/// `ln f + level`, see [`level`].
+/// The source of each character of the dataset. The bias of a new character with frequency `f` in the new text is
+/// `ln f + bias_offset`, see [`bias_offset`].
 fn origins(model: &CharLm<f32>, vocab: &Vocab, dataset: &Dataset, new: &[u32]) -> Vec<SymbolSource> {
     let new = Vocab::new(vocab.encoding(), new.iter().copied());
     let ((corpus, _), part) = (dataset.training(), dataset.new_text_range());
@@ -85,26 +86,26 @@ fn origins(model: &CharLm<f32>, vocab: &Vocab, dataset: &Dataset, new: &[u32]) -
     let shares =
         count_tokens(corpus, part.clone(), &new).into_iter().map(|count| count.max(1) as f64 / part.len() as f64);
     let shares: Vec<f64> = shares.collect();
-    let level = if new.is_empty() {
+    let bias_offset = if new.is_empty() {
         0.0
     } else {
-        level(&log_sum_exps(model, &first_known(corpus, part, vocab)), shares.iter().sum())
+        bias_offset(&log_sum_exps(model, &first_known(corpus, part, vocab)), shares.iter().sum())
     };
     let origin = |symbol: &u32| match new.id(*symbol) {
-        Some(id) => SymbolSource::New((shares[id as usize].ln() + level) as f32),
+        Some(id) => SymbolSource::New((shares[id as usize].ln() + bias_offset) as f32),
         None => SymbolSource::Known(vocab.id(*symbol).unwrap_or(0)),
     };
     dataset.vocab().symbols().iter().map(origin).collect()
 }
 
 /// The offset of the biases of new characters: the mean of the old model's `ln sum exp(logits)`, adjusted until the mean
-/// probability of all new characters is `share`. This maximises the likelihood.
-fn level(log_sum_exps: &[f64], share: f64) -> f64 {
+/// probability of all new characters is `share`. This maximizes the likelihood.
+fn bias_offset(log_sum_exps: &[f64], share: f64) -> f64 {
     let count = log_sum_exps.len() as f64;
     let mean = log_sum_exps.iter().sum::<f64>() / count;
-    (0..ITERATIONS).fold(mean, |level, _| {
-        let probability = |lse: &f64| 1.0 / (1.0 + (lse - level - share.ln()).exp());
-        level + (share * count / log_sum_exps.iter().map(probability).sum::<f64>()).ln()
+    (0..ITERATIONS).fold(mean, |bias_offset, _| {
+        let probability = |lse: &f64| 1.0 / (1.0 + (lse - bias_offset - share.ln()).exp());
+        bias_offset + (share * count / log_sum_exps.iter().map(probability).sum::<f64>()).ln()
     })
 }
 
@@ -135,10 +136,10 @@ mod tests {
     fn the_mean_probability_of_new_characters_is_their_share() {
         let sums: Vec<f64> = (0..500).map(|i| 7.0 + 3.0 * f64::from(i).sin()).collect();
         for share in [1e-6, 0.01, 0.1, 0.5, 0.9] {
-            let new = share * level(&sums, share).exp();
+            let new = share * bias_offset(&sums, share).exp();
             let mean = sums.iter().map(|sum| new / (new + sum.exp())).sum::<f64>() / sums.len() as f64;
             assert!((mean / share - 1.0).abs() < 0.01, "{share}: {mean}");
         }
-        assert!(level(&sums, 1.0).is_finite());
+        assert!(bias_offset(&sums, 1.0).is_finite());
     }
 }

@@ -14,9 +14,9 @@ pub enum Outcome {
     /// All steps are done.
     Finished,
     /// The requested step was reached.
-    StoppedAt,
+    ReachedStopStep,
     /// Early stopping: the held-out loss did not improve for the configured number of evaluations.
-    OutOfPatience,
+    StoppedEarly,
     /// The observer asked to stop.
     Stopped,
 }
@@ -25,7 +25,7 @@ pub enum Outcome {
 ///
 /// # Errors
 /// Errors of steps, evaluations and saving. If a text was changed ([`Error::Changed`]) or a file could not be written, the loop
-/// still tries to save what was learned.
+/// still tries to save the run.
 pub fn fit(
     trainer: &mut Trainer,
     policy: Option<CheckpointPolicy<'_>>,
@@ -33,7 +33,7 @@ pub fn fit(
     observer: &mut dyn Observer,
 ) -> Result<Outcome> {
     let writer = policy.map(|policy| RunWriter::open(policy, trainer)).transpose()?;
-    let mut training = Training { trainer, writer, observer, interval: Interval::default() };
+    let mut training = Training { trainer, writer, observer, stats: TrainStats::default() };
     let outcome = training.run(stop_at);
     if let Err(Error::Diverged { .. } | Error::Internal(_)) = outcome {
         return outcome;
@@ -47,29 +47,29 @@ struct Training<'a> {
     trainer: &'a mut Trainer,
     writer: Option<RunWriter<'a>>,
     observer: &'a mut dyn Observer,
-    interval: Interval,
+    stats: TrainStats,
 }
 
-/// What is collected between two records of the training loss.
+/// Statistics collected between two training records.
 #[derive(Default)]
-struct Interval {
+struct TrainStats {
     /// The sum of the losses of all characters of steps that were not skipped, and their number.
-    nats: f64,
-    nats_chars: u64,
+    loss_sum: f64,
+    loss_chars: u64,
     chars: u64,
     time: Duration,
     lr: f64,
     grad_norm: f64,
 }
 
-impl Interval {
+impl TrainStats {
     fn add(&mut self, report: &StepReport, time: Duration) {
         self.time += time;
         self.chars += report.chars;
         (self.lr, self.grad_norm) = (report.lr, report.grad_norm);
         if !report.skipped {
-            self.nats += report.loss * report.chars as f64;
-            self.nats_chars += report.chars;
+            self.loss_sum += report.loss * report.chars as f64;
+            self.loss_chars += report.chars;
         }
     }
 }
@@ -86,10 +86,10 @@ impl Training<'_> {
                 return Ok(Outcome::Finished);
             }
             if stop_at.is_some_and(|at| step >= at) {
-                return Ok(Outcome::StoppedAt);
+                return Ok(Outcome::ReachedStopStep);
             }
-            if self.trainer.is_out_of_patience() {
-                return Ok(Outcome::OutOfPatience);
+            if self.trainer.should_stop_early() {
+                return Ok(Outcome::StoppedEarly);
             }
             if self.observer.should_stop() {
                 return Ok(Outcome::Stopped);
@@ -104,7 +104,7 @@ impl Training<'_> {
     fn step(&mut self) -> Result<()> {
         let start = Instant::now();
         let report = self.trainer.step()?;
-        self.interval.add(&report, start.elapsed());
+        self.stats.add(&report, start.elapsed());
         self.observer.on_event(self.trainer, Event::Step(&report));
         let step = self.trainer.progress().step;
         if step == self.trainer.total_steps() || step.is_multiple_of(self.trainer.steps_per_epoch()) {
@@ -117,14 +117,14 @@ impl Training<'_> {
     }
 
     fn record(&mut self) -> Result<()> {
-        let Interval { nats, nats_chars, chars, time, lr, grad_norm } = std::mem::take(&mut self.interval);
+        let TrainStats { loss_sum, loss_chars, chars, time, lr, grad_norm } = std::mem::take(&mut self.stats);
         if chars == 0 || self.trainer.config().log_every == 0 {
             return Ok(());
         }
         let record = TrainRecord {
             step: self.trainer.progress().step,
             epoch: self.trainer.epochs(),
-            loss: (nats_chars > 0).then(|| nats / nats_chars as f64),
+            loss: (loss_chars > 0).then(|| loss_sum / loss_chars as f64),
             lr,
             grad_norm: Some(grad_norm).filter(|norm| norm.is_finite()),
             chars_per_s: chars as f64 / time.as_secs_f64().max(1e-9),
@@ -134,7 +134,7 @@ impl Training<'_> {
         self.write(Record::Train(record))
     }
 
-    /// Evaluates the held-out text; returns `false` if the observer asked to stop, and then leaves no trace.
+    /// Evaluates the held-out text; returns `false` if the observer asked to stop; in that case nothing is recorded.
     fn evaluate(&mut self) -> Result<bool> {
         let observer = &*self.observer;
         let Some(loss) = self.trainer.evaluate_unless(&|| observer.should_stop())? else { return Ok(false) };
@@ -142,11 +142,11 @@ impl Training<'_> {
         let best = self.trainer.record_evaluation(loss.nats());
         if best && let Some(writer) = &mut self.writer {
             if let Err(e) = writer.save_best(self.trainer, self.observer) {
-                // A checkpoint must not claim a best one that does not exist.
+                // The saved progress must not refer to a best checkpoint that does not exist.
                 self.trainer.progress = before;
                 return Err(e);
             }
-            // A best checkpoint of which the latest one does not know would be lost when the run resumes.
+            // If `latest.ckpt` did not record the new best loss, a resumed run could overwrite `best.ckpt` with a worse one.
             writer.save(self.trainer, self.observer)?;
         }
         let finite = |x: f64| Some(x).filter(|x| x.is_finite());
@@ -176,6 +176,6 @@ impl Training<'_> {
     fn finish(&mut self) -> Result<()> {
         let recorded = self.record();
         let Some(writer) = &mut self.writer else { return Ok(()) };
-        writer.save_at_the_end(self.trainer, self.observer).and(recorded)
+        writer.save_final(self.trainer, self.observer).and(recorded)
     }
 }

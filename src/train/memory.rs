@@ -7,10 +7,10 @@ use crate::error::{Error, Result};
 use crate::model::{ModelConfig, memory};
 use crate::run::TrainConfig;
 
-/// Refuses a run that needs more memory than is available.
+/// Rejects a run that needs more memory than is available.
 ///
 /// # Errors
-/// [`Error::OutOfMemory`] with both figures.
+/// [`Error::OutOfMemory`] with the needed and the available bytes.
 pub(super) fn check(shape: &ModelConfig, config: &TrainConfig, dataset: &Dataset) -> Result<()> {
     let has_resets = dataset.loss_mask().is_some();
     memory::check_available("training this model", needed(shape, config, has_resets)?)

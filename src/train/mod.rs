@@ -1,7 +1,7 @@
 //! Training: truncated backpropagation through time, with the state carried from window to window.
 //!
 //! - [`Step`]: one window, forward and backward on all threads, and the update
-//! - [`Trainer`]: the whole state of a run; it makes steps, evaluates, and is saved in and resumed from checkpoints
+//! - [`Trainer`]: the whole state of a run; it runs steps, evaluates, and can be saved to and resumed from checkpoints
 //! - [`Trainer::fine_tune`]: a run that starts from the weights of another
 //! - [`fit`]: the training loop
 //! - [`CheckpointPolicy`]: where and when the loop saves

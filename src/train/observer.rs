@@ -6,11 +6,11 @@ use super::trainer::{StepReport, Trainer};
 use crate::error::Error;
 use crate::run::{EvalRecord, TrainRecord};
 
-/// Something that happened.
+/// An event of the training loop.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
-    /// A step was made.
+    /// A step was completed.
     Step(&'a StepReport),
     /// The training loss was recorded.
     Record(&'a TrainRecord),
@@ -19,7 +19,7 @@ pub enum Event<'a> {
     /// A checkpoint was written.
     Saved(&'a Path),
     /// A file could not be written. Training continues, and the next save tries again.
-    NotSaved(&'a Error),
+    SaveFailed(&'a Error),
 }
 
 /// Receives the events of the training loop, and may ask it to stop.

@@ -5,7 +5,7 @@
 //! | `model` | configuration and vocabulary | no |
 //! | `weights` | the arena of the weights | yes |
 //! | `progress` | [`Progress`] | yes |
-//! | `run` | [`RunMetadata`]: settings, texts, clock | what determines the next steps |
+//! | `run` | [`RunMetadata`]: settings, texts, elapsed time | only settings that affect the next steps |
 //! | `moments.0`, `moments.1` | the arenas of the optimizer | yes |
 //! | `state` | the carried states, `(B, layers * states * H)` | yes |
 //!
@@ -54,7 +54,7 @@ impl Trainer {
         Ok(sections)
     }
 
-    /// What a checkpoint records about the run besides the model and its progress.
+    /// The run metadata that a checkpoint stores, without the model and the progress.
     pub fn metadata(&self) -> RunMetadata {
         RunMetadata {
             train: self.config.clone(),
@@ -71,19 +71,19 @@ impl Trainer {
     }
 
     /// Resumes a run. `config` may differ from the saved one in settings that can change during a run. `dataset` must be the same
-    /// text unless `allow_change` is set; on another text, the current epoch starts again and the best loss is forgotten.
+    /// text unless `allow_change` is set; on a different text, the current epoch restarts and the best loss is reset.
     ///
     /// # Errors
     /// [`Error::Checkpoint`] if the checkpoint is incomplete or damaged, [`Error::CorpusMismatch`] if the text differs,
     /// [`Error::FixedSetting`] if `config` changes a setting that cannot change.
     pub fn resume(frame: &Frame, mut dataset: Dataset, config: TrainConfig, allow_change: bool) -> Result<Self> {
         if !frame.has(STATE) {
-            return Err(frame.error("contains weights only; a run resumes from its latest.ckpt"));
+            return Err(frame.error("contains only weights; resume from latest.ckpt"));
         }
         let (model, vocab) = model::read(frame)?;
         let (saved, mut progress) = (RunMetadata::read(frame)?, Progress::read(frame)?);
         if !saved.elapsed_s.is_finite() {
-            return Err(frame.error("its training time is not finite"));
+            return Err(frame.error("the saved training time is not finite"));
         }
         saved.train.validate().map_err(|e| frame.error(e.to_string()))?;
         check_fixed_settings(frame, &saved.train, &config)?;
@@ -124,7 +124,7 @@ impl Trainer {
 }
 
 fn diverged(name: &str) -> Error {
-    Error::Diverged(format!("training diverged: {name} is not finite or too large, so nothing was saved"))
+    Error::Diverged(format!("training diverged: {name} has non-finite or too large values; nothing was saved"))
 }
 
 fn all_finite(values: &[f32]) -> bool {

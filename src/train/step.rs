@@ -1,6 +1,6 @@
 //! One optimizer step, the only multi-threaded part of training.
 //!
-//! A step has five parallel regions, one after another. There is no synchronisation within a time step:
+//! A step has five parallel regions, one after another. There is no synchronization within a time step:
 //!
 //! 1. pack the weights and compute the input table of the first layer
 //! 2. run each shard forward and backward over the whole window
@@ -33,7 +33,7 @@ pub struct Step<R> {
     table_gradient: TableGradient<R>,
     /// The gradients of the last step, in the layout of the model.
     pub grads: Vec<R>,
-    squares: Vec<f64>,
+    sums_of_squares: Vec<f64>,
 }
 
 impl<R: CellReal> Step<R> {
@@ -49,7 +49,7 @@ impl<R: CellReal> Step<R> {
             tiles: gradients::tiles(model),
             table_gradient: TableGradient::new(model, positions),
             grads: vec![R::ZERO; len],
-            squares: vec![0.0; len.div_ceil(CHUNK)],
+            sums_of_squares: vec![0.0; len.div_ceil(CHUNK)],
         }
     }
 
@@ -77,7 +77,7 @@ impl<R: CellReal> Step<R> {
         rayon::join(
             || panels.for_each(|(panel, values)| gradients::fill_panel(panel, values, shards)),
             || {
-                each_tile(tiles, grads, &|tile, out| {
+                for_each_tile(tiles, grads, &|tile, out| {
                     if !tile.needs_table() {
                         gradients::fill(tile, out, model, shards);
                     }
@@ -92,7 +92,7 @@ impl<R: CellReal> Step<R> {
             self.table_gradient.fill_embedding(d_embedding, model, table);
         }
         let table_gradient = &self.table_gradient;
-        each_tile(&tiles[usize::from(embedding > 0)..], d_others, &|tile, out| {
+        for_each_tile(&tiles[usize::from(embedding > 0)..], d_others, &|tile, out| {
             if tile.needs_table() {
                 table_gradient.fill(tile, out, model, table);
             }
@@ -101,9 +101,9 @@ impl<R: CellReal> Step<R> {
 
     /// The global norm of the gradients.
     pub fn norm(&mut self) -> f64 {
-        let chunks = self.squares.par_iter_mut().zip(self.grads.par_chunks(CHUNK));
+        let chunks = self.sums_of_squares.par_iter_mut().zip(self.grads.par_chunks(CHUNK));
         chunks.for_each(|(sum, chunk)| *sum = vector::sum_of_squares(chunk));
-        self.squares.iter().sum::<f64>().sqrt()
+        self.sums_of_squares.iter().sum::<f64>().sqrt()
     }
 
     /// Updates the weights with the gradients of the last step. Weight decay applies to matrices only.
@@ -137,14 +137,14 @@ impl<R: CellReal> Step<R> {
 }
 
 /// Runs `f` in parallel on every tile and its range of `out`.
-fn each_tile<R: Send>(tiles: &[Tile], out: &mut [R], f: &(impl Fn(&Tile, &mut [R]) + Sync)) {
+fn for_each_tile<R: Send>(tiles: &[Tile], out: &mut [R], f: &(impl Fn(&Tile, &mut [R]) + Sync)) {
     match tiles {
         [] => {}
         [tile] => f(tile, out),
         _ => {
             let (left, right) = tiles.split_at(tiles.len() / 2);
             let (left_out, right_out) = out.split_at_mut(left.iter().map(|tile| tile.len).sum());
-            rayon::join(|| each_tile(left, left_out, f), || each_tile(right, right_out, f));
+            rayon::join(|| for_each_tile(left, left_out, f), || for_each_tile(right, right_out, f));
         }
     }
 }

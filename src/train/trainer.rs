@@ -17,10 +17,10 @@ use crate::score::{self, TextLoss};
 const MAX_SKIPPED_IN_A_ROW: u64 = 5;
 /// The fewest steps after which a high held-out loss counts as divergence.
 const MIN_STEPS_TO_DIVERGE: u64 = 100;
-/// How far above that of a uniform guess the held-out loss of a diverged run is, in nats.
+/// A run has diverged if its held-out loss exceeds that of a uniform distribution by more than this, in nats.
 const DIVERGENCE_MARGIN: f64 = 0.1;
 
-/// What a step did.
+/// The result of one training step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct StepReport {
     /// The mean loss of the window before the update, in nats per character.
@@ -54,16 +54,16 @@ pub struct Trainer {
 }
 
 impl Trainer {
-    /// A new run with freshly initialised weights. The vocabulary is that of the dataset, whatever `shape` says.
+    /// A new run with freshly initialized weights. The vocabulary is that of the dataset; `shape.vocab` is ignored.
     ///
     /// # Errors
-    /// [`Error::Usage`] if a setting is out of range or the memory does not suffice, [`Error::Corpus`] if the text is shorter than a
-    /// window of every stream.
+    /// [`Error::Usage`] if a setting is out of range or there is not enough memory, [`Error::Corpus`] if the text is too short for
+    /// one window of every stream.
     pub fn new(dataset: Dataset, shape: &ModelConfig, config: TrainConfig) -> Result<Self> {
         Self::with_init(dataset, shape, Init::default(), config)
     }
 
-    /// As [`new`](Self::new), with another initialisation of the weights.
+    /// As [`new`](Self::new), with the given initialization of the weights.
     pub fn with_init(dataset: Dataset, shape: &ModelConfig, init: Init, config: TrainConfig) -> Result<Self> {
         let mut shape = ModelConfig { vocab: dataset.vocab().len(), ..shape.clone() };
         shape.cell = shape.validate()?.spec.name.into();
@@ -73,12 +73,14 @@ impl Trainer {
         Self::with_model(dataset, model, init, config)
     }
 
-    /// A new run that starts from the weights of a model with the vocabulary of the dataset. `init` is recorded as how the weights
-    /// were once initialised.
+    /// A new run that starts from the weights of a model with the vocabulary of the dataset. `init` records how the weights were
+    /// originally initialized.
     pub fn with_model(dataset: Dataset, model: CharLm<f32>, init: Init, config: TrainConfig) -> Result<Self> {
         let (known, needed) = (model.config().vocab, dataset.vocab().len());
         if known != needed {
-            return Err(Error::Usage(format!("the model has {known} characters, the text has {needed}")));
+            return Err(Error::Usage(format!(
+                "the vocabulary of the model has {known} characters, but the text has {needed}"
+            )));
         }
         check(&dataset, &config)?;
         check_memory(model.config(), &config, &dataset)?;
@@ -87,7 +89,7 @@ impl Trainer {
         Self::assemble(dataset, model, moments, init, config, Progress::default())
     }
 
-    /// A run in any state. The dataset and the configuration must have passed [`check`].
+    /// Assembles a run from a restored or initial state. The dataset and the configuration must have passed [`check`].
     pub(super) fn assemble(
         dataset: Dataset,
         model: CharLm<f32>,
@@ -121,7 +123,7 @@ impl Trainer {
     pub fn config(&self) -> &TrainConfig {
         &self.config
     }
-    /// What it trains on.
+    /// The dataset.
     pub fn dataset(&self) -> &Dataset {
         &self.dataset
     }
@@ -129,11 +131,11 @@ impl Trainer {
     pub fn model(&self) -> &CharLm<f32> {
         &self.model
     }
-    /// How far it has come.
+    /// The progress of the run.
     pub fn progress(&self) -> &Progress {
         &self.progress
     }
-    /// What a fine-tuned run started from; `None` for a run that started from scratch.
+    /// The origin of a fine-tuned run; `None` for a run that started from scratch.
     pub fn origin(&self) -> Option<&FineTuneOrigin> {
         self.origin.as_ref()
     }
@@ -145,7 +147,7 @@ impl Trainer {
     pub fn install<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
         self.pool.install(work)
     }
-    /// Seconds of training, summed over all parts of a resumed run.
+    /// Seconds of training, including the time before the run was resumed.
     pub fn elapsed_s(&self) -> f64 {
         self.elapsed_before_s + self.started.elapsed().as_secs_f64()
     }
@@ -180,7 +182,7 @@ impl Trainer {
             let loss = step.run(model, window, dropout);
             let norm = step.norm();
             let skipped = !(loss.is_finite() && norm.is_finite());
-            // A window without scored characters only carries the state.
+            // If no character is scored, the window only advances the carried state.
             if !skipped && scored > 0 {
                 let grad_scale = clip_scale(norm, config.clip);
                 let update =
@@ -228,7 +230,7 @@ impl Trainer {
     fn skip(&mut self) -> Result<()> {
         self.progress.skipped += 1;
         self.progress.skipped_in_a_row += 1;
-        // The state may be what is not finite.
+        // The carried state itself may be non-finite.
         self.step.states_mut().for_each(|state| state.fill(0.0));
         if self.progress.skipped_in_a_row < MAX_SKIPPED_IN_A_ROW {
             return Ok(());
@@ -254,8 +256,8 @@ impl Trainer {
         self.install(|| score::held_out_unless(&stop, &self.model, corpus, self.dataset.vocab(), range))
     }
 
-    /// Whether the configuration asks for an evaluation at the current step that has not been done. A run that was stopped during
-    /// an evaluation repeats it after resuming.
+    /// Whether an evaluation is scheduled for the current step and has not been done yet. A run that was stopped during an
+    /// evaluation repeats it after resuming.
     pub fn evaluation_is_due(&self) -> bool {
         let step = self.progress.step;
         let every = self.config.eval_every.unwrap_or_else(|| self.steps_per_epoch());
@@ -279,7 +281,7 @@ impl Trainer {
     }
 
     /// Whether early stopping ends the run.
-    pub fn is_out_of_patience(&self) -> bool {
+    pub fn should_stop_early(&self) -> bool {
         self.config.patience.is_some_and(|patience| self.progress.evaluations_since_best >= patience)
     }
 
@@ -292,7 +294,7 @@ impl Trainer {
         counts.into_iter().filter(|count| *count > 0).map(|count| count as f64 / total).map(|p| -p * p.ln()).sum()
     }
 
-    /// Whether the last held-out loss is above that of a uniform guess although the run has made enough steps.
+    /// Whether the last held-out loss is above that of a uniform guess after at least 100 steps.
     pub fn has_diverged(&self) -> bool {
         let uniform = (self.dataset.vocab().len() as f64).ln();
         let is_high = |loss: f64| loss.is_nan() || loss > uniform + DIVERGENCE_MARGIN;
@@ -300,7 +302,7 @@ impl Trainer {
     }
 }
 
-/// Refuses what cannot be trained before anything large is allocated.
+/// Rejects an invalid configuration before anything large is allocated.
 pub(super) fn check(dataset: &Dataset, config: &TrainConfig) -> Result<()> {
     config.validate()?;
     let (corpus, range) = dataset.training();
@@ -345,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn skips_steps_that_are_not_finite_and_fails_after_five_in_a_row() {
+    fn skips_steps_with_non_finite_loss_and_fails_after_five_in_a_row() {
         let mut trainer = trainer();
         let weights = trainer.model.weights.clone();
         for _ in 0..4 {

@@ -58,12 +58,12 @@ fn page_shows_any_unit_without_network_requests() {
     assert!(different.len() > 10, "{different:?}");
 
     browser.click("#next");
-    assert_ne!(browser.script(COLORS), first, "another unit has other colours");
+    assert_ne!(browser.script(COLORS), first, "another unit has other colors");
     browser.click("#previous");
     assert_eq!(browser.script(COLORS), first);
     browser.click("#quantities button:nth-child(3)");
     assert_eq!(shown(&browser)[2], "f");
-    assert_ne!(browser.script(COLORS), first, "a gate has other colours");
+    assert_ne!(browser.script(COLORS), first, "a gate has other colors");
 
     // The last property is outside the window.
     browser.script("[...document.querySelectorAll('#properties button')].at(-1).id = 'last'");

@@ -69,7 +69,7 @@ impl Observer for Obstacle {
     fn on_event(&mut self, _: &Trainer, event: Event<'_>) {
         match event {
             Event::Saved(path) => self.saved.push(path.into()),
-            Event::NotSaved(e) => {
+            Event::SaveFailed(e) => {
                 assert!(matches!(e, Error::Io { .. } | Error::NoRoom { .. }), "{e}");
                 self.failures -= 1;
                 if self.failures == 0 {

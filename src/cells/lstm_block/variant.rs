@@ -15,7 +15,7 @@ pub(in super::super) enum Forget {
     Never,
 }
 
-/// An activation function whose slope can be computed from its value.
+/// An activation function whose derivative can be computed from its value.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(in super::super) enum Activation {
     /// `x`.
@@ -61,7 +61,7 @@ pub(in super::super) trait LstmVariant: Sync + 'static {
     const HAS_OUTPUT_GATE: bool = true;
     /// Whether gates see the cell state.
     const HAS_PEEPHOLES: bool = false;
-    /// Whether a unit sees the output of no unit but itself.
+    /// Whether the recurrence is diagonal: a unit receives only its own previous output.
     const HAS_DIAGONAL_RECURRENCE: bool = false;
     /// Whether the gates see all gates of the previous time step.
     const HAS_GATE_RECURRENCE: bool = false;

@@ -7,7 +7,7 @@ use crate::kernels::panel_buffer::RowLayout;
 use crate::kernels::testing::{Guarded, Operand, are_canaries, at_page_edge, canary, edge, numbers, placement, size};
 use crate::simd::{Isa, dispatch_on};
 
-/// A product of one row by the definition at the top of `int8.rs`; `weights` is row-major with `n` columns.
+/// A product of one row according to the definition at the top of `int8.rs`; `weights` is row-major with `n` columns.
 fn reference_product(x: &[f32], weights: &[f32], n: usize) -> Vec<f32> {
     let largest = |values: &mut dyn Iterator<Item = f32>| values.fold(0.0, |largest: f32, x| largest.max(x.abs()));
     let quantize = |x: f32, largest: f32| if largest > 0.0 { (x * (LARGEST / largest)).round() as i32 } else { 0 };
