@@ -16,7 +16,7 @@ pub enum Error {
     /// An operation needs more memory than is available.
     #[error("{what} needs {} MiB of memory, {}", needed.div_ceil(1 << 20), available_memory(*available))]
     OutOfMemory {
-        /// What needs it.
+        /// The operation that needs the memory.
         what: String,
         /// The bytes that it needs.
         needed: u64,
@@ -44,7 +44,7 @@ pub enum Error {
     /// A name is not in a list of choices.
     #[error("unknown {kind} \"{name}\"; choose from: {}", choices.join(", "))]
     UnknownName {
-        /// What is named, such as `cell`.
+        /// The kind of name, such as `cell`.
         kind: String,
         /// The name.
         name: String,
@@ -76,7 +76,7 @@ pub enum Error {
     Corpus {
         /// The file or folder.
         path: PathBuf,
-        /// What is wrong with it and what to do.
+        /// The problem, and what to do.
         problem: String,
     },
     /// A text is not valid UTF-8.
@@ -113,7 +113,7 @@ pub enum Error {
     CorpusMismatch {
         /// The file.
         path: PathBuf,
-        /// What the run did with it, such as `was trained on`.
+        /// The role of the file, such as `was trained on`.
         role: &'static str,
         /// Length and hash at that time.
         before: String,
@@ -131,7 +131,7 @@ pub enum Error {
     Checkpoint {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The problem.
         problem: String,
     },
     /// A text contains a character that is not in the model's vocabulary.
@@ -145,7 +145,7 @@ pub enum Error {
         /// Why it cannot be opened.
         source: std::io::Error,
     },
-    /// What was asked for does not exist (no run to resume, no held-out text).
+    /// The requested item does not exist (no run to resume, no held-out text).
     #[error("{0}")]
     Missing(String),
     /// A folder contains no runs.
@@ -173,7 +173,7 @@ pub enum Error {
     Io {
         /// The file.
         path: PathBuf,
-        /// What the operating system reported.
+        /// The error of the operating system.
         source: std::io::Error,
     },
     /// A text was modified while it was in use.
@@ -181,7 +181,7 @@ pub enum Error {
     Changed {
         /// The file.
         path: PathBuf,
-        /// What was modified.
+        /// The modification.
         problem: String,
     },
     /// A file does not fit on the disk, or exceeds the limit on file sizes. The previous file is intact.
@@ -193,7 +193,7 @@ pub enum Error {
         needed: u64,
         /// Free space in bytes, if known.
         free: Option<u64>,
-        /// What the operating system reported.
+        /// The error of the operating system.
         source: std::io::Error,
     },
     /// Another process is training the same run.

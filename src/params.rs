@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use crate::kernels::{Real, vector};
 
-/// The largest absolute value of a valid parameter. Sums of products of two such numbers over a layer fit an `f32`. Cells whose state
+/// The largest absolute value of a valid parameter. Sums of products of two such numbers over a layer fit in an `f32`. Cells whose state
 /// or output is unbounded can still overflow over many time steps, so logits and losses may be infinite or NaN.
 pub const MAX_ABS_PARAM: f64 = 1e15;
 

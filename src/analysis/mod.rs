@@ -1,4 +1,4 @@
-//! What a model has learned: the activity of its units, and how much of a text it has memorized.
+//! Analysis of a trained model: the activity of its units, and how much of a text it has memorized.
 //!
 //! - [`record_activity`]: states and gates of all units while the model reads a text
 //! - [`TEXT_PROPERTIES`], [`pearson`], [`strongest`]: the units that correlate with a property of the text

@@ -55,7 +55,7 @@ impl DiagonalWeight {
 }
 
 impl CellSpec {
-    /// One state vector `h`, which is multiplied with `w_hh`, and no diagonal weights.
+    /// One state vector `h`, which is multiplied by `w_hh`, and no diagonal weights.
     pub(super) const DEFAULT: CellSpec = CellSpec {
         name: "",
         aliases: &[],

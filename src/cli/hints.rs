@@ -1,4 +1,4 @@
-//! What to do about an error of the library, in terms of this program's flags and commands.
+//! Hints for errors of the library that name flags and commands of this program.
 
 use std::path::{Path, PathBuf};
 

@@ -16,7 +16,7 @@ use super::inspect_text::InspectedText;
 const TEMPLATE: &str = include_str!("inspect.html");
 const LISTED_UNITS: usize = 6;
 
-/// What to show. Layers and units are counted from 0.
+/// The unit to show. Layers and units are counted from 0.
 pub struct Selection {
     pub layer: Option<usize>,
     pub unit: Option<usize>,

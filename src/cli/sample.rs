@@ -68,7 +68,7 @@ fn sampling_config(args: &SampleArgs, temperature: f32) -> SamplingConfig {
 
 /// How distributions are shaped, for each temperature.
 fn sampling_configs(args: &SampleArgs, vocab: &Vocab) -> Result<Vec<SamplingConfig>> {
-    // What the model does not know never comes anyway.
+    // The model never generates characters that are not in its vocabulary.
     let mut ban: Vec<u32> =
         vocab.to_symbols(args.distribution.ban.as_bytes()).into_iter().filter_map(|c| vocab.id(c)).collect();
     ban.sort_unstable();

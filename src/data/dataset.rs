@@ -52,7 +52,7 @@ pub struct Dataset {
     held_out: Option<Corpus>,
     vocab: Vocab,
     loss_mask: Option<LossMask>,
-    /// What is replayed, and the whole old text.
+    /// The replayed part, and the whole old text.
     replay: Option<(ReplayIdentity, Corpus)>,
 }
 
@@ -176,7 +176,7 @@ impl Dataset {
         }
     }
 
-    /// As [`Corpus::check_unchanged`], for all texts.
+    /// Like [`Corpus::check_unchanged`], for all texts.
     pub fn check_unchanged(&self) -> Result<()> {
         self.corpora().try_for_each(Corpus::check_unchanged)
     }

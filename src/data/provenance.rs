@@ -1,4 +1,4 @@
-//! Where the texts of a run come from, so that they can be opened again.
+//! The origin of the texts of a run, from which they can be opened again.
 
 use std::path::Path;
 

@@ -13,11 +13,11 @@ use crate::{error::Result, train::TrainConfig};
 pub struct Experiment {
     /// Its name on the command line.
     pub name: &'static str,
-    /// What is learned or compared.
+    /// The task or the comparison.
     pub summary: &'static str,
     /// When it passes.
     pub criterion: &'static str,
-    /// What the paper reports.
+    /// The result in the paper.
     pub published: &'static str,
     /// The names of the options that it accepts besides those of all experiments of its kind.
     pub extra_options: &'static [&'static str],

@@ -1,4 +1,4 @@
-//! What all studies share: their configuration, training one model on a text, and their result.
+//! The common parts of all studies: their configuration, training a model on a text, and their result.
 
 use std::{cell::RefCell, collections::BTreeMap, fmt, ops::Range, time::Instant};
 

@@ -6,7 +6,7 @@ use super::micro_kernel::TileInit;
 use super::panel_buffer::PanelBuffer;
 use super::real::Real;
 
-/// What the accumulators of a product are initialized with.
+/// The initial values of the accumulators of a product.
 #[derive(Clone, Copy, Debug)]
 pub enum AccumulatorInit<'a, R> {
     /// Zeros.

@@ -9,7 +9,7 @@ use crate::simd::{MAX_PANEL_WIDTH, PANEL_VECTORS, SimdVec};
 /// How far ahead a panel is prefetched when it is read for the first time, in elements.
 const PREFETCH_DISTANCE: usize = 512;
 
-/// Where the factors that are broadcast to a tile's rows are stored.
+/// The layout of the factors that are broadcast to the rows of a tile.
 pub(super) trait FactorLayout {
     /// Distance between the factors of neighbouring tile rows, in elements.
     fn row_stride(panel_width: usize) -> usize;
@@ -62,7 +62,7 @@ pub(super) const fn max_rows<R, V: SimdVec<R>>(panels: usize) -> usize {
     if panels > 1 { (V::REGISTERS * 3 / 4) / vectors } else { (V::REGISTERS - 1 - vectors) / vectors }
 }
 
-/// What a tile's accumulators are initialized with.
+/// The initial values of the accumulators of a tile.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum TileInit<R> {
     /// Zeros.
@@ -88,7 +88,6 @@ pub(super) struct Tile<R> {
     pub b_panel_stride: usize,
     /// Added to `a` of every segment.
     pub a_offset: usize,
-    /// What the accumulators are initialized with.
     pub init: TileInit<R>,
 }
 

@@ -16,7 +16,7 @@ use super::panel_buffer::{PanelView, RowLayout};
 use super::real::Real;
 use crate::simd::{Isa, Simd, SimdKernel, SimdVec, dispatch_on};
 
-/// Rows of the panels that are multiplied with all rows of activations before the next ones, so that the second and later tiles
+/// Rows of the panels that are multiplied by all rows of activations before the next ones, so that the second and later tiles
 /// read them from the L1 cache.
 const DEPTH: usize = 128;
 /// Panels per tile when there are few rows of activations: one panel would not give enough accumulators to hide the latency of an
@@ -286,7 +286,7 @@ impl<R: Real> Strip<'_, R> {
         }
     }
 
-    /// Some panels of the input at a step, each with the rows of the weights that it is multiplied with.
+    /// Some panels of the input at a step, each with the rows of the weights that it is multiplied by.
     #[inline(always)]
     fn segments<V: SimdVec<R>>(&self, t: usize, panels: Range<usize>) -> impl Iterator<Item = Segment<R>> + Clone {
         let (x, b) = (self.x, self.weights.as_ptr());

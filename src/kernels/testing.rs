@@ -12,7 +12,7 @@ use super::panel_buffer::{PanelBuffer, PanelView, RowLayout};
 use super::real::Real;
 use crate::simd::{Isa, MAX_PANEL_WIDTH};
 
-/// A deterministic sequence of numbers in -1.5 to 1.5.
+/// A deterministic sequence of numbers between -1.5 and 1.5.
 pub fn numbers<R: Real>(n: usize, phase: f64) -> Vec<R> {
     let number = |i: usize| ((i as f64 * 0.7 + phase).sin() * 1.5) as f32;
     (0..n).map(|i| R::from_f64(number(i).into())).collect()
@@ -57,7 +57,7 @@ pub enum Edge {
     After,
 }
 
-/// Where a buffer is placed: `offset` elements away from an inaccessible page, so at any alignment.
+/// The position of a buffer: `offset` elements from an inaccessible page, so that every alignment occurs.
 #[derive(Clone, Copy, Debug)]
 pub struct Placement {
     edge: Edge,

@@ -16,7 +16,7 @@ use super::panel_buffer::{PanelView, RowLayout};
 use super::real::Real;
 use crate::simd::{Isa, MAX_PANEL_WIDTH, Simd, SimdKernel, SimdVec, dispatch_on};
 
-/// Rows of activations that are multiplied at once: a panel of `x` and one of `dy` fit the L1 cache.
+/// Rows of activations that are multiplied at once: a panel of `x` and one of `dy` fit in the L1 cache.
 const DEPTH: usize = 64;
 /// The most slices that these rows are gathered from.
 const MAX_SLICES: usize = 64;

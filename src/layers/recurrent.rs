@@ -104,7 +104,7 @@ impl<R: CellReal> LayerActivations<R> {
     /// them to the gates and returns `AccumulatorInit::Output`.
     ///
     /// The products and the cell are computed block by block, so that gates stay in the L1 cache. They are computed for all units at
-    /// once if all gates fit the L1 cache, or if the weights are quantized, since `h` would be quantized again for each block. With
+    /// once if all gates fit in the L1 cache, or if the weights are quantized, since `h` would be quantized again for each block. With
     /// several `tasks`, the units of a step are divided among threads.
     pub fn forward<'a>(
         &mut self,

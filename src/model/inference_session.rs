@@ -71,7 +71,7 @@ impl<'m, R: CellReal> InferenceSession<'m, R> {
         session
     }
 
-    /// As [`new`](Self::new), with all the work on the calling thread, for callers that run several sessions in parallel.
+    /// Like [`new`](Self::new), with all the work on the calling thread, for callers that run several sessions in parallel.
     pub fn single_threaded(model: &'m InferenceModel<'m, R>, streams: usize, max_steps: usize) -> Self {
         Self::of_parts(model, std::iter::once((0, streams)), streams, max_steps)
     }

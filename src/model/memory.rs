@@ -77,7 +77,7 @@ pub fn check_available(what: &str, needed_bytes: u64) -> Result<()> {
 /// Allocates an arena of `len` zeros.
 ///
 /// # Errors
-/// [`Error::OutOfMemory`] where the allocation fails; `what` is what the arena is for.
+/// [`Error::OutOfMemory`] if the allocation fails; `what` is what the arena is for.
 pub fn try_zeroed<R: Zeroable>(what: &str, len: usize) -> Result<Vec<R>> {
     try_zeroed_vec(len).map_err(|()| {
         let needed = (len as u64).saturating_mul(size_of::<R>() as u64);

@@ -5,7 +5,7 @@ use super::config::ModelConfig;
 use super::init::Init;
 use crate::error::Result;
 
-/// Where the weights of a character of a remapped vocabulary come from.
+/// The source of the weights of a character in a remapped vocabulary.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum SymbolSource {
     /// The token id of the character in the old vocabulary.

@@ -15,7 +15,7 @@ use crate::layers::dropout::{Dropout, DropoutLayer};
 use crate::layers::linear;
 use crate::layers::recurrent::{LayerActivations, Resets};
 
-/// What a shard is used for. Inference needs no buffers of the backward pass.
+/// The purpose of a shard. Inference needs no buffers for the backward pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
     /// Forward and backward passes.

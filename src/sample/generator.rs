@@ -72,7 +72,7 @@ impl Iterator for Generator<'_> {
     }
 }
 
-/// What is read before the first character is drawn: all characters of the prompt but the last, and the last.
+/// The characters to read before the first one is drawn: all but the last character of the prompt, and the last.
 pub(super) fn split_prompt<'p>(model: &InferenceModel<'_>, vocab: &Vocab, prompt: &'p [u32]) -> (&'p [u32], u32) {
     assert_eq!(vocab.len(), model.config().vocab, "the vocabulary belongs to another model");
     match prompt.split_last() {

@@ -32,7 +32,7 @@ pub struct LineRequest<'a> {
     pub count: u64,
     /// Whether duplicates are discarded.
     pub unique: bool,
-    /// What every line must match.
+    /// The pattern that every line must match.
     pub pattern: &'a Pattern,
     /// The part of the prompt that belongs to each line.
     pub prefix: &'a [u32],

@@ -80,7 +80,7 @@ pub fn held_out(model: &CharLm<f32>, corpus: &Corpus, vocab: &Vocab, part: Range
     held_out_unless(&|| false, model, corpus, vocab, part).map(Option::unwrap_or_default)
 }
 
-/// As [`held_out`], but returns `None` as soon as `stop`, which is called before each window, returns true.
+/// Like [`held_out`], but returns `None` as soon as `stop`, which is called before each window, returns true.
 pub fn held_out_unless(
     stop: &dyn Fn() -> bool,
     model: &CharLm<f32>,

@@ -55,7 +55,7 @@ impl<'a> RunWriter<'a> {
         self.tolerate(saved.and(best).and(flushed), trainer, observer)
     }
 
-    /// As [`save`](Self::save), but an error is never tolerated: no later save would try again.
+    /// Like [`save`](Self::save), but an error is never tolerated: no later save would try again.
     pub fn save_final(&mut self, trainer: &Trainer, observer: &mut dyn Observer) -> Result<()> {
         self.policy.keep_going = false;
         self.save(trainer, observer)

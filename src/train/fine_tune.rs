@@ -26,7 +26,7 @@ impl Trainer {
     /// A new run that starts from the weights of a checkpoint of `run`. The optimizer starts from scratch.
     ///
     /// # Errors
-    /// As [`Trainer::new`]; [`Error::Checkpoint`] if the model cannot be read, [`Error::Usage`] if its encoding is not that of the
+    /// Like [`Trainer::new`]; [`Error::Checkpoint`] if the model cannot be read, [`Error::Usage`] if its encoding is not that of the
     /// dataset.
     pub fn fine_tune(frame: &Frame, run: PathBuf, mut dataset: Dataset, config: TrainConfig) -> Result<Self> {
         let (model, vocab) = model::read(frame)?;

@@ -63,7 +63,7 @@ impl Trainer {
         Self::with_init(dataset, shape, Init::default(), config)
     }
 
-    /// As [`new`](Self::new), with the given initialization of the weights.
+    /// Like [`new`](Self::new), with the given initialization of the weights.
     pub fn with_init(dataset: Dataset, shape: &ModelConfig, init: Init, config: TrainConfig) -> Result<Self> {
         let mut shape = ModelConfig { vocab: dataset.vocab().len(), ..shape.clone() };
         shape.cell = shape.validate()?.spec.name.into();
@@ -249,7 +249,7 @@ impl Trainer {
         self.evaluate_unless(&|| false)
     }
 
-    /// As [`evaluate`](Self::evaluate), but abandons the evaluation and returns `None` when `stop`, which is called repeatedly,
+    /// Like [`evaluate`](Self::evaluate), but abandons the evaluation and returns `None` when `stop`, which is called repeatedly,
     /// returns `true`.
     pub fn evaluate_unless(&self, stop: &(dyn Fn() -> bool + Sync)) -> Result<Option<TextLoss>> {
         let Some((corpus, range)) = self.dataset.held_out() else { return Ok(None) };

@@ -234,7 +234,7 @@ impl Finished {
         self.fails_with_usage(code, parts);
     }
 
-    /// As [`Finished::fails`], but more lines may follow, such as the usage.
+    /// Like [`Finished::fails`], but more lines may follow, such as the usage.
     pub fn fails_with_usage(self, code: i32, parts: &[&str]) {
         let Finished { args, code: actual, out, err } = self;
         assert_eq!(actual, Some(code), "{args}: {err}");

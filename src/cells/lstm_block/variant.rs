@@ -1,4 +1,4 @@
-//! What distinguishes a variant of the LSTM block.
+//! The properties in which variants of the LSTM block differ.
 
 use super::super::spec::CellSpec;
 use crate::kernels::Real;
