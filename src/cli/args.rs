@@ -1,31 +1,19 @@
-//! The command line as clap parses it; nothing else in this crate knows clap's argument types.
+//! The command line as clap parses it.
 
-mod bench;
-mod cells;
-mod compare;
-mod eval;
-mod experiment;
-mod info;
-mod inspect;
-mod novelty;
-mod sample;
-mod score;
-mod train;
-mod values;
+use clap::{Parser, Subcommand};
 
-use clap::{Parser, Subcommand, ValueEnum};
-
-pub use bench::BenchArgs;
-pub use cells::CellsArgs;
-pub use compare::CompareArgs;
-pub use eval::EvalArgs;
-pub use experiment::ExperimentArgs;
-pub use info::InfoArgs;
-pub use inspect::InspectArgs;
-pub use novelty::NoveltyArgs;
-pub use sample::{LineArgs, MatchBy, SampleArgs};
-pub use score::{ScoreArgs, StateMode, UnitChoice};
-pub use train::{Settings, TrainArgs};
+use super::bench::BenchArgs;
+use super::cells::CellsArgs;
+use super::compare::CompareArgs;
+use super::eval::EvalArgs;
+use super::experiment::ExperimentArgs;
+use super::info::InfoArgs;
+use super::inspect::InspectArgs;
+use super::novelty::NoveltyArgs;
+use super::sample::SampleArgs;
+use super::score::ScoreArgs;
+use super::terminal::OutputArgs;
+use super::train::TrainArgs;
 
 /// Train character-level recurrent language models on CPUs and generate text with them.
 ///
@@ -36,29 +24,7 @@ pub struct Args {
     #[command(subcommand)]
     pub command: Command,
     #[command(flatten)]
-    pub common: Common,
-}
-
-#[derive(Debug, clap::Args)]
-#[command(next_help_heading = "Global options")]
-pub struct Common {
-    /// Print only the requested output, warnings and errors
-    #[arg(short, long, global = true)]
-    pub quiet: bool,
-    /// Print more details
-    #[arg(short, long, global = true, conflicts_with = "quiet")]
-    pub verbose: bool,
-    /// When to use colors; auto respects NO_COLOR
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
-    pub color: ColorWhen,
-}
-
-/// The values of `--color`.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum ColorWhen {
-    Auto,
-    Always,
-    Never,
+    pub output: OutputArgs,
 }
 
 #[derive(Debug, Subcommand)]

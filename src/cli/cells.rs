@@ -8,9 +8,19 @@ use charlstm::model::ModelConfig;
 use charlstm::train::{TrainConfig, Trainer};
 use serde_json::json;
 
-use super::args::CellsArgs;
 use super::bench;
 use super::terminal::Terminal;
+
+/// List the recurrent cells with their size, speed and source
+#[derive(Debug, clap::Args)]
+pub struct CellsArgs {
+    /// Units per layer
+    #[arg(long, value_name = "N", default_value_t = 256)]
+    pub hidden: usize,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
 
 const TRAINING_TIME: Duration = Duration::from_millis(400);
 /// The model and the batch that are measured; small, so that the list appears quickly.

@@ -1,16 +1,37 @@
 //! `charlstm eval`: the loss of a text.
 
 use std::ops::Range;
+use std::path::PathBuf;
 
 use charlstm::data::Corpus;
 use charlstm::error::Result;
+use charlstm::kernels::Precision;
 use charlstm::model::InferenceModel;
 use charlstm::score::{self, TextLoss};
 use serde_json::json;
 
-use super::args::EvalArgs;
 use super::load;
 use super::terminal::Terminal;
+use super::values::precisions;
+
+/// Compute the loss of a text, in nats and bits per character
+#[derive(Debug, clap::Args)]
+pub struct EvalArgs {
+    /// Name or folder of a run, or a checkpoint file [default: the newest run]
+    pub run: Option<PathBuf>,
+    /// Text to evaluate [default: the held-out text of the run]
+    #[arg(long, value_name = "FILE")]
+    pub text: Option<PathBuf>,
+    /// Precision of the weights
+    #[arg(long, value_name = "PRECISION", default_value = "f32", value_parser = precisions())]
+    pub precision: Precision,
+    /// Evaluate windows of N characters, each from a zero state, instead of one stream
+    #[arg(long, value_name = "N")]
+    pub window: Option<usize>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
 
 pub fn run(args: &EvalArgs, terminal: &Terminal) -> Result<()> {
     load::start_threads()?;
@@ -18,7 +39,7 @@ pub fn run(args: &EvalArgs, terminal: &Terminal) -> Result<()> {
     let positions =
         if args.window.is_some() { score::positions_at_once(usize::MAX) } else { load::POSITIONS_OF_ONE_STREAM };
     let (model, vocab) = load::load_model(&frame, positions)?;
-    let inference_model = InferenceModel::new(&model, args.precision.into());
+    let inference_model = InferenceModel::new(&model, args.precision);
     let score = |corpus: &Corpus, range: Range<usize>| match args.window {
         Some(window) => score::windows(&inference_model, corpus, &vocab, range, window),
         None => score::carried(&inference_model, corpus, &vocab, range),

@@ -1,6 +1,6 @@
 //! `charlstm info`: the contents of a checkpoint.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use charlstm::checkpoint::Frame;
 use charlstm::checkpoint::model::{self, weights_hash};
@@ -10,8 +10,17 @@ use charlstm::run::find::{RunTarget, find};
 use charlstm::run::{Progress, RUNS, RunMetadata, STATE, state_hash};
 use serde_json::{Value, json};
 
-use super::args::InfoArgs;
 use super::terminal::{Terminal, escape_controls};
+
+/// Show the contents of a checkpoint: model, settings, progress and hashes
+#[derive(Debug, clap::Args)]
+pub struct InfoArgs {
+    /// Name or folder of a run, or a checkpoint file [default: the newest run]
+    pub run: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
 
 pub fn run(args: &InfoArgs, terminal: &Terminal) -> Result<()> {
     // latest.ckpt has the training state; best.ckpt, which is used for sampling, has only weights.

@@ -1,5 +1,7 @@
 //! `charlstm inspect`: the values of a model's units while it reads a text.
 
+use std::path::PathBuf;
+
 use charlstm::analysis::{UnitQuantity, record_activity};
 use charlstm::cells::CellSpec;
 use charlstm::data::Vocab;
@@ -7,12 +9,51 @@ use charlstm::error::{Error, Result};
 use charlstm::kernels::Precision;
 use charlstm::model::{InferenceModel, ModelConfig};
 
-use super::args::InspectArgs;
 use super::heatmap::{self, ColorScale, Palette};
 use super::inspect_page::{self, Selection, value_range};
 use super::inspect_text::InspectedText;
 use super::terminal::{Terminal, quoted};
 use super::{files, load};
+
+const EXAMPLES: &str = "\
+Examples:
+  charlstm inspect big                       List units that correlate with quotes, line ends, ...
+  charlstm inspect big --layer 2 --unit 17   Show the text colored by one unit
+  charlstm inspect big --html units.html     Write an interactive page with all units";
+
+/// Show what individual units of a model respond to
+///
+/// Without --unit, the units that correlate most with simple properties of the text are listed. With --unit, the text is colored by
+/// the value of that unit after each character.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct InspectArgs {
+    /// Name or folder of a run, or a checkpoint file [default: the newest run]
+    pub run: Option<PathBuf>,
+    /// Text to read; -: standard input [default: the held-out text of the run]
+    #[arg(long, value_name = "FILE")]
+    pub text: Option<PathBuf>,
+    /// Maximum number of characters to read [default: 2000; 5000 with --html]
+    #[arg(long, value_name = "N")]
+    pub chars: Option<usize>,
+    /// Skip characters that are not in the model's vocabulary
+    #[arg(long)]
+    pub skip_unknown: bool,
+    /// Layer, counted from 1 [default: 1 with --unit, otherwise all layers]
+    #[arg(long, value_name = "N")]
+    pub layer: Option<usize>,
+    /// Unit of the layer, counted from 1
+    #[arg(long, value_name = "N")]
+    pub unit: Option<usize>,
+    /// Show a gate instead of the state: i, f, g, o of an lstm; n, r, z of a gru
+    #[arg(long, value_name = "GATE")]
+    pub gate: Option<String>,
+    /// Write an interactive HTML page that shows every unit
+    ///
+    /// --layer, --unit and --gate choose what the page shows first.
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+}
 
 /// Maximum number of recorded values; an HTML page has a byte for each.
 const MAX_VALUES: usize = 1 << 27;
@@ -29,7 +70,7 @@ pub fn run(args: &InspectArgs, terminal: &Terminal) -> Result<()> {
     let selection = select(args, shape, spec)?;
     let quantities = if args.html.is_some() { UnitQuantity::all(spec).len() } else { 1 };
     let max_chars = max_chars(args, shape.layers * shape.hidden * quantities)?;
-    let text = InspectedText::open(args, &frame, &vocab, max_chars, terminal)?;
+    let text = InspectedText::open(args.text.as_deref(), args.skip_unknown, &frame, &vocab, max_chars, terminal)?;
     let model = InferenceModel::new(&model, Precision::F32);
     if let Some(file) = &args.html {
         let page = inspect_page::render(&model, frame.path(), &text, &selection)?;

@@ -1,6 +1,7 @@
 //! The text that `charlstm inspect` lets a model read, and the units that correlate with its properties.
 
 use std::ops::Range;
+use std::path::Path;
 
 use charlstm::analysis::{TEXT_PROPERTIES, TextProperty, pearson, strongest};
 use charlstm::checkpoint::Frame;
@@ -8,7 +9,6 @@ use charlstm::data::{Corpus, Vocab};
 use charlstm::error::{Error, Result};
 use charlstm::model::ModelConfig;
 
-use super::args::InspectArgs;
 use super::terminal::Terminal;
 use super::{files, load};
 
@@ -19,29 +19,30 @@ pub struct InspectedText {
 }
 
 impl InspectedText {
-    /// Reads at most `max_chars` characters of the file in `args`, or of the held-out text of the run.
+    /// Reads at most `max_chars` characters of a file, or of the held-out text of the run.
     pub fn open(
-        args: &InspectArgs,
+        path: Option<&Path>,
+        skip_unknown: bool,
         frame: &Frame,
         vocab: &Vocab,
         max_chars: usize,
         terminal: &Terminal,
     ) -> Result<Self> {
-        let (source, ids, skipped) = match &args.text {
+        let (source, ids, skipped) = match path {
             Some(path) => {
                 let corpus = if files::is_stdin(path) {
                     let (name, bytes) = files::read(path)?;
                     Corpus::from_text(&name.display().to_string(), bytes, vocab.encoding())?
                 } else {
-                    Corpus::open(std::slice::from_ref(path), vocab.encoding())?
+                    Corpus::open(&[path.into()], vocab.encoding())?
                 };
-                let (ids, skipped) = read_ids(&corpus, 0..corpus.chars(), vocab, max_chars, args.skip_unknown)?;
+                let (ids, skipped) = read_ids(&corpus, 0..corpus.chars(), vocab, max_chars, skip_unknown)?;
                 (corpus.name().display().to_string(), ids, skipped)
             }
             None => {
                 let dataset = load::open_dataset(frame)?;
                 let (corpus, range) = load::held_out(&dataset)?;
-                let (ids, skipped) = read_ids(corpus, range, vocab, max_chars, args.skip_unknown)?;
+                let (ids, skipped) = read_ids(corpus, range, vocab, max_chars, skip_unknown)?;
                 (format!("the held-out text of {}", corpus.name().display()), ids, skipped)
             }
         };

@@ -31,6 +31,7 @@ mod settings;
 mod signals;
 mod terminal;
 mod train;
+mod values;
 
 use std::process::ExitCode;
 
@@ -55,7 +56,7 @@ pub fn main() -> ExitCode {
             return ExitCode::from(if e.use_stderr() { exit_code::USAGE } else { 0 });
         }
     };
-    let terminal = Terminal::new(&args.common);
+    let terminal = Terminal::new(&args.output);
     match run_command(args.command, &terminal) {
         Ok(code) => code,
         Err(e) if is_broken_pipe(&e) => ExitCode::SUCCESS,

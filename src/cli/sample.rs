@@ -2,16 +2,95 @@
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use charlstm::data::Vocab;
 use charlstm::error::{Error, Result};
+use charlstm::kernels::Precision;
 use charlstm::model::InferenceModel;
 use charlstm::sample::{Batch, Generator, SamplingConfig, StopCriteria};
 
-use super::args::SampleArgs;
+use super::sample_lines::{self, LineArgs, LineSource};
 use super::terminal::Terminal;
-use super::{files, interactive, load, sample_lines};
+use super::values::precisions;
+use super::{files, interactive, load};
+
+const EXAMPLES: &str = "\
+Examples:
+  charlstm sample                                     Sample from the newest run
+  charlstm sample big --prompt \"Once upon\" --temp 0.5
+  charlstm sample big --interactive                   Write a text together with the model
+  charlstm sample names --lines 20 --unique --novel   Generate 20 new lines";
+
+/// Generate text with a trained model
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct SampleArgs {
+    /// Name or folder of a run, or a checkpoint file [default: the newest run]
+    pub run: Option<PathBuf>,
+    /// Text to continue; it is printed before the generated text
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    pub prompt: String,
+    /// Read the prompt from a file; -: standard input
+    #[arg(long, value_name = "FILE", conflicts_with = "prompt")]
+    pub prompt_file: Option<PathBuf>,
+    /// Do not print the prompt
+    #[arg(long)]
+    pub no_echo: bool,
+    /// Skip characters of the prompt that are not in the model's vocabulary
+    #[arg(long)]
+    pub skip_unknown: bool,
+    /// Characters to generate; 0: no limit [default: 1000]
+    #[arg(long, value_name = "N")]
+    pub length: Option<u64>,
+    /// Stop after this text has been generated; can be repeated
+    #[arg(long, value_name = "TEXT")]
+    pub stop: Vec<String>,
+    /// Number of samples; sample i uses the seed --seed + i
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    pub samples: u64,
+    /// Random seed [default: different for each call]
+    ///
+    /// The same seed gives the same text on the same machine.
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Precision of the weights; int8 is faster for large models and slightly less accurate
+    #[arg(long, value_name = "PRECISION", default_value = "f32", value_parser = precisions())]
+    pub precision: Precision,
+    /// Take turns with the model: type some text and let it continue
+    #[arg(long, short, conflicts_with_all = ["samples", "lines", "stop"])]
+    pub interactive: bool,
+
+    #[command(flatten)]
+    pub distribution: DistributionArgs,
+    #[command(flatten)]
+    pub line: LineArgs,
+}
+
+/// How the model's distribution is changed before a character is drawn.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Distribution (applied in this order)")]
+pub struct DistributionArgs {
+    /// Characters that are never generated
+    #[arg(long, value_name = "CHARS", default_value = "", hide_default_value = true)]
+    pub ban: String,
+    /// Keep the K most likely characters
+    #[arg(long, value_name = "K")]
+    pub top_k: Option<usize>,
+    /// Keep the most likely characters that together have probability P
+    #[arg(long, allow_negative_numbers = true, value_name = "P")]
+    pub top_p: Option<f32>,
+    /// Keep the characters with at least P times the probability of the most likely one
+    #[arg(long, allow_negative_numbers = true, value_name = "P")]
+    pub min_p: Option<f32>,
+    /// Sampling temperature; 0: always the most likely character
+    ///
+    /// 1 is the distribution of the model; lower values give more predictable text. With a list, such as 0.4,0.8,1.2, one text is
+    /// generated per temperature.
+    #[arg(long, allow_negative_numbers = true, value_name = "T", default_value = "0.8", value_delimiter = ',')]
+    pub temp: Vec<f32>,
+}
 
 const SAMPLES_AT_ONCE: usize = 1024;
 const DEFAULT_LENGTH: u64 = 1000;
@@ -25,10 +104,10 @@ pub fn run(args: &SampleArgs, terminal: &Terminal) -> Result<ExitCode> {
     let prompt = prompt(args, &vocab, terminal)?;
     let seed = args.seed.unwrap_or_else(random_seed);
     terminal.detail(&format!("{}, seed {seed}", frame.path().display()));
-    let inference_model = InferenceModel::new(&model, args.precision.into());
+    let inference_model = InferenceModel::new(&model, args.precision);
     if let (Some(_), [config]) = (args.line.lines, &configs[..]) {
-        let source = sample_lines::LineSource { frame: &frame, model: &inference_model, vocab: &vocab, config, seed };
-        return sample_lines::run(args, &source, &prompt, terminal);
+        let source = LineSource { frame: &frame, model: &inference_model, vocab: &vocab, config, seed };
+        return sample_lines::run(&args.line, &source, &prompt, !args.no_echo, terminal);
     }
     if let (true, [config]) = (args.interactive, &configs[..]) {
         let generator = Generator::new(&inference_model, &vocab, &prompt, config.clone(), seed);

@@ -1,5 +1,6 @@
 //! `charlstm sample --lines`: whole lines.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use charlstm::checkpoint::Frame;
@@ -13,8 +14,50 @@ use charlstm::sample::{
 };
 use serde_json::json;
 
-use super::args::{LineArgs, MatchBy, SampleArgs};
 use super::terminal::Terminal;
+use super::values::choice;
+
+/// Generation of whole lines: names, tunes, molecules, headlines.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Whole lines")]
+pub struct LineArgs {
+    /// Generate N whole lines, each starting with the prompt
+    ///
+    /// Gives up after 10,000 lines or 2,000,000 characters in a row without a new matching line.
+    #[arg(long, value_name = "N", conflicts_with_all = ["length", "stop", "samples"], value_parser = clap::value_parser!(u64).range(1..))]
+    pub lines: Option<u64>,
+    /// Print each line only once
+    #[arg(long, requires = "lines")]
+    pub unique: bool,
+    /// Print only lines that do not occur in the text of the run
+    ///
+    /// The text includes the held-out part, and the training text of the run given to --init-from.
+    #[arg(long, requires = "lines")]
+    pub novel: bool,
+    /// Print only lines that do not occur in this file or folder; can be repeated
+    #[arg(long, value_name = "FILE", requires = "lines")]
+    pub novel_against: Vec<PathBuf>,
+    /// Print only lines that match this regular expression as a whole
+    ///
+    /// The syntax is that of Rust's regex crate.
+    #[arg(long = "match", value_name = "REGEX", requires = "lines")]
+    pub pattern: Option<String>,
+    /// How to satisfy --match and the lengths [default: mask with --match, otherwise rejection]
+    #[arg(long, value_name = "METHOD", requires = "lines", value_parser = choice([
+        ("mask", "Allow only characters that can lead to a match; changes the distribution", MatchMethod::Mask),
+        ("rejection", "Discard lines that do not match; keeps the distribution of the model over matching lines", MatchMethod::Rejection),
+    ]))]
+    pub match_by: Option<MatchMethod>,
+    /// Minimum number of characters in a line
+    #[arg(long, value_name = "N", requires = "lines", default_value_t = 1)]
+    pub min_chars: u64,
+    /// Maximum number of characters in a line
+    #[arg(long, value_name = "N", requires = "lines", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    pub max_chars: u64,
+    /// Print JSON, one object per line, with the loss of the line and whether it is in the corpus
+    #[arg(long, requires = "lines")]
+    pub jsonl: bool,
+}
 
 /// The model that generates the lines.
 pub struct LineSource<'a> {
@@ -25,15 +68,21 @@ pub struct LineSource<'a> {
     pub seed: u64,
 }
 
-pub fn run(args: &SampleArgs, source: &LineSource<'_>, prompt: &[u32], terminal: &Terminal) -> Result<ExitCode> {
-    let (choices, vocab) = (&args.line, source.vocab);
-    if choices.min_chars > choices.max_chars {
-        let (min, max) = (choices.min_chars, choices.max_chars);
+pub fn run(
+    args: &LineArgs,
+    source: &LineSource<'_>,
+    prompt: &[u32],
+    echo: bool,
+    terminal: &Terminal,
+) -> Result<ExitCode> {
+    let vocab = source.vocab;
+    if args.min_chars > args.max_chars {
+        let (min, max) = (args.min_chars, args.max_chars);
         return Err(Error::Usage(format!("--min-chars {min} is greater than --max-chars {max}")));
     }
-    let lengths = choices.min_chars as usize..=choices.max_chars as usize;
-    let pattern = Pattern::new(choices.pattern.as_deref().unwrap_or(".*"), vocab, &source.config.ban, lengths)?;
-    let existing = ExistingLines::open(choices, source, terminal)?;
+    let lengths = args.min_chars as usize..=args.max_chars as usize;
+    let pattern = Pattern::new(args.pattern.as_deref().unwrap_or(".*"), vocab, &source.config.ban, lengths)?;
+    let existing = ExistingLines::open(args, source, terminal)?;
     let prefix = prompt.rsplit(|id| *id == pattern.line_end()).next().unwrap_or_default();
     if prefix.iter().try_fold(pattern.start(), |state, id| pattern.advance(state, *id)).is_none() {
         return Err(Error::Usage(
@@ -42,26 +91,24 @@ pub fn run(args: &SampleArgs, source: &LineSource<'_>, prompt: &[u32], terminal:
     }
     // Each line is generated after a line end; if the prompt has several lines, the last one is the start of each line.
     let context = [&[pattern.line_end()], prompt].concat();
-    let method = match (choices.match_by, &choices.pattern) {
-        (Some(MatchBy::Mask), _) | (None, Some(_)) => MatchMethod::Mask,
-        (Some(MatchBy::Rejection), _) | (None, None) => MatchMethod::Rejection,
-    };
-    let count = choices.lines.unwrap_or_default();
-    let request = LineRequest { count, unique: choices.unique, pattern: &pattern, prefix, method, seed: source.seed };
+    let default_method = if args.pattern.is_some() { MatchMethod::Mask } else { MatchMethod::Rejection };
+    let method = args.match_by.unwrap_or(default_method);
+    let count = args.lines.unwrap_or_default();
+    let request = LineRequest { count, unique: args.unique, pattern: &pattern, prefix, method, seed: source.seed };
     let batch = Batch::new(source.model, vocab, &context, source.config);
-    let echoed = if args.no_echo { prefix.len() } else { 0 };
+    let echoed = if echo { 0 } else { prefix.len() };
     let stats = sample_lines(&batch, &request, |line| {
         let whole = line_bytes(vocab, &line.ids);
         let in_corpus = existing.of_run.as_ref().map(|lines| lines.contains(&whole));
-        if existing.others.contains(&whole) || (choices.novel && in_corpus == Some(true)) {
+        if existing.others.contains(&whole) || (args.novel && in_corpus == Some(true)) {
             return Ok(false);
         }
         let shown = line_bytes(vocab, &line.ids[echoed..]);
-        let written = if choices.jsonl { as_json(&shown, line, in_corpus) } else { [&shown[..], b"\n"].concat() };
+        let written = if args.jsonl { as_json(&shown, line, in_corpus) } else { [&shown[..], b"\n"].concat() };
         terminal.out_text(&written)?;
         Ok(true)
     })?;
-    Ok(report(&stats, &request, choices, terminal))
+    Ok(report(&stats, &request, args, terminal))
 }
 
 struct ExistingLines {
@@ -118,9 +165,9 @@ fn as_json(text: &[u8], line: &Line, in_corpus: Option<bool>) -> Vec<u8> {
 }
 
 /// Reports the result; exit code 1 if fewer lines were found than requested.
-fn report(stats: &LineStats, request: &LineRequest<'_>, choices: &LineArgs, terminal: &Terminal) -> ExitCode {
+fn report(stats: &LineStats, request: &LineRequest<'_>, args: &LineArgs, terminal: &Terminal) -> ExitCode {
     let LineStats { drawn, matching, accepted, stop_reason } = *stats;
-    if request.method == MatchMethod::Rejection && choices.match_by.is_some() && drawn > 0 {
+    if request.method == MatchMethod::Rejection && args.match_by.is_some() && drawn > 0 {
         let share = 100.0 * matching as f64 / drawn as f64;
         terminal.say(&format!("Acceptance rate: {share:.2} % ({matching} of {drawn} generated lines match)"));
     }

@@ -1,17 +1,80 @@
 //! `charlstm score`.
 
+use std::path::PathBuf;
+
 use charlstm::data::Vocab;
 use charlstm::error::{Error, Result};
+use charlstm::kernels::Precision;
 use charlstm::model::InferenceModel;
 use charlstm::score::{Surprisal, SurprisalScorer, SurprisalSum, SurprisalUnit, positions_at_once};
+use clap::ValueEnum;
 use serde_json::{Value, json};
 
-use super::args::{ScoreArgs, StateMode, UnitChoice};
 use super::heatmap::{self, ColorScale, Palette};
 use super::line_reader::LineReader;
 use super::score_page::{PREDICTIONS, ScorePage};
 use super::terminal::Terminal;
+use super::values::{choice, precisions};
 use super::{files, load};
+
+const EXAMPLES: &str = "\
+Examples:
+  charlstm score big book.txt --summary              Print the totals
+  charlstm score big log.txt --alert-bits 4          Print only unusual lines
+  charlstm score big book.txt --html surprisal.html  Write a heatmap of the text";
+
+/// Print the surprisal of each character, word or line of a text
+///
+/// The output has one tab-separated line per unit: the text, the number of scored characters, bits, nats, the mean rank of the
+/// characters (1: the most likely one), the mean entropy of the predictions in bits, and the number of characters that are not in
+/// the model's vocabulary.
+///
+/// With --state carry, the first character of the text is not scored, because nothing predicts it. A character that is not in the
+/// vocabulary costs 24 bits and is skipped by the model.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct ScoreArgs {
+    /// Run [default: the newest], and the text to score; -: standard input
+    #[arg(value_names = ["[RUN] FILE"], num_args = 1..=2, required = true)]
+    pub files: Vec<PathBuf>,
+    /// Unit to report; a word includes the white space after it
+    #[arg(long, value_name = "UNIT", default_value = "line", value_parser = choice([
+        ("char", "A character", SurprisalUnit::Char),
+        ("word", "A word and the white space after it", SurprisalUnit::Word),
+        ("line", "A line and its line end; lines of more than 1 MiB are split", SurprisalUnit::Line),
+    ]))]
+    pub unit: SurprisalUnit,
+    /// Where the state of the model is reset
+    #[arg(long, value_name = "MODE", default_value = "carry")]
+    pub state: StateMode,
+    /// Print only units with at least this many bits per character
+    #[arg(long, value_name = "BITS")]
+    pub alert_bits: Option<f64>,
+    /// Print only the totals
+    #[arg(long)]
+    pub summary: bool,
+    /// Print JSON, one object per line
+    #[arg(long)]
+    pub jsonl: bool,
+    /// Print the text itself, colored by surprisal
+    #[arg(long, conflicts_with_all = ["jsonl", "summary", "alert_bits"])]
+    pub heat: bool,
+    /// Write an HTML page: the text colored by surprisal, and the model's predictions on hover
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+    /// Precision of the weights
+    #[arg(long, value_name = "PRECISION", default_value = "f32", value_parser = precisions())]
+    pub precision: Precision,
+}
+
+/// The values of `--state`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum StateMode {
+    /// Carry the state through the whole text
+    Carry,
+    /// Reset the state before each line; lines are scored in parallel
+    Reset,
+}
 
 const BYTES_AT_ONCE: usize = 1 << 18;
 
@@ -37,7 +100,7 @@ pub fn run(args: &ScoreArgs, terminal: &Terminal) -> Result<()> {
         StateMode::Reset => 2 * positions_at_once(usize::MAX),
     };
     let (model, vocab) = load::load_model(&frame, positions)?;
-    let inference_model = InferenceModel::new(&model, args.precision.into());
+    let inference_model = InferenceModel::new(&model, args.precision);
     let top = if args.html.is_some() { PREDICTIONS } else { 0 };
     let scorer = SurprisalScorer::new(&inference_model, &vocab, top);
     let page = args.html.as_ref().map(|_| ScorePage::default());
@@ -90,11 +153,6 @@ impl ScoreReport<'_> {
     }
 
     fn add_lines(&mut self, lines: &[Vec<Surprisal>]) -> Result<()> {
-        let unit = match self.args.unit {
-            UnitChoice::Char => SurprisalUnit::Char,
-            UnitChoice::Word => SurprisalUnit::Word,
-            UnitChoice::Line => SurprisalUnit::Line,
-        };
         let mut out = String::new();
         for line in lines {
             self.total.add(SurprisalSum::of(line));
@@ -109,7 +167,7 @@ impl ScoreReport<'_> {
                 self.has_open_line = !out.ends_with('\n');
                 continue;
             }
-            for part in unit.split(line) {
+            for part in self.args.unit.split(line) {
                 let sum = SurprisalSum::of(part);
                 if self.args.alert_bits.is_none_or(|min| sum.bits_per_char().is_some_and(|bits| bits >= min)) {
                     out += &self.row(part, &sum);

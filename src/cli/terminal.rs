@@ -9,7 +9,19 @@ use anstream::{AutoStream, ColorChoice};
 use charlstm::error::{Error, Result};
 use owo_colors::OwoColorize;
 
-use super::args::{ColorWhen, Common};
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Global options")]
+pub struct OutputArgs {
+    /// Print only the requested output, warnings and errors
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// Print more details
+    #[arg(short, long, global = true, conflicts_with = "quiet")]
+    pub verbose: bool,
+    /// When to use colors; auto respects NO_COLOR
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub color: clap::ColorChoice,
+}
 
 /// Standard output and standard error, with the verbosity and color settings.
 pub struct Terminal {
@@ -20,13 +32,13 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    pub fn new(common: &Common) -> Self {
-        let color = match common.color {
-            ColorWhen::Auto => ColorChoice::Auto,
-            ColorWhen::Always => ColorChoice::Always,
-            ColorWhen::Never => ColorChoice::Never,
+    pub fn new(args: &OutputArgs) -> Self {
+        let color = match args.color {
+            clap::ColorChoice::Auto => ColorChoice::Auto,
+            clap::ColorChoice::Always => ColorChoice::Always,
+            clap::ColorChoice::Never => ColorChoice::Never,
         };
-        Terminal { color, quiet: common.quiet, verbose: common.verbose, out_is_terminal: io::stdout().is_terminal() }
+        Terminal { color, quiet: args.quiet, verbose: args.verbose, out_is_terminal: io::stdout().is_terminal() }
     }
 
     pub fn is_live(&self) -> bool {

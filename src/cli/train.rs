@@ -13,13 +13,61 @@ use charlstm::run::{LockedRun, RUNS, RunFolder, RunMetadata};
 use charlstm::simd::Isa;
 use charlstm::train::{CheckpointPolicy, Outcome, Trainer, fit};
 
-use super::args::{Settings, TrainArgs};
 use super::fine_tune::{self, Origin};
 use super::load::start_worker_threads;
 use super::progress::Reporter;
-use super::settings::{read_settings, write_settings};
+use super::settings::{Settings, read_settings, write_settings};
 use super::signals::Signals;
 use super::terminal::{Terminal, quoted};
+
+const EXAMPLES: &str = "\
+Examples:
+  charlstm train                             Train on the built-in fables
+  charlstm train book.txt --epochs 5         Train on a file
+  charlstm train book.txt --layers 3 --hidden 512 --name big
+  charlstm train --resume big --epochs 10    Continue a run
+  charlstm train new.txt --init-from big     Fine-tune a run on another text";
+
+/// Train a model on a text, or resume a run
+///
+/// A run is stored in the folder checkpoints/NAME. Ctrl-C saves a checkpoint and stops; --resume continues from there.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct TrainArgs {
+    #[command(flatten)]
+    pub settings: Settings,
+
+    /// Name of the run, stored in checkpoints/NAME [default: the name of the text]
+    #[arg(long, value_name = "NAME", help_heading = "Run")]
+    pub name: Option<String>,
+    /// Folder of the run, instead of checkpoints/NAME
+    #[arg(long, value_name = "DIR", conflicts_with = "name", help_heading = "Run")]
+    pub out: Option<PathBuf>,
+    /// Resume a run [default: the run of --out or --name, otherwise the newest]
+    ///
+    /// Settings that are not given again keep their values, including the texts.
+    #[arg(long, value_name = "RUN", num_args = 0..=1, help_heading = "Run")]
+    pub resume: Option<Option<PathBuf>>,
+    /// Replace an existing run of the same name
+    #[arg(long, conflicts_with = "resume", help_heading = "Run")]
+    pub overwrite: bool,
+    /// Save and stop at this step
+    ///
+    /// The learning rate still follows the schedule of the whole run.
+    #[arg(long, value_name = "STEP", help_heading = "Run")]
+    pub stop_at: Option<u64>,
+    /// Continue training if a file cannot be written, and try again at the next save
+    #[arg(long, help_heading = "Run")]
+    pub keep_going: bool,
+    /// Read settings from a TOML file, such as the config.toml of a run
+    ///
+    /// Flags take precedence over the file. Paths in it are relative to the current folder.
+    #[arg(long, value_name = "FILE", help_heading = "Run")]
+    pub config: Option<PathBuf>,
+    /// Allow resuming on a modified corpus; the current epoch starts again
+    #[arg(long, requires = "resume", help_heading = "Run")]
+    pub allow_corpus_change: bool,
+}
 
 /// The longest time between checkpoints, unless a number of steps is chosen.
 const MAX_SAVE_INTERVAL: Duration = Duration::from_secs(600);
