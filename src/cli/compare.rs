@@ -8,7 +8,7 @@ use charlstm::data::{Corpus, Dataset, Vocab};
 use charlstm::error::{Error, Result};
 use charlstm::kernels::Precision;
 use charlstm::model::{CharLm, InferenceModel, memory};
-use charlstm::score::{Interval, NGram, SurprisalScorer, paired_bootstrap};
+use charlstm::score::{self, Interval, NGram, SurprisalScorer, paired_bootstrap};
 use serde_json::json;
 
 use super::load;
@@ -132,7 +132,7 @@ fn surprisals(run: &ComparedRun, symbols: &[u32]) -> Result<Vec<f32>> {
     memory::check_available("this model", shape.sizes()?.inference(shape.vocab, load::POSITIONS_OF_ONE_STREAM))?;
     let model = InferenceModel::new(&run.model, Precision::F32);
     let mut scorer = SurprisalScorer::new(&model, &run.vocab, 0);
-    let bits = |nats: Option<f64>| nats.map_or(f32::NAN, |nats| (nats / std::f64::consts::LN_2) as f32);
+    let bits = |nats: Option<f64>| nats.map_or(f32::NAN, |nats| score::bits(nats) as f32);
     let pieces = symbols.chunks(CHARS_AT_ONCE);
     Ok(pieces.flat_map(|piece| scorer.score_text(piece).into_iter().map(|surprise| bits(surprise.nats))).collect())
 }
@@ -164,7 +164,7 @@ fn score_ngrams(
     let row = |order: usize| {
         let nats: f64 = counts.nats(order, &ids).iter().sum();
         let chars = ids.len().saturating_sub(1) + unknown().count();
-        let (bits, unknown) = (nats / std::f64::consts::LN_2 + escapes, symbols.len() - ids.len());
+        let (bits, unknown) = (score::bits(nats) + escapes, symbols.len() - ids.len());
         ModelScore { name: format!("{order}-gram"), bits, chars, unknown }
     };
     Ok((1..=orders).map(row).collect())

@@ -60,12 +60,7 @@ pub fn run(args: &EvalArgs, terminal: &Terminal) -> Result<()> {
 
 fn report(loss: &TextLoss, args: &EvalArgs) -> String {
     if args.json {
-        let json = json!({
-            "loss": loss.nats(),
-            "bpc": loss.bits(),
-            "chars": loss.chars,
-            "window": args.window,
-        });
+        let json = json!({ "loss": loss.nats(), "bpc": loss.bits(), "chars": loss.chars, "window": args.window });
         return format!("{json}\n");
     }
     let how = match args.window {

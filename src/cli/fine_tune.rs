@@ -6,6 +6,7 @@ use charlstm::checkpoint::{Frame, model};
 use charlstm::error::{Error, Result};
 use charlstm::run::find::{RunTarget, find};
 use charlstm::run::{HeldOutLosses, RUNS, RunFolder};
+use charlstm::score::bits;
 use charlstm::train::Trainer;
 
 use super::settings::absolute;
@@ -67,7 +68,6 @@ pub fn introduce(trainer: &Trainer, terminal: &Terminal) {
     report([old, new].map(|loss| loss.as_ref().map(figures).map_err(String::clone)), terminal);
 }
 
-/// Reports both held-out losses before and after fine-tuning, with the weights that `charlstm sample` uses.
 pub fn conclude(trainer: &Trainer, run: &RunFolder, terminal: &Terminal) -> Result<()> {
     let Some(origin) = trainer.origin().filter(|_| !terminal.is_quiet()) else { return Ok(()) };
     let path = run.model();
@@ -87,8 +87,4 @@ fn report(figures: [Result<String, String>; 2], terminal: &Terminal) {
         let figures = figures.unwrap_or_else(|reason| format!("not available: {reason}"));
         terminal.say(&format!("  {name} text: {figures}"));
     }
-}
-
-fn bits(nats: f64) -> f64 {
-    nats / std::f64::consts::LN_2
 }

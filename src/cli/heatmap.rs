@@ -13,7 +13,6 @@ const GREEN: [f32; 3] = [0.0, 122.0, 61.0];
 const LEVELS: [f32; 6] = [0.0, 95.0, 135.0, 175.0, 215.0, 255.0];
 const FIRST_CUBE_COLOR: usize = 16;
 
-/// How a value is mapped to a color.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ColorScale {
     /// A state: blue (negative) to white to red (positive), through tanh.
@@ -24,7 +23,6 @@ pub enum ColorScale {
     Surprisal,
 }
 
-/// A color scale in the colors that the terminal supports.
 #[derive(Clone, Copy, Debug)]
 pub struct Palette {
     scale: ColorScale,

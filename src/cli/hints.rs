@@ -10,7 +10,6 @@ use clap::CommandFactory;
 use super::args::Args;
 use super::terminal::quoted;
 
-/// The message of an error of a subcommand, with its hint if there is one.
 pub fn message(error: &Error, command: &str) -> String {
     hint(error, command).map_or_else(|| error.to_string(), |hint| format!("{error}; {hint}"))
 }
@@ -38,7 +37,6 @@ fn hint(error: &Error, command: &str) -> Option<String> {
             "novelty" => "restore it, or name a corpus with --against".into(),
             _ => "restore it, or name a text with --text".into(),
         }),
-        Error::Diverged(_) if command == "train" => Some("try a lower --lr".into()),
         Error::NoRuns { .. } => Some("start one with: charlstm train".into()),
         Error::Changed { .. } if command == "train" => Some(
             "restore the text, then continue with --resume (or on the modified text with --allow-corpus-change)".into(),

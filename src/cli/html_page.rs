@@ -7,9 +7,6 @@ use serde::Serialize;
 const DATA: &str = "{{data}}";
 
 /// Inserts the data into the template as JSON. Each `<` in it is escaped, so that it cannot end the script element.
-///
-/// # Errors
-/// [`Error::Internal`] if the template has no placeholder.
 pub fn fill(template: &str, data: &impl Serialize) -> Result<String> {
     let defect = |problem: String| Error::Internal(format!("HTML page: {problem}"));
     let (before, after) = template.split_once(DATA).ok_or_else(|| defect(format!("no {DATA} in the template")))?;

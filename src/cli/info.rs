@@ -8,6 +8,7 @@ use charlstm::data::{BUILT_IN_NAME, Encoding};
 use charlstm::error::Result;
 use charlstm::run::find::{RunTarget, find};
 use charlstm::run::{Progress, RUNS, RunMetadata, STATE, state_hash};
+use charlstm::score::bits;
 use serde_json::{Value, json};
 
 use super::terminal::{Terminal, escape_controls};
@@ -36,7 +37,7 @@ fn facts(frame: &Frame) -> Result<Value> {
     let shape = model::config(frame)?;
     let (progress, saved) = (Progress::read(frame)?, RunMetadata::read(frame)?);
     let dataset = saved.dataset;
-    let held_out = |nats: f64| json!({ "loss": nats, "bpc": nats / std::f64::consts::LN_2 });
+    let held_out = |nats: f64| json!({ "loss": nats, "bpc": bits(nats) });
     let has_state = frame.has(STATE);
     let text = dataset.config.paths.iter().map(|path| path.display().to_string());
     let text: Vec<String> = if dataset.config.paths.is_empty() { vec![BUILT_IN_NAME.into()] } else { text.collect() };
@@ -44,30 +45,19 @@ fn facts(frame: &Frame) -> Result<Value> {
         "checkpoint": frame.path().display().to_string(),
         "format": frame.version(),
         "contents": if has_state { "training state" } else { "weights only" },
-        "cell": shape.cell,
-        "layers": shape.layers,
-        "hidden": shape.hidden,
-        "embed": shape.embed,
-        "vocab": shape.vocab,
+        "cell": shape.cell, "layers": shape.layers, "hidden": shape.hidden, "embed": shape.embed, "vocab": shape.vocab,
         "characters": if dataset.config.encoding == Encoding::Bytes { "bytes" } else { "unicode" },
         "parameters": shape.parameters()?,
         "text": text,
         "init_from": saved.origin.map(|origin| origin.run),
         "replay": dataset.replay.map(|of| json!({ "file": of.config.file, "fraction": of.config.fraction, "chars": of.chars })),
-        "step": progress.step,
-        "epoch": progress.epoch,
-        "skipped": progress.skipped,
-        "batch": saved.train.batch,
-        "seq_len": saved.train.seq_len,
-        "optimizer": saved.train.optimizer,
-        "lr": saved.train.lr,
-        "dropout": saved.train.dropout,
-        "seed": saved.train.seed,
-        "instruction_set": saved.instruction_set,
-        "elapsed_s": saved.elapsed_s,
+        "step": progress.step, "epoch": progress.epoch, "skipped": progress.skipped,
+        "batch": saved.train.batch, "seq_len": saved.train.seq_len, "optimizer": saved.train.optimizer,
+        "lr": saved.train.lr, "dropout": saved.train.dropout, "seed": saved.train.seed,
+        "instruction_set": saved.instruction_set, "elapsed_s": saved.elapsed_s,
         "loss": progress.loss,
         "held_out": progress.held_out.map(held_out),
-        "best": progress.best.map(|(nats, step)| json!({ "loss": nats, "bpc": nats / std::f64::consts::LN_2, "step": step })),
+        "best": progress.best.map(|(nats, step)| json!({ "loss": nats, "bpc": bits(nats), "step": step })),
         "weights_hash": format!("{:032x}", weights_hash(frame)?),
         "state_hash": if has_state { Some(format!("{:032x}", state_hash(frame)?)) } else { None },
     }))

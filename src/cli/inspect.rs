@@ -111,7 +111,6 @@ fn max_chars(args: &InspectArgs, values: usize) -> Result<usize> {
     }
 }
 
-/// Prints the text colored by the values of a unit, or a table if there are no colors.
 fn show_unit(
     values: &[f32],
     unit: usize,
@@ -151,7 +150,6 @@ fn show_unit(
     terminal.out(colored.as_bytes())
 }
 
-/// Prints the units that correlate most with each property of the text.
 fn list_units(
     values: &[f32],
     text: &InspectedText,

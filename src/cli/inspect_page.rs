@@ -9,6 +9,7 @@ use charlstm::analysis::{UnitQuantity, record_activity};
 use charlstm::error::Result;
 use charlstm::model::{InferenceModel, ModelConfig};
 use serde::Serialize;
+use serde_json::{Value, json};
 
 use super::html_page;
 use super::inspect_text::InspectedText;
@@ -31,17 +32,11 @@ struct InspectPage<'a> {
     cell: &'a str,
     layers: usize,
     hidden: usize,
-    quantities: Vec<QuantityInfo>,
+    quantities: Vec<Value>,
     /// The values of each layer, for each quantity.
     values: Vec<Vec<LayerValues>>,
     properties: Vec<PropertyUnits>,
-    initial: InitialView,
-}
-
-#[derive(Serialize)]
-struct QuantityInfo {
-    name: &'static str,
-    is_gate: bool,
+    initial: Value,
 }
 
 /// The values of a layer in base64: shape (H, T), a byte each, from 0 for the unit's minimum to 255 for its maximum.
@@ -66,14 +61,6 @@ struct CorrelatedUnit {
     r: f64,
 }
 
-#[derive(Serialize)]
-struct InitialView {
-    layer: usize,
-    unit: usize,
-    quantity: usize,
-}
-
-/// Renders the page for a model, loaded from `checkpoint`, that reads a text.
 pub fn render(
     model: &InferenceModel<'_>,
     checkpoint: &Path,
@@ -93,7 +80,7 @@ pub fn render(
         values.push((0..shape.layers).map(layer).collect());
     }
     let info =
-        |quantity: &UnitQuantity| QuantityInfo { name: quantity.name(spec), is_gate: quantity.is_sigmoid_gate(spec) };
+        |quantity: &UnitQuantity| json!({ "name": quantity.name(spec), "is_gate": quantity.is_sigmoid_gate(spec) });
     let page = InspectPage {
         run: checkpoint.display().to_string(),
         source: &text.source,
@@ -120,8 +107,7 @@ fn correlated_units(values: &[f32], text: &InspectedText, shape: &ModelConfig) -
     properties.collect()
 }
 
-/// The selected unit, or the first one that is listed.
-fn initial_view(selection: &Selection, quantities: &[UnitQuantity], properties: &[PropertyUnits]) -> InitialView {
+fn initial_view(selection: &Selection, quantities: &[UnitQuantity], properties: &[PropertyUnits]) -> Value {
     let mut listed = properties.iter().flat_map(|property| &property.units);
     let first = listed.find(|unit| selection.layer.is_none_or(|layer| layer == unit.layer));
     let (layer, unit) = match (selection.unit, first) {
@@ -129,7 +115,7 @@ fn initial_view(selection: &Selection, quantities: &[UnitQuantity], properties: 
         (unit, _) => (selection.layer.unwrap_or(0), unit.unwrap_or(0)),
     };
     let quantity = quantities.iter().position(|quantity| *quantity == selection.quantity).unwrap_or(0);
-    InitialView { layer, unit, quantity }
+    json!({ "layer": layer, "unit": unit, "quantity": quantity })
 }
 
 /// Encodes the values of `units`; `values` has shape (T, `all_units`).

@@ -26,7 +26,6 @@ Type some text and press Enter: the model continues the whole text so far. Ctrl-
 /help        show this help
 ";
 
-/// The text so far, and the turns that can be undone.
 struct Session<'m, 't> {
     generator: Generator<'m>,
     vocab: &'t Vocab,

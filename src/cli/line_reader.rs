@@ -12,7 +12,6 @@ const BUFFER: usize = 1 << 20;
 /// Maximum length of a line in bytes; longer lines are split.
 const MAX_LINE: u64 = 1 << 20;
 
-/// Reads a file or standard input line by line, as it arrives.
 pub struct LineReader {
     name: PathBuf,
     reader: BufReader<Box<dyn Read>>,

@@ -28,7 +28,6 @@ fn build(pool: ThreadPoolBuilder) -> Result<()> {
     pool.build_global().map_err(|e| Error::Usage(format!("cannot start threads: {e}")))
 }
 
-/// Opens the checkpoint to use for inference: that of a run or file, or of the newest run.
 pub fn open_checkpoint(run: Option<&Path>) -> Result<Frame> {
     Frame::read(&find(run, Path::new(RUNS))?.model())
 }

@@ -86,7 +86,6 @@ fn training_text(run: Option<&Path>) -> Result<(CorpusIndex, Encoding)> {
     Ok((CorpusIndex::new(corpus, part.end)?, corpus.encoding()))
 }
 
-/// The report on a line or paragraph, or on the whole text.
 struct SegmentReport<'a> {
     /// Number of its first line; `None` for the whole text.
     line: Option<usize>,
@@ -115,10 +114,7 @@ impl<'a> SegmentReport<'a> {
         let place = self.copied.longest.map(|span| index.file_and_line(span.at));
         let record = json!({
             "kind": if self.line.is_some() { unit } else { "all" },
-            "line": self.line,
-            "chars": self.copied.chars,
-            "longest": self.chars(),
-            "copied": self.copied.share(),
+            "line": self.line, "chars": self.copied.chars, "longest": self.chars(), "copied": self.copied.share(),
             "corpus": place.map(|(file, _)| file.display().to_string()),
             "corpus_line": place.map(|(_, line)| line),
             "text": String::from_utf8_lossy(self.longest),

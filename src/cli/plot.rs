@@ -17,23 +17,9 @@ const MAX_VALUE: f64 = 1e30;
 const MAX_POINTS: usize = 1000;
 
 /// Distinguishable colors on white, in the order of the curves.
-const COLORS: [RGBColor; 16] = [
-    RGBColor(31, 119, 180),
-    RGBColor(230, 120, 10),
-    RGBColor(44, 150, 44),
-    RGBColor(205, 30, 40),
-    RGBColor(130, 80, 190),
-    RGBColor(120, 70, 50),
-    RGBColor(225, 100, 190),
-    RGBColor(20, 20, 20),
-    RGBColor(160, 165, 30),
-    RGBColor(20, 180, 200),
-    RGBColor(20, 20, 140),
-    RGBColor(150, 150, 150),
-    RGBColor(110, 0, 60),
-    RGBColor(240, 180, 30),
-    RGBColor(0, 90, 70),
-    RGBColor(245, 150, 150),
+const COLORS: [u32; 16] = [
+    0x1f77b4, 0xe6780a, 0x2c962c, 0xcd1e28, 0x8250be, 0x784632, 0xe164be, 0x141414, 0xa0a51e, 0x14b4c8, 0x14148c,
+    0x969696, 0x6e003c, 0xf0b41e, 0x005a46, 0xf59696,
 ];
 
 const DASH: (u32, u32) = (6, 4);
@@ -100,11 +86,16 @@ fn style(chart: &Chart) -> Vec<StyledCurve> {
         let (group, kind) = name.split_once(": ").map_or((name.as_str(), None), |(group, kind)| (group, Some(kind)));
         let of_group = curves.iter().find(|curve| curve.group == group).map(|curve| curve.color);
         let groups = curves.iter().filter(|curve| !curve.dashed).count();
-        let color = of_group.unwrap_or(COLORS[groups % COLORS.len()]);
+        let color = of_group.unwrap_or_else(|| rgb(COLORS[groups % COLORS.len()]));
         let (group, kind) = (group.to_owned(), kind.map(str::to_owned));
         curves.push(StyledCurve { group, kind, color, dashed: of_group.is_some(), points });
     }
     curves
+}
+
+fn rgb(color: u32) -> RGBColor {
+    let [_, red, green, blue] = color.to_be_bytes();
+    RGBColor(red, green, blue)
 }
 
 pub fn draw(chart: &Chart) -> Result<String> {

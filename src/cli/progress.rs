@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use charlstm::error::Error;
 use charlstm::kernels::Precision;
 use charlstm::model::InferenceModel;
 use charlstm::run::{EvalRecord, LockedRun, Metrics, TrainRecord};
 use charlstm::sample::{Generator, SamplingConfig};
+use charlstm::score::bits;
 use charlstm::train::{Event, Observer, StepReport, Trainer};
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 
@@ -25,7 +25,6 @@ pub struct Reporter<'a> {
     terminal: &'a Terminal,
     run: &'a LockedRun,
     signals: Signals,
-    /// Whether a signal asked for the next checkpoint.
     save_requested: bool,
     saved_step: u64,
     bar: Option<ProgressBar>,
@@ -176,10 +175,6 @@ impl<'a> Reporter<'a> {
         }
     }
 
-    fn not_saved(&self, error: &Error) {
-        self.warn(&format!("{error}; training continues, and the next save tries again"));
-    }
-
     /// Draws the plot. A failure is reported and does not stop training.
     fn plot(&self) {
         let drawn = plot::draw(&self.curves.chart(&self.run.name()))
@@ -197,7 +192,9 @@ impl Observer for Reporter<'_> {
             Event::Record(record) => self.record(trainer, record),
             Event::Evaluated(record) => self.evaluated(trainer, record),
             Event::Saved(path) => self.saved(trainer, path),
-            Event::SaveFailed(error) => self.not_saved(error),
+            Event::SaveFailed(error) => {
+                self.warn(&format!("{error}; training continues, and the next save tries again"));
+            }
             _ => {}
         }
     }
@@ -211,8 +208,4 @@ impl Observer for Reporter<'_> {
         self.save_requested |= requested;
         requested
     }
-}
-
-fn bits(nats: f64) -> f64 {
-    nats / std::f64::consts::LN_2
 }

@@ -11,7 +11,7 @@ use charlstm::kernels::Precision;
 use charlstm::model::InferenceModel;
 use charlstm::sample::{Batch, Generator, SamplingConfig, StopCriteria};
 
-use super::sample_lines::{self, LineArgs, LineSource};
+use super::sample_lines::{self, LineArgs, SampleSource};
 use super::terminal::Terminal;
 use super::values::precisions;
 use super::{files, interactive, load};
@@ -99,35 +99,32 @@ pub fn run(args: &SampleArgs, terminal: &Terminal) -> Result<ExitCode> {
     check(args)?;
     load::start_threads()?;
     let frame = load::open_checkpoint(args.run.as_deref())?;
-    let (model, vocab) = load::load_model(&frame, positions(args))?;
+    let samples = args.line.lines.unwrap_or(args.samples).min(SAMPLES_AT_ONCE as u64) as usize;
+    let (model, vocab) = load::load_model(&frame, load::POSITIONS_OF_ONE_STREAM + 2 * samples)?;
     let configs = sampling_configs(args, &vocab)?;
     let prompt = prompt(args, &vocab, terminal)?;
-    let seed = args.seed.unwrap_or_else(random_seed);
+    let seed = args.seed.unwrap_or_else(|| RandomState::new().build_hasher().finish());
     terminal.detail(&format!("{}, seed {seed}", frame.path().display()));
     let inference_model = InferenceModel::new(&model, args.precision);
-    if let (Some(_), [config]) = (args.line.lines, &configs[..]) {
-        let source = LineSource { frame: &frame, model: &inference_model, vocab: &vocab, config, seed };
-        return sample_lines::run(&args.line, &source, &prompt, !args.no_echo, terminal);
-    }
-    if let (true, [config]) = (args.interactive, &configs[..]) {
-        let generator = Generator::new(&inference_model, &vocab, &prompt, config.clone(), seed);
-        return interactive::run(generator, &vocab, &prompt, args.length, terminal).map(|()| ExitCode::SUCCESS);
-    }
     for config in &configs {
+        let source =
+            SampleSource { frame: &frame, model: &inference_model, vocab: &vocab, config, prompt: &prompt, seed };
+        if args.line.lines.is_some() {
+            return sample_lines::run(&args.line, &source, !args.no_echo, terminal);
+        }
+        if args.interactive {
+            let generator = Generator::new(&inference_model, &vocab, &prompt, config.clone(), seed);
+            interactive::run(generator, &vocab, &prompt, args.length, terminal)?;
+            continue;
+        }
         if configs.len() > 1 {
             terminal.out(format!("--- temp {} ---\n", config.temperature).as_bytes())?;
         }
-        write(args, &inference_model, &vocab, &prompt, config, seed, terminal)?;
+        write(args, &source, terminal)?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn positions(args: &SampleArgs) -> usize {
-    let texts = args.line.lines.unwrap_or(args.samples).min(SAMPLES_AT_ONCE as u64) as usize;
-    load::POSITIONS_OF_ONE_STREAM + 2 * texts
-}
-
-/// Rejects invalid arguments before anything is read.
 fn check(args: &SampleArgs) -> Result<()> {
     let refuse = |what: &str| Err(Error::Usage(what.into()));
     let several = args.distribution.temp.len() > 1;
@@ -145,7 +142,6 @@ fn sampling_config(args: &SampleArgs, temperature: f32) -> SamplingConfig {
     SamplingConfig { ban: Vec::new(), temperature, top_k: shape.top_k, top_p: shape.top_p, min_p: shape.min_p }
 }
 
-/// How distributions are shaped, for each temperature.
 fn sampling_configs(args: &SampleArgs, vocab: &Vocab) -> Result<Vec<SamplingConfig>> {
     // The model never generates characters that are not in its vocabulary.
     let mut ban: Vec<u32> =
@@ -155,12 +151,8 @@ fn sampling_configs(args: &SampleArgs, vocab: &Vocab) -> Result<Vec<SamplingConf
     if ban.len() == vocab.len() {
         return Err(Error::Usage("--ban excludes all characters of the model; ban fewer".into()));
     }
-    Ok(args
-        .distribution
-        .temp
-        .iter()
-        .map(|temp| SamplingConfig { ban: ban.clone(), ..sampling_config(args, *temp) })
-        .collect())
+    let config = |temp: &f32| SamplingConfig { ban: ban.clone(), ..sampling_config(args, *temp) };
+    Ok(args.distribution.temp.iter().map(config).collect())
 }
 
 /// The prompt as ids; unknown characters are rejected, or skipped with `--skip-unknown`.
@@ -193,16 +185,8 @@ fn prompt(args: &SampleArgs, vocab: &Vocab, terminal: &Terminal) -> Result<Vec<u
     Ok(known.into_iter().filter_map(|symbol| vocab.id(symbol)).collect())
 }
 
-/// Generates one text and prints it as it is generated, or generates several in parallel.
-fn write(
-    args: &SampleArgs,
-    model: &InferenceModel<'_>,
-    vocab: &Vocab,
-    prompt: &[u32],
-    config: &SamplingConfig,
-    seed: u64,
-    terminal: &Terminal,
-) -> Result<()> {
+fn write(args: &SampleArgs, source: &SampleSource<'_>, terminal: &Terminal) -> Result<()> {
+    let SampleSource { model, vocab, config, prompt, seed, .. } = *source;
     let length = match args.length.unwrap_or(DEFAULT_LENGTH) {
         0 => usize::MAX,
         length => usize::try_from(length).unwrap_or(usize::MAX),
@@ -264,8 +248,4 @@ fn end_line(text: &mut Vec<u8>) {
     if !text.ends_with(b"\n") {
         text.push(b'\n');
     }
-}
-
-fn random_seed() -> u64 {
-    RandomState::new().build_hasher().finish()
 }

@@ -59,23 +59,18 @@ pub struct LineArgs {
     pub jsonl: bool,
 }
 
-/// The model that generates the lines.
-pub struct LineSource<'a> {
+/// The model that generates the text, and how.
+pub struct SampleSource<'a> {
     pub frame: &'a Frame,
     pub model: &'a InferenceModel<'a>,
     pub vocab: &'a Vocab,
     pub config: &'a SamplingConfig,
+    pub prompt: &'a [u32],
     pub seed: u64,
 }
 
-pub fn run(
-    args: &LineArgs,
-    source: &LineSource<'_>,
-    prompt: &[u32],
-    echo: bool,
-    terminal: &Terminal,
-) -> Result<ExitCode> {
-    let vocab = source.vocab;
+pub fn run(args: &LineArgs, source: &SampleSource<'_>, echo: bool, terminal: &Terminal) -> Result<ExitCode> {
+    let SampleSource { vocab, prompt, .. } = *source;
     if args.min_chars > args.max_chars {
         let (min, max) = (args.min_chars, args.max_chars);
         return Err(Error::Usage(format!("--min-chars {min} is greater than --max-chars {max}")));
@@ -119,7 +114,7 @@ struct ExistingLines {
 }
 
 impl ExistingLines {
-    fn open(args: &LineArgs, source: &LineSource<'_>, terminal: &Terminal) -> Result<Self> {
+    fn open(args: &LineArgs, source: &SampleSource<'_>, terminal: &Terminal) -> Result<Self> {
         let mut others = LineHashes::default();
         for path in &args.novel_against {
             others.add(&Corpus::open(std::slice::from_ref(path), source.vocab.encoding())?)?;

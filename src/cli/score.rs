@@ -6,7 +6,7 @@ use charlstm::data::Vocab;
 use charlstm::error::{Error, Result};
 use charlstm::kernels::Precision;
 use charlstm::model::InferenceModel;
-use charlstm::score::{Surprisal, SurprisalScorer, SurprisalSum, SurprisalUnit, positions_at_once};
+use charlstm::score::{Surprisal, SurprisalScorer, SurprisalSum, SurprisalUnit, bits, positions_at_once};
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
@@ -93,7 +93,7 @@ pub fn run(args: &ScoreArgs, terminal: &Terminal) -> Result<()> {
         [run, file] => (Some(run.as_path()), file),
         files => (None, &files[0]),
     };
-    let text = LineReader::open(file)?;
+    let mut text = LineReader::open(file)?;
     let frame = load::open_checkpoint(given)?;
     let positions = match args.state {
         StateMode::Carry => load::POSITIONS_OF_ONE_STREAM,
@@ -102,28 +102,17 @@ pub fn run(args: &ScoreArgs, terminal: &Terminal) -> Result<()> {
     let (model, vocab) = load::load_model(&frame, positions)?;
     let inference_model = InferenceModel::new(&model, args.precision);
     let top = if args.html.is_some() { PREDICTIONS } else { 0 };
-    let scorer = SurprisalScorer::new(&inference_model, &vocab, top);
+    let mut scorer = SurprisalScorer::new(&inference_model, &vocab, top);
     let page = args.html.as_ref().map(|_| ScorePage::default());
     let mut report =
         ScoreReport { args, vocab: &vocab, terminal, total: SurprisalSum::default(), page, has_open_line: false };
     report.begin()?;
-    score_lines(args, text, scorer, &vocab, |lines| report.add_lines(lines))?;
-    report.end()
-}
-
-fn score_lines(
-    args: &ScoreArgs,
-    mut text: LineReader,
-    mut scorer: SurprisalScorer<'_>,
-    vocab: &Vocab,
-    mut visit: impl FnMut(&[Vec<Surprisal>]) -> Result<()>,
-) -> Result<()> {
     loop {
         let lines: Vec<Vec<u32>> = text.next_lines(BYTES_AT_ONCE)?.iter().map(|line| vocab.to_symbols(line)).collect();
         if lines.is_empty() {
-            return Ok(());
+            return report.end();
         }
-        visit(&match args.state {
+        report.add_lines(&match args.state {
             StateMode::Carry => lines.iter().map(|line| scorer.score_text(line)).collect::<Vec<_>>(),
             StateMode::Reset => scorer.score_lines(&lines),
         })?;
@@ -180,7 +169,7 @@ impl ScoreReport<'_> {
     fn row(&self, part: &[Surprisal], sum: &SurprisalSum) -> String {
         if self.args.jsonl {
             let text: String = part.iter().map(|surprisal| self.vocab.display_char(surprisal.symbol)).collect();
-            return format!("{}\n", with_text(&text, facts(sum)));
+            return format!("{}\n", add_facts(json!({ "text": text }), sum));
         }
         let figure = |figure: Option<f64>| figure.map_or("-".into(), |figure| format!("{figure:.4}"));
         let scored = (sum.chars > 0).then_some(());
@@ -208,7 +197,7 @@ impl ScoreReport<'_> {
             self.terminal.say(&format!("Page written to {}", path.display()));
         }
         if self.args.summary && self.args.jsonl {
-            let mut facts = facts(total);
+            let mut facts = add_facts(json!({}), total);
             facts["bits_per_char"] = json!(per_char);
             facts["nats_per_char"] = json!(per_char.map(|_| total.nats / total.chars as f64));
             facts["perplexity_per_char"] = json!(per_char.map(f64::exp2));
@@ -242,24 +231,19 @@ fn unknown_share(total: &SurprisalSum) -> f64 {
     total.unknown as f64 / total.chars.max(total.unknown).max(1) as f64
 }
 
-fn facts(sum: &SurprisalSum) -> Value {
+/// Adds the facts of a sum to an object.
+fn add_facts(mut object: Value, sum: &SurprisalSum) -> Value {
     let scored = (sum.chars > 0).then_some(());
-    json!({
-        "chars": sum.chars, "bits": scored.map(|()| sum.bits()), "nats": scored.map(|()| sum.nats),
-        "rank": sum.mean_rank(), "entropy": sum.mean_entropy_bits(), "unknown": sum.unknown,
-    })
+    object["chars"] = json!(sum.chars);
+    object["bits"] = json!(scored.map(|()| sum.bits()));
+    object["nats"] = json!(scored.map(|()| sum.nats));
+    object["rank"] = json!(sum.mean_rank());
+    object["entropy"] = json!(sum.mean_entropy_bits());
+    object["unknown"] = json!(sum.unknown);
+    object
 }
 
 fn colored(line: &[Surprisal], vocab: &Vocab) -> String {
-    let bits = |nats: f64| (nats / std::f64::consts::LN_2) as f32;
-    let values = line.iter().map(|surprisal| (surprisal.symbol, surprisal.nats.map_or(0.0, bits)));
+    let values = line.iter().map(|surprisal| (surprisal.symbol, surprisal.nats.map_or(0.0, |nats| bits(nats) as f32)));
     heatmap::colored(vocab, values, Palette::new(ColorScale::Surprisal))
-}
-
-fn with_text(text: &str, facts: Value) -> Value {
-    let mut object = json!({ "text": text });
-    if let (Value::Object(object), Value::Object(facts)) = (&mut object, facts) {
-        object.extend(facts);
-    }
-    object
 }

@@ -1,10 +1,8 @@
 //! The page of `charlstm score --html`: a text colored by surprisal, and the model's predictions for each character.
 
-use std::f64::consts::LN_2;
-
 use charlstm::data::Vocab;
 use charlstm::error::Result;
-use charlstm::score::Surprisal;
+use charlstm::score::{Surprisal, bits};
 use serde::Serialize;
 
 use super::html_page;
@@ -40,7 +38,7 @@ impl ScorePage {
                 self.unknown.push(self.chars.len());
             }
             self.chars.push(vocab.display_char(surprisal.symbol).into());
-            self.bits.push(surprisal.nats.map(|nats| round(nats / LN_2, 3)));
+            self.bits.push(surprisal.nats.map(|nats| round(bits(nats), 3)));
             let prediction = surprisal.prediction.as_ref();
             self.ranks.push(prediction.map(|prediction| prediction.rank));
             let likely = |&(id, p): &(u32, f32)| (vocab.display_char(vocab.symbol(id)).into(), round(p.into(), 6));

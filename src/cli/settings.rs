@@ -120,7 +120,6 @@ pub struct Settings {
     pub log_every: Option<u64>,
 }
 
-/// Combines two settings field by field.
 macro_rules! either {
     ($first:ident, $second:ident: $($field:ident)*) => {
         Settings { texts: if $first.texts.is_empty() { $second.texts } else { $first.texts }, $($field: $first.$field.or($second.$field)),* }
@@ -285,7 +284,6 @@ impl Settings {
         check_equal(path, fixed(run), fixed(self))
     }
 
-    /// Refuses settings that contradict the model of a run.
     pub fn check_same_model(&self, run: &Settings, path: &Path) -> Result<()> {
         let fixed = |settings: &Settings| {
             let (model, init) = (settings.model_config(), settings.init());

@@ -23,7 +23,6 @@ pub struct OutputArgs {
     pub color: clap::ColorChoice,
 }
 
-/// Standard output and standard error, with the verbosity and color settings.
 pub struct Terminal {
     color: ColorChoice,
     quiet: bool,
@@ -85,7 +84,6 @@ impl Terminal {
         }
     }
 
-    /// Prints a one-line message if `--verbose`.
     pub fn detail(&self, line: &str) {
         if self.verbose {
             self.write(&escape_controls(line));

@@ -10,6 +10,7 @@ use charlstm::data::Dataset;
 use charlstm::error::{Error, Result};
 use charlstm::run::find::{RunTarget, find};
 use charlstm::run::{LockedRun, RUNS, RunFolder, RunMetadata};
+use charlstm::score::bits;
 use charlstm::simd::Isa;
 use charlstm::train::{CheckpointPolicy, Outcome, Trainer, fit};
 
@@ -299,8 +300,8 @@ fn introduce(trainer: &Trainer, run: &RunFolder, terminal: &Terminal) {
 fn conclude(trainer: &Trainer, run: &RunFolder, outcome: Outcome, terminal: &Terminal) {
     let progress = trainer.progress();
     if let Some((loss, step)) = progress.best {
-        let bits = loss / std::f64::consts::LN_2;
-        terminal.say(&format!("Best held-out loss: {loss:.4} nats, {bits:.4} bits per character (step {step})"));
+        terminal
+            .say(&format!("Best held-out loss: {loss:.4} nats, {:.4} bits per character (step {step})", bits(loss)));
     }
     if progress.skipped > 0 {
         terminal

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::stream_scorer::{StreamScorer, Transition};
+use super::surprisal::bits;
 use crate::data::{Corpus, PairReader, Vocab};
 use crate::error::{Error, Result};
 use crate::kernels::{Precision, softmax};
@@ -36,7 +37,7 @@ impl TextLoss {
 
     /// Bits per character.
     pub fn bits(&self) -> f64 {
-        self.nats() / std::f64::consts::LN_2
+        bits(self.nats())
     }
 }
 

@@ -6,6 +6,11 @@ use crate::kernels::softmax;
 /// Bits of the escape: unknown characters together have the probability `2^-24` in every prediction.
 pub const ESCAPE_BITS: u32 = 24;
 
+/// Converts nats to bits.
+pub fn bits(nats: f64) -> f64 {
+    nats / std::f64::consts::LN_2
+}
+
 /// One character of a text, and how well the model predicted it.
 ///
 /// A character outside the vocabulary costs the escape of 24 bits, plus `log2(1,112,064 - V)` bits (`log2(256 - V)` for bytes)

@@ -1,6 +1,6 @@
 //! Surprisals of characters, words, lines and whole texts.
 
-use super::surprisal::Surprisal;
+use super::surprisal::{Surprisal, bits};
 
 /// The unit for which surprisals are added up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,7 +73,7 @@ impl SurprisalSum {
 
     /// The surprisal in bits.
     pub fn bits(&self) -> f64 {
-        self.nats / std::f64::consts::LN_2
+        bits(self.nats)
     }
 
     /// Bits per character; `None` if no character was scored.
@@ -88,7 +88,7 @@ impl SurprisalSum {
 
     /// The mean entropy of the predictions in bits; `None` if there are none.
     pub fn mean_entropy_bits(&self) -> Option<f64> {
-        (self.predicted > 0).then(|| self.entropy / self.predicted as f64 / std::f64::consts::LN_2)
+        (self.predicted > 0).then(|| bits(self.entropy / self.predicted as f64))
     }
 }
 
