@@ -2,18 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use super::bench::BenchArgs;
-use super::cells::CellsArgs;
-use super::compare::CompareArgs;
-use super::eval::EvalArgs;
-use super::experiment::ExperimentArgs;
-use super::info::InfoArgs;
-use super::inspect::InspectArgs;
-use super::novelty::NoveltyArgs;
-use super::sample::SampleArgs;
-use super::score::ScoreArgs;
-use super::terminal::OutputArgs;
-use super::train::TrainArgs;
+use super::{bench, cells, compare, eval, experiment, info, inspect, novelty, sample, score, terminal, train};
 
 /// Train character-level recurrent language models on CPUs and generate text with them.
 ///
@@ -24,22 +13,22 @@ pub struct Args {
     #[command(subcommand)]
     pub command: Command,
     #[command(flatten)]
-    pub output: OutputArgs,
+    pub output: terminal::OutputArgs,
 }
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    Train(Box<TrainArgs>),
-    Sample(SampleArgs),
-    Eval(EvalArgs),
-    Score(ScoreArgs),
-    Compare(CompareArgs),
-    Inspect(InspectArgs),
-    Info(InfoArgs),
-    Novelty(NoveltyArgs),
-    Bench(BenchArgs),
-    Cells(CellsArgs),
-    Experiment(ExperimentArgs),
+    Train(Box<train::TrainArgs>),
+    Sample(sample::SampleArgs),
+    Eval(eval::EvalArgs),
+    Score(score::ScoreArgs),
+    Compare(compare::CompareArgs),
+    Inspect(inspect::InspectArgs),
+    Info(info::InfoArgs),
+    Novelty(novelty::NoveltyArgs),
+    Bench(bench::BenchArgs),
+    Cells(cells::CellsArgs),
+    Experiment(experiment::ExperimentArgs),
     /// Print a shell completion script
     Completions {
         /// The shell

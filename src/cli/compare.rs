@@ -148,16 +148,10 @@ fn summarize(run: &ComparedRun, symbols: &[u32], bits: &[f32]) -> ModelScore {
 }
 
 /// The scores of n-gram models of run A's training text. Characters that run A does not know cost as much as they cost run A.
-fn score_ngrams(
-    orders: usize,
-    texts: &Dataset,
-    vocab: &Vocab,
-    symbols: &[u32],
-    of_a: &[f32],
-) -> Result<Vec<ModelScore>> {
+fn score_ngrams(max: usize, texts: &Dataset, vocab: &Vocab, symbols: &[u32], of_a: &[f32]) -> Result<Vec<ModelScore>> {
     let (corpus, part) = texts.training();
     let known = |symbols: &[u32]| -> Vec<u32> { symbols.iter().filter_map(|symbol| vocab.id(*symbol)).collect() };
-    let counts = NGram::learn(orders, vocab.len(), known(&read_symbols(corpus, part)?))?;
+    let counts = NGram::learn(max, vocab.len(), known(&read_symbols(corpus, part)?))?;
     let ids = known(symbols);
     let unknown = || symbols.iter().zip(of_a).filter(|(symbol, bits)| vocab.id(**symbol).is_none() && !bits.is_nan());
     let escapes: f64 = unknown().map(|(_, bits)| f64::from(*bits)).sum();
@@ -167,7 +161,7 @@ fn score_ngrams(
         let (bits, unknown) = (score::bits(nats) + escapes, symbols.len() - ids.len());
         ModelScore { name: format!("{order}-gram"), bits, chars, unknown }
     };
-    Ok((1..=orders).map(row).collect())
+    Ok((1..=max).map(row).collect())
 }
 
 fn as_json(rows: &[ModelScore], between: Interval) -> serde_json::Value {

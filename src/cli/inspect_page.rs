@@ -61,12 +61,7 @@ struct CorrelatedUnit {
     r: f64,
 }
 
-pub fn render(
-    model: &InferenceModel<'_>,
-    checkpoint: &Path,
-    text: &InspectedText,
-    selection: &Selection,
-) -> Result<String> {
+pub fn render(model: &InferenceModel<'_>, run: &Path, text: &InspectedText, selection: &Selection) -> Result<String> {
     let (shape, spec) = (model.config(), model.cell().spec);
     let all_units = shape.layers * shape.hidden;
     let quantities = UnitQuantity::all(spec);
@@ -82,7 +77,7 @@ pub fn render(
     let info =
         |quantity: &UnitQuantity| json!({ "name": quantity.name(spec), "is_gate": quantity.is_sigmoid_gate(spec) });
     let page = InspectPage {
-        run: checkpoint.display().to_string(),
+        run: run.display().to_string(),
         source: &text.source,
         text: text.chars.iter().collect(),
         cell: spec.name,

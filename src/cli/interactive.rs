@@ -16,7 +16,7 @@ use super::files;
 use super::signals::cannot_listen;
 use super::terminal::{Terminal, is_broken_pipe};
 
-const DEFAULT_LENGTH: u64 = 200;
+pub const DEFAULT_LENGTH: u64 = 200;
 const HELP: &str = "\
 Type some text and press Enter: the model continues the whole text so far. Ctrl-C ends its turn, Ctrl-D quits.
 /more [N]    continue for N characters (an empty line continues, too)
@@ -38,19 +38,12 @@ struct Session<'m, 't> {
     terminal: &'t Terminal,
 }
 
-pub fn run(
-    generator: Generator<'_>,
-    vocab: &Vocab,
-    prompt: &[u32],
-    length: Option<u64>,
-    terminal: &Terminal,
-) -> Result<()> {
+pub fn run(generator: Generator<'_>, vocab: &Vocab, prompt: &[u32], length: u64, terminal: &Terminal) -> Result<()> {
     let interrupted = Arc::new(AtomicBool::new(false));
     // The first Ctrl-C ends a turn; a second one ends the process.
     flag::register_conditional_shutdown(SIGINT, 130, Arc::clone(&interrupted)).map_err(cannot_listen)?;
     flag::register(SIGINT, Arc::clone(&interrupted)).map_err(cannot_listen)?;
     let mut editor = DefaultEditor::new().map_err(|e| Error::Internal(format!("lines cannot be read: {e}")))?;
-    let length = length.unwrap_or(DEFAULT_LENGTH);
     let (text, turns) = (prompt.to_vec(), Vec::new());
     let mut session = Session { generator, vocab, text, turns, length, interrupted, terminal };
     terminal.say("Type some text for the model to continue; /help lists the commands, Ctrl-D quits");

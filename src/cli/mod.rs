@@ -4,14 +4,13 @@ mod args;
 mod bench;
 mod cells;
 mod compare;
+mod errors;
 mod eval;
-mod exit_code;
 mod experiment;
 mod experiment_list;
 mod files;
 mod fine_tune;
 mod heatmap;
-mod hints;
 mod html_page;
 mod info;
 mod inspect;
@@ -40,7 +39,6 @@ use charlstm::simd::Isa;
 use clap::{CommandFactory, FromArgMatches};
 
 use args::{Args, Command};
-use exit_code::exit_code;
 use terminal::{Terminal, is_broken_pipe};
 
 pub fn main() -> ExitCode {
@@ -53,7 +51,7 @@ pub fn main() -> ExitCode {
         Err(e) => {
             // Help and version are printed to stdout and are not errors.
             let _ = e.print();
-            return ExitCode::from(if e.use_stderr() { exit_code::USAGE } else { 0 });
+            return ExitCode::from(if e.use_stderr() { errors::USAGE } else { 0 });
         }
     };
     let terminal = Terminal::new(&args.output);
@@ -61,8 +59,8 @@ pub fn main() -> ExitCode {
         Ok(code) => code,
         Err(e) if is_broken_pipe(&e) => ExitCode::SUCCESS,
         Err(e) => {
-            terminal.error(&hints::message(&e, &command));
-            ExitCode::from(exit_code(&e))
+            terminal.error(&errors::message(&e, &command));
+            ExitCode::from(errors::exit_code(&e))
         }
     }
 }

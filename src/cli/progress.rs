@@ -118,15 +118,10 @@ impl<'a> Reporter<'a> {
         let done = (record.step - self.first_step).max(1) as f64;
         let left = self.started.elapsed().as_secs_f64() * (trainer.total_steps() - record.step) as f64 / done;
         let left = Duration::try_from_secs_f64(left).map_or("very long".into(), |left| HumanDuration(left).to_string());
+        let (total, loss) = (trainer.total_steps(), record.loss.unwrap_or(f64::NAN));
+        let TrainRecord { step, epoch, lr, chars_per_s, .. } = record;
         self.terminal.say(&format!(
-            "step {}/{}  epoch {:.2}  loss {:.4}  lr {:.5}  {:.0} chars/s  {} left",
-            record.step,
-            trainer.total_steps(),
-            record.epoch,
-            record.loss.unwrap_or(f64::NAN),
-            record.lr,
-            record.chars_per_s,
-            left
+            "step {step}/{total}  epoch {epoch:.2}  loss {loss:.4}  lr {lr:.5}  {chars_per_s:.0} chars/s  {left} left"
         ));
     }
 

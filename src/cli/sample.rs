@@ -114,7 +114,8 @@ pub fn run(args: &SampleArgs, terminal: &Terminal) -> Result<ExitCode> {
         }
         if args.interactive {
             let generator = Generator::new(&inference_model, &vocab, &prompt, config.clone(), seed);
-            interactive::run(generator, &vocab, &prompt, args.length, terminal)?;
+            let length = args.length.unwrap_or(interactive::DEFAULT_LENGTH);
+            interactive::run(generator, &vocab, &prompt, length, terminal)?;
             continue;
         }
         if configs.len() > 1 {

@@ -8,8 +8,9 @@ use charlstm::checkpoint::disk::folder_of;
 use charlstm::checkpoint::{Frame, model};
 use charlstm::data::Dataset;
 use charlstm::error::{Error, Result};
+use charlstm::model::ModelConfig;
 use charlstm::run::find::{RunTarget, find};
-use charlstm::run::{LockedRun, RUNS, RunFolder, RunMetadata};
+use charlstm::run::{LockedRun, RUNS, RunFolder, RunMetadata, TrainConfig};
 use charlstm::score::bits;
 use charlstm::simd::Isa;
 use charlstm::train::{CheckpointPolicy, Outcome, Trainer, fit};
@@ -272,25 +273,16 @@ fn open(settings: &Settings, terminal: &Terminal) -> Result<Dataset> {
 }
 
 fn introduce(trainer: &Trainer, run: &RunFolder, terminal: &Terminal) {
-    let (model, dataset) = (trainer.model(), trainer.dataset());
+    let dataset = trainer.dataset();
     let (corpus, range) = dataset.training();
-    let shape = model.config();
+    let (chars, held_out) = (range.len(), dataset.held_out().map_or(0, |(_, range)| range.len()));
+    let (distinct, name) = (dataset.vocab().len(), corpus.name().display());
+    terminal.say(&format!("Text: {chars} characters for training, {held_out} held out, {distinct} distinct ({name})"));
+    let ModelConfig { cell, layers, hidden, .. } = trainer.model().config();
+    let TrainConfig { batch, seq_len, .. } = trainer.config();
+    let (parameters, steps) = (trainer.model().layout().len(), trainer.total_steps());
     terminal.say(&format!(
-        "Text: {} characters for training, {} held out, {} distinct ({})",
-        range.len(),
-        dataset.held_out().map_or(0, |(_, range)| range.len()),
-        dataset.vocab().len(),
-        corpus.name().display()
-    ));
-    terminal.say(&format!(
-        "Model: {} x {} {}, {} parameters; {} steps of {} x {} characters",
-        shape.layers,
-        shape.hidden,
-        shape.cell,
-        model.layout().len(),
-        trainer.total_steps(),
-        trainer.config().batch,
-        trainer.config().seq_len
+        "Model: {layers} x {hidden} {cell}, {parameters} parameters; {steps} steps of {batch} x {seq_len} characters"
     ));
     fine_tune::introduce(trainer, terminal);
     terminal.say(&format!("Run: {}", run.path().display()));
