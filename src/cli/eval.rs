@@ -7,7 +7,7 @@ use charlstm::data::Corpus;
 use charlstm::error::Result;
 use charlstm::kernels::Precision;
 use charlstm::model::InferenceModel;
-use charlstm::score::{self, TextLoss};
+use charlstm::score;
 use serde_json::json;
 
 use super::load;
@@ -55,17 +55,14 @@ pub fn run(args: &EvalArgs, terminal: &Terminal) -> Result<()> {
             score(corpus, range)?
         }
     };
-    terminal.out(report(&loss, args).as_bytes())
-}
-
-fn report(loss: &TextLoss, args: &EvalArgs) -> String {
     if args.json {
         let json = json!({ "loss": loss.nats(), "bpc": loss.bits(), "chars": loss.chars, "window": args.window });
-        return format!("{json}\n");
+        return terminal.out(format!("{json}\n").as_bytes());
     }
     let how = match args.window {
         Some(window) => format!("windows of {window}, each starting from a zero state"),
         None => "one stream, state carried".into(),
     };
-    format!("{:.6} nats, {:.6} bits per character over {} characters ({how})\n", loss.nats(), loss.bits(), loss.chars)
+    let (nats, bits, chars) = (loss.nats(), loss.bits(), loss.chars);
+    terminal.out(format!("{nats:.6} nats, {bits:.6} bits per character over {chars} characters ({how})\n").as_bytes())
 }

@@ -125,13 +125,11 @@ fn show_unit(
     let of_unit = values.iter().skip(layer * shape.hidden + unit).step_by(shape.layers * shape.hidden);
     let values: Vec<f32> = of_unit.copied().collect();
     let (min, max) = value_range(&values);
+    let (name, chars, source) = (selection.quantity.name(spec), values.len(), &text.source);
     terminal.say(&format!(
-        "{} of layer {}, unit {}, over {} characters of {}: {min:.3} to {max:.3}",
-        selection.quantity.name(spec),
+        "{name} of layer {}, unit {}, over {chars} characters of {source}: {min:.3} to {max:.3}",
         layer + 1,
-        unit + 1,
-        values.len(),
-        text.source
+        unit + 1
     ));
     if !terminal.colors_out() {
         return terminal.out(heatmap::table(vocab, &text.ids, &values).as_bytes());

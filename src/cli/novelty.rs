@@ -1,6 +1,6 @@
 //! `charlstm novelty`: how much of a text is copied from a corpus.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use charlstm::analysis::{CopiedSpan, CopyStats, CorpusIndex};
 use charlstm::data::{self, Corpus, Encoding, Segment};
@@ -51,7 +51,9 @@ pub struct NoveltyArgs {
 pub fn run(args: &NoveltyArgs, terminal: &Terminal) -> Result<()> {
     load::start_worker_threads(None)?;
     let (index, encoding) = if args.against.is_empty() {
-        training_text(args.run.as_deref())?
+        let dataset = load::open_dataset(&load::open_checkpoint(args.run.as_deref())?)?;
+        let (corpus, range) = dataset.training();
+        (CorpusIndex::new(corpus, range.end)?, corpus.encoding())
     } else {
         let encoding = if args.bytes { Encoding::Bytes } else { Encoding::Utf8 };
         let corpus = Corpus::open(&args.against, encoding)?;
@@ -77,13 +79,6 @@ pub fn run(args: &NoveltyArgs, terminal: &Terminal) -> Result<()> {
     let format = |row: &SegmentReport<'_>| if args.jsonl { row.json(&index, unit) } else { row.columns(&index) };
     let report = std::iter::once(head.into()).chain(rows.iter().map(format)).collect::<String>();
     terminal.out(report.as_bytes())
-}
-
-/// The index of the training text of a run, without its held-out part.
-fn training_text(run: Option<&Path>) -> Result<(CorpusIndex, Encoding)> {
-    let texts = load::open_dataset(&load::open_checkpoint(run)?)?;
-    let (corpus, part) = texts.training();
-    Ok((CorpusIndex::new(corpus, part.end)?, corpus.encoding()))
 }
 
 struct SegmentReport<'a> {

@@ -138,11 +138,6 @@ impl Settings {
             epochs steps optimizer lr schedule warmup weight_decay clip dropout seed threads eval_every patience save_every log_every)
     }
 
-    /// The defaults for the built-in text, which is short: fewer streams and shorter windows give more steps per epoch.
-    pub fn for_built_in() -> Self {
-        Settings { batch: Some(16), seq_len: Some(64), epochs: Some(15), ..Settings::default() }
-    }
-
     pub fn of_model(model: &ModelConfig, init: Init) -> Self {
         Settings {
             cell: Some(model.cell.clone()),
