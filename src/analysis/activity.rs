@@ -28,9 +28,6 @@ impl UnitQuantity {
     }
 
     /// The quantity of that name.
-    ///
-    /// # Errors
-    /// [`Error::Usage`] naming those that the cell has.
     pub fn find(spec: &CellSpec, name: &str) -> Result<UnitQuantity> {
         let all = Self::all(spec);
         let names: Vec<_> = all.iter().map(|quantity| quantity.name(spec)).collect();

@@ -152,7 +152,6 @@ impl CorpusIndex {
         found
     }
 
-    /// Whether a byte is the start of a character or the end of the text.
     fn is_boundary(&self, text: &[u8], at: usize) -> bool {
         self.encoding == Encoding::Bytes || text.get(at).is_none_or(|&byte| !is_continuation_byte(byte))
     }

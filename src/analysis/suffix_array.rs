@@ -59,7 +59,6 @@ impl SuffixArray {
     }
 }
 
-/// The length of the common prefix.
 fn common_prefix(a: &[u8], b: &[u8]) -> usize {
     const BLOCK: usize = 32;
     let alike = a.chunks_exact(BLOCK).zip(b.chunks_exact(BLOCK)).take_while(|(a, b)| a == b).count() * BLOCK;

@@ -64,18 +64,12 @@ impl ModelConfig {
     }
 
     /// The number of parameters of a model of this shape.
-    ///
-    /// # Errors
-    /// [`Error::OutOfRange`] or [`Error::UnknownName`]; [`Error::Usage`] for too many parameters.
     pub fn parameters(&self) -> Result<u64> {
         let cell = self.validate()?;
         Ok(self.count(cell, CellSpec::parameters).unwrap_or(MAX_PARAMETERS))
     }
 
     /// The number of parameters that are not always zero.
-    ///
-    /// # Errors
-    /// [`Error::OutOfRange`] or [`Error::UnknownName`]; [`Error::Usage`] for too many parameters.
     pub fn trainable(&self) -> Result<u64> {
         let cell = self.validate()?;
         Ok(self.count(cell, CellSpec::trainable).unwrap_or(MAX_PARAMETERS))

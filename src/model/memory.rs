@@ -31,9 +31,6 @@ const F32: u64 = size_of::<f32>() as u64;
 
 impl ModelConfig {
     /// The sizes of the parts of a model of this shape.
-    ///
-    /// # Errors
-    /// [`Error::Usage`] when the shape is out of range.
     pub fn sizes(&self) -> Result<Sizes> {
         let spec = self.validate()?.spec;
         let padded = |n: usize| n.next_multiple_of(MAX_PANEL_WIDTH) as u64;
@@ -92,7 +89,6 @@ pub fn default_threads() -> usize {
     chosen.filter(|number| *number > 0).unwrap_or_else(cores)
 }
 
-/// Bytes that this process can still allocate, according to the machine and to its control group.
 fn available() -> Option<u64> {
     let groups = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     [in_machine(), in_cgroup(&groups, Path::new("/sys/fs/cgroup"))].into_iter().flatten().min()

@@ -117,7 +117,6 @@ impl<R: Real> PackedWeights<R> {
         weights
     }
 
-    /// The matrices of all layers but the output layer.
     pub(super) fn layer_matrices(&self) -> impl Iterator<Item = &PackedMatrix<R>> {
         self.packed[..self.packed.len() - 2].iter().map(|span| &span.packed)
     }

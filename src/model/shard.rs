@@ -37,7 +37,6 @@ pub struct Shard<R> {
     steps: usize,
     dropout: Option<Dropout>,
     chunk_steps: usize,
-    /// The number of tasks that the units of a step are divided into.
     tasks: usize,
     /// The state of every stream, `(b, layers * states * H)`, carried from window to window.
     pub state: Vec<R>,
@@ -207,7 +206,6 @@ impl<R: CellReal> Shard<R> {
         outputs(&self.layers, &self.dropped, layer - 1, t..t + 1)
     }
 
-    /// A vector of a layer's state before a step.
     pub(super) fn state_before(&self, layer: usize, part: usize, t: usize) -> PanelView<'_, R> {
         if self.resets.is_empty() {
             self.layers[layer].states_before(part, t..t + 1)
@@ -216,12 +214,10 @@ impl<R: CellReal> Shard<R> {
         }
     }
 
-    /// A vector of a layer's state after a step.
     pub(super) fn state_after(&self, layer: usize, part: usize, t: usize) -> PanelView<'_, R> {
         self.layers[layer].states_after(part, t..t + 1)
     }
 
-    /// The gradients of some of a layer's pre-activations at a step.
     pub(super) fn d_gates(&self, layer: usize, gates: Range<usize>, t: usize) -> PanelView<'_, R> {
         self.layers[layer].gates.parts(gates, t..t + 1)
     }
@@ -239,7 +235,6 @@ impl<R: CellReal> Shard<R> {
         self.steps
     }
 
-    /// The rows of the input table for the characters of a step.
     pub(super) fn slots(&self, t: usize) -> &[u32] {
         &self.slots[t * self.streams..][..self.streams]
     }
@@ -280,7 +275,6 @@ impl<R: CellReal> Shard<R> {
         (0..steps.div_ceil(chunk_steps)).map(move |i| i * chunk_steps..steps.min((i + 1) * chunk_steps))
     }
 
-    /// Whether any prediction of the batch at those steps has a weight.
     fn has_weights(&self, steps: &Range<usize>) -> bool {
         self.scored[steps.clone()].contains(&true)
     }
@@ -319,7 +313,6 @@ impl<R: CellReal> Shard<R> {
         }
     }
 
-    /// The gradient of a layer's outputs at some steps, before dropout.
     fn gradient_from_above(&mut self, packed: &PackedWeights<R>, layer: usize, steps: Range<usize>) {
         let has_weights = self.has_weights(&steps);
         let len = self.dy.shape().step_len();
@@ -349,7 +342,6 @@ impl<R: CellReal> Shard<R> {
     }
 }
 
-/// The outputs of a layer at some steps, after dropout.
 fn outputs<'a, R: CellReal>(
     layers: &'a [LayerActivations<R>],
     dropped: &'a [DropoutLayer<R>],

@@ -13,7 +13,6 @@ use crate::error::{Error, Result};
 
 /// In place of a next state: no line continues with this character.
 pub(super) const DEAD: u32 = u32::MAX;
-/// The most transitions of the automaton, states times characters.
 const MAX_TRANSITIONS: usize = 1 << 25;
 /// The most bytes of the automaton over bytes, and of the regular expression compiled for it.
 const MAX_BYTES: usize = 64 << 20;
@@ -27,7 +26,6 @@ pub(super) struct Automaton {
 }
 
 impl Automaton {
-    /// The automaton of lines of up to `max_chars` characters for which `is_allowed` holds.
     pub fn new(regex: &str, vocab: &Vocab, max_chars: usize, is_allowed: impl Fn(u32) -> bool) -> Result<Self> {
         let mut bytewise = ByteAutomaton::new(regex, vocab.encoding())?;
         let input = Input::new(b"").anchored(Anchored::Yes);
@@ -108,7 +106,6 @@ impl<'r> ByteAutomaton<'r> {
     }
 }
 
-/// The error for a regular expression that needs too many states.
 pub(super) fn too_large(regex: &str) -> Error {
     let regex = regex.escape_debug();
     Error::Usage(format!("pattern \"{regex}\": too many states; use a simpler pattern or shorter lines"))

@@ -5,7 +5,6 @@ use super::sampler::{Sampler, Stream};
 use crate::data::Vocab;
 use crate::model::{InferenceModel, InferenceSession};
 
-/// Characters of a prompt that are read at once.
 pub(super) const PROMPT_STEPS: usize = 128;
 
 /// An endless iterator of token ids. With a large model every step is divided among the threads of the pool in which the

@@ -12,7 +12,6 @@ pub const MAX_MISSES: u64 = 10_000;
 pub const MAX_MISSED_CHARS: u64 = 2_000_000;
 /// Matching lines are counted in advance up to this number.
 const MAX_COUNTED: u64 = 10_000;
-/// The least and the most lines that are drawn at once.
 const ROUND: (u64, u64) = (64, 8192);
 
 /// How lines are made to match a pattern.
@@ -133,7 +132,6 @@ fn draw_round(batch: &Batch<'_>, request: &LineRequest<'_>, start: PatternState,
     batch.generate(&seeds, StopCriteria { length, stops: &stops, pattern })
 }
 
-/// A generated text as a line, if it matches.
 fn matching_line(text: Generated, request: &LineRequest<'_>) -> Option<Line> {
     let (scored, nats) = (text.ids.len(), text.nats);
     let mut ids = [request.prefix, &text.ids].concat();

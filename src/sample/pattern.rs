@@ -157,7 +157,6 @@ impl Pattern {
         lines
     }
 
-    /// Whether some number of further characters completes a match within the lengths.
     fn can_end(&self, from: PatternState) -> bool {
         let Some(most) = self.max_chars().checked_sub(from.chars) else { return false };
         let least = self.lengths.start().saturating_sub(from.chars);

@@ -19,7 +19,6 @@ pub(super) struct Sampler<'m> {
     needs_losses: bool,
 }
 
-/// What a stream needs to draw characters, besides its state.
 #[derive(Clone, Debug)]
 pub(super) struct Stream {
     rng: Xoshiro256PlusPlus,
@@ -31,7 +30,6 @@ pub(super) struct Stream {
 }
 
 impl Stream {
-    /// A stream that reads `last_id` next.
     pub fn new(seed: u64, last_id: u32) -> Self {
         Stream { rng: Xoshiro256PlusPlus::seed_from_u64(seed), last_id, loss: 0.0 }
     }

@@ -15,9 +15,7 @@ const STEPS: usize = 32;
 pub const WARM_UP: usize = 512;
 /// The most characters that [`held_out`] scores.
 pub const MAX_HELD_OUT: usize = 1_000_000;
-/// The fewest characters of a stream of [`held_out`].
 const MIN_STREAM: usize = 4096;
-/// The most parallel streams.
 const MAX_STREAMS: usize = 64;
 
 /// The loss over the characters of a text.

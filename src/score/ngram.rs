@@ -47,7 +47,6 @@ impl Level {
         Level { first: Vec::new(), ids: Vec::new(), before: vec![0] }
     }
 
-    /// Adds an n-gram with the count 0.
     fn add(&mut self, id: u32) {
         self.ids.push(id);
         self.before.extend(self.before.last().copied());
@@ -60,23 +59,19 @@ impl Level {
         }
     }
 
-    /// Ends the last context, and releases unused capacity.
     fn close(&mut self) {
         self.first.push(self.ids.len() as u32);
         [&mut self.first, &mut self.ids, &mut self.before].into_iter().for_each(Vec::shrink_to_fit);
     }
 
-    /// The n-grams of a context.
     fn of(&self, context: usize) -> Range<usize> {
         self.first[context] as usize..self.first[context + 1] as usize
     }
 
-    /// The number of occurrences of some n-grams.
     fn count_of(&self, ngrams: Range<usize>) -> f64 {
         f64::from(self.before[ngrams.end] - self.before[ngrams.start])
     }
 
-    /// The n-gram of a context and a character.
     fn find(&self, context: usize, id: u32) -> Option<usize> {
         let ngrams = self.of(context);
         self.ids[ngrams.clone()].binary_search(&id).ok().map(|i| ngrams.start + i)

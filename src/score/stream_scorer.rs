@@ -13,7 +13,6 @@ pub(super) struct Transition {
     pub is_scored: bool,
 }
 
-/// Scores the predictions of a session window by window.
 #[derive(Debug)]
 pub(super) struct StreamScorer<'m> {
     pub session: InferenceSession<'m>,

@@ -64,12 +64,10 @@ impl Surprisal {
         Surprisal { symbol, known, nats: None, prediction: None }
     }
 
-    /// A character outside the vocabulary.
     pub(super) fn unknown(symbol: u32, escape: Escape) -> Self {
         Surprisal { symbol, known: false, nats: Some(escape.unknown), prediction: None }
     }
 
-    /// A predicted character.
     pub(super) fn predicted(symbol: u32, (nats, prediction): (f64, Prediction), escape: Escape) -> Self {
         Surprisal { symbol, known: true, nats: Some(nats + escape.known), prediction: Some(prediction) }
     }
@@ -88,7 +86,6 @@ pub(super) fn score_prediction(logits: &[f32], id: u32, top: usize, scratch: &mu
     (total - f64::from(picked), prediction)
 }
 
-/// The ids of the largest logits, the largest first.
 fn likeliest(logits: &[f32], count: usize) -> Vec<u32> {
     let mut best: Vec<u32> = Vec::with_capacity(count + 1);
     for id in (0..logits.len() as u32).filter(|_| count > 0) {

@@ -7,9 +7,7 @@ use super::surprisal::{Escape, Surprisal, score_prediction};
 use crate::data::Vocab;
 use crate::model::{InferenceModel, InferenceSession};
 
-/// Characters of a window.
 const STEPS: usize = 64;
-/// The most parallel streams of independent lines.
 const MAX_STREAMS: usize = 64;
 
 /// Scores the characters of a text as it arrives, or of independent lines in parallel.
@@ -65,10 +63,8 @@ impl<'m> SurprisalScorer<'m> {
     }
 }
 
-/// What precedes a character.
 #[derive(Clone, Copy, Debug, Default)]
 struct Context {
-    /// The last known character, which predicts the next.
     last_id: Option<u32>,
     /// Whether there is any character, known or not.
     has_started: bool,
@@ -82,7 +78,6 @@ struct QueuedTransition {
     index: usize,
 }
 
-/// How characters are scored.
 #[derive(Clone, Copy, Debug)]
 struct Rules<'m> {
     vocab: &'m Vocab,
