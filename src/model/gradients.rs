@@ -31,7 +31,6 @@ pub struct Tile {
     target: TileTarget,
     row: usize,
     rows: usize,
-    /// The number of elements.
     pub len: usize,
 }
 
@@ -166,7 +165,6 @@ impl<R: CellReal> TableGradient<R> {
         (self.panels.step_mut(0), len)
     }
 
-    /// Gathers the panels into rows, one for each distinct character.
     pub fn gather(&mut self, table: &InputTable<R>) {
         let rows = self.rows.chunks_exact_mut(self.panels.shape().row_layout.elements()).enumerate();
         rows.take(table.distinct.ids().len()).for_each(|(slot, row)| self.panels.read(0, slot, row));
@@ -184,7 +182,6 @@ impl<R: CellReal> TableGradient<R> {
         }
     }
 
-    /// Computes a tile of the first layer's input weights or bias.
     pub fn fill(&self, tile: &Tile, out: &mut [R], model: &CharLm<R>, table: &InputTable<R>) {
         let (ids, e) = (table.distinct.ids(), model.config().embed);
         let d_table = input_gate_columns(&self.rows, model, ids.len());

@@ -10,7 +10,6 @@ use crate::params::SpanId;
 /// The first layer's input product, `embedding * w_ih^T + b`, for each distinct character of a window.
 #[derive(Debug)]
 pub struct InputTable<R> {
-    /// The distinct characters.
     pub distinct: DistinctIds,
     pub(super) gathered: Vec<R>,
     rows: Vec<R>,
@@ -29,7 +28,6 @@ impl<R: Real> InputTable<R> {
         }
     }
 
-    /// Computes the rows for the characters of `inputs`.
     pub fn refresh(&mut self, model: &CharLm<R>, inputs: &[u32]) {
         self.distinct.collect(inputs);
         let spans = model.rnn(0);
@@ -68,7 +66,6 @@ const MATRICES_PER_LAYER: usize = 4;
 /// Weight matrices packed once per optimizer step and reused for every time step.
 #[derive(Debug)]
 pub struct PackedWeights<R> {
-    /// The input product of the first layer.
     pub table: InputTable<R>,
     /// For every layer `w_hh`, its transpose, `w_ih` and its transpose; then `head.w` and its transpose. The first layer's `w_ih`
     /// is empty, as are the transposes if there is no backward pass.
@@ -126,7 +123,6 @@ impl<R: Real> PackedWeights<R> {
         self.packed[..len].iter_mut().map(|span| &mut span.packed)
     }
 
-    /// Packs the current weights for a window of the characters `inputs`, on the current thread pool.
     pub fn refresh(&mut self, model: &CharLm<R>, inputs: &[u32]) {
         self.refresh_biases(model);
         let PackedWeights { table, packed, .. } = self;
@@ -164,11 +160,9 @@ impl<R: Real> PackedWeights<R> {
     pub fn head_w_t(&self) -> &PackedMatrix<R> {
         &self.packed[self.packed.len() - 1].packed
     }
-    /// The bias of a layer.
     pub fn bias(&self, layer: usize) -> &PanelBuffer<R> {
         &self.biases[layer]
     }
-    /// The bias of the output layer.
     pub fn head_b(&self) -> &PanelBuffer<R> {
         &self.biases[self.biases.len() - 1]
     }

@@ -18,9 +18,7 @@ use crate::layers::recurrent::{LayerActivations, Resets};
 /// The purpose of a shard. Inference needs no buffers for the backward pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// Forward and backward passes.
     Training,
-    /// Forward passes only.
     Inference,
 }
 

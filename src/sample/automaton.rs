@@ -21,7 +21,6 @@ const MAX_BYTES: usize = 64 << 20;
 pub(super) struct Automaton {
     /// `(states, V)`: the next state after each character.
     pub next: Vec<u32>,
-    /// Whether a line may end in each state.
     pub accepting: Vec<bool>,
 }
 

@@ -36,7 +36,6 @@ impl Stream {
 }
 
 impl<'m> Sampler<'m> {
-    /// Makes every stream of `session` a copy of `stream`.
     pub fn new(session: InferenceSession<'m>, stream: Stream, needs_losses: bool) -> Self {
         let (streams, vocab) = (session.streams(), session.model().config().vocab);
         Sampler {
