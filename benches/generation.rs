@@ -18,7 +18,13 @@ fn generation(criterion: &mut Criterion) {
     let vocab = Vocab::new(Encoding::Bytes, 0..65);
     let mut group = criterion.benchmark_group("generation");
     for hidden in [128, 512] {
-        let config = ModelConfig { cell: "lstm".into(), layers: 2, hidden, embed: hidden, vocab: vocab.len() };
+        let config = ModelConfig {
+            cell: "lstm".into(),
+            num_layers: 2,
+            hidden_size: hidden,
+            embed_size: hidden,
+            vocab_size: vocab.len(),
+        };
         let char_lm = CharLm::init(&config, 1).unwrap();
         for (name, precision) in [("f32", Precision::F32), ("int8", Precision::Int8)] {
             let id = |what: &str| BenchmarkId::new(format!("2x{hidden} {name}"), what);

@@ -19,7 +19,13 @@ fn training(criterion: &mut Criterion) {
     group.sample_size(10).sampling_mode(SamplingMode::Flat);
     group.warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(4));
     for (hidden, batch, seq_len) in [(128, 50, 50), (512, 64, 100), (1024, 64, 100)] {
-        let config = ModelConfig { cell: "lstm".into(), layers: 2, hidden, embed: hidden, vocab: VOCAB };
+        let config = ModelConfig {
+            cell: "lstm".into(),
+            num_layers: 2,
+            hidden_size: hidden,
+            embed_size: hidden,
+            vocab_size: VOCAB,
+        };
         let mut model = CharLm::init(&config, 1).unwrap();
         let mut moments = vec![vec![0.0; model.weights.len()]; METHOD.moments()];
         let mut step = Step::new(&model, batch, seq_len);

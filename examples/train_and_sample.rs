@@ -28,9 +28,9 @@ fn main() -> Result<()> {
     let dataset = Dataset::open(&DatasetConfig::default())?;
 
     // The shape of the model, and how it is trained.
-    let shape = ModelConfig { layers: 1, embed: 64, ..ModelConfig::default() };
+    let shape = ModelConfig { num_layers: 1, embed_size: 64, ..ModelConfig::default() };
     let config = TrainConfig {
-        batch: 16,
+        batch_size: 16,
         seq_len: 64,
         steps: Some(500),
         eval_every: Some(100),

@@ -21,7 +21,8 @@
 //!
 //! # Modules
 //!
-//! Each module uses only modules above it in this table; `data` and `optim` do not depend on the model.
+//! Each module uses only modules above it in this table, and not all of them: `RULES` in `tests/architecture.rs` lists and enforces
+//! which.
 //!
 //! | module | contents |
 //! |---|---|
@@ -46,7 +47,7 @@
 //!
 //! Numbers are `f32`. Losses are in nats per character unless they are called bits. Buffers are time-major: `(T, B, .)` for T time
 //! steps and B streams. Matrices are row-major and stored as `inputs x outputs`, the transpose of PyTorch's; gates are in PyTorch's
-//! order except for the GRU's (see `cells/gru.rs`).
+//! order except for the GRU's (see `cells/gru.rs`); `tests/golden/make.py` maps the parameters to PyTorch's.
 
 pub mod analysis;
 pub mod cells;

@@ -50,8 +50,8 @@ fn training_and_generation_allocate_nothing_after_warm_up() {
     }
     let text: String = (0..600_000u64).map(|i| char::from(b'a' + (i * i % 23) as u8)).collect();
     let texts = Dataset::new(Corpus::from_text("text", text.into_bytes(), Encoding::Utf8).unwrap(), None, 0.1).unwrap();
-    let config = TrainConfig { batch: 20, seq_len: 16, threads: Some(2), ..TrainConfig::default() };
-    let shape = ModelConfig { hidden: 96, embed: 64, ..ModelConfig::default() };
+    let config = TrainConfig { batch_size: 20, seq_len: 16, threads: Some(2), ..TrainConfig::default() };
+    let shape = ModelConfig { hidden_size: 96, embed_size: 64, ..ModelConfig::default() };
     let mut trainer = Trainer::new(texts, &shape, config).unwrap();
     assert!(trainer.steps_per_epoch() > 1500, "the end of an epoch allocates");
     // Repeated, because faer allocates a buffer when a thread first computes a product.
@@ -63,9 +63,9 @@ fn training_and_generation_allocate_nothing_after_warm_up() {
 
     generate_without_allocating(&trainer);
     // Large enough for the units of a step to be divided among threads.
-    let shape = ModelConfig { hidden: 256, ..shape };
+    let shape = ModelConfig { hidden_size: 256, ..shape };
     let texts = Dataset::open(&DatasetConfig::default()).unwrap();
-    let large = Trainer::new(texts, &shape, TrainConfig { batch: 4, ..TrainConfig::default() }).unwrap();
+    let large = Trainer::new(texts, &shape, TrainConfig { batch_size: 4, ..TrainConfig::default() }).unwrap();
     ThreadPoolBuilder::new().num_threads(2).build().unwrap().install(|| generate_without_allocating(&large));
 }
 

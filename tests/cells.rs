@@ -23,7 +23,13 @@ fn number(i: usize) -> f64 {
 }
 
 fn random_model(cell: &RegisteredCell, layers: usize, embed: usize) -> CharLm<f64> {
-    let config = ModelConfig { cell: cell.spec.name.into(), layers, hidden: HIDDEN, embed, vocab: VOCAB };
+    let config = ModelConfig {
+        cell: cell.spec.name.into(),
+        num_layers: layers,
+        hidden_size: HIDDEN,
+        embed_size: embed,
+        vocab_size: VOCAB,
+    };
     let mut model = CharLm::zeros(&config).unwrap();
     model.weights.iter_mut().enumerate().for_each(|(i, w)| *w = number(i) * 0.7);
     let layout = model.layout().clone();
@@ -103,7 +109,7 @@ impl Problem {
             let numeric: Vec<f64> = numeric.collect();
             close(&format!("{what}: {}", span.name), &step.grads[span.range.clone()], &numeric, 1e-6);
         }
-        let (len, layers) = (self.model.layer_state_len(), self.model.config().layers);
+        let (len, layers) = (self.model.layer_state_len(), self.model.config().num_layers);
         for layer in 0..layers {
             let got: Vec<f64> = step.d_initial_states(layer);
             let places = (0..self.window.streams).flat_map(|s| (0..len).map(move |j| (s * layers + layer) * len + j));
@@ -203,7 +209,13 @@ fn a_reset_starts_from_the_zero_state() {
 fn rows_of_a_batch_are_independent() {
     for cell in CELLS {
         let model = CharLm::init(
-            &ModelConfig { cell: cell.spec.name.into(), layers: 2, hidden: 37, embed: 9, vocab: VOCAB },
+            &ModelConfig {
+                cell: cell.spec.name.into(),
+                num_layers: 2,
+                hidden_size: 37,
+                embed_size: 9,
+                vocab_size: VOCAB,
+            },
             4,
         )
         .unwrap();
@@ -225,7 +237,13 @@ fn rows_of_a_batch_are_independent() {
 #[test]
 fn f32_matches_f64() {
     for cell in CELLS {
-        let config = ModelConfig { cell: cell.spec.name.into(), layers: 2, hidden: 70, embed: 33, vocab: VOCAB };
+        let config = ModelConfig {
+            cell: cell.spec.name.into(),
+            num_layers: 2,
+            hidden_size: 70,
+            embed_size: 33,
+            vocab_size: VOCAB,
+        };
         let narrow = CharLm::<f32>::init(&config, 2).unwrap();
         let mut wide = CharLm::<f64>::zeros(&config).unwrap();
         wide.weights.iter_mut().zip(&narrow.weights).for_each(|(w, x)| *w = f64::from(*x));
@@ -245,7 +263,13 @@ fn f32_matches_f64() {
 #[test]
 fn checkpoints_restore_models_of_every_cell() {
     for cell in CELLS {
-        let config = ModelConfig { cell: cell.spec.name.into(), layers: 2, hidden: 6, embed: 0, vocab: VOCAB };
+        let config = ModelConfig {
+            cell: cell.spec.name.into(),
+            num_layers: 2,
+            hidden_size: 6,
+            embed_size: 0,
+            vocab_size: VOCAB,
+        };
         let saved = CharLm::init(&config, 9).unwrap();
         let vocab = Vocab::new(Encoding::Utf8, 97..97 + VOCAB as u32);
         let bytes = format::encode_checkpoint(&model::sections(&saved, &vocab).unwrap());

@@ -63,10 +63,10 @@ impl Golden {
     fn model<R: CellReal>(&self) -> CharLm<R> {
         let config = ModelConfig {
             cell: self.cell.clone(),
-            layers: self.layers,
-            hidden: self.hidden,
-            embed: self.embed,
-            vocab: self.vocab,
+            num_layers: self.layers,
+            hidden_size: self.hidden,
+            embed_size: self.embed,
+            vocab_size: self.vocab,
         };
         let mut model = CharLm::<R>::zeros(&config).unwrap();
         let layout = model.layout().clone();

@@ -158,7 +158,7 @@ fn odyssey(l: &Layer<'_>, x: &[f64]) -> BTreeMap<&'static str, Vec<f64>> {
         "nog" => Odyssey { gates: [Some(0), Some(1), Some(2), None], ..vanilla },
         "cifg" => Odyssey { gates: [Some(0), None, Some(1), Some(2)], coupled_gates: true, ..vanilla },
         "fgr" => Odyssey { full_gate_recurrence: true, ..vanilla },
-        other => panic!("{other}"),
+        other => panic!("{other}: add its equations to step_of"),
     };
     cell.step(l, x)
 }
@@ -208,7 +208,13 @@ fn step_of(cell: &str) -> CellStep {
 #[test]
 fn cells_agree_with_the_equations_of_their_papers() {
     for cell in CELLS {
-        let config = ModelConfig { cell: cell.spec.name.into(), layers: 1, hidden: HIDDEN, embed: EMBED, vocab: VOCAB };
+        let config = ModelConfig {
+            cell: cell.spec.name.into(),
+            num_layers: 1,
+            hidden_size: HIDDEN,
+            embed_size: EMBED,
+            vocab_size: VOCAB,
+        };
         let mut model = CharLm::<f64>::zeros(&config).unwrap();
         model.weights.iter_mut().enumerate().for_each(|(i, w)| *w = weight(i));
         let layout = model.layout().clone();

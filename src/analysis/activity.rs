@@ -56,7 +56,7 @@ impl UnitQuantity {
 /// [`Error::Diverged`] if a value is not finite.
 pub fn record_activity(model: &InferenceModel<'_>, ids: &[u32], quantity: UnitQuantity) -> Result<Vec<f32>> {
     let (config, spec) = (model.config(), model.cell().spec);
-    let (layers, hidden) = (config.layers, config.hidden);
+    let (layers, hidden) = (config.num_layers, config.hidden_size);
     // The cell state is the last vector of a layer's states.
     let (parts, part) = match quantity {
         UnitQuantity::State => (spec.states, spec.states - 1),
@@ -99,7 +99,13 @@ mod tests {
     const VOCAB: usize = 6;
 
     fn sample(cell: &str, scale: f32) -> CharLm<f32> {
-        let config = ModelConfig { cell: cell.into(), layers: LAYERS, hidden: HIDDEN, embed: HIDDEN - 1, vocab: VOCAB };
+        let config = ModelConfig {
+            cell: cell.into(),
+            num_layers: LAYERS,
+            hidden_size: HIDDEN,
+            embed_size: HIDDEN - 1,
+            vocab_size: VOCAB,
+        };
         let mut model = CharLm::init(&config, 3).unwrap();
         let bump = |i: usize| 0.3 * (i as f32 * 1.7).sin();
         model.weights.iter_mut().enumerate().for_each(|(i, w)| *w = *w * scale + bump(i));

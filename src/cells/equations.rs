@@ -9,7 +9,7 @@ use crate::simd::{Simd, SimdKernel, dispatch};
 /// The inputs of a cell besides the pre-activations, for one row or for a block of `B` rows.
 #[derive(Clone, Copy, Debug)]
 pub struct CellInputs<'a, R> {
-    /// Units per row, `H`.
+    /// Elements per vector: `H`, or the lanes of a panel of several streams. The equations must be element-wise.
     pub hidden: usize,
     /// The diagonal weights, `(B, diagonal_weights, H)`.
     pub p: &'a [R],

@@ -3,8 +3,8 @@
 //! A cell sees the pre-activations `a = x w_ih + h w_hh + b`, which the [layers](crate::layers) compute for it, and the state
 //! before the time step. The layers compute all matrix products.
 //!
-//! To add a cell: one file that implements [`Equations`], one line in [`CELLS`]. A variant of the LSTM only lists how it differs from
-//! the full LSTM block.
+//! To add a cell: one file that implements [`Equations`], its `mod` line here, one line in [`CELLS`], and the paper's equations in
+//! `tests/papers.rs`. A variant of the LSTM only lists how it differs from the full LSTM block.
 
 mod cifg;
 mod coupled;

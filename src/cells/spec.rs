@@ -11,7 +11,7 @@ pub struct CellSpec {
     pub aliases: &'static [&'static str],
     /// A description in one line.
     pub summary: &'static str,
-    /// The gates, `H` pre-activations each, in the order of the elements of `b`.
+    /// The gates, `H` pre-activations each, in the order of the elements of `b`. Only sigmoid gates are called i, f, o, r or z.
     pub gates: &'static [&'static str],
     /// The gates to which `x w_ih` is added: the columns of `w_ih`.
     pub input_gates: Range<usize>,

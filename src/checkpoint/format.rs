@@ -38,7 +38,8 @@ pub type Section<'a> = (&'static str, Cow<'a, [u8]>);
 pub trait SectionValue: Serialize + DeserializeOwned {
     /// The name of the section.
     const NAME: &'static str;
-    /// The version of the layout; it increases with every change of the type.
+    /// The version of the layout; it increases with every change of the type. Other versions are rejected: optional data belongs in a
+    /// section of its own, which a reader tests with [`Frame::has`](super::Frame::has).
     const VERSION: u32;
 
     /// The section of this value.

@@ -4,6 +4,8 @@
 //! - [`Frame`]: an opened checkpoint, read section by section
 //! - [`disk`]: atomic replacement of a file
 //! - [`model`]: the sections of a model
+//!
+//! `train/resume.rs` lists all sections, and adds those of a run to those of the model.
 
 pub mod disk;
 pub mod format;

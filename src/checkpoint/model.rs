@@ -41,7 +41,7 @@ pub fn config(frame: &Frame) -> Result<ModelConfig> {
 
 fn read_section(frame: &Frame) -> Result<ModelSection> {
     let section: ModelSection = frame.value()?;
-    if !section.vocab.is_valid() || section.vocab.len() != section.config.vocab {
+    if !section.vocab.is_valid() || section.vocab.len() != section.config.vocab_size {
         return Err(frame.error("the vocabulary does not fit the model"));
     }
     let parameters = section.config.parameters().map_err(|e| frame.error(e.to_string()))?;
@@ -89,7 +89,7 @@ mod tests {
     use crate::error::Error;
 
     fn sample() -> (CharLm<f32>, Vocab) {
-        let config = ModelConfig { cell: "lstm".into(), layers: 2, hidden: 5, embed: 3, vocab: 4 };
+        let config = ModelConfig { cell: "lstm".into(), num_layers: 2, hidden_size: 5, embed_size: 3, vocab_size: 4 };
         (CharLm::init(&config, 1).unwrap(), Vocab::new(Encoding::Utf8, [97, 98, 99, 100]))
     }
 
@@ -111,7 +111,7 @@ mod tests {
     fn rejects_a_configuration_that_does_not_match_the_weights() {
         let (model, vocab) = sample();
         let mut sections = sections(&model, &vocab).unwrap();
-        let config = ModelConfig { hidden: 10_000, ..model.config().clone() };
+        let config = ModelConfig { hidden_size: 10_000, ..model.config().clone() };
         sections[0] = ModelSection { config, vocab }.to_section().unwrap();
         assert!(parse(&sections).unwrap_err().to_string().contains("weights, but"));
     }

@@ -57,14 +57,14 @@ pub fn run(args: &BenchArgs, terminal: &Terminal) -> Result<()> {
     }
     let shape = ModelConfig {
         cell: args.cell.clone(),
-        layers: args.layers,
-        hidden: args.hidden,
-        embed: args.hidden,
-        vocab: args.vocab,
+        num_layers: args.layers,
+        hidden_size: args.hidden,
+        embed_size: args.hidden,
+        vocab_size: args.vocab,
     };
     shape.validate()?;
     let config =
-        TrainConfig { batch: args.batch, seq_len: args.seq_len, threads: args.threads, ..TrainConfig::default() };
+        TrainConfig { batch_size: args.batch, seq_len: args.seq_len, threads: args.threads, ..TrainConfig::default() };
     config.validate()?;
     load::start_worker_threads(args.threads)?;
     let mut trainer = Trainer::new(random_dataset(args.vocab, args.batch, args.seq_len)?, &shape, config)?;

@@ -34,9 +34,15 @@ pub fn run(args: &CellsArgs, terminal: &Terminal) -> Result<()> {
     for cell in CELLS {
         let spec = cell.spec;
         let hidden = args.hidden;
-        let shape = ModelConfig { cell: spec.name.into(), layers: LAYERS, hidden, embed: hidden, vocab: VOCAB };
+        let shape = ModelConfig {
+            cell: spec.name.into(),
+            num_layers: LAYERS,
+            hidden_size: hidden,
+            embed_size: hidden,
+            vocab_size: VOCAB,
+        };
         shape.validate()?;
-        let config = TrainConfig { batch: BATCH, seq_len: SEQ_LEN, dropout: 0.0, ..TrainConfig::default() };
+        let config = TrainConfig { batch_size: BATCH, seq_len: SEQ_LEN, dropout: 0.0, ..TrainConfig::default() };
         let mut trainer = Trainer::new(bench::random_dataset(VOCAB, BATCH, SEQ_LEN)?, &shape, config)?;
         let speed = bench::measure_training(&mut trainer, TRAINING_TIME)?;
         let parameters = spec.trainable(hidden as u64, hidden as u64).unwrap_or(u64::MAX);

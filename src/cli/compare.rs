@@ -129,7 +129,7 @@ fn read_symbols(text: &Corpus, part: Range<usize>) -> Result<Vec<u32>> {
 fn surprisals(run: &ComparedRun, symbols: &[u32]) -> Result<Vec<f32>> {
     // Memory may be scarcer now that both models are loaded.
     let shape = run.model.config();
-    memory::check_available("this model", shape.sizes()?.inference(shape.vocab, load::POSITIONS_OF_ONE_STREAM))?;
+    memory::check_available("this model", shape.sizes()?.inference(shape.vocab_size, load::POSITIONS_OF_ONE_STREAM))?;
     let model = InferenceModel::new(&run.model, Precision::F32);
     let mut scorer = SurprisalScorer::new(&model, &run.vocab, 0);
     let bits = |nats: Option<f64>| nats.map_or(f32::NAN, |nats| score::bits(nats) as f32);

@@ -69,7 +69,7 @@ pub fn run(args: &InspectArgs, terminal: &Terminal) -> Result<()> {
     let (shape, spec) = (model.config(), model.cell().spec);
     let selection = select(args, shape, spec)?;
     let quantities = if args.html.is_some() { UnitQuantity::all(spec).len() } else { 1 };
-    let max_chars = max_chars(args, shape.layers * shape.hidden * quantities)?;
+    let max_chars = max_chars(args, shape.num_layers * shape.hidden_size * quantities)?;
     let text = InspectedText::open(args.text.as_deref(), args.skip_unknown, &frame, &vocab, max_chars, terminal)?;
     let model = InferenceModel::new(&model, Precision::F32);
     if let Some(file) = &args.html {
@@ -94,8 +94,8 @@ fn select(args: &InspectArgs, shape: &ModelConfig, spec: &CellSpec) -> Result<Se
         number => Ok(number.map(|number| number - 1)),
     };
     Ok(Selection {
-        layer: from_one("layer", args.layer, shape.layers)?,
-        unit: from_one("unit", args.unit, shape.hidden)?,
+        layer: from_one("layer", args.layer, shape.num_layers)?,
+        unit: from_one("unit", args.unit, shape.hidden_size)?,
         quantity: args.gate.as_deref().map_or(Ok(UnitQuantity::State), |name| UnitQuantity::find(spec, name))?,
     })
 }
@@ -122,7 +122,7 @@ fn show_unit(
 ) -> Result<()> {
     let (shape, spec) = (model.config(), model.cell().spec);
     let layer = selection.layer.unwrap_or(0);
-    let of_unit = values.iter().skip(layer * shape.hidden + unit).step_by(shape.layers * shape.hidden);
+    let of_unit = values.iter().skip(layer * shape.hidden_size + unit).step_by(shape.num_layers * shape.hidden_size);
     let values: Vec<f32> = of_unit.copied().collect();
     let (min, max) = value_range(&values);
     let (name, chars, source) = (selection.quantity.name(spec), values.len(), &text.source);
@@ -162,14 +162,14 @@ fn list_units(
         text.ids.len(),
         text.source
     ));
-    let layer_and_unit = |index: usize| (index / shape.hidden + 1, index % shape.hidden + 1);
+    let layer_and_unit = |index: usize| (index / shape.hidden_size + 1, index % shape.hidden_size + 1);
     let cell = |(index, r): &(usize, f64)| {
         let (layer, unit) = layer_and_unit(*index);
         format!("  {:>6} {r:+.2}", format!("{layer}.{unit}"))
     };
     let units = match selection.layer {
-        Some(layer) => layer * shape.hidden..(layer + 1) * shape.hidden,
-        None => 0..shape.layers * shape.hidden,
+        Some(layer) => layer * shape.hidden_size..(layer + 1) * shape.hidden_size,
+        None => 0..shape.num_layers * shape.hidden_size,
     };
     let mut table = String::new();
     let mut best = None;

@@ -63,7 +63,7 @@ struct CorrelatedUnit {
 
 pub fn render(model: &InferenceModel<'_>, run: &Path, text: &InspectedText, selection: &Selection) -> Result<String> {
     let (shape, spec) = (model.config(), model.cell().spec);
-    let all_units = shape.layers * shape.hidden;
+    let all_units = shape.num_layers * shape.hidden_size;
     let quantities = UnitQuantity::all(spec);
     let (mut values, mut properties) = (Vec::new(), Vec::new());
     for quantity in &quantities {
@@ -71,8 +71,10 @@ pub fn render(model: &InferenceModel<'_>, run: &Path, text: &InspectedText, sele
         if *quantity == UnitQuantity::State {
             properties = correlated_units(&recorded, text, shape);
         }
-        let layer = |layer: usize| encode_layer(&recorded, all_units, layer * shape.hidden..(layer + 1) * shape.hidden);
-        values.push((0..shape.layers).map(layer).collect());
+        let layer = |layer: usize| {
+            encode_layer(&recorded, all_units, layer * shape.hidden_size..(layer + 1) * shape.hidden_size)
+        };
+        values.push((0..shape.num_layers).map(layer).collect());
     }
     let info =
         |quantity: &UnitQuantity| json!({ "name": quantity.name(spec), "is_gate": quantity.is_sigmoid_gate(spec) });
@@ -81,8 +83,8 @@ pub fn render(model: &InferenceModel<'_>, run: &Path, text: &InspectedText, sele
         source: &text.source,
         text: text.chars.iter().collect(),
         cell: spec.name,
-        layers: shape.layers,
-        hidden: shape.hidden,
+        layers: shape.num_layers,
+        hidden: shape.hidden_size,
         initial: initial_view(selection, &quantities, &properties),
         quantities: quantities.iter().map(info).collect(),
         values,
@@ -92,8 +94,12 @@ pub fn render(model: &InferenceModel<'_>, run: &Path, text: &InspectedText, sele
 }
 
 fn correlated_units(values: &[f32], text: &InspectedText, shape: &ModelConfig) -> Vec<PropertyUnits> {
-    let unit = |(index, r): (usize, f64)| CorrelatedUnit { layer: index / shape.hidden, unit: index % shape.hidden, r };
-    let ranked = text.rank_units(values, shape, 0..shape.layers * shape.hidden, LISTED_UNITS).into_iter();
+    let unit = |(index, r): (usize, f64)| CorrelatedUnit {
+        layer: index / shape.hidden_size,
+        unit: index % shape.hidden_size,
+        r,
+    };
+    let ranked = text.rank_units(values, shape, 0..shape.num_layers * shape.hidden_size, LISTED_UNITS).into_iter();
     let properties = ranked.map(|(property, units)| PropertyUnits {
         name: property.name,
         meaning: property.meaning,

@@ -65,7 +65,7 @@ impl InspectedText {
         max: usize,
     ) -> Vec<(&'static TextProperty, Vec<(usize, f64)>)> {
         let rank = |property: &'static TextProperty| {
-            let r = pearson(values, shape.layers * shape.hidden, &property.of(&self.chars));
+            let r = pearson(values, shape.num_layers * shape.hidden_size, &property.of(&self.chars));
             let best = strongest(&r[units.clone()], max).into_iter().map(|unit| unit + units.start);
             (property, best.map(|unit| (unit, r[unit])).collect())
         };

@@ -36,7 +36,7 @@ pub fn open_checkpoint(run: Option<&Path>) -> Result<Frame> {
 pub fn load_model(frame: &Frame, positions: usize) -> Result<(CharLm<f32>, Vocab)> {
     let shape = model::config(frame)?;
     let sizes = shape.sizes()?;
-    memory::check_available("this model", sizes.weights.saturating_add(sizes.inference(shape.vocab, positions)))?;
+    memory::check_available("this model", sizes.weights.saturating_add(sizes.inference(shape.vocab_size, positions)))?;
     model::read(frame)
 }
 

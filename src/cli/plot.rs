@@ -16,7 +16,7 @@ const MAX_VALUE: f64 = 1e30;
 
 const MAX_POINTS: usize = 1000;
 
-/// Distinguishable colors on white, in the order of the curves.
+/// Distinguishable colors on white, in the order of the curves; at least one per cell.
 const COLORS: [u32; 16] = [
     0x1f77b4, 0xe6780a, 0x2c962c, 0xcd1e28, 0x8250be, 0x784632, 0xe164be, 0x141414, 0xa0a51e, 0x14b4c8, 0x14148c,
     0x969696, 0x6e003c, 0xf0b41e, 0x005a46, 0xf59696,

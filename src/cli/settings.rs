@@ -141,9 +141,9 @@ impl Settings {
     pub fn of_model(model: &ModelConfig, init: Init) -> Self {
         Settings {
             cell: Some(model.cell.clone()),
-            layers: Some(model.layers),
-            hidden: Some(model.hidden),
-            embed: Some(model.embed),
+            layers: Some(model.num_layers),
+            hidden: Some(model.hidden_size),
+            embed: Some(model.embed_size),
             init: Some(init.scheme),
             forget_bias: init.forget_bias,
             ..Settings::default()
@@ -162,7 +162,7 @@ impl Settings {
             init_from: run.origin.map(|origin| origin.run),
             replay,
             replay_frac,
-            batch: Some(train.batch),
+            batch: Some(train.batch_size),
             seq_len: Some(train.seq_len),
             epochs: Some(train.epochs).filter(|_| train.steps.is_none()),
             steps: train.steps,
@@ -198,7 +198,7 @@ impl Settings {
     pub fn train_config(&self) -> TrainConfig {
         let default = TrainConfig::default();
         TrainConfig {
-            batch: self.batch.unwrap_or(default.batch),
+            batch_size: self.batch.unwrap_or(default.batch_size),
             seq_len: self.seq_len.unwrap_or(default.seq_len),
             epochs: self.epochs.unwrap_or(default.epochs),
             steps: self.steps,
@@ -230,13 +230,13 @@ impl Settings {
     /// The model configuration without the vocabulary, which comes from the texts.
     pub fn model_config(&self) -> ModelConfig {
         let default = ModelConfig::default();
-        let hidden = self.hidden.unwrap_or(default.hidden);
+        let hidden = self.hidden.unwrap_or(default.hidden_size);
         ModelConfig {
             cell: self.cell.clone().unwrap_or(default.cell),
-            layers: self.layers.unwrap_or(default.layers),
-            hidden,
-            embed: self.embed.unwrap_or(hidden),
-            vocab: 0,
+            num_layers: self.layers.unwrap_or(default.num_layers),
+            hidden_size: hidden,
+            embed_size: self.embed.unwrap_or(hidden),
+            vocab_size: 0,
         }
     }
 
@@ -284,9 +284,9 @@ impl Settings {
             let (model, init) = (settings.model_config(), settings.init());
             [
                 ("cell", model.cell),
-                ("layers", model.layers.to_string()),
-                ("hidden", model.hidden.to_string()),
-                ("embed", model.embed.to_string()),
+                ("layers", model.num_layers.to_string()),
+                ("hidden", model.hidden_size.to_string()),
+                ("embed", model.embed_size.to_string()),
                 ("init", format!("{:?}", init.scheme).to_lowercase()),
                 ("forget_bias", init.forget_bias.unwrap_or(1.0).to_string()),
             ]
@@ -427,7 +427,7 @@ mod tests {
         let file = Settings { layers: Some(3), steps: Some(50), ..Settings::default() };
         let flags = Settings { layers: Some(4), epochs: Some(7), ..Settings::default() };
         let settings = flags.or(file);
-        assert_eq!((settings.model_config().layers, settings.model_config().hidden), (4, 256));
+        assert_eq!((settings.model_config().num_layers, settings.model_config().hidden_size), (4, 256));
         assert_eq!((settings.train_config().epochs, settings.train_config().steps), (7, None));
     }
 

@@ -280,11 +280,11 @@ fn introduce(trainer: &Trainer, run: &RunFolder, terminal: &Terminal) {
     let (chars, held_out) = (range.len(), dataset.held_out().map_or(0, |(_, range)| range.len()));
     let (distinct, name) = (dataset.vocab().len(), corpus.name().display());
     terminal.say(&format!("Text: {chars} characters for training, {held_out} held out, {distinct} distinct ({name})"));
-    let ModelConfig { cell, layers, hidden, .. } = trainer.model().config();
-    let TrainConfig { batch, seq_len, .. } = trainer.config();
+    let ModelConfig { cell, num_layers, hidden_size, .. } = trainer.model().config();
+    let TrainConfig { batch_size, seq_len, .. } = trainer.config();
     let (parameters, steps) = (trainer.model().layout().len(), trainer.total_steps());
     terminal.say(&format!(
-        "Model: {layers} x {hidden} {cell}, {parameters} parameters; {steps} steps of {batch} x {seq_len} characters"
+        "Model: {num_layers} x {hidden_size} {cell}, {parameters} parameters; {steps} steps of {batch_size} x {seq_len} characters"
     ));
     fine_tune::introduce(trainer, terminal);
     terminal.say(&format!("Run: {}", run.path().display()));

@@ -117,12 +117,18 @@ impl Setup {
     }
 
     pub(super) fn model_config(&self, vocab: usize) -> ModelConfig {
-        ModelConfig { cell: self.cell.clone(), layers: self.layers, hidden: self.hidden, embed: 0, vocab }
+        ModelConfig {
+            cell: self.cell.clone(),
+            num_layers: self.layers,
+            hidden_size: self.hidden,
+            embed_size: 0,
+            vocab_size: vocab,
+        }
     }
 
     pub(super) fn train_config(&self, seed: u64) -> Result<TrainConfig> {
         let config = TrainConfig {
-            batch: self.batch,
+            batch_size: self.batch,
             seq_len: self.seq_len,
             steps: Some(self.steps),
             optimizer: self.optimizer,

@@ -161,7 +161,7 @@ fn gradient_norms(
     shard.score(&window, 1.0);
     shard.backward(packed);
     let gradients = shard.d_initial_state(packed, 0);
-    let hidden = model.config().hidden;
+    let hidden = model.config().hidden_size;
     let norm = |vector: &[f32]| vector.iter().map(|d| f64::from(*d).powi(2)).sum::<f64>().sqrt();
     let mean =
         |of: &dyn Fn(&[f32]) -> f64| gradients.chunks_exact(model.state_len()).map(of).sum::<f64>() / STREAMS as f64;
@@ -211,7 +211,7 @@ mod tests {
     fn norms_agree_with_numerical_gradients() {
         const K: usize = 3;
         for cell in ["rnn", "lstm1997", "gru"] {
-            let shape = ModelConfig { cell: cell.into(), layers: 1, hidden: 3, embed: 0, vocab: 5 };
+            let shape = ModelConfig { cell: cell.into(), num_layers: 1, hidden_size: 3, embed_size: 0, vocab_size: 5 };
             let model = CharLm::with_init(&shape, Init { scheme: Scheme::Xavier, forget_bias: None }, 7).unwrap();
             let ids: Vec<u32> = (0..(2 * K * STREAMS) as u32).map(|i| i * i % 5).collect();
             let text = Window::new(2 * K, STREAMS, ids.clone(), ids);

@@ -32,7 +32,13 @@ fn run(study: &Study, report: &mut dyn FnMut(&str)) -> Result<StudyResult> {
     let characters = SYMBOLS.into_iter().chain(DISTRACTORS).chain(['=']).map(u32::from);
     let vocab = Vocab::new(Encoding::Utf8, characters);
     let cell = study.cell.clone().unwrap_or_else(|| "rnn".into());
-    let shape = ModelConfig { cell, layers: 1, hidden: study.hidden.unwrap_or(2), embed: 0, vocab: vocab.len() };
+    let shape = ModelConfig {
+        cell,
+        num_layers: 1,
+        hidden_size: study.hidden.unwrap_or(2),
+        embed_size: 0,
+        vocab_size: vocab.len(),
+    };
     let empty = CharLm::zeros(&shape)?;
     let max_tries = study.steps.unwrap_or(MAX_TRIES);
     if max_tries == 0 {
@@ -40,7 +46,7 @@ fn run(study: &Study, report: &mut dyn FnMut(&str)) -> Result<StudyResult> {
     }
     let (mut rows, mut solved) = (Vec::new(), 0);
     study.record("cell", json!(shape.cell));
-    study.record("hidden", json!(shape.hidden));
+    study.record("hidden", json!(shape.hidden_size));
     study.record("steps", json!(max_tries));
     for seed in study.seeds.clone() {
         study.record("seed", json!(seed));
@@ -50,7 +56,7 @@ fn run(study: &Study, report: &mut dyn FnMut(&str)) -> Result<StudyResult> {
         report(&format!("seed {seed}  tries {tries}"));
         rows.push(vec![TableEntry::Count(seed), tries]);
     }
-    let (n, ModelConfig { cell, hidden, .. }) = (rows.len(), shape);
+    let (n, ModelConfig { cell, hidden_size: hidden, .. }) = (rows.len(), shape);
     let measured = format!(
         "{solved} of {n} solved by {hidden} units of {cell} with uniform weights in -{MAX_WEIGHT} to {MAX_WEIGHT}"
     );

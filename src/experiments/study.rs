@@ -56,7 +56,7 @@ impl Study {
     /// The training of all runs of a study: small batches, no regularization, no evaluation.
     pub(super) fn train_config(&self, steps: u64, lr: f64, seed: u64) -> TrainConfig {
         TrainConfig {
-            batch: BATCH,
+            batch_size: BATCH,
             seq_len: SEQ_LEN,
             steps: Some(self.steps.unwrap_or(steps)),
             lr: self.lr.unwrap_or(lr),
@@ -69,7 +69,13 @@ impl Study {
     }
 
     pub(super) fn model_config(&self, cell: &str, hidden: usize, dataset: &Dataset) -> ModelConfig {
-        ModelConfig { cell: cell.into(), layers: 1, hidden, embed: EMBED, vocab: dataset.vocab().len() }
+        ModelConfig {
+            cell: cell.into(),
+            num_layers: 1,
+            hidden_size: hidden,
+            embed_size: EMBED,
+            vocab_size: dataset.vocab().len(),
+        }
     }
 
     pub(super) fn cells(&self) -> Result<Vec<&'static RegisteredCell>> {
@@ -110,13 +116,13 @@ impl Study {
 
     pub(super) fn record_run(&self, shape: &ModelConfig, init: Init, config: &TrainConfig) {
         self.record("cell", json!(shape.cell));
-        self.record("hidden", json!(shape.hidden));
+        self.record("hidden", json!(shape.hidden_size));
         self.record("init", json!(init.scheme));
         self.record("steps", json!(config.steps));
         self.record("seed", json!(config.seed));
         if config.steps != Some(0) {
             self.record("lr", json!(config.lr));
-            self.record("batch", json!(config.batch));
+            self.record("batch", json!(config.batch_size));
             self.record("seq_len", json!(config.seq_len));
         }
     }

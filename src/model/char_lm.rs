@@ -87,7 +87,7 @@ impl<R: Real> CharLm<R> {
     }
     /// The gates of a layer at one position.
     pub fn gates(&self) -> RowLayout {
-        RowLayout { parts: self.cell.spec.gates.len(), width: self.config.hidden }
+        RowLayout { parts: self.cell.spec.gates.len(), width: self.config.hidden_size }
     }
     /// The number of elements of the gates of a layer at one position.
     pub fn gates_len(&self) -> usize {
@@ -99,11 +99,11 @@ impl<R: Real> CharLm<R> {
     }
     /// The number of elements of a layer's state of one stream.
     pub fn layer_state_len(&self) -> usize {
-        self.cell.spec.states * self.config.hidden
+        self.cell.spec.states * self.config.hidden_size
     }
     /// The number of elements of the state of one stream in all layers.
     pub fn state_len(&self) -> usize {
-        self.config.layers * self.layer_state_len()
+        self.config.num_layers * self.layer_state_len()
     }
 
     /// The elements of a span.
@@ -113,9 +113,9 @@ impl<R: Real> CharLm<R> {
 
     /// Zeroes the blocks of the recurrent weights that the cell does not use.
     pub fn clear_zero_blocks(&mut self) {
-        let (spec, hidden, layout) = (self.cell().spec, self.config.hidden, self.layout.clone());
+        let (spec, hidden, layout) = (self.cell().spec, self.config.hidden_size, self.layout.clone());
         let columns = spec.recurrent_gates.len() * hidden;
-        for layer in 0..self.config.layers {
+        for layer in 0..self.config.num_layers {
             let Some(w_hh) = self.rnn(layer).w_hh else { continue };
             let w_hh = layout.slice_mut(&mut self.weights, w_hh);
             for (state, gate) in spec.zero_blocks {
@@ -134,7 +134,7 @@ impl<R: Real> CharLm<R> {
 
 /// Matrices come first, so that weight decay applies to one range.
 fn lay_out(config: &ModelConfig, cell: &RegisteredCell) -> (Layout, Spans) {
-    let ModelConfig { layers, hidden, embed, vocab, .. } = *config;
+    let ModelConfig { num_layers: layers, hidden_size: hidden, embed_size: embed, vocab_size: vocab, .. } = *config;
     let spec = cell.spec;
     let mut layout = Layout::new();
     let embedding = (embed > 0).then(|| layout.matrix("embed.w", vocab, embed));

@@ -12,13 +12,13 @@ pub struct ModelConfig {
     /// The cell's name in the registry.
     pub cell: String,
     /// The number of recurrent layers.
-    pub layers: usize,
+    pub num_layers: usize,
     /// The number of units of a layer.
-    pub hidden: usize,
+    pub hidden_size: usize,
     /// The size of the embedding; 0 for one-hot input.
-    pub embed: usize,
+    pub embed_size: usize,
     /// The size of the vocabulary.
-    pub vocab: usize,
+    pub vocab_size: usize,
 }
 
 /// The maximum number of units, chosen so that the sums of a quantized product are exact. A recurrent matrix with several state
@@ -32,7 +32,7 @@ const MAX_PARAMETERS: u64 = 1 << 33;
 /// Two LSTM layers of 256 units; `vocab` must be set.
 impl Default for ModelConfig {
     fn default() -> Self {
-        ModelConfig { cell: "lstm".into(), layers: 2, hidden: 256, embed: 256, vocab: 0 }
+        ModelConfig { cell: "lstm".into(), num_layers: 2, hidden_size: 256, embed_size: 256, vocab_size: 0 }
     }
 }
 
@@ -44,10 +44,10 @@ impl ModelConfig {
     pub fn validate(&self) -> Result<&'static RegisteredCell> {
         let cell = cells::find(&self.cell)?;
         let ranges = [
-            ("layers", self.layers, 1, 1024),
-            ("hidden", self.hidden, 1, MAX_HIDDEN),
-            ("embed", self.embed, 0, 1 << 20),
-            ("vocab", self.vocab, 1, 0x11_0000),
+            ("layers", self.num_layers, 1, 1024),
+            ("hidden", self.hidden_size, 1, MAX_HIDDEN),
+            ("embed", self.embed_size, 0, 1 << 20),
+            ("vocab", self.vocab_size, 1, 0x11_0000),
         ];
         for (name, value, min, max) in ranges {
             if !(min..=max).contains(&value) {
@@ -58,7 +58,7 @@ impl ModelConfig {
             Some(n) if n <= MAX_PARAMETERS => Ok(cell),
             _ => Err(Error::Usage(format!(
                 "{} layers of {} units have more than {MAX_PARAMETERS} parameters; choose fewer",
-                self.layers, self.hidden
+                self.num_layers, self.hidden_size
             ))),
         }
     }
@@ -77,9 +77,9 @@ impl ModelConfig {
 
     /// The number of parameters unless it overflows; `of_layer` computes the count of one layer from its inputs and units.
     fn count(&self, cell: &RegisteredCell, of_layer: fn(&CellSpec, u64, u64) -> Option<u64>) -> Option<u64> {
-        let (hidden, embed, vocab) = (self.hidden as u64, self.embed as u64, self.vocab as u64);
+        let (hidden, embed, vocab) = (self.hidden_size as u64, self.embed_size as u64, self.vocab_size as u64);
         let first = of_layer(cell.spec, if embed == 0 { vocab } else { embed }, hidden)?;
-        let others = of_layer(cell.spec, hidden, hidden)?.checked_mul(self.layers as u64 - 1)?;
+        let others = of_layer(cell.spec, hidden, hidden)?.checked_mul(self.num_layers as u64 - 1)?;
         let output = (hidden + 1).checked_mul(vocab)?;
         first.checked_add(others)?.checked_add(output)?.checked_add(embed.checked_mul(vocab)?)
     }
@@ -91,12 +91,12 @@ mod tests {
     use crate::model::CharLm;
 
     fn config() -> ModelConfig {
-        ModelConfig { cell: "lstm".into(), layers: 2, hidden: 6, embed: 5, vocab: 7 }
+        ModelConfig { cell: "lstm".into(), num_layers: 2, hidden_size: 6, embed_size: 5, vocab_size: 7 }
     }
 
     #[test]
     fn parameter_count_matches_the_layout() {
-        for config in [config(), ModelConfig { embed: 0, ..config() }, ModelConfig { layers: 3, ..config() }] {
+        for config in [config(), ModelConfig { embed_size: 0, ..config() }, ModelConfig { num_layers: 3, ..config() }] {
             let model = CharLm::<f32>::zeros(&config).unwrap();
             assert_eq!(config.parameters().unwrap(), model.layout().len() as u64);
         }
@@ -105,10 +105,10 @@ mod tests {
     #[test]
     fn rejects_shapes_out_of_range() {
         for bad in [
-            ModelConfig { layers: 0, ..config() },
-            ModelConfig { hidden: usize::MAX, ..config() },
-            ModelConfig { hidden: 1 << 20, layers: 1024, ..config() },
-            ModelConfig { vocab: 1 << 60, ..config() },
+            ModelConfig { num_layers: 0, ..config() },
+            ModelConfig { hidden_size: usize::MAX, ..config() },
+            ModelConfig { hidden_size: 1 << 20, num_layers: 1024, ..config() },
+            ModelConfig { vocab_size: 1 << 60, ..config() },
             ModelConfig { cell: "nope".into(), ..config() },
         ] {
             assert!(bad.validate().is_err(), "{bad:?}");

@@ -47,7 +47,7 @@ impl Tile {
 /// The tiles of a model's gradients, in the order of the arena and without gaps. No tile spans more than one state vector, gate
 /// bias or diagonal weight.
 pub fn tiles<R: CellReal>(model: &CharLm<R>) -> Vec<Tile> {
-    let (spec, hidden, layout) = (model.cell().spec, model.config().hidden, model.layout());
+    let (spec, hidden, layout) = (model.cell().spec, model.config().hidden_size, model.layout());
     let mut tiles = Vec::new();
     let mut add = |target, rows: usize, cols: usize| {
         let most = match target {
@@ -62,19 +62,19 @@ pub fn tiles<R: CellReal>(model: &CharLm<R>) -> Vec<Tile> {
     if let Some(embed) = model.embed() {
         add(TileTarget::Embedding, layout.span(embed).rows, layout.span(embed).cols);
     }
-    for layer in 0..model.config().layers {
+    for layer in 0..model.config().num_layers {
         let w_ih = layout.span(model.rnn(layer).w_ih);
         add(TileTarget::Input { layer }, w_ih.rows, w_ih.cols);
         let recurrent_inputs = if spec.recurrent_gates.is_empty() { 0 } else { spec.recurrent_inputs };
         (0..recurrent_inputs)
             .for_each(|state| add(TileTarget::Recurrent { layer, state }, hidden, spec.recurrent_gates.len() * hidden));
     }
-    add(TileTarget::HeadWeights, hidden, model.config().vocab);
-    for layer in 0..model.config().layers {
+    add(TileTarget::HeadWeights, hidden, model.config().vocab_size);
+    for layer in 0..model.config().num_layers {
         (0..spec.gates.len()).for_each(|gate| add(TileTarget::Bias { layer, gate }, 1, hidden));
         (0..spec.diagonal_weights.len()).for_each(|index| add(TileTarget::DiagonalWeight { layer, index }, 1, hidden));
     }
-    add(TileTarget::HeadBias, 1, model.config().vocab);
+    add(TileTarget::HeadBias, 1, model.config().vocab_size);
     assert_eq!(tiles.iter().map(|tile| tile.len).sum::<usize>(), layout.len(), "tiles of the arena");
     tiles
 }
@@ -89,10 +89,10 @@ fn each_step<'a, R: CellReal, T>(
 
 /// Computes a tile that does not depend on the input table.
 pub fn fill<R: CellReal>(tile: &Tile, out: &mut [R], model: &CharLm<R>, shards: &[Shard<R>]) {
-    let (spec, width) = (model.cell().spec, model.config().hidden);
+    let (spec, width) = (model.cell().spec, model.config().hidden_size);
     let row_layout = |parts| RowLayout { parts, width };
     let units = tile.row..tile.row + tile.rows;
-    let vocab = RowLayout::single(model.config().vocab);
+    let vocab = RowLayout::single(model.config().vocab_size);
     match tile.target {
         TileTarget::Input { layer } => {
             let gates = row_layout(spec.input_gates.len());
@@ -130,7 +130,7 @@ pub fn fill<R: CellReal>(tile: &Tile, out: &mut [R], model: &CharLm<R>, shards: 
             linear::diagonal_gradient(out, steps);
         }
         TileTarget::HeadWeights => {
-            let top = model.config().layers;
+            let top = model.config().num_layers;
             let dw = MatMut::new(out, tile.rows, vocab.elements());
             let steps = each_step(shards, move |shard, t| Some((shard.layer_input(top, t), shard.d_logits(t)?)));
             weight_gradient(dw, units, vocab, steps.flatten());
@@ -151,11 +151,11 @@ pub struct TableGradient<R> {
 impl<R: CellReal> TableGradient<R> {
     /// Buffers for up to `positions` distinct characters.
     pub fn new(model: &CharLm<R>, positions: usize) -> Self {
-        let most = positions.min(model.config().vocab);
+        let most = positions.min(model.config().vocab_size);
         TableGradient {
             panels: PanelBuffer::new(model.gates(), 1, most),
             rows: vec![R::ZERO; most * model.gates_len()],
-            d_gathered: vec![R::ZERO; most * model.config().embed],
+            d_gathered: vec![R::ZERO; most * model.config().embed_size],
         }
     }
 
@@ -172,7 +172,7 @@ impl<R: CellReal> TableGradient<R> {
 
     /// Computes the tile of the embedding: `dembed[ids] = dtable w_ih^T`.
     pub fn fill_embedding(&mut self, out: &mut [R], model: &CharLm<R>, table: &InputTable<R>) {
-        let (ids, e) = (table.distinct.ids(), model.config().embed);
+        let (ids, e) = (table.distinct.ids(), model.config().embed_size);
         let d_table = input_gate_columns(&self.rows, model, ids.len());
         let d_gathered = MatMut::new(&mut self.d_gathered, ids.len(), e);
         gemm(d_gathered, false, d_table, model.matrix(model.rnn(0).w_ih).t());
@@ -183,7 +183,7 @@ impl<R: CellReal> TableGradient<R> {
     }
 
     pub fn fill(&self, tile: &Tile, out: &mut [R], model: &CharLm<R>, table: &InputTable<R>) {
-        let (ids, e) = (table.distinct.ids(), model.config().embed);
+        let (ids, e) = (table.distinct.ids(), model.config().embed_size);
         let d_table = input_gate_columns(&self.rows, model, ids.len());
         let gates = d_table.cols();
         out.fill(R::ZERO);
@@ -211,7 +211,7 @@ impl<R: CellReal> TableGradient<R> {
 
 /// The columns of the table's gradient for the gates with an input product.
 fn input_gate_columns<'a, R: CellReal>(rows: &'a [R], model: &CharLm<R>, n: usize) -> Mat<'a, R> {
-    let (input, hidden) = (&model.cell().spec.input_gates, model.config().hidden);
+    let (input, hidden) = (&model.cell().spec.input_gates, model.config().hidden_size);
     Mat::new(rows, n, model.gates_len()).columns(input.start * hidden, input.len() * hidden)
 }
 

@@ -40,6 +40,6 @@ impl<'m, R: Real> InferenceModel<'m, R> {
     /// weight for each character, and two cores read faster than one where the matrices are large.
     pub(super) fn tasks_per_stream(&self, threads: usize) -> usize {
         let bytes: usize = self.weights.layer_matrices().map(|matrix| matrix.bytes()).sum();
-        (bytes / self.config().layers / MIN_BYTES_PER_THREAD).clamp(1, threads.max(1))
+        (bytes / self.config().num_layers / MIN_BYTES_PER_THREAD).clamp(1, threads.max(1))
     }
 }

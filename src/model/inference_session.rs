@@ -41,7 +41,7 @@ impl Input {
 /// use charlstm::model::{CharLm, InferenceModel, InferenceSession, Input, ModelConfig};
 ///
 /// # fn main() -> charlstm::error::Result<()> {
-/// let char_lm = CharLm::init(&ModelConfig { hidden: 16, vocab: 5, ..ModelConfig::default() }, 1)?;
+/// let char_lm = CharLm::init(&ModelConfig { hidden_size: 16, vocab_size: 5, ..ModelConfig::default() }, 1)?;
 /// let model = InferenceModel::new(&char_lm, Precision::F32);
 /// let mut session = InferenceSession::new(&model, 1, 32);
 /// session.run(&[3, 1, 4].map(Input::with_logits));
@@ -213,7 +213,8 @@ mod tests {
     use rayon::ThreadPoolBuilder;
 
     fn char_lm(hidden: usize) -> CharLm<f32> {
-        let config = ModelConfig { cell: "lstm".into(), layers: 2, hidden, embed: 8, vocab: 5 };
+        let config =
+            ModelConfig { cell: "lstm".into(), num_layers: 2, hidden_size: hidden, embed_size: 8, vocab_size: 5 };
         CharLm::init(&config, 3).unwrap()
     }
 

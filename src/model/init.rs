@@ -93,20 +93,20 @@ impl CharLm<f32> {
             let layout = model.layout().clone();
             layout.slice_mut(&mut model.weights, embed).fill_with(|| StandardNormal.sample(&mut rng));
         }
-        for layer in 0..config.layers {
+        for layer in 0..config.num_layers {
             model.init_layer(layer, init, &mut rng);
         }
-        let limit = 1.0 / (config.hidden as f32).sqrt();
+        let limit = 1.0 / (config.hidden_size as f32).sqrt();
         let (layout, head_w) = (model.layout().clone(), model.head_w());
         layout.slice_mut(&mut model.weights, head_w).fill_with(|| rng.random_range(-limit..limit));
         Ok(model)
     }
 
     fn init_layer(&mut self, layer: usize, init: Init, rng: &mut Xoshiro256PlusPlus) {
-        let (spec, hidden, layout) = (self.cell().spec, self.config().hidden, self.layout().clone());
+        let (spec, hidden, layout) = (self.cell().spec, self.config().hidden_size, self.layout().clone());
         let spans = self.rnn(layer);
         // A one-hot vector has a single nonzero element, so its fan-in is 1.
-        let inputs = if layer == 0 && self.config().embed == 0 { 1 } else { layout.span(spans.w_ih).rows };
+        let inputs = if layer == 0 && self.config().embed_size == 0 { 1 } else { layout.span(spans.w_ih).rows };
         let narrow = 1.0 / (hidden as f32).sqrt();
         let limit = |inputs: usize| match init.scheme {
             Scheme::Uniform => narrow,
@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn weights_depend_on_the_seed_and_the_forget_bias_is_one() {
-        let config = ModelConfig { cell: "lstm".into(), layers: 2, hidden: 8, embed: 4, vocab: 5 };
+        let config = ModelConfig { cell: "lstm".into(), num_layers: 2, hidden_size: 8, embed_size: 4, vocab_size: 5 };
         let model = CharLm::init(&config, 3).unwrap();
         assert_eq!(model.weights, CharLm::init(&config, 3).unwrap().weights);
         assert_ne!(model.weights, CharLm::init(&config, 4).unwrap().weights);

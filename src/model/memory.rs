@@ -34,7 +34,7 @@ impl ModelConfig {
     pub fn sizes(&self) -> Result<Sizes> {
         let spec = self.validate()?.spec;
         let padded = |n: usize| n.next_multiple_of(MAX_PANEL_WIDTH) as u64;
-        let (layers, hidden, vocab) = (self.layers as u64, padded(self.hidden), padded(self.vocab));
+        let (layers, hidden, vocab) = (self.num_layers as u64, padded(self.hidden_size), padded(self.vocab_size));
         let [gates, states, recurrent_inputs, recurrent, input] =
             [spec.gates.len(), spec.states, spec.recurrent_inputs, spec.recurrent_gates.len(), spec.input_gates.len()]
                 .map(|parts| parts as u64 * hidden);
@@ -42,7 +42,7 @@ impl ModelConfig {
         Ok(Sizes {
             weights: F32 * self.parameters()?,
             packed: F32 * packed,
-            table_row: F32 * (2 * gates + self.embed as u64),
+            table_row: F32 * (2 * gates + self.embed_size as u64),
             states: F32 * layers * states,
             position: F32 * (layers * (gates + states) + vocab),
         })
@@ -131,9 +131,15 @@ mod tests {
     #[test]
     fn estimated_sizes_match_the_packed_weights() {
         for cell in CELLS {
-            let shape = ModelConfig { cell: cell.spec.name.into(), layers: 3, hidden: 64, embed: 32, vocab: 32 };
+            let shape = ModelConfig {
+                cell: cell.spec.name.into(),
+                num_layers: 3,
+                hidden_size: 64,
+                embed_size: 32,
+                vocab_size: 32,
+            };
             let (model, sizes) = (CharLm::<f32>::zeros(&shape).unwrap(), shape.sizes().unwrap());
-            let (model, layers) = (InferenceModel::new(&model, Precision::F32), 0..shape.layers);
+            let (model, layers) = (InferenceModel::new(&model, Precision::F32), 0..shape.num_layers);
             let of_layer = |layer| model.weights.w_hh(layer).bytes() + model.weights.w_ih(layer).bytes();
             let packed = layers.map(of_layer).sum::<usize>() + model.weights.head_w().bytes();
             assert_eq!(sizes.packed, packed as u64, "{}", cell.spec.name);

@@ -18,11 +18,11 @@ pub struct InputTable<R> {
 
 impl<R: Real> InputTable<R> {
     fn new(model: &CharLm<R>, most: usize) -> Self {
-        let vocab = model.config().vocab;
+        let vocab = model.config().vocab_size;
         let most = most.min(vocab);
         InputTable {
             distinct: DistinctIds::new(vocab),
-            gathered: vec![R::ZERO; most * model.config().embed],
+            gathered: vec![R::ZERO; most * model.config().embed_size],
             rows: vec![R::ZERO; most * model.gates_len()],
             panels: PanelBuffer::new(model.gates(), 1, most),
         }
@@ -36,7 +36,7 @@ impl<R: Real> InputTable<R> {
             &mut self.gathered,
             model.embed().map(|id| model.slice(id)),
             model.matrix(spans.w_ih),
-            (model.slice(spans.b), model.cell().spec.input_gates.start * model.config().hidden),
+            (model.slice(spans.b), model.cell().spec.input_gates.start * model.config().hidden_size),
             self.distinct.ids(),
         );
         let rows = self.rows.chunks_exact(model.gates_len()).take(self.distinct.ids().len());
@@ -76,7 +76,8 @@ pub struct PackedWeights<R> {
 impl<R: Real> PackedWeights<R> {
     /// Buffers for windows of up to `positions` characters; `backward` if there is a backward pass.
     pub fn new(model: &CharLm<R>, positions: usize, backward: bool) -> Self {
-        let (hidden, gates, none) = (RowLayout::single(model.config().hidden), model.gates(), RowLayout::single(0));
+        let (hidden, gates, none) =
+            (RowLayout::single(model.config().hidden_size), model.gates(), RowLayout::single(0));
         let spec = model.cell().spec;
         let row_layout = |parts| RowLayout { parts, width: hidden.width };
         let (recurrent_inputs, recurrent, input) = (
@@ -84,7 +85,7 @@ impl<R: Real> PackedWeights<R> {
             row_layout(spec.recurrent_gates.len()),
             row_layout(spec.input_gates.len()),
         );
-        let (vocab, layers) = (RowLayout::single(model.config().vocab), model.config().layers);
+        let (vocab, layers) = (RowLayout::single(model.config().vocab_size), model.config().num_layers);
         let mut packed = Vec::with_capacity(MATRICES_PER_LAYER * layers + 2);
         let mut both = |span, input, output| {
             packed.push(PackedSpan { span, transposed: false, packed: PackedMatrix::new(input, output) });
@@ -107,7 +108,7 @@ impl<R: Real> PackedWeights<R> {
 
     /// The weights of a model for inference, with the first layer's input product of the whole vocabulary.
     pub fn for_inference(model: &CharLm<R>) -> Self {
-        let vocab = model.config().vocab;
+        let vocab = model.config().vocab_size;
         let mut weights = Self::new(model, vocab, false);
         let all_ids: Vec<u32> = (0..vocab as u32).collect();
         weights.refresh(model, &all_ids);
@@ -130,7 +131,7 @@ impl<R: Real> PackedWeights<R> {
     }
 
     fn refresh_biases(&mut self, model: &CharLm<R>) {
-        let layers = (0..model.config().layers).map(|layer| model.rnn(layer).b);
+        let layers = (0..model.config().num_layers).map(|layer| model.rnn(layer).b);
         for (bias, id) in self.biases.iter_mut().zip(layers.chain([model.head_b()])) {
             bias.write(0, 0, model.slice(id));
         }

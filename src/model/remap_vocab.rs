@@ -20,7 +20,7 @@ impl CharLm<f32> {
     /// (see [`with_init`](Self::with_init)), a zero column, and its bias. The distribution among known characters, after any text
     /// of known characters, is unchanged.
     pub fn remap_vocab(&self, sources: &[SymbolSource], init: Init, seed: u64) -> Result<Self> {
-        let config = ModelConfig { vocab: sources.len(), ..self.config().clone() };
+        let config = ModelConfig { vocab_size: sources.len(), ..self.config().clone() };
         let mut model = CharLm::with_init(&config, init, seed)?;
         let (to, from) = (model.layout().clone(), self.layout());
         let by_row = self.embed().unwrap_or(self.rnn(0).w_ih);
@@ -76,7 +76,7 @@ mod tests {
     }
 
     fn model(cell: &str, embed: usize) -> CharLm<f32> {
-        let config = ModelConfig { cell: cell.into(), layers: 2, hidden: 9, embed, vocab: 5 };
+        let config = ModelConfig { cell: cell.into(), num_layers: 2, hidden_size: 9, embed_size: embed, vocab_size: 5 };
         let mut model = CharLm::init(&config, 3).unwrap();
         let layout = model.layout().clone();
         layout.slice_mut(&mut model.weights, layout.ids().last().unwrap().0).iter_mut().zip(1..).for_each(|(b, i)| {
@@ -102,7 +102,7 @@ mod tests {
             for embed in [0, 6] {
                 let old = model(cell, embed);
                 let new = old.remap_vocab(&SOURCES, Init::default(), 8).unwrap();
-                assert_eq!(new.config(), &ModelConfig { vocab: 9, ..old.config().clone() });
+                assert_eq!(new.config(), &ModelConfig { vocab_size: 9, ..old.config().clone() });
                 let before = logits(&old, text.clone());
                 let now = logits(&new, text.iter().map(|id| new_id(*id)).collect());
                 for (before, now) in before.chunks_exact(5).zip(now.chunks_exact(9)) {

@@ -75,8 +75,8 @@ impl<R: CellReal> Shard<R> {
             chunk_steps,
             tasks: 1,
             state: vec![R::ZERO; streams * model.state_len()],
-            layers: (0..config.layers)
-                .map(|_| LayerActivations::new(model.cell(), config.hidden, steps, streams))
+            layers: (0..config.num_layers)
+                .map(|_| LayerActivations::new(model.cell(), config.hidden_size, steps, streams))
                 .collect(),
             dropped: Vec::new(),
             previous: Vec::new(),
@@ -84,9 +84,9 @@ impl<R: CellReal> Shard<R> {
             slots: Vec::with_capacity(steps * streams),
             loss_weights: Vec::with_capacity(steps * streams),
             scored: Vec::with_capacity(steps),
-            logits: PanelBuffer::new(RowLayout::single(config.vocab), steps, streams),
-            row: vec![R::ZERO; config.vocab],
-            dy: PanelBuffer::new(RowLayout::single(config.hidden), back, streams),
+            logits: PanelBuffer::new(RowLayout::single(config.vocab_size), steps, streams),
+            row: vec![R::ZERO; config.vocab_size],
+            dy: PanelBuffer::new(RowLayout::single(config.hidden_size), back, streams),
             losses: vec![0.0; streams],
         }
     }
@@ -103,7 +103,7 @@ impl<R: CellReal> Shard<R> {
 
     /// Runs all layers over a window, updates the carried states, and computes the logits of every position with a weight.
     pub fn forward(&mut self, model: &CharLm<R>, packed: &PackedWeights<R>, window: &Window, dropout: Option<Dropout>) {
-        self.begin(window, &packed.table, model.config().hidden, dropout);
+        self.begin(window, &packed.table, model.config().hidden_size, dropout);
         let (len, width) = (model.layer_state_len(), model.state_len());
         for layer in 0..self.layers.len() {
             self.layers[layer].set_diagonal_weights(model.diagonal_weights(layer));

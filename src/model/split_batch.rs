@@ -36,7 +36,8 @@ mod tests {
     #[test]
     fn shards_cover_the_batch_in_order() {
         for hidden in [8, 600] {
-            let config = ModelConfig { cell: "lstm".into(), layers: 1, hidden, embed: 1, vocab: 2 };
+            let config =
+                ModelConfig { cell: "lstm".into(), num_layers: 1, hidden_size: hidden, embed_size: 1, vocab_size: 2 };
             let model = CharLm::<f32>::zeros(&config).unwrap();
             for (batch, threads) in (1..100).flat_map(|batch| [(batch, 1), (batch, 2), (batch, 7), (batch, 64)]) {
                 let parts: Vec<_> = split_batch(&model, batch, threads).collect();
@@ -50,7 +51,8 @@ mod tests {
     #[test]
     fn small_weights_give_more_shards() {
         let shards = |hidden| {
-            let config = ModelConfig { cell: "lstm".into(), layers: 2, hidden, embed: 1, vocab: 2 };
+            let config =
+                ModelConfig { cell: "lstm".into(), num_layers: 2, hidden_size: hidden, embed_size: 1, vocab_size: 2 };
             split_batch(&CharLm::<f32>::zeros(&config).unwrap(), 50, 2).count()
         };
         assert_eq!((shards(128), shards(512)), (4, 2));

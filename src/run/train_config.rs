@@ -9,7 +9,7 @@ use crate::optim::{Optimizer, Schedule};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TrainConfig {
     /// Streams trained in parallel, B.
-    pub batch: usize,
+    pub batch_size: usize,
     /// Characters per window, T: gradients flow back over one window.
     pub seq_len: usize,
     /// Passes over the text. Ignored if `steps` is set.
@@ -47,7 +47,7 @@ pub struct TrainConfig {
 impl Default for TrainConfig {
     fn default() -> Self {
         TrainConfig {
-            batch: 64,
+            batch_size: 64,
             seq_len: 128,
             epochs: 20,
             steps: None,
@@ -81,7 +81,7 @@ impl TrainConfig {
                 Err(Error::out_of_range(name, value, format!("{least} to {most}")))
             }
         };
-        whole("batch", self.batch as u64, 1, 1 << 20)?;
+        whole("batch", self.batch_size as u64, 1, 1 << 20)?;
         whole("seq_len", self.seq_len as u64, 1, 1 << 20)?;
         whole("epochs", self.epochs, 1, 1 << 40)?;
         whole("steps", self.steps.unwrap_or(1), 1, 1 << 50)?;
@@ -111,7 +111,7 @@ mod tests {
         let good = TrainConfig::default();
         good.validate().unwrap();
         for bad in [
-            TrainConfig { batch: 0, ..good.clone() },
+            TrainConfig { batch_size: 0, ..good.clone() },
             TrainConfig { seq_len: 0, ..good.clone() },
             TrainConfig { lr: 0.0, ..good.clone() },
             TrainConfig { lr: f64::NAN, ..good.clone() },

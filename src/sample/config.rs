@@ -68,7 +68,8 @@ impl SamplingConfig {
         order[keep..].iter().for_each(|&id| logits[id as usize] = 0.0);
     }
 
-    /// The number of characters that are kept; `order` lists all characters, those first. It is empty if there is no filter.
+    /// The number of characters that are kept; `order` lists all characters, those first. It is empty if there is no filter. Each filter
+    /// shortens the prefix `order[..keep]`.
     fn filter(&self, logits: &[f32], order: &mut Vec<u32>) -> usize {
         order.clear();
         if self.top_k.is_none() && self.top_p.is_none() && self.min_p.is_none() {

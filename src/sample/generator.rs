@@ -73,7 +73,7 @@ impl Iterator for Generator<'_> {
 
 /// The characters to read before the first one is drawn: all but the last character of the prompt, and the last.
 pub(super) fn split_prompt<'p>(model: &InferenceModel<'_>, vocab: &Vocab, prompt: &'p [u32]) -> (&'p [u32], u32) {
-    assert_eq!(vocab.len(), model.config().vocab, "the vocabulary belongs to another model");
+    assert_eq!(vocab.len(), model.config().vocab_size, "the vocabulary belongs to another model");
     match prompt.split_last() {
         Some((last_id, before)) => (before, *last_id),
         None => (&[], vocab.id(u32::from('\n')).unwrap_or(0)),
@@ -88,7 +88,7 @@ pub(super) mod tests {
     use crate::model::{CharLm, ModelConfig};
 
     pub fn sample() -> (CharLm<f32>, Vocab) {
-        let config = ModelConfig { cell: "lstm".into(), layers: 2, hidden: 16, embed: 8, vocab: 5 };
+        let config = ModelConfig { cell: "lstm".into(), num_layers: 2, hidden_size: 16, embed_size: 8, vocab_size: 5 };
         let mut model = CharLm::init(&config, 3).unwrap();
         model.weights.iter_mut().for_each(|w| *w *= 2.0);
         (model, Vocab::new(Encoding::Utf8, [10, 97, 98, 99, 100]))

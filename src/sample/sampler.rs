@@ -37,7 +37,7 @@ impl Stream {
 
 impl<'m> Sampler<'m> {
     pub fn new(session: InferenceSession<'m>, stream: Stream, needs_losses: bool) -> Self {
-        let (streams, vocab) = (session.streams(), session.model().config().vocab);
+        let (streams, vocab) = (session.streams(), session.model().config().vocab_size);
         Sampler {
             session,
             streams: vec![stream; streams],

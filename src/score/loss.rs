@@ -179,7 +179,8 @@ pub(super) mod tests {
         let text: String = (0..chars).map(|i| char::from(b'a' + (i * i / 7 % 11) as u8)).collect();
         let corpus = Corpus::from_text("test", text.into_bytes(), Encoding::Utf8).unwrap();
         let vocab = Vocab::new(Encoding::Utf8, corpus.symbols().iter().copied());
-        let config = ModelConfig { cell: "lstm".into(), layers: 2, hidden: 12, embed: 6, vocab: vocab.len() };
+        let config =
+            ModelConfig { cell: "lstm".into(), num_layers: 2, hidden_size: 12, embed_size: 6, vocab_size: vocab.len() };
         let mut model = CharLm::init(&config, 1).unwrap();
         model.weights.iter_mut().for_each(|w| *w *= 1.5);
         (model, corpus, vocab)
@@ -218,7 +219,7 @@ pub(super) mod tests {
         std::fs::write(&file, [7; 300]).unwrap();
         let corpus = Corpus::open(&[file.path().into()], Encoding::Bytes).unwrap();
         let vocab = Vocab::new(Encoding::Bytes, [0, 7]);
-        let config = ModelConfig { cell: "lstm".into(), layers: 1, hidden: 4, embed: 0, vocab: 2 };
+        let config = ModelConfig { cell: "lstm".into(), num_layers: 1, hidden_size: 4, embed_size: 0, vocab_size: 2 };
         let char_lm = CharLm::init(&config, 1).unwrap();
         let model = InferenceModel::new(&char_lm, Precision::F32);
         let score = || (carried(&model, &corpus, &vocab, 0..300), held_out(&char_lm, &corpus, &vocab, 0..300));

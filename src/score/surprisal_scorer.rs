@@ -28,7 +28,7 @@ impl<'m> SurprisalScorer<'m> {
     /// # Panics
     /// If `vocab` is not the model's vocabulary.
     pub fn new(model: &'m InferenceModel<'m>, vocab: &'m Vocab, top: usize) -> Self {
-        assert_eq!(vocab.len(), model.config().vocab, "the vocabulary belongs to another model");
+        assert_eq!(vocab.len(), model.config().vocab_size, "the vocabulary belongs to another model");
         SurprisalScorer {
             model,
             rules: Rules { vocab, escape: Escape::new(vocab), top },

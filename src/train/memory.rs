@@ -19,12 +19,12 @@ pub(super) fn check(shape: &ModelConfig, config: &TrainConfig, dataset: &Dataset
 /// Bytes of weights, gradients, moments, packed weights and the activations of a window.
 fn needed(shape: &ModelConfig, config: &TrainConfig, has_resets: bool) -> Result<u64> {
     let sizes = shape.sizes()?;
-    let positions = (config.batch as u64).saturating_mul(config.seq_len as u64);
-    let dropped = if config.dropout > 0.0 { 4 * (shape.layers * shape.hidden) as u64 } else { 0 };
+    let positions = (config.batch_size as u64).saturating_mul(config.seq_len as u64);
+    let dropped = if config.dropout > 0.0 { 4 * (shape.num_layers * shape.hidden_size) as u64 } else { 0 };
     let before_reset = if has_resets { sizes.states } else { 0 };
     let window = positions.saturating_mul(sizes.position + dropped + before_reset);
     // The first layer's input product of each character, and its gradient.
-    let table = 2 * positions.min(shape.vocab as u64) * sizes.table_row;
+    let table = 2 * positions.min(shape.vocab_size as u64) * sizes.table_row;
     let arenas = 2 + config.optimizer.moments() as u64;
     Ok((arenas * sizes.weights + 2 * sizes.packed + table).saturating_add(window))
 }
@@ -49,8 +49,14 @@ mod tests {
         for (cell, hidden, measured) in
             [("lstm", 512, 259.0), ("lstm", 1024, 700.0), ("gru", 512, 211.0), ("rnn", 512, 90.0)]
         {
-            let shape = ModelConfig { cell: cell.into(), layers: 2, hidden, embed: hidden, vocab: 65 };
-            let config = TrainConfig { batch: 64, seq_len: 100, dropout: 0.0, ..TrainConfig::default() };
+            let shape = ModelConfig {
+                cell: cell.into(),
+                num_layers: 2,
+                hidden_size: hidden,
+                embed_size: hidden,
+                vocab_size: 65,
+            };
+            let config = TrainConfig { batch_size: 64, seq_len: 100, dropout: 0.0, ..TrainConfig::default() };
             let ratio = needed(&shape, &config, false).unwrap() as f64 / f64::from(1 << 20) / measured;
             assert!((0.75..1.1).contains(&ratio), "{cell} of {hidden}: {ratio} of the measured peak");
         }

@@ -9,7 +9,8 @@
 //! | `moments.0`, `moments.1` | the arenas of the optimizer | yes |
 //! | `state` | the carried states, `(B, layers * states * H)` | yes |
 //!
-//! `best.ckpt` has neither moments nor states.
+//! `best.ckpt` has neither moments nor states. A new section also belongs in `run/state_hash.rs`, in `train/memory.rs` and at the end of
+//! `NAMES` in `fuzz/src/sections.rs`.
 
 use super::memory::check as check_memory;
 use super::trainer::{Trainer, check};
@@ -103,7 +104,7 @@ impl Trainer {
         let parameters = Some(model.layout().len());
         let moments = MOMENTS.into_iter().take(config.optimizer.moments());
         let moments = moments.map(|name| read_finite(frame, name, parameters)).collect::<Result<_>>()?;
-        let states = read_finite(frame, STATE, model.state_len().checked_mul(config.batch))?;
+        let states = read_finite(frame, STATE, model.state_len().checked_mul(config.batch_size))?;
         check(&dataset, &config)?;
         check_memory(model.config(), &config, &dataset)?;
         let mut trainer = Trainer::assemble(dataset, model, moments, saved.init, config, progress)?;
@@ -148,7 +149,7 @@ fn read_finite(frame: &Frame, name: &str, len: Option<usize>) -> Result<Vec<f32>
 
 fn check_fixed_settings(frame: &Frame, saved: &TrainConfig, wanted: &TrainConfig) -> Result<()> {
     let fixed: [(&'static str, String, String); 4] = [
-        ("batch", saved.batch.to_string(), wanted.batch.to_string()),
+        ("batch", saved.batch_size.to_string(), wanted.batch_size.to_string()),
         ("seq_len", saved.seq_len.to_string(), wanted.seq_len.to_string()),
         ("seed", saved.seed.to_string(), wanted.seed.to_string()),
         ("optimizer", format!("{:?}", saved.optimizer), format!("{:?}", wanted.optimizer)),
@@ -188,7 +189,7 @@ mod tests {
             scheme in select(&[Scheme::Orthogonal, Scheme::Uniform, Scheme::Xavier]), forget_bias in option::of(-9f64..9.0),
         ) -> (ModelConfig, Init) {
             let forget_bias = forget_bias.filter(|_| cell.spec.forget_gate.is_some());
-            (ModelConfig { cell: cell.spec.name.into(), layers, hidden, embed, vocab: 0 }, Init { scheme, forget_bias })
+            (ModelConfig { cell: cell.spec.name.into(), num_layers: layers, hidden_size: hidden, embed_size: embed, vocab_size: 0 }, Init { scheme, forget_bias })
         }
     }
 
@@ -204,7 +205,7 @@ mod tests {
         ) -> TrainConfig {
             let patience = patience.filter(|_| eval_every != Some(0));
             TrainConfig {
-                batch, seq_len, epochs, steps, optimizer, lr, schedule, warmup, weight_decay, clip, dropout, eval_every,
+                batch_size: batch, seq_len, epochs, steps, optimizer, lr, schedule, warmup, weight_decay, clip, dropout, eval_every,
                 save_every, log_every, patience, seed, threads,
             }
         }
@@ -235,8 +236,8 @@ mod tests {
     }
 
     fn small_trainer() -> Trainer {
-        let config = TrainConfig { batch: 2, seq_len: 4, threads: Some(1), ..TrainConfig::default() };
-        let shape = ModelConfig { layers: 1, hidden: 3, embed: 0, ..ModelConfig::default() };
+        let config = TrainConfig { batch_size: 2, seq_len: 4, threads: Some(1), ..TrainConfig::default() };
+        let shape = ModelConfig { num_layers: 1, hidden_size: 3, embed_size: 0, ..ModelConfig::default() };
         Trainer::new(dataset(false), &shape, config).unwrap()
     }
 

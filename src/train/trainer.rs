@@ -65,7 +65,7 @@ impl Trainer {
 
     /// Like [`new`](Self::new), with the given initialization of the weights.
     pub fn with_init(dataset: Dataset, shape: &ModelConfig, init: Init, config: TrainConfig) -> Result<Self> {
-        let mut shape = ModelConfig { vocab: dataset.vocab().len(), ..shape.clone() };
+        let mut shape = ModelConfig { vocab_size: dataset.vocab().len(), ..shape.clone() };
         shape.cell = shape.validate()?.spec.name.into();
         check(&dataset, &config)?;
         check_memory(&shape, &config, &dataset)?;
@@ -76,7 +76,7 @@ impl Trainer {
     /// A new run that starts from the weights of a model with the vocabulary of the dataset. `init` records how the weights were
     /// originally initialized.
     pub fn with_model(dataset: Dataset, model: CharLm<f32>, init: Init, config: TrainConfig) -> Result<Self> {
-        let (known, needed) = (model.config().vocab, dataset.vocab().len());
+        let (known, needed) = (model.config().vocab_size, dataset.vocab().len());
         if known != needed {
             return Err(Error::Usage(format!(
                 "the vocabulary of the model has {known} characters, but the text has {needed}"
@@ -100,8 +100,8 @@ impl Trainer {
     ) -> Result<Self> {
         let pool = thread_pool(config.threads)?;
         let (corpus, range) = dataset.training();
-        let loader = BatchLoader::new(corpus, range, config.batch, progress.position as usize);
-        let step = pool.install(|| Step::new(&model, config.batch, config.seq_len));
+        let loader = BatchLoader::new(corpus, range, config.batch_size, progress.position as usize);
+        let step = pool.install(|| Step::new(&model, config.batch_size, config.seq_len));
         Ok(Trainer {
             config,
             init,
@@ -206,11 +206,11 @@ impl Trainer {
         let (corpus, _) = self.dataset.training();
         let steps = self.loader.next_steps(self.config.seq_len);
         let window = &mut self.window;
-        window.clear(steps, self.config.batch);
+        window.clear(steps, self.config.batch_size);
         let (inputs, targets, weights) = (&mut window.inputs, &mut window.targets, &mut window.weights);
         self.loader.read(corpus, self.dataset.vocab(), steps, inputs, targets, weights)?;
         if let Some(mask) = self.dataset.loss_mask() {
-            window.resets.resize(steps * self.config.batch, false);
+            window.resets.resize(steps * self.config.batch_size, false);
             self.loader.apply_loss_mask(mask, steps, &mut window.weights, &mut window.resets);
         }
         Ok(())
@@ -310,9 +310,9 @@ pub(super) fn check(dataset: &Dataset, config: &TrainConfig) -> Result<()> {
         let allowed = format!("1 to {} for {} characters to train on", range.len() - 1, range.len());
         return Err(Error::out_of_range("seq_len", config.seq_len, allowed));
     }
-    let window = config.batch * config.seq_len;
+    let window = config.batch_size * config.seq_len;
     if range.len() <= window {
-        let (path, chars, batch_size, seq_len) = (corpus.name().into(), range.len(), config.batch, config.seq_len);
+        let (path, chars, batch_size, seq_len) = (corpus.name().into(), range.len(), config.batch_size, config.seq_len);
         return Err(Error::TextTooShort { path, chars, batch_size, seq_len });
     }
     if config.patience.is_some() && (config.eval_every == Some(0) || dataset.held_out().is_none()) {
@@ -331,8 +331,8 @@ mod tests {
     fn trainer() -> Trainer {
         let text: Vec<u8> = (0..400).map(|i| b'a' + (i * i % 7) as u8).collect();
         let dataset = Dataset::new(Corpus::from_text("test", text, Encoding::Utf8).unwrap(), None, 0.1).unwrap();
-        let shape = ModelConfig { layers: 1, hidden: 8, ..ModelConfig::default() };
-        let config = TrainConfig { batch: 4, seq_len: 8, warmup: 0, threads: Some(1), ..TrainConfig::default() };
+        let shape = ModelConfig { num_layers: 1, hidden_size: 8, ..ModelConfig::default() };
+        let config = TrainConfig { batch_size: 4, seq_len: 8, warmup: 0, threads: Some(1), ..TrainConfig::default() };
         let config = TrainConfig { schedule: Schedule::Constant, steps: Some(1000), ..config };
         Trainer::new(dataset, &shape, config).unwrap()
     }

@@ -16,8 +16,8 @@ const ENTRY: usize = 40;
 
 /// A checkpoint after one step.
 fn small() -> Vec<u8> {
-    let shape = ModelConfig { layers: 1, hidden: 4, embed: 3, ..ModelConfig::default() };
-    let config = TrainConfig { batch: 2, threads: Some(1), ..crate::fixtures::config() };
+    let shape = ModelConfig { num_layers: 1, hidden_size: 4, embed_size: 3, ..ModelConfig::default() };
+    let config = TrainConfig { batch_size: 2, threads: Some(1), ..crate::fixtures::config() };
     let mut trainer = Trainer::new(crate::fixtures::text(false), &shape, config).unwrap();
     trainer.step().unwrap();
     format::encode_checkpoint(&trainer.sections().unwrap())
@@ -114,7 +114,7 @@ fn with_shape(shape: ModelConfig) -> Vec<u8> {
 fn rejects_hostile_lengths_without_allocating() {
     let (dir, whole) = (TestDir::with_text(), small());
     let second = sections(&whole)[1].1.start as u64;
-    let shape = ModelConfig { cell: "lstm".into(), layers: 1, hidden: 4, embed: 3, vocab: 2 };
+    let shape = ModelConfig { cell: "lstm".into(), num_layers: 1, hidden_size: 4, embed_size: 3, vocab_size: 2 };
     // A count of 2^60 characters, followed by none.
     let mut claim = format::encode(&(1u32, shape.clone(), Encoding::Utf8)).unwrap();
     claim.push(253);
@@ -128,10 +128,10 @@ fn rejects_hostile_lengths_without_allocating() {
         ("overlap", with_number(1, 0, second - 64), "misplaced"),
         ("gap", with_number(1, 0, second + 64), "misplaced"),
         ("uncovered", [&whole[..], &[0; 64]].concat(), "64 bytes"),
-        ("vocab", with_shape(ModelConfig { vocab: 1 << 60, ..shape.clone() }), "vocabulary"),
-        ("product", with_shape(ModelConfig { hidden: 1 << 40, embed: 1 << 40, ..shape.clone() }), "hidden"),
-        ("layers", with_shape(ModelConfig { layers: usize::MAX, ..shape.clone() }), "layers"),
-        ("parameters", with_shape(ModelConfig { hidden: 1 << 13, layers: 9, ..shape }), "weights"),
+        ("vocab", with_shape(ModelConfig { vocab_size: 1 << 60, ..shape.clone() }), "vocabulary"),
+        ("product", with_shape(ModelConfig { hidden_size: 1 << 40, embed_size: 1 << 40, ..shape.clone() }), "hidden"),
+        ("layers", with_shape(ModelConfig { num_layers: usize::MAX, ..shape.clone() }), "layers"),
+        ("parameters", with_shape(ModelConfig { hidden_size: 1 << 13, num_layers: 9, ..shape }), "weights"),
         ("symbols", claim, "\"model\""),
     ];
     for (name, bytes, problem) in bytes {
@@ -154,8 +154,10 @@ fn rejects_hostile_lengths_without_allocating() {
 
 #[test]
 fn rejects_non_finite_weights_by_tensor_name() {
-    let (dir, shape) =
-        (TestDir::empty(), ModelConfig { layers: 1, hidden: 5, embed: 3, vocab: 2, ..ModelConfig::default() });
+    let (dir, shape) = (
+        TestDir::empty(),
+        ModelConfig { num_layers: 1, hidden_size: 5, embed_size: 3, vocab_size: 2, ..ModelConfig::default() },
+    );
     let vocab = Vocab::new(Encoding::Utf8, [97, 98]);
     let model = CharLm::<f32>::init(&shape, 1).unwrap();
     for span in model.layout().spans() {

@@ -57,7 +57,7 @@ impl TestDir {
 
     /// A checkpoint of a run on the old text.
     fn old(&self, cell: &str, embed: usize) -> Frame {
-        let shape = ModelConfig { cell: cell.into(), layers: 2, hidden: 24, embed, vocab: 0 };
+        let shape = ModelConfig { cell: cell.into(), num_layers: 2, hidden_size: 24, embed_size: embed, vocab_size: 0 };
         let texts = Dataset::open(&self.config("old.txt")).unwrap();
         let mut trainer = Trainer::new(texts, &shape, TrainConfig { steps: Some(60), ..train() }).unwrap();
         run_to(&mut trainer, 60);
@@ -70,7 +70,7 @@ impl TestDir {
 }
 
 fn train() -> TrainConfig {
-    TrainConfig { batch: 10, seq_len: 32, steps: Some(13), lr: 0.01, threads: Some(2), ..TrainConfig::default() }
+    TrainConfig { batch_size: 10, seq_len: 32, steps: Some(13), lr: 0.01, threads: Some(2), ..TrainConfig::default() }
 }
 
 fn checkpoint(trainer: &Trainer) -> Frame {

@@ -28,7 +28,7 @@ pub fn text(changed: bool) -> Dataset {
 
 pub fn config() -> TrainConfig {
     TrainConfig {
-        batch: 4,
+        batch_size: 4,
         seq_len: 8,
         steps: Some(STEPS_PER_EPOCH + 6),
         dropout: 0.3,
@@ -39,7 +39,7 @@ pub fn config() -> TrainConfig {
 }
 
 pub fn begin(config: &TrainConfig) -> Trainer {
-    let shape = ModelConfig { cell: "lstm".into(), layers: 2, hidden: 12, embed: 5, vocab: 0 };
+    let shape = ModelConfig { cell: "lstm".into(), num_layers: 2, hidden_size: 12, embed_size: 5, vocab_size: 0 };
     Trainer::new(text(false), &shape, config.clone()).unwrap()
 }
 

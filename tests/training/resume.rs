@@ -62,8 +62,8 @@ fn resume_is_bit_identical_at_every_step() {
 #[test]
 fn results_do_not_depend_on_thread_count() {
     // Large enough to be split in every parallel region: shards, tiles, blocks, chunks of weights, and clipping.
-    let base = TrainConfig { batch: 35, seq_len: 4, clip: 0.05, ..config() };
-    let shape = ModelConfig { layers: 2, hidden: 150, embed: 80, ..ModelConfig::default() };
+    let base = TrainConfig { batch_size: 35, seq_len: 4, clip: 0.05, ..config() };
+    let shape = ModelConfig { num_layers: 2, hidden_size: 150, embed_size: 80, ..ModelConfig::default() };
     let hashes = [1, 2, 3, 8].map(|threads| {
         let config = TrainConfig { threads: Some(threads), ..base.clone() };
         let mut trainer = Trainer::new(text(false), &shape, config).unwrap();
@@ -111,7 +111,7 @@ fn rejects_hostile_batch_sizes_without_allocating() {
     let trainer = begin(&config());
     let saved = RunMetadata::read(&checkpoint(&trainer)).unwrap();
     for batch in [0, 5, 1 << 19, 1 << 40, 1 << 58, usize::MAX] {
-        let train = TrainConfig { batch, ..saved.train.clone() };
+        let train = TrainConfig { batch_size: batch, ..saved.train.clone() };
         let frame = with_metadata(&trainer, &RunMetadata { train: train.clone(), ..saved.clone() });
         let refused = Trainer::resume(&frame, text(false), train, false);
         assert!(matches!(refused, Err(Error::Checkpoint { .. })), "{batch}: {refused:?}");
@@ -157,9 +157,10 @@ fn marked() -> Dataset {
 #[test]
 fn results_with_loss_mask_do_not_depend_on_thread_count() {
     for cell in ["rnn", "gru", "fgr", "indylstm", "vanilla"] {
-        let shape = ModelConfig { cell: cell.into(), layers: 2, hidden: 40, embed: 24, ..ModelConfig::default() };
+        let shape =
+            ModelConfig { cell: cell.into(), num_layers: 2, hidden_size: 40, embed_size: 24, ..ModelConfig::default() };
         let hashes = [1, 2, 3, 8].map(|threads| {
-            let config = TrainConfig { batch: 35, seq_len: 4, threads: Some(threads), ..config() };
+            let config = TrainConfig { batch_size: 35, seq_len: 4, threads: Some(threads), ..config() };
             let mut trainer = Trainer::new(marked(), &shape, config).unwrap();
             run_to(&mut trainer, 6);
             hash(&trainer)
@@ -173,7 +174,7 @@ fn fully_masked_window_changes_no_weights() {
     let texts = text(false);
     let mut marks = LossMask::default();
     (0..texts.training().0.chars()).for_each(|_| marks.push(0.0, false));
-    let shape = ModelConfig { layers: 1, hidden: 8, ..ModelConfig::default() };
+    let shape = ModelConfig { num_layers: 1, hidden_size: 8, ..ModelConfig::default() };
     let mut trainer = Trainer::new(texts.with_loss_mask(marks).unwrap(), &shape, config()).unwrap();
     let weights = trainer.model().weights.clone();
     for _ in 0..6 {
