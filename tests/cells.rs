@@ -119,11 +119,11 @@ impl Problem {
     }
 }
 
-fn close(what: &str, got: &[f64], wanted: &[f64], tolerance: f64) {
-    assert_eq!(got.len(), wanted.len(), "{what}");
-    let largest = wanted.iter().fold(0.0f64, |a, b| a.max(b.abs()));
+fn close(what: &str, got: &[f64], expected: &[f64], tolerance: f64) {
+    assert_eq!(got.len(), expected.len(), "{what}");
+    let largest = expected.iter().fold(0.0f64, |a, b| a.max(b.abs()));
     assert!(largest > 1e-6, "{what}: nothing to compare");
-    for (i, (g, w)) in got.iter().zip(wanted).enumerate() {
+    for (i, (g, w)) in got.iter().zip(expected).enumerate() {
         assert!((g - w).abs() <= tolerance * largest, "{what}[{i}]: {g} instead of {w}");
     }
 }
@@ -251,8 +251,8 @@ fn f32_matches_f64() {
         let (a, b) = (forward(&narrow, std::slice::from_ref(&window)), forward(&wide, std::slice::from_ref(&window)));
         close("logits", &a.0, &b.0, 1e-5);
         let (mut step, mut reference) = (Step::new(&narrow, 19, 20), Step::new(&wide, 19, 20));
-        let (loss, wanted) = (step.run(&narrow, &window, None), reference.run(&wide, &window, None));
-        assert!((loss - wanted).abs() < 1e-5, "{loss} instead of {wanted}");
+        let (loss, expected) = (step.run(&narrow, &window, None), reference.run(&wide, &window, None));
+        assert!((loss - expected).abs() < 1e-5, "{loss} instead of {expected}");
         for span in wide.layout().spans() {
             let got: Vec<f64> = step.grads[span.range.clone()].iter().map(|x| f64::from(*x)).collect();
             close(&span.name, &got, &reference.grads[span.range.clone()], 1e-4);

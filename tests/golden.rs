@@ -72,8 +72,8 @@ impl Golden {
         let layout = model.layout().clone();
         assert_eq!(layout.spans().len(), self.params.len());
         for (id, span) in layout.ids() {
-            let wanted = self.params[&span.name].iter().map(|&x| R::from_f64(x));
-            layout.slice_mut(&mut model.weights, id).iter_mut().zip(wanted).for_each(|(w, x)| *w = x);
+            let expected = self.params[&span.name].iter().map(|&x| R::from_f64(x));
+            layout.slice_mut(&mut model.weights, id).iter_mut().zip(expected).for_each(|(w, x)| *w = x);
         }
         model
     }
@@ -97,12 +97,12 @@ impl Golden {
     }
 }
 
-/// Fails if an error is larger than `tolerance` times the largest element of `wanted`.
-fn close<R: CellReal>(what: &str, got: impl IntoIterator<Item = R>, wanted: &[f64], tolerance: f64) {
-    let largest = wanted.iter().fold(0.0f64, |a, b| a.max(b.abs()));
+/// Fails if an error is larger than `tolerance` times the largest element of `expected`.
+fn close<R: CellReal>(what: &str, got: impl IntoIterator<Item = R>, expected: &[f64], tolerance: f64) {
+    let largest = expected.iter().fold(0.0f64, |a, b| a.max(b.abs()));
     let got: Vec<f64> = got.into_iter().map(R::to_f64).collect();
-    assert_eq!(got.len(), wanted.len(), "{what}");
-    for (i, (g, w)) in got.iter().zip(wanted).enumerate() {
+    assert_eq!(got.len(), expected.len(), "{what}");
+    for (i, (g, w)) in got.iter().zip(expected).enumerate() {
         assert!((g - w).abs() <= tolerance * largest, "{what}[{i}]: {g} instead of {w}");
     }
 }
@@ -137,21 +137,22 @@ fn forward_and_backward<R: CellReal>(cell: &str, tolerance: f64) {
     close("initial state", d_state, &golden.grad_state0, tolerance);
 }
 
-fn ten_steps<R: CellReal>(golden: &Golden, optimizer: Optimizer, wanted: &Losses, tolerance: f64) {
+fn ten_steps<R: CellReal>(golden: &Golden, optimizer: Optimizer, expected: &Losses, tolerance: f64) {
     let (mut model, window) = (golden.model::<R>(), golden.window());
     let mut step = Step::new(&model, golden.batch, golden.seq_len);
     let mut moments = vec![vec![R::ZERO; model.layout().len()]; optimizer.moments()];
-    let losses: Vec<f64> = (1..=wanted.losses.len() as u64)
+    let losses: Vec<f64> = (1..=expected.losses.len() as u64)
         .map(|number| {
             golden.set_state(&mut step);
             let loss = step.run(&model, &window, None);
-            let grad_scale = clip_scale(step.norm(), wanted.clip);
-            let update = UpdateParams { lr: wanted.lr, weight_decay: wanted.weight_decay, grad_scale, step: number };
+            let grad_scale = clip_scale(step.norm(), expected.clip);
+            let update =
+                UpdateParams { lr: expected.lr, weight_decay: expected.weight_decay, grad_scale, step: number };
             step.update(&mut model, &mut moments, optimizer, update);
             loss
         })
         .collect();
-    close::<f64>(&format!("losses of {optimizer:?}"), losses, &wanted.losses, tolerance);
+    close::<f64>(&format!("losses of {optimizer:?}"), losses, &expected.losses, tolerance);
 }
 
 #[test]
@@ -167,11 +168,11 @@ fn forward_and_backward_match_pytorch_in_f32() {
 #[test]
 fn ten_steps_of_every_optimizer_match_pytorch() {
     for golden in CELLS.map(Golden::of) {
-        for (optimizer, wanted) in
+        for (optimizer, expected) in
             [(Optimizer::Adamw, &golden.adamw), (Optimizer::Sgd, &golden.sgd), (Optimizer::Rmsprop, &golden.rmsprop)]
         {
-            ten_steps::<f64>(&golden, optimizer, wanted, 1e-9);
-            ten_steps::<f32>(&golden, optimizer, wanted, 1e-4);
+            ten_steps::<f64>(&golden, optimizer, expected, 1e-9);
+            ten_steps::<f32>(&golden, optimizer, expected, 1e-4);
         }
     }
 }

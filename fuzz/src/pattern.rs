@@ -71,8 +71,8 @@ fn assert_matches_reference_engine(
             let bytes = vocab.decode(line.iter().copied());
             // The longest match from the start.
             let found = engine.find(&mut cache, Input::new(&bytes).anchored(Anchored::Yes));
-            let wanted = found.is_some_and(|found| found.end() == bytes.len()) && lengths.contains(&line.len());
-            assert_eq!(is_match(line), wanted, "{regex:?} {lengths:?} {bytes:?}");
+            let expected = found.is_some_and(|found| found.end() == bytes.len()) && lengths.contains(&line.len());
+            assert_eq!(is_match(line), expected, "{regex:?} {lengths:?} {bytes:?}");
         }
         if len < MAX_LINE_LEN {
             lines = lines.iter().flat_map(|line| inner.iter().map(move |id| [&line[..], &[*id]].concat())).collect();

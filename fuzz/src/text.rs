@@ -37,14 +37,14 @@ fn decoded(corpus: &Corpus, from: usize) -> Vec<u32> {
 
 /// Decoding agrees with the standard library from index `from` and from the middle, and so does the position of invalid UTF-8.
 fn decodes_like_std(text: &[u8], from: usize) {
-    let wanted = std::str::from_utf8(text);
-    let corpus = match (corpus(text, Encoding::Utf8), wanted) {
+    let expected = std::str::from_utf8(text);
+    let corpus = match (corpus(text, Encoding::Utf8), expected) {
         (Ok(corpus), Ok(_)) => corpus,
         (Err(Error::NotUtf8 { byte, .. }), Err(e)) => return assert_eq!(byte, e.valid_up_to()),
         (Err(Error::Corpus { .. }), Ok("")) => return,
-        (found, _) => panic!("{found:?}, not {wanted:?}"),
+        (found, _) => panic!("{found:?}, not {expected:?}"),
     };
-    let chars: Vec<u32> = wanted.unwrap_or_default().chars().map(u32::from).collect();
+    let chars: Vec<u32> = expected.unwrap_or_default().chars().map(u32::from).collect();
     let vocab = Vocab::new(Encoding::Utf8, chars.iter().copied());
     assert_eq!((corpus.chars(), corpus.symbols()), (chars.len(), vocab.symbols()));
     let middle = (from + chars.len()) / 2;

@@ -4,7 +4,7 @@ use libsais::SuffixArrayConstruction;
 
 use crate::error::{Error, Result};
 
-/// The most bytes of a text: its positions are 32-bit numbers.
+/// The maximum length of a text in bytes: its positions are 32-bit numbers.
 pub(super) const MAX_BYTES: usize = i32::MAX as usize;
 
 /// A text of at most [`MAX_BYTES`] bytes and its suffix array, together five bytes per byte of text.

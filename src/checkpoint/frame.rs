@@ -363,7 +363,7 @@ mod tests {
 
     #[test]
     fn errors_name_other_file_formats() {
-        for (bytes, wanted) in [
+        for (bytes, expected) in [
             (&b""[..], "empty"),
             (b"PK\x03\x04....", "zip"),
             (b"PK\x03\x04..........................net/data.pkl", "PyTorch"),
@@ -375,7 +375,7 @@ mod tests {
             (b"CHAR", "truncated at 4 of at least 64 bytes"),
             (b"hello world", "unknown format"),
         ] {
-            assert!(problem(bytes.to_vec()).contains(wanted));
+            assert!(problem(bytes.to_vec()).contains(expected));
         }
         let mut newer = sample();
         newer[8] = 2;

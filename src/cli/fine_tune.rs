@@ -44,9 +44,9 @@ pub fn introduce(trainer: &Trainer, terminal: &Terminal) {
     let dataset = trainer.dataset();
     if let Some(replay) = dataset.replay() {
         let (old, new) = (replay.chars, dataset.new_text_range().len() as u64);
-        let (fraction, wanted) = (old as f64 / (old + new) as f64, replay.config.fraction);
-        let is_less = fraction < wanted - 0.5 / (old + new) as f64;
-        let reason = format!(" instead of {wanted}: 90 % of the file has no more characters");
+        let (fraction, expected) = (old as f64 / (old + new) as f64, replay.config.fraction);
+        let is_less = fraction < expected - 0.5 / (old + new) as f64;
+        let reason = format!(" instead of {expected}: 90 % of the file has no more characters");
         terminal.say(&format!(
             "Replay: {old} characters from {} and {new} from the new text, a fraction of {fraction:.4}{}",
             replay.config.file.display(),

@@ -103,9 +103,9 @@ mod tests {
     fn table_has_one_line_per_character() {
         let (text, ids) = vocab("a\n\t\\\u{e9}\u{1b}");
         let lines = table(&text, &ids, &[0.5, -1.0, 0.0, 2.0, 3.25, 4.0]);
-        let wanted =
+        let expected =
             "a\t0.500000\n\\n\t-1.000000\n\\t\t0.000000\n\\\\\t2.000000\n\u{e9}\t3.250000\n\\u{1b}\t4.000000\n";
-        assert_eq!(lines, wanted);
+        assert_eq!(lines, expected);
         let bytes = Vocab::new(Encoding::Bytes, [0x41, 0xc3]);
         assert_eq!(table(&bytes, &[0, 1], &[1.0, 1.0]), "A\t1.000000\n\\xc3\t1.000000\n");
     }
@@ -116,9 +116,9 @@ mod tests {
         let palette = Palette { scale: ColorScale::State, truecolor: true };
         let values = ids.iter().map(|id| text.symbol(*id)).zip([9.0, -9.0, 1.0, 0.0]);
         let shown = colored(&text, values, palette);
-        let wanted = "\u{1b}[38;2;255;255;255;48;2;196;30;40ma\u{1b}[0m\u{1b}[38;2;255;255;255;48;2;33;86;190mb\u{1b}[0m\n\
+        let expected = "\u{1b}[38;2;255;255;255;48;2;196;30;40ma\u{1b}[0m\u{1b}[38;2;255;255;255;48;2;33;86;190mb\u{1b}[0m\n\
                       \u{1b}[38;2;0;0;0;48;2;255;255;255mc\u{1b}[0m";
-        assert_eq!(shown, wanted);
+        assert_eq!(shown, expected);
     }
 
     #[test]
@@ -128,8 +128,8 @@ mod tests {
             let palette = Palette { scale, truecolor: false };
             colored(&text, "ab".chars().map(u32::from).zip(values), palette)
         };
-        let wanted = "\u{1b}[38;5;16;48;5;231ma\u{1b}[0m\u{1b}[38;5;231;48;5;29mb\u{1b}[0m";
-        assert_eq!(shown(ColorScale::Gate, [0.0, 1.0]), wanted);
+        let expected = "\u{1b}[38;5;16;48;5;231ma\u{1b}[0m\u{1b}[38;5;231;48;5;29mb\u{1b}[0m";
+        assert_eq!(shown(ColorScale::Gate, [0.0, 1.0]), expected);
         assert_eq!(shown(ColorScale::Surprisal, [0.0, 44.0]), shown(ColorScale::State, [0.0, 9.0]), "none and maximum");
     }
 }

@@ -297,8 +297,8 @@ impl Settings {
 
 type NamedValue = (&'static str, String);
 
-fn check_equal<const N: usize>(path: &Path, run: [NamedValue; N], wanted: [NamedValue; N]) -> Result<()> {
-    match run.into_iter().zip(wanted).find(|(run, wanted)| run != wanted) {
+fn check_equal<const N: usize>(path: &Path, run: [NamedValue; N], given: [NamedValue; N]) -> Result<()> {
+    match run.into_iter().zip(given).find(|(run, given)| run != given) {
         None => Ok(()),
         Some(((setting, saved), (_, requested))) => {
             Err(Error::FixedSetting { run: path.into(), setting, saved, requested })

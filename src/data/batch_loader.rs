@@ -162,7 +162,7 @@ mod tests {
             let corpus = Corpus::from_text("test", text.clone().into_bytes(), Encoding::Utf8).unwrap();
             let vocab = Vocab::new(Encoding::Utf8, corpus.symbols().iter().copied());
             let range = skip.min(corpus.chars() - 1)..corpus.chars();
-            let wanted: Vec<u32> = vocab.encode(text.as_bytes()).unwrap()[range.clone()].to_vec();
+            let expected: Vec<u32> = vocab.encode(text.as_bytes()).unwrap()[range.clone()].to_vec();
             let mut loader = BatchLoader::new(&corpus, range.clone(), batch, 0);
             let (mut by_stream, mut window) = (vec![Vec::new(); batch], 0);
             loop {
@@ -184,7 +184,7 @@ mod tests {
             }
             prop_assert_eq!(window, loader.len().div_ceil(seq_len));
             let pairs: Vec<(u32, u32)> = by_stream.concat();
-            let all: Vec<(u32, u32)> = wanted.windows(2).map(|pair| (pair[0], pair[1])).collect();
+            let all: Vec<(u32, u32)> = expected.windows(2).map(|pair| (pair[0], pair[1])).collect();
             prop_assert_eq!(pairs, all);
         }
     }

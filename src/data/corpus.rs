@@ -216,10 +216,10 @@ mod tests {
         #[test]
         fn decodes_like_the_standard_library_from_any_position(sample in "\\PC{1,200}", at in 0usize..200) {
             let corpus = text(&sample);
-            let wanted: Vec<u32> = sample.chars().skip(at).map(u32::from).collect();
+            let expected: Vec<u32> = sample.chars().skip(at).map(u32::from).collect();
             let mut cursor = corpus.cursor(at);
             let got: Vec<u32> = std::iter::from_fn(|| cursor.next(&corpus)).collect();
-            prop_assert_eq!(got, wanted);
+            prop_assert_eq!(got, expected);
         }
     }
 

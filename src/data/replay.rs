@@ -47,8 +47,8 @@ impl ReplayConfig {
     pub(super) fn open(&self, training_chars: usize, encoding: Encoding) -> Result<(ReplayIdentity, Corpus)> {
         self.validate()?;
         let corpus = Corpus::open(std::slice::from_ref(&self.file), encoding)?;
-        let wanted = (training_chars as f64 * self.fraction / (1.0 - self.fraction)).round() as usize;
-        let chars = wanted.max(1).min(held_out_range(&corpus).start);
+        let expected = (training_chars as f64 * self.fraction / (1.0 - self.fraction)).round() as usize;
+        let chars = expected.max(1).min(held_out_range(&corpus).start);
         if chars == 0 {
             return Err(Error::corpus(&self.file, "too short to replay; use a longer text"));
         }

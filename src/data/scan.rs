@@ -199,8 +199,8 @@ mod tests {
                     prop_assert_eq!(found.chars, decoded.len());
                     prop_assert_eq!(decoded, text.chars().map(u32::from).collect::<Vec<_>>());
                 }
-                (Err(error), Err(wanted)) => prop_assert_eq!(error, InvalidUtf8 { file: 0, offset: wanted.valid_up_to() }),
-                (found, wanted) => prop_assert!(false, "{found:?}, not {wanted:?}"),
+                (Err(error), Err(expected)) => prop_assert_eq!(error, InvalidUtf8 { file: 0, offset: expected.valid_up_to() }),
+                (found, expected) => prop_assert!(false, "{found:?}, not {expected:?}"),
             }
         }
     }

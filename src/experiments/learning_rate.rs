@@ -110,9 +110,9 @@ mod tests {
             (0..3).flat_map(|size| (0..4).map(move |rate| f(f64::from(size), f64::from(rate)))).collect::<Vec<_>>()
         };
         let explained = |f| ExplainedVariance::new(&grid(f), 3, 4);
-        let near = |explained: &ExplainedVariance, wanted: [f64; 4]| {
+        let near = |explained: &ExplainedVariance, expected: [f64; 4]| {
             let found = [explained.size, explained.rate, explained.interaction, explained.seed];
-            found.iter().zip(wanted).all(|(found, wanted)| (found - wanted).abs() < 1e-12)
+            found.iter().zip(expected).all(|(found, expected)| (found - expected).abs() < 1e-12)
         };
         assert!(near(&explained(|size, _| vec![size]), [1.0, 0.0, 0.0, 0.0]));
         assert!(near(&explained(|_, rate| vec![rate, rate]), [0.0, 1.0, 0.0, 0.0]));

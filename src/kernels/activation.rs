@@ -97,11 +97,11 @@ mod tests {
         }
     }
 
-    /// The error of `got` in units in the last place of `wanted`.
-    fn ulps(got: f32, wanted: f64) -> f64 {
-        let rounded = wanted as f32;
+    /// The error of `got` in units in the last place of `expected`.
+    fn ulps(got: f32, expected: f64) -> f64 {
+        let rounded = expected as f32;
         let unit = f64::from(f32::from_bits((rounded.abs().to_bits() & 0x7f80_0000).max(1 << 23))) * 2f64.powi(-23);
-        (f64::from(got) - wanted).abs() / unit
+        (f64::from(got) - expected).abs() / unit
     }
 
     /// Checks every `step`-th `f32` on every instruction set.
@@ -125,12 +125,12 @@ mod tests {
                     dispatch_on(isa, Apply(function, &mut block));
                     for (&x, &got) in inputs.iter().zip(&block) {
                         let wide = f64::from(x);
-                        let wanted = match function {
+                        let expected = match function {
                             Function::Exp => wide.exp(),
                             Function::Sigmoid => reference::sigmoid(wide),
                             Function::Tanh => wide.tanh(),
                         };
-                        let error = ulps(got, wanted);
+                        let error = ulps(got, expected);
                         if error > worst.0 {
                             worst = (error, x);
                         }

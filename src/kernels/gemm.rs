@@ -101,16 +101,16 @@ mod tests {
         let (a, b) = (view((m, k), ta, gap, &a), view((k, n), tb, gap, &b));
         let before = spaced(&numbers::<R>(m * n, 0.3), n, n + gap);
         let (mut by_faer, mut ours) = (Guarded::new(places.2, &before), Guarded::new(places.2, &before));
-        let mut wanted = before.clone();
+        let mut expected = before.clone();
         faer_gemm(MatMut::strided(&mut by_faer, m, n, n + gap), accumulate, a, b);
         packed_gemm(MatMut::strided(&mut ours, m, n, n + gap), accumulate, a, b);
-        reference::gemm(MatMut::strided(&mut wanted, m, n, n + gap), accumulate, a, b);
+        reference::gemm(MatMut::strided(&mut expected, m, n, n + gap), accumulate, a, b);
         for got in [&by_faer, &ours] {
             prop_assert!(got.is_intact(), "written outside the output");
-            for (i, (got, wanted)) in got.iter().zip(&wanted).enumerate() {
-                let near = (got.to_f64() - wanted.to_f64()).abs() <= epsilon * (k + 1) as f64;
-                let same = bytemuck::bytes_of(got) == bytemuck::bytes_of(wanted);
-                prop_assert!(if i % (n + gap) < n { near } else { same }, "{got:?} against {wanted:?}");
+            for (i, (got, expected)) in got.iter().zip(&expected).enumerate() {
+                let near = (got.to_f64() - expected.to_f64()).abs() <= epsilon * (k + 1) as f64;
+                let same = bytemuck::bytes_of(got) == bytemuck::bytes_of(expected);
+                prop_assert!(if i % (n + gap) < n { near } else { same }, "{got:?} against {expected:?}");
             }
         }
         Ok(())

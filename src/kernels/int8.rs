@@ -21,7 +21,7 @@ const OFFSET: i32 = 128;
 /// The largest quantized weight or activation.
 const LARGEST: f32 = 127.0;
 
-/// The most inputs of a quantized matrix: the sum of so many products of two numbers up to 127 fits in an `i32`. The offset of the
+/// The maximum number of inputs of a quantized matrix: the sum of so many products of two numbers up to 127 fits in an `i32`. The offset of the
 /// activations is added and subtracted with wrapping arithmetic, which is exact.
 pub const MAX_INT8_INPUTS: usize = (i32::MAX / (127 * 127)) as usize;
 

@@ -54,7 +54,7 @@ pub(super) struct Segment<R> {
     pub len: usize,
 }
 
-/// The most rows of a tile of `panels` panels. With one panel, the accumulators, a row of the panel and a factor fill the
+/// The maximum number of rows of a tile of `panels` panels. With one panel, the accumulators, a row of the panel and a factor fill the
 /// registers. With more panels, a full row would no longer fit, so a quarter of the registers is kept free and panels are used as
 /// memory operands.
 pub(super) const fn max_rows<R, V: SimdVec<R>>(panels: usize) -> usize {

@@ -36,8 +36,8 @@ mod tests {
         let q = Mat::strided(&q, n, n, n + 3);
         reference::gemm(MatMut::new(&mut product, n, n), false, q, q.t());
         for (i, x) in product.iter().enumerate() {
-            let wanted = if i % (n + 1) == 0 { 1.0 } else { 0.0 };
-            assert!((x - wanted).abs() < 1e-5, "{x} at {i}");
+            let expected = if i % (n + 1) == 0 { 1.0 } else { 0.0 };
+            assert!((x - expected).abs() < 1e-5, "{x} at {i}");
         }
         assert!(q.at(0, 0) != q.at(1, 1), "not the identity");
     }

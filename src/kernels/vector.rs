@@ -170,7 +170,7 @@ mod tests {
             let (y, a, b) = (numbers::<f32>(len, 0.1), numbers(rows * width, 0.2), numbers(rows * width, 0.3));
             let (all_a, all_b) = (Guarded::new(a_at, &a), Guarded::new(b_at, &b));
             let column = |j: usize| (0..rows).map(move |row| row * width + j);
-            let wanted: Vec<_> = (0..len).map(|j| column(j).fold(y[j], |sum, i| sum + a[i])).collect();
+            let expected: Vec<_> = (0..len).map(|j| column(j).fold(y[j], |sum, i| sum + a[i])).collect();
             let products: Vec<_> = (0..len).map(|j| column(j).fold(y[j], |sum, i| sum + a[i] * b[i])).collect();
             let slots: Vec<u32> = (0..rows as u32).rev().collect();
             let slots = Guarded::new(b_at, &slots);
@@ -182,8 +182,8 @@ mod tests {
                 dispatch_on(isa, Add(&mut sum, &Guarded::new(a_at, &y)));
                 dispatch_on(isa, Scatter { table: &mut table, rows: &all_a, width, slots: &slots });
                 prop_assert!([&sums, &sums_of_products, &sum, &table].iter().all(|y| y.is_intact()));
-                prop_assert_eq!(&sums[..], &wanted[..]);
-                prop_assert!(sums_of_products.iter().zip(&products).all(|(got, wanted)| (got - wanted).abs() < 1e-5));
+                prop_assert_eq!(&sums[..], &expected[..]);
+                prop_assert!(sums_of_products.iter().zip(&products).all(|(got, expected)| (got - expected).abs() < 1e-5));
                 prop_assert!(sum.iter().zip(&y).all(|(sum, y)| *sum == y + y));
                 for (i, got) in table.iter().enumerate() {
                     let from = (rows - 1 - i / width) * width + i % width;
@@ -199,8 +199,8 @@ mod tests {
     #[test]
     fn sums_squares_in_double_precision() {
         let x = vec![0.1f32; 1003];
-        let wanted = 1003.0 * f64::from(0.1f32).powi(2);
-        assert!((sum_of_squares(&x) - wanted).abs() < 1e-12);
+        let expected = 1003.0 * f64::from(0.1f32).powi(2);
+        assert!((sum_of_squares(&x) - expected).abs() < 1e-12);
     }
 
     #[test]
@@ -227,8 +227,8 @@ mod tests {
                 assert_eq!(sum, (0..7).fold(0.25, |sum, row| sum + rows[row * width + j]));
                 for slot in 0..3 {
                     let of_slot = (0..7).filter(|row| slots[*row] == slot as u32);
-                    let wanted = of_slot.fold(0.25, |sum, row| sum + rows[row * width + j]);
-                    assert_eq!(table[slot * width + j], wanted);
+                    let expected = of_slot.fold(0.25, |sum, row| sum + rows[row * width + j]);
+                    assert_eq!(table[slot * width + j], expected);
                 }
             }
         }

@@ -18,7 +18,7 @@ use crate::simd::{Isa, MAX_PANEL_WIDTH, Simd, SimdKernel, SimdVec, dispatch_on};
 
 /// Rows of activations that are multiplied at once: a panel of `x` and one of `dy` fit in the L1 cache.
 const DEPTH: usize = 64;
-/// The most slices that these rows are gathered from.
+/// The maximum number of slices that these rows are gathered from.
 const MAX_SLICES: usize = 64;
 /// Panels of `x` that are multiplied at once: the number of times that each gathered panel of `dy` is reused.
 const X_PANELS: usize = 4;

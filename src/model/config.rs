@@ -26,7 +26,7 @@ pub struct ModelConfig {
 const MAX_HIDDEN: usize = 1 << 17;
 const _: () = assert!(MAX_HIDDEN <= MAX_INT8_INPUTS && (MAX_INT8_INPUTS as u64).pow(2) > MAX_PARAMETERS);
 
-/// The most parameters of a model. Shapes from untrusted files are checked before anything is allocated.
+/// The maximum number of parameters of a model. Shapes from untrusted files are checked before anything is allocated.
 const MAX_PARAMETERS: u64 = 1 << 33;
 
 /// Two LSTM layers of 256 units; `vocab` must be set.

@@ -10,7 +10,7 @@ use crate::cells::{CellReal, DiagonalWeight};
 use crate::kernels::{Mat, MatMut, PanelBuffer, RowLayout, gemm, vector, weight_gradient};
 use crate::layers::linear;
 
-/// The fewest rows of a tile: smaller tiles would read the gate gradients too often.
+/// The minimum number of rows of a tile: smaller tiles would read the gate gradients too often.
 const MIN_ROWS: usize = 64;
 const MAX_TILES: usize = 4;
 
@@ -193,9 +193,9 @@ impl<R: CellReal> TableGradient<R> {
                 gemm(MatMut::new(out, tile.rows, gates), false, x.t(), d_table);
             }
             TileTarget::Input { layer: 0 } => {
-                let wanted = |id: u32| (id as usize).checked_sub(tile.row).filter(|row| *row < tile.rows);
+                let expected = |id: u32| (id as usize).checked_sub(tile.row).filter(|row| *row < tile.rows);
                 for (slot, &id) in ids.iter().enumerate() {
-                    if let Some(row) = wanted(id) {
+                    if let Some(row) = expected(id) {
                         out[row * gates..][..gates].copy_from_slice(d_table.row(slot));
                     }
                 }

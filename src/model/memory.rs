@@ -99,7 +99,7 @@ fn in_machine() -> Option<u64> {
     Some(kib * 1024)
 }
 
-/// The least memory available in the control group (version 2) of this process and in its parents. `groups` is the contents of
+/// The lowest amount of memory available in the control group (version 2) of this process and in its parents. `groups` is the contents of
 /// `/proc/self/cgroup`.
 fn in_cgroup(groups: &str, root: &Path) -> Option<u64> {
     let folder = root.join(groups.lines().find_map(|line| line.strip_prefix("0::/"))?);

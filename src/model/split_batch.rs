@@ -5,9 +5,9 @@ use crate::cells::CellReal;
 
 /// Recurrent weights of up to this many bytes stay in a core's private cache, where rereading them for few rows costs nothing.
 const SMALL_WEIGHTS: usize = 512 << 10;
-/// The fewest streams of a shard if there are at most as many shards as threads.
+/// The minimum number of streams of a shard if there are at most as many shards as threads.
 const MIN_STREAMS: usize = 4;
-/// The fewest streams of a shard if there are more shards than threads.
+/// The minimum number of streams of a shard if there are more shards than threads.
 const MIN_STREAMS_FINE: usize = 12;
 const MAX_SHARDS_PER_THREAD: usize = 4;
 

@@ -210,7 +210,7 @@ mod tests {
     fn a_record_has_the_documented_format() {
         let mut line = Vec::new();
         push_line(&mut line, &record(7)).unwrap();
-        let wanted = r#"{"kind":"eval","step":7,"epoch":0.5,"loss":1.5,"bpc":null,"best":true,"elapsed_s":1.0}"#;
-        assert_eq!(String::from_utf8(line).unwrap().trim_end(), wanted);
+        let expected = r#"{"kind":"eval","step":7,"epoch":0.5,"loss":1.5,"bpc":null,"best":true,"elapsed_s":1.0}"#;
+        assert_eq!(String::from_utf8(line).unwrap().trim_end(), expected);
     }
 }

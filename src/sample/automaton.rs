@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 /// In place of a next state: no line continues with this character.
 pub(super) const DEAD: u32 = u32::MAX;
 const MAX_TRANSITIONS: usize = 1 << 25;
-/// The most bytes of the automaton over bytes, and of the regular expression compiled for it.
+/// The maximum size in bytes of the automaton over bytes, and of the regular expression compiled for it.
 const MAX_BYTES: usize = 64 << 20;
 
 /// An automaton over token ids; its first state is the start.

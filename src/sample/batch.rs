@@ -9,7 +9,7 @@ use super::sampler::{Sampler, Stream};
 use crate::data::Vocab;
 use crate::model::{InferenceModel, InferenceSession};
 
-/// The most streams of a sampler: enough for the weights to be read for many streams at once.
+/// The maximum number of streams of a sampler: enough for the weights to be read for many streams at once.
 const MAX_STREAMS: usize = 32;
 /// Pieces of work per thread, so that a thread that gets less of a busy core leaves pieces to the others.
 const PIECES_PER_THREAD: usize = 4;

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 
 /// The state after a carriage return, which only a line feed can follow.
 const AFTER_CARRIAGE_RETURN: u32 = u32::MAX - 1;
-/// The most states times characters of a line.
+/// The maximum number of states times characters of a line.
 const MAX_WORK: usize = 1 << 25;
 
 /// The lines that match a regular expression as a whole, over the characters of a vocabulary and within a range of lengths.
@@ -75,7 +75,7 @@ impl Pattern {
         self.line_end
     }
 
-    /// The most characters of a line.
+    /// The maximum number of characters of a line.
     pub fn max_chars(&self) -> usize {
         *self.lengths.end()
     }

@@ -13,7 +13,7 @@ use crate::model::{CharLm, InferenceModel, InferenceSession};
 const STEPS: usize = 32;
 /// Characters on which each stream of [`held_out`] is warmed up, which are not scored.
 pub const WARM_UP: usize = 512;
-/// The most characters that [`held_out`] scores.
+/// The maximum number of characters that [`held_out`] scores.
 pub const MAX_HELD_OUT: usize = 1_000_000;
 const MIN_STREAM: usize = 4096;
 const MAX_STREAMS: usize = 64;

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use crate::error::{Error, Result};
 
-/// The most characters of a text: positions are 32-bit numbers.
+/// The maximum length of a text in characters: positions are 32-bit numbers.
 const MAX_CHARS: usize = u32::MAX as usize;
 
 /// An interpolated n-gram model of characters with Witten-Bell smoothing (Witten & Bell 1991; method C of Bell, Cleary & Witten

@@ -147,14 +147,14 @@ fn read_finite(frame: &Frame, name: &str, len: Option<usize>) -> Result<Vec<f32>
     }
 }
 
-fn check_fixed_settings(frame: &Frame, saved: &TrainConfig, wanted: &TrainConfig) -> Result<()> {
+fn check_fixed_settings(frame: &Frame, saved: &TrainConfig, expected: &TrainConfig) -> Result<()> {
     let fixed: [(&'static str, String, String); 4] = [
-        ("batch", saved.batch_size.to_string(), wanted.batch_size.to_string()),
-        ("seq_len", saved.seq_len.to_string(), wanted.seq_len.to_string()),
-        ("seed", saved.seed.to_string(), wanted.seed.to_string()),
-        ("optimizer", format!("{:?}", saved.optimizer), format!("{:?}", wanted.optimizer)),
+        ("batch", saved.batch_size.to_string(), expected.batch_size.to_string()),
+        ("seq_len", saved.seq_len.to_string(), expected.seq_len.to_string()),
+        ("seed", saved.seed.to_string(), expected.seed.to_string()),
+        ("optimizer", format!("{:?}", saved.optimizer), format!("{:?}", expected.optimizer)),
     ];
-    match fixed.into_iter().find(|(_, saved, wanted)| saved != wanted) {
+    match fixed.into_iter().find(|(_, saved, expected)| saved != expected) {
         None => Ok(()),
         Some((setting, saved, requested)) => Err(Error::FixedSetting {
             run: frame.path().into(),

@@ -15,7 +15,7 @@ use crate::run::{FineTuneOrigin, Progress, TrainConfig};
 use crate::score::{self, TextLoss};
 
 const MAX_SKIPPED_IN_A_ROW: u64 = 5;
-/// The fewest steps after which a high held-out loss counts as divergence.
+/// The minimum number of steps after which a high held-out loss counts as divergence.
 const MIN_STEPS_TO_DIVERGE: u64 = 100;
 /// A run has diverged if its held-out loss exceeds that of a uniform distribution by more than this, in nats.
 const DIVERGENCE_MARGIN: f64 = 0.1;

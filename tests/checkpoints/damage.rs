@@ -73,14 +73,14 @@ fn rejects_checkpoint_with_any_byte_changed() {
             let mut flipped = whole.clone();
             flipped[n] ^= bit;
             let message = problem(flipped);
-            let wanted = match sections.iter().find(|(_, range)| range.contains(&n)) {
+            let expected = match sections.iter().find(|(_, range)| range.contains(&n)) {
                 Some((name, _)) => format!("section \"{name}\" is damaged"),
                 None if n < 8 => "not a charlstm checkpoint".into(),
                 // The error depends on the version or the number of sections that the bytes now give.
                 None if n < 16 => "".into(),
                 None => "the header is damaged".into(),
             };
-            assert!(message.contains(&wanted), "byte {n}: {message}");
+            assert!(message.contains(&expected), "byte {n}: {message}");
         }
     }
 }

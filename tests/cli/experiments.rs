@@ -167,11 +167,11 @@ fn json_records_the_setup() {
     let parity = setup("parity --steps 1 --hidden 2 --cell lstm1997");
     assert!(parity["size"] == 16 && parity["forget_bias"].is_null(), "{parity}");
     let odyssey = setup("odyssey text.txt long.txt --cell noaf --parameters 5000 --steps 1 --seeds 2 --lr 0.004");
-    let wanted = json!({
+    let expected = json!({
         "cell": ["peephole"], "lr": [0.004], "steps": [1], "seed": [1, 2], "text": ["text.txt", "long.txt"],
         "init": ["orthogonal", "uniform"], "batch": [32], "seq_len": [64], "hidden": odyssey["hidden"],
     });
-    assert_eq!(odyssey, wanted);
+    assert_eq!(odyssey, expected);
     assert_eq!(setup("guess --steps 3"), json!({"cell": ["rnn"], "hidden": [2], "steps": [3], "seed": [1]}));
     let flow = setup("gradient-flow --cell gru --hidden 2");
     assert!(flow["steps"][0] == 0 && flow.get("lr").is_none(), "{flow}");

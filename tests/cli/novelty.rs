@@ -20,14 +20,14 @@ fn records(text: &str) -> Vec<Value> {
 fn reports_each_line_and_a_total() {
     let dir = with_corpus();
     dir.write("out.txt", "A fox met a crow in the old house.\n\nzzz\nThe crow had cheese.\n");
-    let wanted = "line\tchars\tlongest\tcopied\tcorpus\tcorpus_line\n\
+    let expected = "line\tchars\tlongest\tcopied\tcorpus\tcorpus_line\n\
                   1\t34\t27\t0.7941\tcorpus.txt\t1\n\
                   3\t3\t0\t0.0000\t-\t-\n\
                   4\t20\t20\t0.0000\tcorpus.txt\t2\n\
                   all\t57\t27\t0.4737\tcorpus.txt\t1\n";
     let novelty = |args: &str| dir.stdout(&format!("novelty out.txt --against corpus.txt {args}"));
-    assert_eq!(novelty(""), wanted);
-    assert_eq!(novelty("--summary"), wanted.lines().last().unwrap().to_owned() + "\n");
+    assert_eq!(novelty(""), expected);
+    assert_eq!(novelty("--summary"), expected.lines().last().unwrap().to_owned() + "\n");
     let shorter = novelty("--span 19");
     assert!(shorter.contains("\n4\t20\t20\t1.0000\t"), "{shorter}");
     assert!(shorter.ends_with("all\t57\t27\t0.8246\tcorpus.txt\t1\n"), "{shorter}");
@@ -88,8 +88,8 @@ fn byte_models_are_compared_by_bytes() {
     dir.write("data.bin", &data);
     dir.run(&format!("train data.bin --bytes {TINY} --steps 2")).succeeds();
     dir.write("out.bin", [&[255], &data[500..540]].concat());
-    let wanted = format!("all\t41\t40\t0.9756\t{}\t1\n", display(&dir.path("data.bin")));
-    assert_eq!(dir.stdout("novelty out.bin --summary"), wanted);
+    let expected = format!("all\t41\t40\t0.9756\t{}\t1\n", display(&dir.path("data.bin")));
+    assert_eq!(dir.stdout("novelty out.bin --summary"), expected);
     dir.run("novelty out.bin --against data.bin").fails(65, &["data.bin", "UTF-8", "--bytes"]);
 }
 

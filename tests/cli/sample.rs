@@ -83,8 +83,8 @@ fn prompt_can_be_piped_hidden_and_filtered() {
 fn one_text_per_temperature() {
     let dir = with_wide_run();
     let text = |temp: &str| dir.stdout(&format!("sample wide --seed 3 --length 30 --temp {temp}"));
-    let wanted: String = ["0.4", "1", "2"].map(|temp| format!("--- temp {temp} ---\n{}", text(temp))).concat();
-    assert_eq!(text("0.4,1,2"), wanted);
+    let expected: String = ["0.4", "1", "2"].map(|temp| format!("--- temp {temp} ---\n{}", text(temp))).concat();
+    assert_eq!(text("0.4,1,2"), expected);
     dir.run("sample wide --temp 0.4,nan").fails(2, &["--temp"]);
 }
 
@@ -134,13 +134,13 @@ fn whole_prompt_determines_the_continuation() {
     let dir = TestDir::with_text();
     dir.train("text.txt --name run --steps 400 --lr 0.02 --dropout 0 --eval-every 0");
     // The first two end with the same letter.
-    for (prompt, wanted) in
+    for (prompt, expected) in
         [("the wh", "the why?\n"), ("the ch", "the cheese"), ("a tr", "a trees"), ("fox sa", "fox said")]
     {
         dir.write("prompt.txt", prompt);
-        let length = wanted.len() - prompt.len();
+        let length = expected.len() - prompt.len();
         let text = dir.stdout(&format!("sample run --temp 0 --prompt-file prompt.txt --length {length}"));
-        assert_eq!(text.trim_end_matches('\n'), wanted.trim_end_matches('\n'));
+        assert_eq!(text.trim_end_matches('\n'), expected.trim_end_matches('\n'));
     }
 }
 

@@ -23,10 +23,10 @@ fn sum(rows: &[Value], name: &str) -> f64 {
 fn units_add_up_to_the_eval_loss() {
     let dir = TestDir::with_run();
     dir.write("other.txt", &prose(2000)[700..1500]);
-    let wanted = dir.json("eval run --text other.txt");
+    let expected = dir.json("eval run --text other.txt");
     let total = &scored(&dir, "run other.txt --summary")[0];
-    let off = total["nats_per_char"].as_f64().unwrap() - wanted["loss"].as_f64().unwrap();
-    assert!(off.abs() < 1e-6 && total["chars"] == wanted["chars"], "{total} {wanted}");
+    let off = total["nats_per_char"].as_f64().unwrap() - expected["loss"].as_f64().unwrap();
+    assert!(off.abs() < 1e-6 && total["chars"] == expected["chars"], "{total} {expected}");
     for unit in ["char", "word", "line"] {
         let rows = scored(&dir, &format!("run other.txt --unit {unit}"));
         assert!((sum(&rows, "nats") - total["nats"].as_f64().unwrap()).abs() < 1e-6, "{unit}");

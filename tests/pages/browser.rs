@@ -75,11 +75,11 @@ impl Browser {
             "--window-size=1300,900",
             &folder,
         ];
-        let wanted = json!({ "capabilities": { "alwaysMatch": {
+        let expected = json!({ "capabilities": { "alwaysMatch": {
             "goog:chromeOptions": { "args": args },
             "goog:loggingPrefs": { "browser": "ALL", "performance": "ALL" },
         } } });
-        let begun = answer(agent.post(&root).send_json(wanted));
+        let begun = answer(agent.post(&root).send_json(expected));
         let session = format!("{root}/{}", begun["sessionId"].as_str().unwrap());
         Some(Browser { agent, session, _driver: driver, _profile: profile })
     }

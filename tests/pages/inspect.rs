@@ -83,11 +83,12 @@ fn page_opens_the_requested_unit_with_exact_values() {
     let Some(browser) = Browser::start() else { return };
     let dir = with_page();
     let mut listed = Vec::new();
-    for (args, wanted) in [("--layer 2 --unit 5", ["2", "5", "c"]), ("--layer 1 --unit 12 --gate o", ["1", "12", "o"])]
+    for (args, expected) in
+        [("--layer 2 --unit 5", ["2", "5", "c"]), ("--layer 1 --unit 12 --gate o", ["1", "12", "o"])]
     {
         dir.run(&format!("inspect run {args} --html page.html")).succeeds();
         browser.open(&dir.path("page.html"));
-        assert_eq!(shown(&browser), Value::from(wanted.to_vec()));
+        assert_eq!(shown(&browser), Value::from(expected.to_vec()));
         listed.push(browser.script("return document.getElementById('properties').textContent"));
         let table = dir.stdout(&format!("inspect run {args} -q"));
         let table: Vec<f64> = table.lines().map(|line| line.rsplit_once('\t').unwrap().1.parse().unwrap()).collect();

@@ -22,8 +22,8 @@ fn page_colors_by_surprisal_and_shows_predictions() {
     for (heat, row) in heat.as_array().unwrap().iter().zip(&rows) {
         let Some(bits) = row["bits"].as_f64() else { continue };
         // An opaque color has no alpha value.
-        let wanted = (bits / 8.0).min(1.0);
-        assert!(wanted == 1.0 || (heat.as_f64().unwrap() - wanted).abs() < 0.01, "{heat} {row}");
+        let expected = (bits / 8.0).min(1.0);
+        assert!(expected == 1.0 || (heat.as_f64().unwrap() - expected).abs() < 0.01, "{heat} {row}");
     }
     let tip = |at: usize| {
         let hover = format!(

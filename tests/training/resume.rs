@@ -101,9 +101,9 @@ fn rejects_another_corpus_unless_allowed() {
     let saved = checkpoint(&trainer);
     let refused = Trainer::resume(&saved, text(true), config(), false);
     assert!(matches!(refused, Err(Error::CorpusMismatch { .. })), "{refused:?}");
-    let mut wanted = Trainer::resume(&saved, text(true), config(), true).unwrap();
-    assert_eq!((wanted.progress().position, wanted.progress().step), (0, 3));
-    run_to(&mut wanted, 15);
+    let mut expected = Trainer::resume(&saved, text(true), config(), true).unwrap();
+    assert_eq!((expected.progress().position, expected.progress().step), (0, 3));
+    run_to(&mut expected, 15);
 }
 
 #[test]

@@ -29,9 +29,9 @@ proptest! {
         let byte = |i: usize| (i * 89 + i / 7).wrapping_add(seed.into()) as u8;
         let row: Vec<u8> = (0..groups * GROUP).map(byte).collect();
         let panel: Vec<i8> = (0..row.len() * width).map(|i| byte(i * 3).cast_signed()).collect();
-        let mut wanted = [0; MAX_PANEL_WIDTH];
+        let mut expected = [0; MAX_PANEL_WIDTH];
         for (i, x) in row.iter().enumerate() {
-            for (column, sum) in wanted.iter_mut().enumerate().take(width) {
+            for (column, sum) in expected.iter_mut().enumerate().take(width) {
                 *sum += i32::from(*x) * i32::from(panel[(i / GROUP * width + column) * GROUP + i % GROUP]);
             }
         }
@@ -39,13 +39,13 @@ proptest! {
         for isa in Isa::available() {
             let mut sums = [0; MAX_PANEL_WIDTH];
             dispatch_on(isa, DotProducts { sums: &mut sums, row: &row, panel: &panel, panel_width: width });
-            prop_assert_eq!(sums, wanted, "{:?}", isa);
+            prop_assert_eq!(sums, expected, "{:?}", isa);
         }
         #[cfg(target_arch = "x86_64")]
         if let Some(vnni) = Avx512Vnni::detect().filter(|_| width == MAX_PANEL_WIDTH) {
             let mut sums = [0; MAX_PANEL_WIDTH];
             vnni.dot_products(&mut sums, &row, &panel);
-            prop_assert_eq!(sums, wanted);
+            prop_assert_eq!(sums, expected);
         }
     }
 
@@ -74,10 +74,10 @@ proptest! {
         int8.multiply_add(0..panels, &mut y, step_len + y_gap, operand.view());
         prop_assert!(y.is_intact(), "written outside the output");
         for i in 0..steps * rows {
-            let wanted = reference_product(&x[i * k..][..k], &w, n).into_iter().chain(std::iter::repeat(0.0));
-            for (j, wanted) in wanted.enumerate().take(columns) {
+            let expected = reference_product(&x[i * k..][..k], &w, n).into_iter().chain(std::iter::repeat(0.0));
+            for (j, expected) in expected.enumerate().take(columns) {
                 let got = y[at(i, j)] - 0.5;
-                prop_assert!((got - wanted).abs() <= if j < n { 1e-5 * (k + 1) as f32 } else { 0.0 }, "{got} against {wanted}");
+                prop_assert!((got - expected).abs() <= if j < n { 1e-5 * (k + 1) as f32 } else { 0.0 }, "{got} against {expected}");
             }
         }
         indices.for_each(|(i, j)| y[at(i, j)] = canary());

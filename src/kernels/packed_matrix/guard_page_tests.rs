@@ -92,13 +92,14 @@ impl Case {
         (rows, numbers(rows * n, 0.3), indices.into_iter().map(|index| index as u32).collect())
     }
 
-    fn wanted(&self) -> Vec<f64> {
+    fn expected(&self) -> Vec<f64> {
         let (m, k, n) = (self.steps * self.rows, self.input.elements(), self.output.elements());
         let (x, w) = self.factors::<f64>();
         let (_, table, indices) = self.initial_values::<f64>();
-        let mut wanted: Vec<_> = indices.iter().flat_map(|index| &table[*index as usize * n..][..n]).copied().collect();
-        reference::gemm(MatMut::new(&mut wanted, m, n), true, Mat::new(&x, m, k), Mat::new(&w, k, n));
-        wanted
+        let mut expected: Vec<_> =
+            indices.iter().flat_map(|index| &table[*index as usize * n..][..n]).copied().collect();
+        reference::gemm(MatMut::new(&mut expected, m, n), true, Mat::new(&x, m, k), Mat::new(&w, k, n));
+        expected
     }
 
     fn pack<R: Real>(&self, isa: Isa, weights: &[R]) -> PackedMatrix<R> {
@@ -116,7 +117,7 @@ impl Case {
         packed
     }
 
-    fn check<R: Real>(&self, isa: Isa, wanted: &[f64], epsilon: f64) -> Result<(), TestCaseError> {
+    fn check<R: Real>(&self, isa: Isa, expected: &[f64], epsilon: f64) -> Result<(), TestCaseError> {
         let Case { steps, rows, input, output, .. } = *self;
         let (x, w) = self.factors::<R>();
         let packed = self.pack(isa, &w);
@@ -156,9 +157,9 @@ impl Case {
         prop_assert!(y.is_intact(), "{isa:?}: written outside the output");
         for (i, at, columns) in panel_rows {
             let (got, padding) = y[at..][..width].split_at_mut(columns.len());
-            for (got, wanted) in got.iter().zip(&wanted[i * n..][..n][columns]) {
-                let error = (got.to_f64() - wanted).abs();
-                prop_assert!(error <= epsilon * (input.elements() + 1) as f64, "{isa:?}: {got:?} against {wanted}");
+            for (got, expected) in got.iter().zip(&expected[i * n..][..n][columns]) {
+                let error = (got.to_f64() - expected).abs();
+                prop_assert!(error <= epsilon * (input.elements() + 1) as f64, "{isa:?}: {got:?} against {expected}");
             }
             prop_assert!(padding.iter().all(|x| *x == R::ZERO), "{isa:?}: padding {padding:?}");
             y[at..][..width].fill(canary());
@@ -171,10 +172,10 @@ impl Case {
 proptest! {
     #[test]
     fn matches_the_reference_and_stays_within_its_operands(case in case()) {
-        let wanted = case.wanted();
+        let expected = case.expected();
         for isa in Isa::available() {
-            case.check::<f32>(isa, &wanted, 1e-5)?;
-            case.check::<f64>(isa, &wanted, 1e-13)?;
+            case.check::<f32>(isa, &expected, 1e-5)?;
+            case.check::<f64>(isa, &expected, 1e-13)?;
         }
     }
 }

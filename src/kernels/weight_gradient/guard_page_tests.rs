@@ -41,13 +41,13 @@ impl Case {
         (numbers(rows * self.inputs, 0.1), numbers(rows * self.columns.elements(), 0.2))
     }
 
-    fn wanted(&self) -> Vec<f64> {
+    fn expected(&self) -> Vec<f64> {
         let (m, n) = (self.step_rows.iter().sum(), self.columns.elements());
         let (x, dy) = self.factors::<f64>();
-        let mut wanted = vec![0.0; self.inputs * n];
+        let mut expected = vec![0.0; self.inputs * n];
         let (x, dy) = (Mat::new(&x, m, self.inputs), Mat::new(&dy, m, n));
-        reference::gemm(MatMut::new(&mut wanted, self.inputs, n), false, x.t(), dy);
-        wanted[self.units.start * n..self.units.end * n].to_vec()
+        reference::gemm(MatMut::new(&mut expected, self.inputs, n), false, x.t(), dy);
+        expected[self.units.start * n..self.units.end * n].to_vec()
     }
 
     fn operands<R: Real>(&self, at: Placement, layout: RowLayout, panel_width: usize, rows: &[R]) -> Vec<Operand<R>> {
@@ -59,7 +59,7 @@ impl Case {
         self.step_rows.iter().map(step).collect()
     }
 
-    fn check<R: Real>(&self, isa: Isa, wanted: &[f64], epsilon: f64) -> Result<(), TestCaseError> {
+    fn check<R: Real>(&self, isa: Isa, expected: &[f64], epsilon: f64) -> Result<(), TestCaseError> {
         let panel_width = R::panel_width(isa);
         let (x, dy) = self.factors::<R>();
         let x = self.operands(self.x, RowLayout::single(self.inputs), panel_width, &x);
@@ -71,13 +71,13 @@ impl Case {
         let mut dy_copy = buffer(self.scratch[1], DEPTH);
         let mut sums = buffer(self.scratch[2], X_PANELS * DY_PANELS * panel_width);
         let scratch = Scratch { x: &mut x_copy, dy: &mut dy_copy, sums: &mut sums };
-        let mut dw = Guarded::new(self.dw, &vec![canary(); wanted.len()]);
+        let mut dw = Guarded::new(self.dw, &vec![canary(); expected.len()]);
         let into = MatMut::new(&mut dw, self.units.len(), self.columns.elements());
         weight_gradient_on(isa, scratch, into, self.units.clone(), self.columns, steps);
         prop_assert!(dw.is_intact(), "{isa:?}: written outside the gradient");
         let bound = epsilon * (self.step_rows.iter().sum::<usize>() + 1) as f64;
-        for (got, wanted) in dw.iter().zip(wanted) {
-            prop_assert!((got.to_f64() - wanted).abs() <= bound, "{isa:?}: {got:?} against {wanted}");
+        for (got, expected) in dw.iter().zip(expected) {
+            prop_assert!((got.to_f64() - expected).abs() <= bound, "{isa:?}: {got:?} against {expected}");
         }
         Ok(())
     }
@@ -86,10 +86,10 @@ impl Case {
 proptest! {
     #[test]
     fn matches_the_reference_and_stays_within_its_operands(case in case()) {
-        let wanted = case.wanted();
+        let expected = case.expected();
         for isa in Isa::available() {
-            case.check::<f32>(isa, &wanted, 1e-5)?;
-            case.check::<f64>(isa, &wanted, 1e-13)?;
+            case.check::<f32>(isa, &expected, 1e-5)?;
+            case.check::<f64>(isa, &expected, 1e-13)?;
         }
     }
 }
