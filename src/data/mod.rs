@@ -31,4 +31,4 @@ pub use provenance::DatasetProvenance;
 pub use replay::{ReplayConfig, ReplayIdentity};
 pub use segments::{Segment, split_lines, split_paragraphs};
 pub(crate) use token_counts::count_tokens;
-pub use vocab::Vocab;
+pub use vocab::{ContextStart, RECORD_BOUNDARY, UNKNOWN, Vocab};

@@ -5,7 +5,23 @@ use serde::{Deserialize, Serialize};
 use super::encoding::Encoding;
 use crate::error::{Error, Result};
 
-/// The symbols (code points or bytes) that a model knows. Token ids number them in ascending order.
+/// The reserved symbol that starts and ends each record of a list-like corpus.
+pub const RECORD_BOUNDARY: u32 = 0x11_0000;
+/// The reserved symbol in place of characters that are too rare for the vocabulary.
+pub const UNKNOWN: u32 = 0x11_0001;
+
+/// What a text follows when its first character is predicted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ContextStart {
+    /// A line end; for a model of records, the start of a record.
+    #[default]
+    Newline,
+    /// Nothing: the first character of the text is read from the zero state, and not predicted.
+    None,
+}
+
+/// The symbols that a model knows: code points or bytes, and reserved symbols, which have no text. Token ids number them in ascending
+/// order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Vocab {
     encoding: Encoding,
@@ -21,13 +37,15 @@ impl Vocab {
         Vocab { encoding, symbols }
     }
 
-    /// Whether a deserialized vocabulary is valid: sorted, without duplicates, and with symbols of its encoding only.
+    /// Whether a deserialized vocabulary is valid: sorted, without duplicates, and with symbols of its encoding and reserved ones only.
     pub(crate) fn is_valid(&self) -> bool {
         let is_allowed = |&symbol: &u32| match self.encoding {
             Encoding::Utf8 => char::from_u32(symbol).is_some(),
             Encoding::Bytes => symbol < 256,
         };
-        self.symbols.iter().all(is_allowed) && self.symbols.windows(2).all(|pair| pair[0] < pair[1])
+        let is_reserved = |symbol: &u32| matches!(*symbol, RECORD_BOUNDARY | UNKNOWN);
+        self.symbols.iter().all(|symbol| is_allowed(symbol) || is_reserved(symbol))
+            && self.symbols.windows(2).all(|pair| pair[0] < pair[1])
     }
 
     /// The unit that counts as a character.
@@ -61,9 +79,24 @@ impl Vocab {
         self.symbols.binary_search(&symbol).ok().map(|id| id as u32)
     }
 
+    /// The token id of the reserved symbol that starts and ends each record; `None` for a model of running text.
+    pub fn record_boundary(&self) -> Option<u32> {
+        self.id(RECORD_BOUNDARY)
+    }
+
+    /// The token id that is read before the first character of a text.
+    pub fn context_start(&self, start: ContextStart) -> Option<u32> {
+        match start {
+            ContextStart::Newline => self.record_boundary().or_else(|| self.id(u32::from('\n'))),
+            ContextStart::None => None,
+        }
+    }
+
     /// A symbol as error messages show it, such as `'e' (U+0065)` or `byte 0x65`.
     pub fn describe(&self, symbol: u32) -> String {
         match (self.encoding, char::from_u32(symbol)) {
+            _ if symbol == RECORD_BOUNDARY => "the record boundary".into(),
+            _ if symbol == UNKNOWN => "the unknown character".into(),
             (Encoding::Utf8, Some(c)) if c.is_control() => format!("U+{symbol:04X}"),
             (Encoding::Utf8, Some(c)) => format!("{c:?} (U+{symbol:04X})"),
             _ => format!("byte 0x{symbol:02X}"),
@@ -100,12 +133,13 @@ impl Vocab {
         }
     }
 
-    /// Appends the bytes of a token to `to`.
+    /// Appends the bytes of a token to `to`; reserved symbols have none.
     pub fn decode_into(&self, id: u32, to: &mut Vec<u8>) {
         let symbol = self.symbol(id);
         match (self.encoding, char::from_u32(symbol)) {
             (Encoding::Utf8, Some(c)) => to.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
-            _ => to.push(symbol as u8),
+            (Encoding::Bytes, Some(_)) => to.push(symbol as u8),
+            (_, None) => {}
         }
     }
 
@@ -145,6 +179,19 @@ mod tests {
         let vocab = Vocab::new(Encoding::Utf8, [97]);
         assert_eq!(vocab.to_symbols(b"a\xff\xc3\xa9b"), [97, 0xfffd, 0xe9, 98]);
         assert_eq!(Vocab::new(Encoding::Bytes, [97]).to_symbols(b"a\xff"), [97, 255]);
+    }
+
+    #[test]
+    fn reserved_symbols_are_valid_and_have_no_text() {
+        for encoding in [Encoding::Utf8, Encoding::Bytes] {
+            let vocab = Vocab::new(encoding, [10, 97, RECORD_BOUNDARY, UNKNOWN]);
+            assert!(vocab.is_valid());
+            assert_eq!(vocab.decode([3, 1, 2, 0]), b"a\n");
+            assert_eq!(vocab.context_start(ContextStart::Newline), Some(2));
+        }
+        let text = Vocab::new(Encoding::Utf8, [10, 97]);
+        let starts = [ContextStart::Newline, ContextStart::None].map(|start| text.context_start(start));
+        assert_eq!((starts, text.record_boundary()), ([Some(0), None], None));
     }
 
     #[test]

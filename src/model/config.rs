@@ -26,6 +26,9 @@ pub struct ModelConfig {
 const MAX_HIDDEN: usize = 1 << 17;
 const _: () = assert!(MAX_HIDDEN <= MAX_INT8_INPUTS && (MAX_INT8_INPUTS as u64).pow(2) > MAX_PARAMETERS);
 
+/// All code points and two reserved symbols.
+const MAX_VOCAB: usize = 0x11_0002;
+
 /// The maximum number of parameters of a model. Shapes from untrusted files are checked before anything is allocated.
 const MAX_PARAMETERS: u64 = 1 << 33;
 
@@ -47,7 +50,7 @@ impl ModelConfig {
             ("layers", self.num_layers, 1, 1024),
             ("hidden", self.hidden_size, 1, MAX_HIDDEN),
             ("embed", self.embed_size, 0, 1 << 20),
-            ("vocab", self.vocab_size, 1, 0x11_0000),
+            ("vocab", self.vocab_size, 1, MAX_VOCAB),
         ];
         for (name, value, min, max) in ranges {
             if !(min..=max).contains(&value) {
