@@ -6,7 +6,7 @@ use std::path::Path;
 
 use charlstm::checkpoint::format::{self, Section};
 use charlstm::checkpoint::{Frame, model};
-use charlstm::data::{Corpus, Dataset, Vocab};
+use charlstm::data::{ContextStart, Corpus, Dataset, Vocab};
 use charlstm::kernels::Precision;
 use charlstm::model::{CharLm, InferenceModel};
 use charlstm::run::{Progress, RunMetadata, state_hash};
@@ -60,7 +60,7 @@ fn predicts(model: &CharLm<f32>, vocab: &Vocab) {
     let text: Vec<u32> = (vocab.symbols().iter().cycle().take(9).copied()).chain([0, 0xfffd, 10]).collect();
     for precision in [Precision::F32, Precision::Int8] {
         let model = InferenceModel::new(model, precision);
-        let mut scorer = SurprisalScorer::new(&model, vocab, 3);
+        let mut scorer = SurprisalScorer::new(&model, vocab, ContextStart::Newline, 3);
         let of_text = scorer.score_text(&text);
         let of_lines = scorer.score_lines(&[text.clone(), text[..2].to_vec()]);
         for surprisal in of_text.iter().chain(of_lines.iter().flatten()) {

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use charlstm::checkpoint::Frame;
-use charlstm::data::{Corpus, Dataset, Vocab};
+use charlstm::data::{ContextStart, Corpus, Dataset, Vocab};
 use charlstm::error::{Error, Result};
 use charlstm::kernels::Precision;
 use charlstm::model::{CharLm, InferenceModel, memory};
@@ -131,7 +131,7 @@ fn surprisals(run: &ComparedRun, symbols: &[u32]) -> Result<Vec<f32>> {
     let shape = run.model.config();
     memory::check_available("this model", shape.sizes()?.inference(shape.vocab_size, load::POSITIONS_OF_ONE_STREAM))?;
     let model = InferenceModel::new(&run.model, Precision::F32);
-    let mut scorer = SurprisalScorer::new(&model, &run.vocab, 0);
+    let mut scorer = SurprisalScorer::new(&model, &run.vocab, ContextStart::None, 0);
     let bits = |nats: Option<f64>| nats.map_or(f32::NAN, |nats| score::bits(nats) as f32);
     let pieces = symbols.chunks(CHARS_AT_ONCE);
     Ok(pieces.flat_map(|piece| scorer.score_text(piece).into_iter().map(|surprise| bits(surprise.nats))).collect())

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::path::PathBuf;
 
-use charlstm::data::Corpus;
+use charlstm::data::{ContextStart, Corpus};
 use charlstm::error::Result;
 use charlstm::kernels::Precision;
 use charlstm::model::InferenceModel;
@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::load;
 use super::terminal::Terminal;
-use super::values::precisions;
+use super::values::{context_starts, precisions};
 
 /// Compute the loss of a text, in nats and bits per character
 #[derive(Debug, clap::Args)]
@@ -28,6 +28,9 @@ pub struct EvalArgs {
     /// Evaluate windows of N characters, each from a zero state, instead of one stream
     #[arg(long, value_name = "N")]
     pub window: Option<usize>,
+    /// What the text follows
+    #[arg(long, value_name = "START", default_value = "newline", value_parser = context_starts(), conflicts_with = "window")]
+    pub context_start: ContextStart,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
@@ -42,7 +45,7 @@ pub fn run(args: &EvalArgs, terminal: &Terminal) -> Result<()> {
     let inference_model = InferenceModel::new(&model, args.precision);
     let score = |corpus: &Corpus, range: Range<usize>| match args.window {
         Some(window) => score::windows(&inference_model, corpus, &vocab, range, window),
-        None => score::carried(&inference_model, corpus, &vocab, range),
+        None => score::carried(&inference_model, corpus, &vocab, range, args.context_start),
     };
     let loss = match &args.text {
         Some(path) => {

@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, Hasher};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use charlstm::data::Vocab;
+use charlstm::data::{ContextStart, Vocab};
 use charlstm::error::{Error, Result};
 use charlstm::kernels::Precision;
 use charlstm::model::InferenceModel;
@@ -13,7 +13,7 @@ use charlstm::sample::{Batch, Generator, SamplingConfig, StopCriteria};
 
 use super::sample_lines::{self, LineArgs, SampleSource};
 use super::terminal::Terminal;
-use super::values::precisions;
+use super::values::{context_starts, precisions};
 use super::{files, interactive, load};
 
 const EXAMPLES: &str = "\
@@ -41,6 +41,9 @@ pub struct SampleArgs {
     /// Skip characters of the prompt that are not in the model's vocabulary
     #[arg(long)]
     pub skip_unknown: bool,
+    /// What the prompt, or the text without a prompt, follows
+    #[arg(long, value_name = "START", default_value = "newline", value_parser = context_starts())]
+    pub context_start: ContextStart,
     /// Characters to generate; 0: no limit [default: 1000]
     #[arg(long, value_name = "N")]
     pub length: Option<u64>,
@@ -103,17 +106,25 @@ pub fn run(args: &SampleArgs, terminal: &Terminal) -> Result<ExitCode> {
     let (model, vocab) = load::load_model(&frame, load::POSITIONS_OF_ONE_STREAM + 2 * samples)?;
     let configs = sampling_configs(args, &vocab)?;
     let prompt = prompt(args, &vocab, terminal)?;
+    let context: Vec<u32> = vocab.context_start(args.context_start).into_iter().chain(prompt.iter().copied()).collect();
     let seed = args.seed.unwrap_or_else(|| RandomState::new().build_hasher().finish());
     terminal.detail(&format!("{}, seed {seed}", frame.path().display()));
     let inference_model = InferenceModel::new(&model, args.precision);
     for config in &configs {
-        let source =
-            SampleSource { frame: &frame, model: &inference_model, vocab: &vocab, config, prompt: &prompt, seed };
+        let source = SampleSource {
+            frame: &frame,
+            model: &inference_model,
+            vocab: &vocab,
+            config,
+            prompt: &prompt,
+            context: &context,
+            seed,
+        };
         if args.line.lines.is_some() {
             return sample_lines::run(&args.line, &source, !args.no_echo, terminal);
         }
         if args.interactive {
-            let generator = Generator::new(&inference_model, &vocab, &prompt, config.clone(), seed);
+            let generator = Generator::new(&inference_model, &vocab, &context, config.clone(), seed);
             let length = args.length.unwrap_or(interactive::DEFAULT_LENGTH);
             interactive::run(generator, &vocab, &prompt, length, terminal)?;
             continue;
@@ -187,7 +198,7 @@ fn prompt(args: &SampleArgs, vocab: &Vocab, terminal: &Terminal) -> Result<Vec<u
 }
 
 fn write(args: &SampleArgs, source: &SampleSource<'_>, terminal: &Terminal) -> Result<()> {
-    let SampleSource { model, vocab, config, prompt, seed, .. } = *source;
+    let SampleSource { model, vocab, config, prompt, context, seed, .. } = *source;
     let length = match args.length.unwrap_or(DEFAULT_LENGTH) {
         0 => usize::MAX,
         length => usize::try_from(length).unwrap_or(usize::MAX),
@@ -196,10 +207,10 @@ fn write(args: &SampleArgs, source: &SampleSource<'_>, terminal: &Terminal) -> R
     let stops = stops(&args.stop, vocab, terminal);
     if args.samples == 1 {
         terminal.out_text(&echo)?;
-        let text = Generator::new(model, vocab, prompt, config.clone(), seed).take(length);
+        let text = Generator::new(model, vocab, context, config.clone(), seed).take(length);
         return show(text, vocab, &stops, terminal);
     }
-    let batch = Batch::new(model, vocab, prompt, config);
+    let batch = Batch::new(model, vocab, context, config);
     for first in (0..args.samples).step_by(SAMPLES_AT_ONCE) {
         let samples = first..args.samples.min(first + SAMPLES_AT_ONCE as u64);
         let seeds: Vec<u64> = samples.map(|sample| seed.wrapping_add(sample)).collect();

@@ -66,6 +66,8 @@ pub struct SampleSource<'a> {
     pub vocab: &'a Vocab,
     pub config: &'a SamplingConfig,
     pub prompt: &'a [u32],
+    /// The prompt and what it follows.
+    pub context: &'a [u32],
     pub seed: u64,
 }
 
@@ -78,19 +80,18 @@ pub fn run(args: &LineArgs, source: &SampleSource<'_>, echo: bool, terminal: &Te
     let lengths = args.min_chars as usize..=args.max_chars as usize;
     let pattern = Pattern::new(args.pattern.as_deref().unwrap_or(".*"), vocab, &source.config.ban, lengths)?;
     let existing = ExistingLines::open(args, source, terminal)?;
+    // If the prompt has several lines, the last one is the start of each line.
     let prefix = prompt.rsplit(|id| *id == pattern.line_end()).next().unwrap_or_default();
     if prefix.iter().try_fold(pattern.start(), |state, id| pattern.advance(state, *id)).is_none() {
         return Err(Error::Usage(
             "no line that starts with --prompt satisfies --match, --ban and the lengths; change one of them".into(),
         ));
     }
-    // Each line is generated after a line end; if the prompt has several lines, the last one is the start of each line.
-    let context = [&[pattern.line_end()], prompt].concat();
     let default_method = if args.pattern.is_some() { MatchMethod::Mask } else { MatchMethod::Rejection };
     let method = args.match_by.unwrap_or(default_method);
     let count = args.lines.unwrap_or_default();
     let request = LineRequest { count, unique: args.unique, pattern: &pattern, prefix, method, seed: source.seed };
-    let batch = Batch::new(source.model, vocab, &context, source.config);
+    let batch = Batch::new(source.model, vocab, source.context, source.config);
     let echoed = if echo { 0 } else { prefix.len() };
     let stats = sample_lines(&batch, &request, |line| {
         let whole = line_bytes(vocab, &line.ids);

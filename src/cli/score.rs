@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use charlstm::data::Vocab;
+use charlstm::data::{ContextStart, Vocab};
 use charlstm::error::{Error, Result};
 use charlstm::kernels::Precision;
 use charlstm::model::InferenceModel;
@@ -14,7 +14,7 @@ use super::heatmap::{self, ColorScale, Palette};
 use super::line_reader::LineReader;
 use super::score_page::{PREDICTIONS, ScorePage};
 use super::terminal::Terminal;
-use super::values::{choice, precisions};
+use super::values::{choice, context_starts, precisions};
 use super::{files, load};
 
 const EXAMPLES: &str = "\
@@ -29,7 +29,7 @@ Examples:
 /// characters (1: the most likely one), the mean entropy of the predictions in bits, and the number of characters that are not in
 /// the model's vocabulary.
 ///
-/// With --state carry, the first character of the text is not scored, because nothing predicts it. A character that is not in the
+/// With --context-start none, the first character is not scored, because nothing predicts it. A character that is not in the
 /// vocabulary costs 24 bits and is skipped by the model.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -47,6 +47,9 @@ pub struct ScoreArgs {
     /// Where the state of the model is reset
     #[arg(long, value_name = "MODE", default_value = "carry")]
     pub state: StateMode,
+    /// What the text, or each line with --state reset, follows
+    #[arg(long, value_name = "START", default_value = "newline", value_parser = context_starts())]
+    pub context_start: ContextStart,
     /// Print only units with at least this many bits per character
     #[arg(long, value_name = "BITS")]
     pub alert_bits: Option<f64>,
@@ -102,7 +105,7 @@ pub fn run(args: &ScoreArgs, terminal: &Terminal) -> Result<()> {
     let (model, vocab) = load::load_model(&frame, positions)?;
     let inference_model = InferenceModel::new(&model, args.precision);
     let top = if args.html.is_some() { PREDICTIONS } else { 0 };
-    let mut scorer = SurprisalScorer::new(&inference_model, &vocab, top);
+    let mut scorer = SurprisalScorer::new(&inference_model, &vocab, args.context_start, top);
     let page = args.html.as_ref().map(|_| ScorePage::default());
     let mut report =
         ScoreReport { args, vocab: &vocab, terminal, total: SurprisalSum::default(), page, has_open_line: false };

@@ -97,7 +97,12 @@ pub struct Settings {
     /// Dropout rate between layers and before the output [default: 0.2]
     #[arg(long, allow_negative_numbers = true, value_name = "RATE", help_heading = "Training")]
     pub dropout: Option<f64>,
-    /// Random seed of the initial weights and of dropout [default: 1]
+    /// Probability per window that the carried state of a stream is reset [default: 0.3]
+    ///
+    /// Generation starts from the zero state, so training must see it, too.
+    #[arg(long, allow_negative_numbers = true, value_name = "P", help_heading = "Training")]
+    pub reset_prob: Option<f64>,
+    /// Random seed of the initial weights, of dropout and of resets [default: 1]
     #[arg(long, value_name = "N", help_heading = "Training")]
     pub seed: Option<u64>,
     /// Threads; the results do not depend on their number [default: one per core]
@@ -135,7 +140,7 @@ impl Settings {
             (base.val_frac, base.val_file) = (None, None);
         }
         either!(self, base: bytes val_frac val_file cell layers hidden embed init forget_bias init_from replay replay_frac batch seq_len
-            epochs steps optimizer lr schedule warmup weight_decay clip dropout seed threads eval_every patience save_every log_every)
+            epochs steps optimizer lr schedule warmup weight_decay clip dropout reset_prob seed threads eval_every patience save_every log_every)
     }
 
     pub fn of_model(model: &ModelConfig, init: Init) -> Self {
@@ -173,6 +178,7 @@ impl Settings {
             weight_decay: Some(train.weight_decay),
             clip: Some(train.clip),
             dropout: Some(train.dropout),
+            reset_prob: Some(train.reset_prob),
             seed: Some(train.seed),
             threads: train.threads,
             eval_every: train.eval_every,
@@ -209,6 +215,7 @@ impl Settings {
             weight_decay: self.weight_decay.unwrap_or(default.weight_decay),
             clip: self.clip.unwrap_or(default.clip),
             dropout: self.dropout.unwrap_or(default.dropout),
+            reset_prob: self.reset_prob.unwrap_or(default.reset_prob),
             eval_every: self.eval_every,
             save_every: self.save_every,
             log_every: self.log_every.unwrap_or(default.log_every),

@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use charlstm::cells::{CELLS, RegisteredCell};
+use charlstm::data::ContextStart;
 use charlstm::error::Error;
 use charlstm::kernels::Precision;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
@@ -24,6 +25,13 @@ pub fn precisions() -> impl TypedValueParser<Value = Precision> {
     choice([
         ("f32", "As trained", Precision::F32),
         ("int8", "Quantized to 8 bits, with a scale per unit", Precision::Int8),
+    ])
+}
+
+pub fn context_starts() -> impl TypedValueParser<Value = ContextStart> {
+    choice([
+        ("newline", "After a line end; in a model of records, at the start of a record", ContextStart::Newline),
+        ("none", "After nothing", ContextStart::None),
     ])
 }
 

@@ -125,13 +125,17 @@ impl PairReader {
         if self.position >= self.end {
             return Ok(None);
         }
-        let id = |symbol: Option<u32>, at: usize| {
-            symbol.and_then(|symbol| vocab.id(symbol)).ok_or_else(|| unknown_symbol(corpus, vocab, symbol, at))
-        };
-        let input = id(self.input, self.position)?;
+        let input = self.peek(corpus, vocab)?;
         self.input = self.cursor.next(corpus);
         self.position += 1;
-        Ok(Some((input, id(self.input, self.position)?)))
+        Ok(Some((input, self.peek(corpus, vocab)?)))
+    }
+
+    /// The token id of the next input.
+    #[inline]
+    pub fn peek(&self, corpus: &Corpus, vocab: &Vocab) -> Result<u32> {
+        let id = self.input.and_then(|symbol| vocab.id(symbol));
+        id.ok_or_else(|| unknown_symbol(corpus, vocab, self.input, self.position))
     }
 }
 

@@ -15,10 +15,10 @@ use crate::error::Result;
 /// # Errors
 /// [`Error::Checkpoint`](crate::error::Error::Checkpoint) if the checkpoint contains weights only.
 pub fn state_hash(frame: &Frame) -> Result<u128> {
-    let TrainConfig { seed, lr, schedule, warmup, weight_decay, clip, dropout, patience, .. } =
+    let TrainConfig { seed, lr, schedule, warmup, weight_decay, clip, dropout, reset_prob, patience, .. } =
         RunMetadata::read(frame)?.train;
     let mut hasher = Xxh3::new();
-    hasher.update(&format::encode(&(seed, lr, schedule, warmup, weight_decay, clip, dropout, patience))?);
+    hasher.update(&format::encode(&(seed, lr, schedule, warmup, weight_decay, clip, dropout, reset_prob, patience))?);
     let moments = MOMENTS.into_iter().filter(|name| frame.has(name));
     for name in [WEIGHTS, Progress::NAME, STATE].into_iter().chain(moments) {
         frame.hash_section(name, &mut hasher)?;

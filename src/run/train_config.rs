@@ -30,6 +30,8 @@ pub struct TrainConfig {
     pub clip: f64,
     /// The dropout rate between layers and before the output layer.
     pub dropout: f64,
+    /// The probability per window that the carried state of a stream is reset. Ignored if the dataset has a loss mask.
+    pub reset_prob: f64,
     /// Steps between evaluations.
     pub eval_every: Option<u64>,
     /// Steps between checkpoints.
@@ -58,6 +60,7 @@ impl Default for TrainConfig {
             weight_decay: 0.01,
             clip: 1.0,
             dropout: 0.2,
+            reset_prob: 0.3,
             eval_every: None,
             save_every: None,
             log_every: 10,
@@ -93,6 +96,7 @@ impl TrainConfig {
         real("lr", self.lr, self.lr > 0.0 && self.lr <= 1e6, "above 0 and at most 1000000")?;
         real("weight_decay", self.weight_decay, (0.0..=1e6).contains(&self.weight_decay), "0 to 1000000")?;
         real("clip", self.clip, self.clip >= 0.0, "0 (no clipping) or more")?;
+        real("reset_prob", self.reset_prob, (0.0..=1.0).contains(&self.reset_prob), "0 to 1")?;
         real("dropout", self.dropout, (0.0..=0.95).contains(&self.dropout), "0 to 0.95")
     }
 

@@ -2,7 +2,7 @@
 
 use super::config::SamplingConfig;
 use super::sampler::{Sampler, Stream};
-use crate::data::Vocab;
+use crate::data::{ContextStart, Vocab};
 use crate::model::{InferenceModel, InferenceSession};
 
 pub(super) const PROMPT_STEPS: usize = 128;
@@ -18,8 +18,9 @@ pub struct Generator<'m> {
 }
 
 impl<'m> Generator<'m> {
-    /// A generator that starts in the zero state and reads `prompt`. An empty prompt stands for a line end, or for the first
-    /// character of the vocabulary if it has no line end.
+    /// A generator that starts in the zero state and reads `prompt`, which should begin with the
+    /// [start of a context](Vocab::context_start). An empty prompt stands for that start, or for the first character of the
+    /// vocabulary if it has none.
     ///
     /// # Panics
     /// If `vocab` is not the model's vocabulary.
@@ -76,7 +77,7 @@ pub(super) fn split_prompt<'p>(model: &InferenceModel<'_>, vocab: &Vocab, prompt
     assert_eq!(vocab.len(), model.config().vocab_size, "the vocabulary belongs to another model");
     match prompt.split_last() {
         Some((last_id, before)) => (before, *last_id),
-        None => (&[], vocab.id(u32::from('\n')).unwrap_or(0)),
+        None => (&[], vocab.context_start(ContextStart::Newline).unwrap_or(0)),
     }
 }
 

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::stream_scorer::{StreamScorer, Transition};
 use super::surprisal::bits;
-use crate::data::{Corpus, PairReader, Vocab};
+use crate::data::{ContextStart, Corpus, PairReader, Vocab};
 use crate::error::{Error, Result};
 use crate::kernels::{Precision, softmax};
 use crate::model::{CharLm, InferenceModel, InferenceSession};
@@ -39,13 +39,20 @@ impl TextLoss {
     }
 }
 
-/// The exact loss over a part of a corpus: one stream, with the state carried from the start of the part.
+/// The exact loss over a part of a corpus: one stream, with the state carried from the start of the part, which follows `start`.
 ///
 /// # Errors
 /// [`Error::Corpus`] if the part is too short or contains a character that the model does not know.
-pub fn carried(model: &InferenceModel<'_>, corpus: &Corpus, vocab: &Vocab, part: Range<usize>) -> Result<TextLoss> {
+pub fn carried(
+    model: &InferenceModel<'_>,
+    corpus: &Corpus,
+    vocab: &Vocab,
+    part: Range<usize>,
+    start: ContextStart,
+) -> Result<TextLoss> {
     check_length(corpus, &part)?;
-    let span = ScoredSpan { start: part.start, scored_from: part.start, end: part.end - 1 };
+    let follows = vocab.context_start(start);
+    let span = ScoredSpan { follows, start: part.start, scored_from: part.start, end: part.end - 1 };
     let loss = score_spans(model, corpus, vocab, std::iter::once(span), 1, &|| false);
     loss.map(Option::unwrap_or_default)
 }
@@ -66,7 +73,10 @@ pub fn windows(
         return Err(Error::out_of_range("window", 0, "at least 1"));
     }
     let end = part.end - 1;
-    let span = |start: usize| ScoredSpan { start, scored_from: start, end: end.min(start.saturating_add(window)) };
+    let span = |start: usize| {
+        let end = end.min(start.saturating_add(window));
+        ScoredSpan { follows: None, start, scored_from: start, end }
+    };
     let count = (end - part.start).div_ceil(window);
     let spans = (part.start..end).step_by(window).map(span);
     let loss = score_spans(model, corpus, vocab, spans, count.min(MAX_STREAMS), &|| false);
@@ -93,7 +103,7 @@ pub fn held_out_unless(
     let span = |i: usize| {
         let (scored_from, end) = (i * predictions / streams, (i + 1) * predictions / streams);
         let start = part.start + scored_from.saturating_sub(WARM_UP);
-        ScoredSpan { start, scored_from: part.start + scored_from, end: part.start + end }
+        ScoredSpan { follows: None, start, scored_from: part.start + scored_from, end: part.start + end }
     };
     let model = InferenceModel::new(model, Precision::F32);
     score_spans(&model, corpus, vocab, (0..streams).map(span), streams, stop)
@@ -118,6 +128,8 @@ fn check_length(corpus: &Corpus, part: &Range<usize>) -> Result<()> {
 /// A span of a text that is read from the zero state. Positions are those of the character that is read, which predicts the next.
 #[derive(Clone, Copy, Debug)]
 struct ScoredSpan {
+    /// The token id that is read first, if any; it predicts the first character.
+    follows: Option<u32>,
     start: usize,
     /// The first character whose prediction is scored.
     scored_from: usize,
@@ -143,7 +155,8 @@ fn score_spans(
             at = span.start;
             readers.push((span, PairReader::new(corpus, cursor, span.start, span.end)));
         }
-        let Some(longest) = readers.iter().map(|(span, _)| span.end - span.start).max() else {
+        let predictions = |span: &ScoredSpan| span.end - span.start + usize::from(span.follows.is_some());
+        let Some(longest) = readers.iter().map(|(span, _)| predictions(span)).max() else {
             return corpus.check_not_truncated().map(|()| Some(loss));
         };
         scorer.session.reset();
@@ -153,6 +166,10 @@ fn score_spans(
             }
             let next = |stream: usize| {
                 let Some((span, reader)) = readers.get_mut(stream) else { return Ok(None) };
+                if let Some(input) = span.follows.take() {
+                    let target = reader.peek(corpus, vocab)?;
+                    return Ok(Some(Transition { input, target, reset: false, is_scored: true }));
+                }
                 let is_scored = reader.position >= span.scored_from;
                 let pair = reader.next(corpus, vocab)?;
                 Ok::<_, Error>(pair.map(|(input, target)| Transition { input, target, reset: false, is_scored }))
@@ -190,7 +207,7 @@ pub(super) mod tests {
     fn windows_start_from_the_zero_state_and_cover_every_character() {
         let (char_lm, corpus, vocab) = sample(333);
         let model = InferenceModel::new(&char_lm, Precision::F32);
-        let carried = |part| carried(&model, &corpus, &vocab, part).unwrap();
+        let carried = |part| carried(&model, &corpus, &vocab, part, ContextStart::None).unwrap();
         let windows = |window| windows(&model, &corpus, &vocab, 0..333, window).unwrap();
         let sum: f64 = (0..332).step_by(10).map(|start| carried(start..(start + 11).min(333)).total_nats).sum();
         assert_eq!(windows(10).chars, 332);
@@ -204,7 +221,7 @@ pub(super) mod tests {
     fn the_held_out_estimate_is_close_to_the_carried_loss() {
         let (char_lm, corpus, vocab) = sample(30_000);
         let model = InferenceModel::new(&char_lm, Precision::F32);
-        let exact = carried(&model, &corpus, &vocab, 100..30_000).unwrap();
+        let exact = carried(&model, &corpus, &vocab, 100..30_000, ContextStart::None).unwrap();
         let estimate = held_out(&char_lm, &corpus, &vocab, 100..30_000).unwrap();
         assert_eq!(exact.chars, estimate.chars);
         assert!((exact.nats() - estimate.nats()).abs() < 1e-5, "{} {}", exact.nats(), estimate.nats());
@@ -222,7 +239,9 @@ pub(super) mod tests {
         let config = ModelConfig { cell: "lstm".into(), num_layers: 1, hidden_size: 4, embed_size: 0, vocab_size: 2 };
         let char_lm = CharLm::init(&config, 1).unwrap();
         let model = InferenceModel::new(&char_lm, Precision::F32);
-        let score = || (carried(&model, &corpus, &vocab, 0..300), held_out(&char_lm, &corpus, &vocab, 0..300));
+        let score = || {
+            (carried(&model, &corpus, &vocab, 0..300, ContextStart::None), held_out(&char_lm, &corpus, &vocab, 0..300))
+        };
         assert!(matches!(score(), (Ok(_), Ok(_))));
         file.as_file().set_len(290).unwrap();
         assert!(matches!(score(), (Err(Error::Changed { .. }), Err(Error::Changed { .. }))));
@@ -232,7 +251,7 @@ pub(super) mod tests {
     fn rejects_a_text_without_predictions_and_an_empty_window() {
         let (char_lm, corpus, vocab) = sample(50);
         let model = InferenceModel::new(&char_lm, Precision::F32);
-        assert!(carried(&model, &corpus, &vocab, 7..8).is_err());
+        assert!(carried(&model, &corpus, &vocab, 7..8, ContextStart::None).is_err());
         assert!(windows(&model, &corpus, &vocab, 0..50, 0).is_err());
     }
 }

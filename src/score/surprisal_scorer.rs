@@ -4,7 +4,7 @@ use std::convert::Infallible;
 
 use super::stream_scorer::{StreamScorer, Transition};
 use super::surprisal::{Escape, Surprisal, score_prediction};
-use crate::data::Vocab;
+use crate::data::{ContextStart, Vocab};
 use crate::model::{InferenceModel, InferenceSession};
 
 const STEPS: usize = 64;
@@ -17,39 +17,43 @@ pub struct SurprisalScorer<'m> {
     rules: Rules<'m>,
     /// A single stream, whose state is carried.
     text: StreamScorer<'m>,
+    /// Before the text and before each line.
+    start: Context,
+    /// Before the next characters of the text.
     context: Context,
     /// Several streams, reset at each line; created when it is first needed.
     lines: Option<StreamScorer<'m>>,
 }
 
 impl<'m> SurprisalScorer<'m> {
-    /// Predictions list the `top` most likely characters.
+    /// The text, or each line, follows `start`. Predictions list the `top` most likely characters.
     ///
     /// # Panics
     /// If `vocab` is not the model's vocabulary.
-    pub fn new(model: &'m InferenceModel<'m>, vocab: &'m Vocab, top: usize) -> Self {
+    pub fn new(model: &'m InferenceModel<'m>, vocab: &'m Vocab, start: ContextStart, top: usize) -> Self {
         assert_eq!(vocab.len(), model.config().vocab_size, "the vocabulary belongs to another model");
+        let last_id = vocab.context_start(start);
+        let start = Context { last_id, has_started: last_id.is_some() };
         SurprisalScorer {
             model,
             rules: Rules { vocab, escape: Escape::new(vocab), top },
             text: StreamScorer::new(InferenceSession::new(model, 1, STEPS)),
-            context: Context::default(),
+            start,
+            context: start,
             lines: None,
         }
     }
 
     /// Scores the next characters (code points or bytes) of the text; the state is carried from the previous ones. Nothing
-    /// predicts the very first character.
+    /// predicts the very first character if the text follows nothing.
     pub fn score_text(&mut self, symbols: &[u32]) -> Vec<Surprisal> {
         let (mut surprisals, context) = self.rules.score(&mut self.text, &[symbols], self.context, false);
         self.context = context;
         surprisals.pop().unwrap_or_default()
     }
 
-    /// Scores lines (code points or bytes), each after a line end in the zero state, so that its first character is predicted as
-    /// well. If the model knows no line end, nothing predicts it.
+    /// Scores lines (code points or bytes), each from the zero state.
     pub fn score_lines(&mut self, lines: &[Vec<u32>]) -> Vec<Vec<Surprisal>> {
-        let line_end = self.rules.vocab.id(u32::from('\n'));
         // More streams than the longest line leaves work for would be idle at the end.
         let (all, longest) =
             lines.iter().fold((0, 1), |(all, longest), line| (all + line.len(), line.len().max(longest)));
@@ -58,8 +62,7 @@ impl<'m> SurprisalScorer<'m> {
             Some(scorer) if scorer.session.streams() == streams => scorer,
             lines => lines.insert(StreamScorer::new(InferenceSession::new(self.model, streams, STEPS))),
         };
-        let context = Context { last_id: line_end, has_started: line_end.is_some() };
-        self.rules.score(scorer, lines, context, true).0
+        self.rules.score(scorer, lines, self.start, true).0
     }
 }
 
@@ -153,9 +156,9 @@ mod tests {
     fn surprisals_sum_to_the_loss_however_the_text_is_split() {
         let (char_lm, corpus, vocab) = sample(700);
         let model = InferenceModel::new(&char_lm, Precision::F32);
-        let expected = carried(&model, &corpus, &vocab, 0..700).unwrap();
+        let expected = carried(&model, &corpus, &vocab, 0..700, ContextStart::None).unwrap();
         for piece in [1, 7, 64, 65, 700] {
-            let mut scorer = SurprisalScorer::new(&model, &vocab, 0);
+            let mut scorer = SurprisalScorer::new(&model, &vocab, ContextStart::None, 0);
             let mut sum = SurprisalSum::default();
             text(&corpus).chunks(piece).for_each(|piece| sum.add(SurprisalSum::of(&scorer.score_text(piece))));
             assert_eq!(sum.chars, 699);
@@ -174,12 +177,15 @@ mod tests {
             .map(|line| line.iter().copied().chain([10]).collect())
             .collect();
         let model = InferenceModel::new(&char_lm, Precision::F32);
-        let parallel = SurprisalScorer::new(&model, &vocab, 2).score_lines(&lines);
+        let parallel = SurprisalScorer::new(&model, &vocab, ContextStart::Newline, 2).score_lines(&lines);
         assert!(lines.len() > 100 && parallel.len() == lines.len());
         for (line, got) in lines.iter().zip(&parallel) {
+            let separate = SurprisalScorer::new(&model, &vocab, ContextStart::Newline, 2).score_text(line);
+            assert_eq!(*got, separate);
             // One stream that reads a line end first, which nothing predicts.
-            let separate = SurprisalScorer::new(&model, &vocab, 2).score_text(&[&[10], &line[..]].concat());
-            assert_eq!(got[..], separate[1..]);
+            let scored =
+                SurprisalScorer::new(&model, &vocab, ContextStart::None, 2).score_text(&[&[10], &line[..]].concat());
+            assert_eq!(separate[..], scored[1..]);
         }
     }
 
@@ -188,19 +194,23 @@ mod tests {
         let (char_lm, corpus, vocab) = sample(300);
         let model = InferenceModel::new(&char_lm, Precision::F32);
         let known_text = text(&corpus);
-        let expected = SurprisalScorer::new(&model, &vocab, 0).score_text(&known_text);
+        let expected = SurprisalScorer::new(&model, &vocab, ContextStart::None, 0).score_text(&known_text);
         let mut with_unknown = known_text;
         for at in [299, 150, 64, 1, 0] {
             with_unknown.insert(at, 0x3b1);
         }
-        let surprisals = SurprisalScorer::new(&model, &vocab, 0).score_text(&with_unknown);
+        let surprisals = SurprisalScorer::new(&model, &vocab, ContextStart::None, 0).score_text(&with_unknown);
         let (unknown, known): (Vec<_>, Vec<_>) = surprisals.into_iter().partition(|surprisal| !surprisal.known);
         assert_eq!(known, expected);
         assert_eq!((unknown.len(), unknown[0].nats), (5, None), "nothing predicts the very first character");
         assert!(unknown[1..].iter().all(|surprisal| (43.0..45.0).contains(&(surprisal.nats.unwrap() / 2f64.ln()))));
-        let lines = SurprisalScorer::new(&model, &vocab, 0).score_lines(&[vec![], vec![0x3b1, 97], vec![97, 98]]);
+        let lines = SurprisalScorer::new(&model, &vocab, ContextStart::None, 0).score_lines(&[
+            vec![],
+            vec![0x3b1, 97],
+            vec![97, 98],
+        ]);
         assert_eq!(lines.iter().map(Vec::len).collect::<Vec<_>>(), [0, 2, 2]);
-        // The model knows no line end, so nothing predicts the first character of a line.
+        // Without a start, nothing predicts the first character of a line.
         assert!(lines[2][0].nats.is_none() && lines[2][1].nats.is_some());
         let corpus = Corpus::from_text("t", &b"ab"[..], Encoding::Utf8).unwrap();
         let loss = windows(&model, &corpus, &vocab, 0..2, 1).unwrap();

@@ -12,6 +12,7 @@ mod fine_tune;
 mod fit;
 mod memory;
 mod observer;
+mod resets;
 mod resume;
 mod step;
 mod trainer;

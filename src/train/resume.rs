@@ -199,13 +199,13 @@ mod tests {
             (epochs, steps) in (1u64..1 << 40, option::of(1u64..1 << 50)),
             optimizer in select(&[Optimizer::Adamw, Optimizer::Sgd, Optimizer::Rmsprop]),
             schedule in select(&[Schedule::Cosine, Schedule::Linear, Schedule::Constant]),
-            (lr, weight_decay, clip, dropout) in (1e-9f64..1.0, 0f64..1e6, 0f64..f64::MAX, 0f64..0.95),
+            (lr, weight_decay, clip, dropout, reset_prob) in (1e-9f64..1.0, 0f64..1e6, 0f64..f64::MAX, 0f64..0.95, 0f64..=1.0),
             (warmup, log_every, seed) in any::<(u64, u64, u64)>(), (eval_every, save_every) in any::<(Option<u64>, Option<u64>)>(),
             patience in option::of(1u64..1 << 40),
         ) -> TrainConfig {
             let patience = patience.filter(|_| eval_every != Some(0));
             TrainConfig {
-                batch_size: batch, seq_len, epochs, steps, optimizer, lr, schedule, warmup, weight_decay, clip, dropout, eval_every,
+                batch_size: batch, seq_len, epochs, steps, optimizer, lr, schedule, warmup, weight_decay, clip, dropout, reset_prob, eval_every,
                 save_every, log_every, patience, seed, threads,
             }
         }

@@ -5,8 +5,9 @@ use std::time::Instant;
 use rayon::ThreadPool;
 
 use super::memory::{check as check_memory, thread_pool};
+use super::resets;
 use super::step::Step;
-use crate::data::{BatchLoader, Dataset, count_tokens};
+use crate::data::{BatchLoader, ContextStart, Dataset, count_tokens};
 use crate::error::{Error, Result};
 use crate::layers::dropout::Dropout;
 use crate::model::{CharLm, Init, ModelConfig, Window, memory};
@@ -209,9 +210,15 @@ impl Trainer {
         window.clear(steps, self.config.batch_size);
         let (inputs, targets, weights) = (&mut window.inputs, &mut window.targets, &mut window.weights);
         self.loader.read(corpus, self.dataset.vocab(), steps, inputs, targets, weights)?;
-        if let Some(mask) = self.dataset.loss_mask() {
-            window.resets.resize(steps * self.config.batch_size, false);
-            self.loader.apply_loss_mask(mask, steps, &mut window.weights, &mut window.resets);
+        match self.dataset.loss_mask() {
+            Some(mask) => {
+                window.resets.resize(steps * self.config.batch_size, false);
+                self.loader.apply_loss_mask(mask, steps, &mut window.weights, &mut window.resets);
+            }
+            None => {
+                let line_end = self.dataset.vocab().context_start(ContextStart::Newline);
+                resets::draw(window, self.config.reset_prob, self.config.seed, self.progress.step, line_end);
+            }
         }
         Ok(())
     }

@@ -19,7 +19,7 @@ fn compares_two_runs_and_ngrams() {
     assert_eq!(names[..3], ["run", "longer", "1-gram"]);
     assert_eq!((names.len(), names[8]), (9, "7-gram"));
     for (model, name) in models.iter().zip(["run", "longer"]) {
-        let alone = dir.json(&format!("eval {name} --text other.txt"));
+        let alone = dir.json(&format!("eval {name} --text other.txt --context-start none"));
         assert!((model["nats_per_char"].as_f64().unwrap() - alone["loss"].as_f64().unwrap()).abs() < 1e-6);
         assert_eq!(found["chars"], alone["chars"]);
     }

@@ -107,7 +107,7 @@ fn lines_json_has_text_loss_and_novelty() {
     assert!(json.iter().any(|json| json["in_corpus"] == true) && json.iter().any(|json| json["in_corpus"] == false));
     // The loss of a line is the loss that `eval` reports.
     let line = plain.iter().position(|line| line.len() > 4).unwrap();
-    dir.write("one.txt", format!("\n{}\n", plain[line]));
+    dir.write("one.txt", format!("{}\n", plain[line]));
     let loss = dir.json("eval names --text one.txt")["loss"].as_f64().unwrap();
     assert!((loss - json[line]["nats_per_char"].as_f64().unwrap()).abs() < 1e-5, "{loss} {}", json[line]);
     std::fs::remove_file(dir.path("names.txt")).unwrap();

@@ -233,21 +233,23 @@ fn eval_reports_nats_and_bits() {
     dir.write("other.txt", &prose(2000)[700..1200]);
     let score = dir.json("eval run --text other.txt");
     let (loss, bpc) = (score["loss"].as_f64().unwrap(), score["bpc"].as_f64().unwrap());
-    assert_eq!(score["chars"], 499, "nothing predicts the first character");
+    assert_eq!(score["chars"], 500);
+    let without_context = dir.json("eval run --text other.txt --context-start none");
+    assert_eq!(without_context["chars"], 499, "nothing predicts the first character");
     assert!((bpc - loss / 2f64.ln()).abs() < 1e-9 && loss > 0.5 && loss < 4.0, "{score}");
-    contains_all(&dir.stdout("eval run --text other.txt"), &[&format!("{loss:.6}"), &format!("{bpc:.6}"), "499"]);
+    contains_all(&dir.stdout("eval run --text other.txt"), &[&format!("{loss:.6}"), &format!("{bpc:.6}"), "500"]);
     let window = dir.json("eval run --text other.txt --window 4");
     assert_eq!((&window["chars"], &window["window"], &score["window"]), (&499.into(), &4.into(), &().into()));
     assert!((window["loss"].as_f64().unwrap() - loss).abs() > 1e-6, "{window} {score}");
     let longer = dir.json("eval run --text other.txt --window 1000");
-    assert!((longer["loss"].as_f64().unwrap() - loss).abs() < 1e-6, "one window is one stream: {longer} {score}");
+    assert_eq!(longer["loss"], without_context["loss"], "one window is one stream");
 }
 
 #[test]
 fn eval_counts_characters() {
     let dir = with_wide_run();
     dir.write("other.txt", noise(ALPHABET, 321));
-    assert_eq!(dir.json("eval wide --text other.txt")["chars"], 320);
+    assert_eq!(dir.json("eval wide --text other.txt")["chars"], 320, "the model knows no line end");
     dir.write("strange.txt", "ab\u{3b1}ab");
     dir.run("eval wide --text strange.txt").fails(65, &["strange.txt", "U+03B1", "character 3"]);
     dir.write("short.txt", "a");
@@ -257,15 +259,15 @@ fn eval_counts_characters() {
 #[test]
 fn eval_defaults_to_the_held_out_set() {
     let dir = TestDir::with_run();
-    let score = dir.json("eval run");
+    let score = dir.json("eval run --context-start none");
     dir.write("tail.txt", &prose(2000)[1800..]);
     assert_eq!(score["chars"], 199);
-    assert_eq!(score["loss"], dir.json("eval run --text tail.txt")["loss"]);
+    assert_eq!(score["loss"], dir.json("eval run --text tail.txt --context-start none")["loss"]);
     let saved = dir.info("run", "best")["loss"].as_f64().unwrap();
     assert!((score["loss"].as_f64().unwrap() - saved).abs() < 1e-6, "{score} {saved}");
     dir.write("held.txt", prose(150));
     dir.train("text.txt --name own --steps 5 --val-file held.txt");
-    assert_eq!(dir.json("eval own")["chars"], 149);
+    assert_eq!(dir.json("eval own")["chars"], 150);
     dir.train("text.txt --name none --steps 5 --val-frac 0");
     dir.run("eval none").fails(2, &["--text"]);
     dir.write("held.txt", prose(151));
