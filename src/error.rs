@@ -1,4 +1,4 @@
-//! The library's error type: one variant per kind of failure, with the facts that a caller needs to react or to explain it.
+//! The library's error type: one variant per kind of failure, with the details that a caller needs to handle or explain it.
 
 use std::fmt::Debug;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 /// The result of every fallible operation in this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// An error. Its text is one line: where, what is wrong and, where the library knows it, what to do.
+/// An error. Its message is one line: the location, the problem and, if the library knows one, a remedy.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 #[expect(missing_docs, reason = "the variants and their messages explain the fields")]
@@ -17,7 +17,7 @@ pub enum Error {
     /// An operation needs more memory than is available, both in bytes.
     #[error("{what} needs {} MiB of memory, {}", needed.div_ceil(1 << 20), available_memory(*available))]
     OutOfMemory { what: String, needed: u64, available: Option<u64> },
-    /// A setting, named like the field of the configuration, has a value outside its range.
+    /// A setting has a value outside its range. `setting` is the name of a configuration field.
     #[error("{setting} must be {allowed}, not {value}")]
     OutOfRange { setting: &'static str, value: String, allowed: String },
     /// A setting has no effect together with the other settings.
@@ -26,7 +26,7 @@ pub enum Error {
     /// A name is not in a list of choices.
     #[error("unknown {kind} \"{name}\"; choose from: {}", choices.join(", "))]
     UnknownName { kind: String, name: String, choices: Vec<String> },
-    /// A run cannot be resumed with another value of this setting.
+    /// A run cannot be resumed with a different value of this setting.
     #[error("{}: {setting} is {saved} in this run and cannot be changed to {requested}", run.display())]
     FixedSetting { run: PathBuf, setting: &'static str, saved: String, requested: String },
     /// A model of bytes cannot be used with a text that was opened as characters, or the reverse.
@@ -35,7 +35,7 @@ pub enum Error {
     /// A corpus cannot be used as it is.
     #[error("{}: {problem}", path.display())]
     Corpus { path: PathBuf, problem: String },
-    /// A text is not valid UTF-8 from this byte on, counted from 0.
+    /// A text is not valid UTF-8. `byte` is the offset of the first invalid byte.
     #[error("{}: not valid UTF-8 at byte {byte}", path.display())]
     NotUtf8 { path: PathBuf, byte: usize },
     /// A folder contains no text files.
@@ -47,7 +47,7 @@ pub enum Error {
         path.display(), batch_size * seq_len + 1
     )]
     TextTooShort { path: PathBuf, chars: usize, batch_size: usize, seq_len: usize },
-    /// The corpus is not the one that a run used in this role, such as `was trained on`. Both are described by length and hash.
+    /// The corpus differs from the one that a run used. `role` says how the run used it, such as `was trained on`.
     #[error("{}: the text differs from the one that this run {role} (then {before}; now {now})", path.display())]
     CorpusMismatch { path: PathBuf, role: &'static str, before: String, now: String },
     /// The corpus that a run was trained on no longer exists.
@@ -57,12 +57,12 @@ pub enum Error {
     #[error("{}: {problem}", path.display())]
     Checkpoint { path: PathBuf, problem: String },
     /// A text contains a character that is not in the model's vocabulary.
-    #[error("the model does not know {0}")]
+    #[error("not in the model's vocabulary: {0}")]
     UnknownCharacter(String),
     /// A file or folder does not exist or cannot be opened.
     #[error("{}: {}", path.display(), unreadable(source))]
     Input { path: PathBuf, source: std::io::Error },
-    /// What was asked for does not exist (no run to resume, no held-out text).
+    /// Something that was requested does not exist, such as a run to resume or a held-out text.
     #[error("{0}")]
     Missing(String),
     /// A folder contains no runs.
@@ -89,7 +89,7 @@ pub enum Error {
     /// A loss, a gradient, an activation or a weight is no longer finite.
     #[error("{0}")]
     Diverged(String),
-    /// A defect in this crate.
+    /// A bug in this crate.
     #[error("internal error: {0}")]
     Internal(String),
 }
@@ -97,13 +97,13 @@ pub enum Error {
 fn unreadable(source: &std::io::Error) -> String {
     match source.kind() {
         std::io::ErrorKind::NotFound => "no such file or folder; check the name".into(),
-        std::io::ErrorKind::PermissionDenied => "permission denied; check its permissions".into(),
+        std::io::ErrorKind::PermissionDenied => "permission denied; check the permissions".into(),
         _ => format!("cannot be read: {source}"),
     }
 }
 
 fn available_memory(bytes: Option<u64>) -> String {
-    bytes.map_or("which cannot be allocated".into(), |bytes| format!("and {} MiB are available", bytes >> 20))
+    bytes.map_or("which cannot be allocated".into(), |bytes| format!("but {} MiB are available", bytes >> 20))
 }
 
 fn free_space(free: Option<u64>) -> String {

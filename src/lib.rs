@@ -21,8 +21,8 @@
 //!
 //! # Modules
 //!
-//! Each module uses only modules above it in this table, and not all of them: `RULES` in `tests/architecture.rs` lists and enforces
-//! which.
+//! Each module uses only modules above it in this table. The test `tests/architecture.rs` lists the allowed dependencies and
+//! enforces them.
 //!
 //! | module | contents |
 //! |---|---|

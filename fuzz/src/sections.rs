@@ -17,7 +17,7 @@ use charlstm::train::{TrainConfig, Trainer};
 use super::ok;
 
 /// The names of all sections.
-pub const NAMES: [&str; 7] = ["model", "weights", "progress", "run", "moments.0", "moments.1", "state"];
+pub const NAMES: [&str; 8] = ["model", "weights", "progress", "run", "moments.0", "moments.1", "state", "records"];
 /// Larger models are not run.
 const MAX_WEIGHTS: usize = 1 << 14;
 /// Characters of the text that a run resumes on.

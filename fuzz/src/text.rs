@@ -2,7 +2,7 @@
 //!
 //! The first byte sets where a chunk of the parallel scan ends, the second where the text is split into two files; the rest is the text.
 
-use charlstm::data::{self, Corpus, Encoding, LineHashes, Vocab};
+use charlstm::data::{self, Corpus, Encoding, RecordHashes, RecordIndex, RecordKind, RecordPart, Vocab};
 use charlstm::error::{Error, Result};
 
 use super::ok;
@@ -72,11 +72,14 @@ fn decodes_two_files((first, second): (&[u8], &[u8])) {
 fn decodes_bytes(text: &[u8]) {
     let Some(corpus) = ok(corpus(text, Encoding::Bytes)) else { return };
     assert!(decoded(&corpus, 0) == text.iter().map(|byte| u32::from(*byte)).collect::<Vec<_>>());
-    let mut set = LineHashes::default();
-    set.add(&corpus).unwrap();
-    let lines: Vec<&[u8]> = corpus.lines().collect();
-    assert!(lines.iter().all(|line| set.contains(line)));
-    assert_eq!(lines.join(&b"\n"[..]), text.strip_suffix(b"\n").unwrap_or(text));
+    let mut set = RecordHashes::default();
+    set.add(&corpus, RecordKind::Line).unwrap();
+    assert!(data::split_lines(text).iter().all(|line| set.contains(line.text)));
+    for kind in [RecordKind::Line, RecordKind::Block, RecordKind::File] {
+        let Some(index) = ok(RecordIndex::new(&corpus, kind, 0.5)) else { continue };
+        let counts = [RecordPart::Training, RecordPart::HeldOut].map(|part| index.counts(part).records);
+        assert_eq!(counts[0] + counts[1], index.count());
+    }
 }
 
 /// Segments are found in the text at their offsets, in order, and omit only white space.

@@ -133,7 +133,7 @@ fn measure_batch_sampling(trainer: &Trainer) -> f64 {
     let (vocab, seeds) = (trainer.dataset().vocab(), (0..BATCH_SAMPLES).collect::<Vec<_>>());
     let (model, config) = (InferenceModel::new(trainer.model(), Precision::F32), SamplingConfig::default());
     let batch = Batch::new(&model, vocab, &[], &config);
-    // Double the length until the time per call dominates the cost of starting.
+    // Double the length until the startup cost of a call is negligible.
     let mut length = 16;
     loop {
         let start = Instant::now();

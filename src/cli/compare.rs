@@ -1,10 +1,9 @@
 //! `charlstm compare`: two runs and n-gram baselines on one text.
 
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use charlstm::checkpoint::Frame;
-use charlstm::data::{ContextStart, Corpus, Dataset, Vocab};
+use charlstm::data::{ContextStart, Corpus, Dataset, TextPart, Vocab};
 use charlstm::error::{Error, Result};
 use charlstm::kernels::Precision;
 use charlstm::model::{CharLm, InferenceModel, memory};
@@ -74,13 +73,13 @@ pub fn run(args: &CompareArgs, terminal: &Terminal) -> Result<()> {
     let (a, b) = (open(&args.a)?, open(&args.b)?);
     if a.vocab.encoding() != b.vocab.encoding() {
         return Err(Error::Usage(
-            "one run reads bytes and the other one UTF-8 characters; compare runs of the same kind".into(),
+            "one run reads bytes and the other UTF-8 characters; compare runs with the same encoding".into(),
         ));
     }
     let (own, symbols) = open_texts(args, &a)?;
     if symbols.len() < 3 {
         return Err(Error::Usage(
-            "the text to score has fewer than three characters; name another one with --text".into(),
+            "the text to score has fewer than three characters; specify a longer one with --text".into(),
         ));
     }
     let (of_a, of_b) = (surprisals(&a, &symbols)?, surprisals(&b, &symbols)?);
@@ -96,7 +95,7 @@ pub fn run(args: &CompareArgs, terminal: &Terminal) -> Result<()> {
     let both = || of_a.iter().zip(&of_b).filter(|(a, b)| !a.is_nan() && !b.is_nan());
     let (a, b): (Vec<f32>, Vec<f32>) = both().unzip();
     let between = paired_bootstrap(&a, &b, args.block as usize, ROUNDS, args.seed)
-        .map_err(|e| Error::Usage(format!("{e} (--block)")))?;
+        .map_err(|e| Error::Usage(format!("{e} with --block")))?;
     if args.json { terminal.json(&as_json(&rows, between)) } else { terminal.out(table(&rows, between).as_bytes()) }
 }
 
@@ -111,18 +110,16 @@ fn open_texts(args: &CompareArgs, a: &ComparedRun) -> Result<(Result<Dataset>, V
     let own = load::open_dataset(&a.frame);
     if let Some(path) = &args.text {
         let text = Corpus::open(std::slice::from_ref(path), a.vocab.encoding())?;
-        return Ok((own, read_symbols(&text, 0..text.chars())?));
+        return Ok((own, read_symbols(&TextPart::Running(&text, 0..text.chars()))?));
     }
     let texts = own?;
-    let (text, part) = load::held_out(&texts)?;
-    let symbols = read_symbols(text, part)?;
+    let symbols = read_symbols(&load::held_out(&texts)?)?;
     Ok((Ok(texts), symbols))
 }
 
-fn read_symbols(text: &Corpus, part: Range<usize>) -> Result<Vec<u32>> {
-    let mut cursor = text.cursor(part.start);
-    let symbols = part.map_while(|_| cursor.next(text)).collect();
-    text.check_not_truncated().map(|()| symbols)
+fn read_symbols(part: &TextPart<'_>) -> Result<Vec<u32>> {
+    let symbols = part.symbols().collect();
+    part.corpus().check_not_truncated().map(|()| symbols)
 }
 
 /// The surprisal of each character in bits; NaN if nothing predicts it.
@@ -147,11 +144,10 @@ fn summarize(run: &ComparedRun, symbols: &[u32], bits: &[f32]) -> ModelScore {
     }
 }
 
-/// The scores of n-gram models of run A's training text. Characters that run A does not know cost as much as they cost run A.
+/// The scores of n-gram models of run A's training text. Unknown characters cost the same as for run A.
 fn score_ngrams(max: usize, texts: &Dataset, vocab: &Vocab, symbols: &[u32], of_a: &[f32]) -> Result<Vec<ModelScore>> {
-    let (corpus, part) = texts.training();
     let known = |symbols: &[u32]| -> Vec<u32> { symbols.iter().filter_map(|symbol| vocab.id(*symbol)).collect() };
-    let counts = NGram::learn(max, vocab.len(), known(&read_symbols(corpus, part)?))?;
+    let counts = NGram::learn(max, vocab.len(), known(&read_symbols(&texts.training())?))?;
     let ids = known(symbols);
     let unknown = || symbols.iter().zip(of_a).filter(|(symbol, bits)| vocab.id(**symbol).is_none() && !bits.is_nan());
     let escapes: f64 = unknown().map(|(_, bits)| f64::from(*bits)).sum();
@@ -202,8 +198,8 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(&file, [7; 300]).unwrap();
         let text = Corpus::open(&[file.path().into()], Encoding::Bytes).unwrap();
-        assert_eq!(read_symbols(&text, 0..300).unwrap().len(), 300);
+        assert_eq!(read_symbols(&TextPart::Running(&text, 0..300)).unwrap().len(), 300);
         file.as_file().set_len(290).unwrap();
-        assert!(matches!(read_symbols(&text, 0..300), Err(Error::Changed { .. })));
+        assert!(matches!(read_symbols(&TextPart::Running(&text, 0..300)), Err(Error::Changed { .. })));
     }
 }

@@ -39,7 +39,7 @@ pub fn exit_code(error: &Error) -> u8 {
         Error::CannotCreate { .. } | Error::RunExists { .. } => CANNOT_CREATE,
         Error::Io { .. } | Error::Changed { .. } | Error::NoRoom { .. } => IO_ERROR,
         Error::Busy { .. } => BUSY,
-        // Diverged, internal, and what a later version of the library adds.
+        // `Diverged`, `Internal`, and variants that later versions of the library add.
         _ => INTERNAL,
     }
 }
@@ -63,13 +63,13 @@ fn hint(error: &Error, command: &str) -> Option<String> {
             "novelty" => "convert it to UTF-8, or compare bytes with --against and --bytes".into(),
             _ => "convert it to UTF-8, or use --bytes to train on raw bytes".into(),
         },
-        Error::NoTextFiles { .. } => "name a file, or use --bytes to read every file".into(),
+        Error::NoTextFiles { .. } => "specify a file, or use --bytes to read every file".into(),
         Error::TextTooShort { .. } => "use a longer text, or a smaller --batch or --seq-len".into(),
         Error::CorpusMismatch { .. } | Error::CorpusMissing { .. } => match command {
             "train" => "restore it, or resume on the modified text with --allow-corpus-change".into(),
             "sample" => "restore it, or replace --novel with --novel-against FILE".into(),
-            "novelty" => "restore it, or name a corpus with --against".into(),
-            _ => "restore it, or name a text with --text".into(),
+            "novelty" => "restore it, or specify a corpus with --against".into(),
+            _ => "restore it, or specify a text with --text".into(),
         },
         Error::NoRuns { .. } => "start one with: charlstm train".into(),
         Error::Changed { .. } if command == "train" => {

@@ -1,12 +1,12 @@
-//! `charlstm eval`: the loss of a text.
+//! `charlstm eval`: the loss on a text.
 
-use std::ops::Range;
 use std::path::PathBuf;
 
-use charlstm::data::{ContextStart, Corpus};
-use charlstm::error::Result;
+use charlstm::data::{ContextStart, Dataset, DatasetConfig, TextPart};
+use charlstm::error::{Error, Result};
 use charlstm::kernels::Precision;
 use charlstm::model::InferenceModel;
+use charlstm::run::RunMetadata;
 use charlstm::score;
 use serde_json::json;
 
@@ -14,7 +14,7 @@ use super::load;
 use super::terminal::Terminal;
 use super::values::{context_starts, precisions};
 
-/// Compute the loss of a text, in nats and bits per character
+/// Compute the loss on a text, in nats and bits per character
 #[derive(Debug, clap::Args)]
 pub struct EvalArgs {
     /// Name or folder of a run, or a checkpoint file [default: the newest run]
@@ -43,26 +43,40 @@ pub fn run(args: &EvalArgs, terminal: &Terminal) -> Result<()> {
         if args.window.is_some() { score::positions_at_once(usize::MAX) } else { load::POSITIONS_OF_ONE_STREAM };
     let (model, vocab) = load::load_model(&frame, positions)?;
     let inference_model = InferenceModel::new(&model, args.precision);
-    let score = |corpus: &Corpus, range: Range<usize>| match args.window {
-        Some(window) => score::windows(&inference_model, corpus, &vocab, range, window),
-        None => score::carried(&inference_model, corpus, &vocab, range, args.context_start),
+    let score = |part: &TextPart<'_>| match (part, args.window) {
+        (TextPart::Running(corpus, range), Some(window)) => {
+            score::windows(&inference_model, corpus, &vocab, range.clone(), window)
+        }
+        (TextPart::Running(corpus, range), None) => {
+            score::carried(&inference_model, corpus, &vocab, range.clone(), args.context_start)
+        }
+        (TextPart::Records(_), Some(_)) => Err(Error::Usage(
+            "--window is for running text; this run was trained on records, which are scored one by one".into(),
+        )),
+        (TextPart::Records(set), None) => score::records(&inference_model, *set, &vocab),
     };
+    let records = RunMetadata::read(&frame)?.dataset.config.records;
     let loss = match &args.text {
         Some(path) => {
-            let corpus = Corpus::open(std::slice::from_ref(path), vocab.encoding())?;
-            score(&corpus, 0..corpus.chars())?
+            let config = DatasetConfig {
+                paths: vec![path.clone()],
+                encoding: vocab.encoding(),
+                val_frac: 0.0,
+                records,
+                ..DatasetConfig::default()
+            };
+            score(&Dataset::open(&config)?.training())?
         }
-        None => {
-            let dataset = load::open_dataset(&frame)?;
-            let (corpus, range) = load::held_out(&dataset)?;
-            score(corpus, range)?
-        }
+        None => score(&load::held_out(&load::open_dataset(&frame)?)?)?,
     };
     if args.json {
         let json = json!({ "loss": loss.nats(), "bpc": loss.bits(), "chars": loss.chars, "window": args.window });
         return terminal.out(format!("{json}\n").as_bytes());
     }
     let how = match args.window {
+        None if records.is_some() => {
+            "records, each from a zero state; the end of a record counts as a character".into()
+        }
         Some(window) => format!("windows of {window}, each starting from a zero state"),
         None => "one stream, state carried".into(),
     };

@@ -34,10 +34,10 @@ pub struct ExperimentArgs {
     /// Units per layer [default: depends on the experiment]
     #[arg(long, value_name = "N")]
     pub hidden: Option<usize>,
-    /// Maximum number of training steps; attempts of guess [default: depends on the experiment]
+    /// Maximum number of training steps, or of guesses for guess [default: depends on the experiment]
     #[arg(long, value_name = "N")]
     pub steps: Option<u64>,
-    /// Parameters of each model of odyssey [default: 200000]
+    /// Number of parameters of each model in odyssey [default: 200000]
     #[arg(long, value_name = "N")]
     pub parameters: Option<u64>,
     /// Peak learning rate [default: depends on the experiment]
@@ -58,13 +58,13 @@ pub struct ExperimentArgs {
     /// Number of consecutive seeds to run
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     pub seeds: u64,
-    /// Number of distractors of lag [default: 100]
+    /// Number of distractors in lag [default: 100]
     #[arg(long, value_name = "N")]
     pub q: Option<usize>,
     /// Use the noisy variant of lag: the symbols to remember also occur among the distractors
     #[arg(long)]
     pub noise: bool,
-    /// Digits of arithmetic [default: 3] or bits of parity [default: 16]
+    /// Number of digits in arithmetic [default: 3] or of bits in parity [default: 16]
     #[arg(long, value_name = "N")]
     pub size: Option<usize>,
     /// Only write the training text to a file, for use with charlstm train
@@ -91,7 +91,7 @@ pub fn run(args: &ExperimentArgs, terminal: &Terminal) -> Result<ExitCode> {
     }
     let experiment = experiments::find(&args.name)?;
     check_options(experiment.name, &experiment.options(), args, terminal)?;
-    // With --json, the chart is saved only on request.
+    // With --json, the chart is saved only if --svg is given.
     let draws_chart = experiment.options().contains(&"svg") && !args.json;
     let chart_path = args.svg.clone().or_else(|| draws_chart.then(|| format!("{}.svg", experiment.name).into()));
     [&args.write, &chart_path].into_iter().flatten().try_for_each(|path| files::check_writable(path))?;
@@ -131,7 +131,7 @@ fn check_options(name: &str, accepted: &[&str], args: &ExperimentArgs, terminal:
     // `-q 5` is --quiet and a text named 5.
     let number = args.texts.first().and_then(|text| text.to_str()?.parse::<usize>().ok());
     let hint = match number.filter(|_| option == "text" && accepted.contains(&"q") && terminal.is_quiet()) {
-        Some(q) => format!(" (-q is --quiet; for {q} distractors write --q {q})"),
+        Some(q) => format!(" (-q is --quiet; for {q} distractors, use --q {q})"),
         None => String::new(),
     };
     Err(Error::Usage(format!("{name} does not accept {}; omit it{hint}", flag(option))))
@@ -178,7 +178,7 @@ fn seeds(args: &ExperimentArgs) -> Result<Range<u64>> {
     Ok(args.seed..args.seed + args.seeds)
 }
 
-/// Runs a study, prints its table and saves its chart. Returns whether it passed, if it could tell.
+/// Runs a study, prints its table and saves its chart. Returns whether it passed; `None` if it is undecided.
 fn run_study(
     experiment: &Experiment,
     run: RunStudy,

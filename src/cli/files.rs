@@ -23,10 +23,10 @@ pub fn read(path: &Path) -> Result<(&Path, Vec<u8>)> {
     Ok((Path::new(STDIN), text))
 }
 
-/// Refuses a path that cannot be written, before there is anything to write.
+/// Rejects a path that cannot be written, before any work is done.
 pub fn check_writable(path: &Path) -> Result<()> {
     if path.is_dir() {
-        return Err(Error::cannot_create(path, "is a folder; name a file"));
+        return Err(Error::cannot_create(path, "is a folder; specify a file"));
     }
     if !folder_of(path).is_dir() {
         return Err(Error::cannot_create(path, "its folder does not exist; create it first"));

@@ -15,7 +15,7 @@ use super::terminal::Terminal;
 const MAX_LISTED: usize = 40;
 
 pub struct Origin {
-    /// The absolute path of its folder or checkpoint.
+    /// The absolute path of the run's folder or checkpoint.
     pub run: PathBuf,
     pub frame: Frame,
 }
@@ -33,7 +33,7 @@ impl Origin {
     pub fn check_not_replaced(&self, folder: &RunFolder) -> Result<()> {
         let contains_origin = |folder: PathBuf| self.run.canonicalize().is_ok_and(|run| run.starts_with(folder));
         if folder.path().canonicalize().is_ok_and(contains_origin) {
-            let problem = "the run would replace the one that --init-from names; choose another --name";
+            let problem = "the new run would replace the run given by --init-from; choose another --name";
             return Err(Error::cannot_create(folder.path(), problem));
         }
         Ok(())
@@ -46,7 +46,7 @@ pub fn introduce(trainer: &Trainer, terminal: &Terminal) {
         let (old, new) = (replay.chars, dataset.new_text_range().len() as u64);
         let (fraction, expected) = (old as f64 / (old + new) as f64, replay.config.fraction);
         let is_less = fraction < expected - 0.5 / (old + new) as f64;
-        let reason = format!(" instead of {expected}: 90 % of the file has no more characters");
+        let reason = format!(" instead of {expected}, because only 90 % of the file is used");
         terminal.say(&format!(
             "Replay: {old} characters from {} and {new} from the new text, a fraction of {fraction:.4}{}",
             replay.config.file.display(),

@@ -3,7 +3,7 @@
 use charlstm::data::{Encoding, Vocab};
 use owo_colors::{DynColors, OwoColorize, Style, XtermColors};
 
-/// The color of 0, so that colors have the same meaning on light and dark terminals.
+/// The background color of 0, fixed so that colors have the same meaning on light and dark terminals.
 const WHITE: [f32; 3] = [255.0, 255.0, 255.0];
 const BLUE: [f32; 3] = [33.0, 86.0, 190.0];
 const RED: [f32; 3] = [196.0, 30.0, 40.0];
@@ -61,7 +61,7 @@ impl Palette {
     }
 }
 
-/// Symbols (code points or bytes), each on the color of its value. Control characters other than line ends are escaped.
+/// Symbols (code points or bytes), each on a background that shows its value. Control characters other than line ends are escaped.
 pub fn colored(vocab: &Vocab, values: impl Iterator<Item = (u32, f32)>, palette: Palette) -> String {
     let mut text = String::new();
     for (symbol, value) in values {

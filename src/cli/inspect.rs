@@ -100,7 +100,7 @@ fn select(args: &InspectArgs, shape: &ModelConfig, spec: &CellSpec) -> Result<Se
     })
 }
 
-/// The number of characters to read if there are `values` values for each.
+/// The number of characters to read if `values` values are recorded for each.
 fn max_chars(args: &InspectArgs, values: usize) -> Result<usize> {
     let max = (MAX_VALUES / values).max(1);
     match args.chars {

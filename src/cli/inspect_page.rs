@@ -39,7 +39,7 @@ struct InspectPage<'a> {
     initial: Value,
 }
 
-/// The values of a layer in base64: shape (H, T), a byte each, from 0 for the unit's minimum to 255 for its maximum.
+/// The values of a layer in base64: shape (H, T), one byte per value, from 0 for the unit's minimum to 255 for its maximum.
 #[derive(Serialize)]
 struct LayerValues {
     min: Vec<f32>,

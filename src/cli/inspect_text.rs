@@ -1,11 +1,11 @@
-//! The text that `charlstm inspect` lets a model read, and the units that correlate with its properties.
+//! The text that the model reads in `charlstm inspect`, and the units that correlate with its properties.
 
 use std::ops::Range;
 use std::path::Path;
 
 use charlstm::analysis::{TEXT_PROPERTIES, TextProperty, pearson, strongest};
 use charlstm::checkpoint::Frame;
-use charlstm::data::{Corpus, Vocab};
+use charlstm::data::{Corpus, TextPart, Vocab};
 use charlstm::error::{Error, Result};
 use charlstm::model::ModelConfig;
 
@@ -36,14 +36,15 @@ impl InspectedText {
                 } else {
                     Corpus::open(&[path.into()], vocab.encoding())?
                 };
-                let (ids, skipped) = read_ids(&corpus, 0..corpus.chars(), vocab, max_chars, skip_unknown)?;
+                let part = TextPart::Running(&corpus, 0..corpus.chars());
+                let (ids, skipped) = read_ids(&part, vocab, max_chars, skip_unknown)?;
                 (corpus.name().display().to_string(), ids, skipped)
             }
             None => {
                 let dataset = load::open_dataset(frame)?;
-                let (corpus, range) = load::held_out(&dataset)?;
-                let (ids, skipped) = read_ids(corpus, range, vocab, max_chars, skip_unknown)?;
-                (format!("the held-out text of {}", corpus.name().display()), ids, skipped)
+                let part = load::held_out(&dataset)?;
+                let (ids, skipped) = read_ids(&part, vocab, max_chars, skip_unknown)?;
+                (format!("the held-out text of {}", part.corpus().name().display()), ids, skipped)
             }
         };
         if skipped > 0 {
@@ -53,8 +54,8 @@ impl InspectedText {
         Ok(InspectedText { source, ids, chars })
     }
 
-    /// For each property of the text, the `max` units of `units` that correlate most with it, with their correlations; none if the
-    /// text does not vary in that property.
+    /// For each property of the text, the `max` units in `units` that correlate most with it, and their correlations; none if the
+    /// property is constant in the text.
     ///
     /// `values` has shape (T, layers * H).
     pub fn rank_units(
@@ -74,30 +75,30 @@ impl InspectedText {
 }
 
 /// The ids of at most `max_chars` characters, and the number of characters that were skipped.
-fn read_ids(
-    corpus: &Corpus,
-    range: Range<usize>,
-    vocab: &Vocab,
-    max_chars: usize,
-    skip_unknown: bool,
-) -> Result<(Vec<u32>, usize)> {
-    let (mut cursor, mut ids, mut skipped) = (corpus.cursor(range.start), Vec::new(), 0);
-    for at in range {
-        let Some(symbol) = cursor.next(corpus).filter(|_| ids.len() < max_chars) else { break };
+fn read_ids(part: &TextPart<'_>, vocab: &Vocab, max_chars: usize, skip_unknown: bool) -> Result<(Vec<u32>, usize)> {
+    let (corpus, mut ids, mut skipped) = (part.corpus(), Vec::new(), 0);
+    for (at, symbol) in part.symbols().enumerate() {
+        if ids.len() == max_chars {
+            break;
+        }
         match vocab.id(symbol) {
             Some(id) => ids.push(id),
             None if skip_unknown => skipped += 1,
             None => {
                 let (what, which) = (vocab.describe(symbol), at + 1);
-                let problem =
-                    format!("the model does not know {what}, at character {which}; skip it with --skip-unknown");
+                let problem = format!(
+                    "{what}, at character {which}, is not in the model's vocabulary; skip it with --skip-unknown"
+                );
                 return Err(Error::corpus(corpus.name(), problem));
             }
         }
     }
     corpus.check_not_truncated()?;
     if ids.is_empty() {
-        return Err(Error::corpus(corpus.name(), "the model knows none of its characters; choose another text"));
+        return Err(Error::corpus(
+            corpus.name(),
+            "none of its characters is in the model's vocabulary; choose another text",
+        ));
     }
     Ok((ids, skipped))
 }
@@ -115,7 +116,7 @@ mod tests {
         std::fs::write(&file, [7; 300]).unwrap();
         let corpus = Corpus::open(&[file.path().into()], Encoding::Bytes).unwrap();
         let vocab = Vocab::new(Encoding::Bytes, [0, 7]);
-        let read = || read_ids(&corpus, 0..300, &vocab, 1000, false);
+        let read = || read_ids(&TextPart::Running(&corpus, 0..300), &vocab, 1000, false);
         assert_eq!(read().unwrap().0.len(), 300);
         file.as_file().set_len(290).unwrap();
         assert!(matches!(read(), Err(Error::Changed { .. })));

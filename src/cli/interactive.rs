@@ -19,7 +19,7 @@ use super::terminal::{Terminal, is_broken_pipe};
 pub const DEFAULT_LENGTH: u64 = 200;
 const HELP: &str = "\
 Type some text and press Enter: the model continues the whole text so far. Ctrl-C ends its turn, Ctrl-D quits.
-/more [N]    continue for N characters (an empty line continues, too)
+/more [N]    continue for N characters (an empty line also continues)
 /undo        undo the last turn
 /temp T      set the sampling temperature; 0: always the most likely character
 /save FILE   save the whole text to a file
@@ -112,6 +112,9 @@ impl Session<'_, '_> {
         while (length == 0 || written < length) && !self.interrupted.load(Ordering::Relaxed) {
             let Some(id) = self.generator.next() else { break };
             self.text.push(id);
+            if Some(id) == self.vocab.record_boundary() {
+                break;
+            }
             bytes.clear();
             self.vocab.decode_into(id, &mut bytes);
             self.terminal.out_text(&bytes)?;

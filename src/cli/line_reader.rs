@@ -23,7 +23,7 @@ impl LineReader {
         let reader: Box<dyn Read> = if files::is_stdin(file) {
             Box::new(stdin())
         } else if file.is_dir() {
-            return Err(Error::Usage(format!("{}: is a folder; name a file", file.display())));
+            return Err(Error::Usage(format!("{}: is a folder; specify a file", file.display())));
         } else {
             Box::new(File::open(file).map_err(|e| Error::input(file, e))?)
         };

@@ -1,20 +1,19 @@
 //! Opening a run for inference: its checkpoint, model and texts, and the thread pool.
 
-use std::ops::Range;
 use std::path::Path;
 
 use charlstm::checkpoint::{Frame, model};
-use charlstm::data::{Corpus, Dataset, Vocab};
+use charlstm::data::{Dataset, TextPart, Vocab};
 use charlstm::error::{Error, Result};
 use charlstm::model::{CharLm, memory};
 use charlstm::run::find::find;
 use charlstm::run::{RUNS, RunMetadata};
 use rayon::ThreadPoolBuilder;
 
-/// Positions of one stream that a model processes at once, at most.
+/// The maximum number of positions of one stream that a model processes at once.
 pub const POSITIONS_OF_ONE_STREAM: usize = 128;
 
-/// Starts one thread per core, the calling thread included.
+/// Starts one thread per core, including the calling thread.
 pub fn start_threads() -> Result<()> {
     build(ThreadPoolBuilder::new().num_threads(memory::default_threads()).use_current_thread())
 }
@@ -44,6 +43,6 @@ pub fn open_dataset(frame: &Frame) -> Result<Dataset> {
     RunMetadata::read(frame)?.dataset.open()
 }
 
-pub fn held_out(dataset: &Dataset) -> Result<(&Corpus, Range<usize>)> {
-    dataset.held_out().ok_or_else(|| Error::Usage("the run has no held-out text; name a text with --text".into()))
+pub fn held_out(dataset: &Dataset) -> Result<TextPart<'_>> {
+    dataset.held_out().ok_or_else(|| Error::Usage("the run has no held-out text; specify a text with --text".into()))
 }

@@ -23,13 +23,14 @@ mod novelty;
 mod plot;
 mod progress;
 mod sample;
-mod sample_lines;
+mod sample_records;
 mod score;
 mod score_page;
 mod settings;
 mod signals;
 mod terminal;
 mod train;
+mod validator;
 mod values;
 
 use std::process::ExitCode;

@@ -52,8 +52,10 @@ pub fn run(args: &NoveltyArgs, terminal: &Terminal) -> Result<()> {
     load::start_worker_threads(None)?;
     let (index, encoding) = if args.against.is_empty() {
         let dataset = load::open_dataset(&load::open_checkpoint(args.run.as_deref())?)?;
-        let (corpus, range) = dataset.training();
-        (CorpusIndex::new(corpus, range.end)?, corpus.encoding())
+        let corpus = dataset.corpus();
+        // The held-out records of a list are anywhere in it.
+        let end = if dataset.config().records.is_some() { corpus.chars() } else { dataset.training().chars() };
+        (CorpusIndex::new(corpus, end)?, corpus.encoding())
     } else {
         let encoding = if args.bytes { Encoding::Bytes } else { Encoding::Utf8 };
         let corpus = Corpus::open(&args.against, encoding)?;

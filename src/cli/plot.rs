@@ -11,7 +11,7 @@ const SIZE: (u32, u32) = (900, 480);
 const LARGE_SIZE: (u32, u32) = (1100, 640);
 const MANY_CURVES: usize = 8;
 
-/// Larger values come from a diverged run or a foreign file and are not drawn.
+/// Larger values come from a diverged run or a corrupt file and are not drawn.
 const MAX_VALUE: f64 = 1e30;
 
 const MAX_POINTS: usize = 1000;
@@ -24,7 +24,7 @@ const COLORS: [u32; 16] = [
 
 const DASH: (u32, u32) = (6, 4);
 
-/// Pixels of the legend: length of a stroke, line height, width of a letter.
+/// Dimensions of the legend in pixels: length of a stroke, line height, width of a letter.
 const STROKE: i32 = 20;
 const LINE_HEIGHT: i32 = 22;
 const LETTER_WIDTH: u32 = 8;

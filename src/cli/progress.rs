@@ -1,4 +1,4 @@
-//! Training progress: a live line on a terminal, plain lines elsewhere, and a sample after each evaluation.
+//! Training progress: a progress bar on a terminal, plain lines otherwise, and a sample after each evaluation.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -33,7 +33,7 @@ pub struct Reporter<'a> {
     chars: u64,
     loss: Option<f64>,
     held_out: Option<f64>,
-    /// The entropy of the character frequencies, once an evaluation needed it.
+    /// The unigram entropy, computed when it is first needed.
     unigram_entropy: Option<f64>,
     has_warned: bool,
     curves: LossCurves,
@@ -68,7 +68,7 @@ impl<'a> Reporter<'a> {
         }
     }
 
-    /// Removes the live line and draws the final plot; returns the step of the last checkpoint.
+    /// Removes the progress bar and draws the final plot; returns the step of the last checkpoint.
     pub fn finish(self) -> u64 {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
@@ -97,7 +97,7 @@ impl<'a> Reporter<'a> {
         if report.skipped {
             let (step, skipped) = (trainer.progress().step, trainer.progress().skipped);
             self.say(&format!(
-                "step {step}: skipped, the loss or the gradient is not finite ({skipped} skipped so far)"
+                "step {step}: skipped because the loss or the gradient is not finite ({skipped} skipped so far)"
             ));
             return;
         }
@@ -117,7 +117,8 @@ impl<'a> Reporter<'a> {
         }
         let done = (record.step - self.first_step).max(1) as f64;
         let left = self.started.elapsed().as_secs_f64() * (trainer.total_steps() - record.step) as f64 / done;
-        let left = Duration::try_from_secs_f64(left).map_or("very long".into(), |left| HumanDuration(left).to_string());
+        let left =
+            Duration::try_from_secs_f64(left).map_or("a very long time".into(), |left| HumanDuration(left).to_string());
         let (total, loss) = (trainer.total_steps(), record.loss.unwrap_or(f64::NAN));
         let TrainRecord { step, epoch, lr, chars_per_s, .. } = record;
         self.terminal.say(&format!(
@@ -142,7 +143,9 @@ impl<'a> Reporter<'a> {
             let text = trainer.install(|| {
                 let model = InferenceModel::new(trainer.model(), Precision::F32);
                 let generator = Generator::new(&model, vocab, &[], SamplingConfig::default(), seed);
-                vocab.decode(generator.take(SAMPLE_CHARS))
+                let records: Vec<u32> = generator.take(SAMPLE_CHARS).collect();
+                let records = records.split(|id| Some(*id) == vocab.record_boundary());
+                records.map(|record| vocab.decode(record.iter().copied())).collect::<Vec<_>>().join(&b'\n')
             });
             self.above(|terminal| terminal.say_text(&text));
         }
@@ -154,7 +157,7 @@ impl<'a> Reporter<'a> {
         self.has_warned = loss > entropy;
         if self.has_warned {
             self.warn(&format!(
-                "the held-out loss is above {entropy:.4} nats, that of guessing by character frequencies alone: training may \
+                "the held-out loss is above {entropy:.4} nats, the unigram entropy of the text: training may \
                  have diverged; try a lower --lr"
             ));
         }
@@ -188,7 +191,7 @@ impl Observer for Reporter<'_> {
             Event::Evaluated(record) => self.evaluated(trainer, record),
             Event::Saved(path) => self.saved(trainer, path),
             Event::SaveFailed(error) => {
-                self.warn(&format!("{error}; training continues, and the next save tries again"));
+                self.warn(&format!("{error}; training continues, and the save will be retried"));
             }
             _ => {}
         }

@@ -11,7 +11,7 @@ use charlstm::kernels::Precision;
 use charlstm::model::InferenceModel;
 use charlstm::sample::{Batch, Generator, SamplingConfig, StopCriteria};
 
-use super::sample_lines::{self, LineArgs, SampleSource};
+use super::sample_records::{self, Output, RecordArgs, SampleSource};
 use super::terminal::Terminal;
 use super::values::{context_starts, precisions};
 use super::{files, interactive, load};
@@ -53,7 +53,10 @@ pub struct SampleArgs {
     /// Number of samples; sample i uses the seed --seed + i
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     pub samples: u64,
-    /// Random seed [default: different for each call]
+    /// Print JSON, one object per line: the text, its loss and, for lines and records, whether it is in the corpus
+    #[arg(long)]
+    pub jsonl: bool,
+    /// Random seed [default: chosen at random]
     ///
     /// The same seed gives the same text on the same machine.
     #[arg(long, value_name = "N")]
@@ -68,7 +71,7 @@ pub struct SampleArgs {
     #[command(flatten)]
     pub distribution: DistributionArgs,
     #[command(flatten)]
-    pub line: LineArgs,
+    pub records: RecordArgs,
 }
 
 /// How the model's distribution is changed before a character is drawn.
@@ -81,7 +84,7 @@ pub struct DistributionArgs {
     /// Keep the K most likely characters
     #[arg(long, value_name = "K")]
     pub top_k: Option<usize>,
-    /// Keep the most likely characters that together have probability P
+    /// Keep the most likely characters until their total probability reaches P
     #[arg(long, allow_negative_numbers = true, value_name = "P")]
     pub top_p: Option<f32>,
     /// Keep the characters with at least P times the probability of the most likely one
@@ -102,8 +105,9 @@ pub fn run(args: &SampleArgs, terminal: &Terminal) -> Result<ExitCode> {
     check(args)?;
     load::start_threads()?;
     let frame = load::open_checkpoint(args.run.as_deref())?;
-    let samples = args.line.lines.unwrap_or(args.samples).min(SAMPLES_AT_ONCE as u64) as usize;
+    let samples = args.records.lines.unwrap_or(args.samples).min(SAMPLES_AT_ONCE as u64) as usize;
     let (model, vocab) = load::load_model(&frame, load::POSITIONS_OF_ONE_STREAM + 2 * samples)?;
+    let count = records_to_generate(args, &vocab)?;
     let configs = sampling_configs(args, &vocab)?;
     let prompt = prompt(args, &vocab, terminal)?;
     let context: Vec<u32> = vocab.context_start(args.context_start).into_iter().chain(prompt.iter().copied()).collect();
@@ -120,8 +124,9 @@ pub fn run(args: &SampleArgs, terminal: &Terminal) -> Result<ExitCode> {
             context: &context,
             seed,
         };
-        if args.line.lines.is_some() {
-            return sample_lines::run(&args.line, &source, !args.no_echo, terminal);
+        if let Some(count) = count {
+            let output = Output { count, echo: !args.no_echo, jsonl: args.jsonl };
+            return sample_records::run(&args.records, output, &source, terminal);
         }
         if args.interactive {
             let generator = Generator::new(&inference_model, &vocab, &context, config.clone(), seed);
@@ -140,13 +145,33 @@ pub fn run(args: &SampleArgs, terminal: &Terminal) -> Result<ExitCode> {
 fn check(args: &SampleArgs) -> Result<()> {
     let refuse = |what: &str| Err(Error::Usage(what.into()));
     let several = args.distribution.temp.len() > 1;
-    if several && (args.line.lines.is_some() || args.interactive) {
+    if several && (args.records.lines.is_some() || args.interactive) {
         return refuse("--lines and --interactive accept only one --temp");
     }
     if args.length == Some(0) && (several || args.samples > 1) {
-        return refuse("--length 0 generates text without end, so it cannot generate several texts; choose a length");
+        return refuse("--length 0 generates a single endless text; set a length to generate several texts");
     }
     args.distribution.temp.iter().try_for_each(|temp| sampling_config(args, *temp).validate())
+}
+
+/// The number of lines, or of records of a model of records; `None` for running text.
+fn records_to_generate(args: &SampleArgs, vocab: &Vocab) -> Result<Option<u64>> {
+    let refuse = |problem: String| Err(Error::Usage(problem));
+    if args.interactive || vocab.record_boundary().is_none() {
+        return match (args.records.lines, args.records.first_given()) {
+            (None, Some(option)) => refuse(format!("{option} is for whole lines and records; add --lines N")),
+            (lines, _) => Ok(lines),
+        };
+    }
+    if args.length.is_some() || !args.stop.is_empty() {
+        return refuse(
+            "this model generates whole records: use --samples N and --max-chars N, not --length or --stop".into(),
+        );
+    }
+    if args.distribution.temp.len() > 1 {
+        return refuse("a model of records accepts only one --temp".into());
+    }
+    Ok(Some(args.records.lines.unwrap_or(args.samples)))
 }
 
 fn sampling_config(args: &SampleArgs, temperature: f32) -> SamplingConfig {
@@ -224,7 +249,7 @@ fn write(args: &SampleArgs, source: &SampleSource<'_>, terminal: &Terminal) -> R
     Ok(())
 }
 
-/// The texts that end a sample, as ids. A text with a character that the model does not know is never generated.
+/// The texts that end a sample, as ids. A text with a character outside the vocabulary is never generated.
 fn stops(texts: &[String], vocab: &Vocab, terminal: &Terminal) -> Vec<Vec<u32>> {
     let known = |text: &String| match vocab.encode(text.as_bytes()) {
         Ok(ids) => Some(ids).filter(|ids| !ids.is_empty()),
@@ -246,7 +271,7 @@ fn show(text: impl Iterator<Item = u32>, vocab: &Vocab, stops: &[Vec<u32>], term
         if stops.iter().any(|stop| ids.ends_with(stop)) {
             break;
         }
-        // Only the end of the text is needed to detect a stop text.
+        // Only the end of the text is needed to detect a stop sequence.
         if ids.len() > 1 << 16 {
             ids.drain(..1 << 15);
         }

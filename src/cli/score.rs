@@ -44,7 +44,7 @@ pub struct ScoreArgs {
         ("line", "A line and its line end; lines of more than 1 MiB are split", SurprisalUnit::Line),
     ]))]
     pub unit: SurprisalUnit,
-    /// Where the state of the model is reset
+    /// When to reset the state of the model
     #[arg(long, value_name = "MODE", default_value = "carry")]
     pub state: StateMode,
     /// What the text, or each line with --state reset, follows
@@ -135,7 +135,7 @@ struct ScoreReport<'a> {
 impl ScoreReport<'_> {
     fn begin(&self) -> Result<()> {
         if self.args.heat {
-            self.terminal.say("white: expected, red: 8 bits or more");
+            self.terminal.say("white: 0 bits, red: 8 bits or more");
             return Ok(());
         }
         if self.args.summary || self.args.jsonl {
@@ -234,7 +234,7 @@ fn unknown_share(total: &SurprisalSum) -> f64 {
     total.unknown as f64 / total.chars.max(total.unknown).max(1) as f64
 }
 
-/// Adds the facts of a sum to an object.
+/// Adds the fields of a sum to a JSON object.
 fn add_facts(mut object: Value, sum: &SurprisalSum) -> Value {
     let scored = (sum.chars > 0).then_some(());
     object["chars"] = json!(sum.chars);

@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use charlstm::cells;
-use charlstm::data::{BUILT_IN_NAME, DatasetConfig, Encoding, ReplayConfig};
+use charlstm::data::{BUILT_IN_NAME, DatasetConfig, Encoding, RecordKind, ReplayConfig};
 use charlstm::error::{Error, Result};
 use charlstm::model::{Init, ModelConfig, Scheme};
 use charlstm::optim::{Optimizer, Schedule};
@@ -24,7 +24,12 @@ pub struct Settings {
     /// Train on raw bytes instead of UTF-8 characters
     #[arg(long, num_args = 0, default_missing_value = "true", help_heading = "Corpus")]
     pub bytes: Option<bool>,
-    /// Fraction of the text to hold out, taken from its end [default: 0.1]
+    /// Train on the records of a list: lines, blocks between blank lines, or files
+    ///
+    /// Records are shuffled in every epoch, and each is read from a fresh state. The held-out part consists of random records.
+    #[arg(long, value_parser = name_in::<RecordKind>(&RecordKind::NAMES), help_heading = "Corpus")]
+    pub records: Option<RecordKind>,
+    /// Fraction of the text to hold out, from its end, or of the records, at random [default: 0.1]
     #[arg(long, allow_negative_numbers = true, value_name = "FRACTION", help_heading = "Corpus")]
     pub val_frac: Option<f64>,
     /// Separate file to use as the held-out text
@@ -52,7 +57,7 @@ pub struct Settings {
 
     /// Start from the weights of another run
     ///
-    /// The new run has the same cell, layers and sizes; characters that the model does not know are added to its vocabulary.
+    /// The new run has the same cell, layers and sizes; characters that are not in its vocabulary are added to it.
     #[arg(long, value_name = "RUN", conflicts_with_all = ["resume", "init", "forget_bias"], help_heading = "Fine-tuning")]
     pub init_from: Option<PathBuf>,
     /// Mix in an old text, so that the model does not forget it (requires --init-from)
@@ -139,7 +144,7 @@ impl Settings {
         if self.val_frac.is_some() || self.val_file.is_some() {
             (base.val_frac, base.val_file) = (None, None);
         }
-        either!(self, base: bytes val_frac val_file cell layers hidden embed init forget_bias init_from replay replay_frac batch seq_len
+        either!(self, base: bytes records val_frac val_file cell layers hidden embed init forget_bias init_from replay replay_frac batch seq_len
             epochs steps optimizer lr schedule warmup weight_decay clip dropout reset_prob seed threads eval_every patience save_every log_every)
     }
 
@@ -162,6 +167,7 @@ impl Settings {
         Settings {
             texts: dataset.paths,
             bytes: Some(dataset.encoding == Encoding::Bytes),
+            records: dataset.records,
             val_frac: Some(dataset.val_frac).filter(|_| dataset.val_file.is_none()),
             val_file: dataset.val_file,
             init_from: run.origin.map(|origin| origin.run),
@@ -231,6 +237,7 @@ impl Settings {
             encoding: if self.bytes == Some(true) { Encoding::Bytes } else { Encoding::Utf8 },
             val_frac: self.val_frac.unwrap_or(DatasetConfig::default().val_frac),
             val_file: self.val_file.clone(),
+            records: self.records,
         }
     }
 
@@ -264,14 +271,14 @@ impl Settings {
         let fraction = self.replay_frac.unwrap_or(ReplayConfig::DEFAULT_FRACTION);
         match &self.replay {
             Some(_) if self.init_from.is_none() => Err(Error::Usage(
-                "--replay mixes old text into fine-tuning; name the run to start from with --init-from".into(),
+                "--replay mixes old text into fine-tuning; specify the run to start from with --init-from".into(),
             )),
             None if self.replay_frac.is_some() => Err(Error::Usage("--replay-frac needs --replay FILE".into())),
             file => Ok(file.clone().map(|file| ReplayConfig { file, fraction })),
         }
     }
 
-    /// Refuses settings that cannot change when a run is resumed. The trainer checks the settings of [`TrainConfig`].
+    /// Rejects changes to settings that are fixed for the whole run. The trainer checks the settings of [`TrainConfig`].
     pub fn check_matches(&self, run: &Settings, path: &Path) -> Result<()> {
         self.check_same_model(run, path)?;
         let fixed = |settings: &Settings| {
@@ -279,6 +286,7 @@ impl Settings {
             let fraction = settings.replay_frac.unwrap_or(ReplayConfig::DEFAULT_FRACTION);
             [
                 ("val_frac", dataset.val_frac.to_string()),
+                ("records", dataset.records.map_or("off", RecordKind::name).to_owned()),
                 ("bytes", (dataset.encoding == Encoding::Bytes).to_string()),
                 ("replay_frac", fraction.to_string()),
             ]

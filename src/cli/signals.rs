@@ -1,5 +1,5 @@
-//! Signals. While a run trains, the first Ctrl-C, SIGTERM or SIGHUP asks to save and stop, and a second one exits at once.
-//! SIGUSR1 asks for a checkpoint.
+//! Signals. While a run trains, the first Ctrl-C, SIGTERM or SIGHUP requests a save and stop; a second ends the process at once.
+//! SIGUSR1 requests a checkpoint.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -10,21 +10,21 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGXFSZ};
 use signal_hook::iterator::Signals as Incoming;
 use signal_hook::{flag, low_level};
 
-/// A signal that follows the first one so soon is ignored: when a terminal closes, both the shell and the system send SIGHUP, and
+/// A second signal within this time is ignored: when a terminal closes, both the shell and the system send SIGHUP, and
 /// `timeout` signals the process and its group.
 const DUPLICATE_WINDOW: Duration = Duration::from_millis(500);
 
 #[derive(Clone, Debug, Default)]
 pub struct Signals {
-    /// The signal that asked to stop; 0 if none did.
+    /// The signal that requested the stop; 0 if none was received.
     stop: Arc<AtomicUsize>,
     save: Arc<AtomicBool>,
-    /// Whether the first signal only asks to stop, instead of ending the process.
+    /// Whether the first signal only requests a stop instead of ending the process.
     is_deferred: Arc<AtomicBool>,
 }
 
 impl Signals {
-    /// Starts listening. SIGHUP stays ignored if it is, as under `nohup`.
+    /// Starts listening. If SIGHUP is already ignored, as under `nohup`, it stays ignored.
     pub fn listen() -> Result<Self> {
         let signals = Signals::default();
         flag::register(SIGUSR1, Arc::clone(&signals.save)).map_err(cannot_listen)?;
@@ -54,7 +54,7 @@ impl Signals {
         }
     }
 
-    /// From now on, the first signal asks to save and stop.
+    /// From now on, the first signal requests a save and a stop.
     pub fn defer(&self) {
         self.is_deferred.store(true, Ordering::SeqCst);
     }

@@ -67,7 +67,7 @@ impl Terminal {
         self.out(format!("{facts:#}\n").as_bytes())
     }
 
-    /// Prints a one-line message, unless `--quiet`. Errors of stderr are ignored.
+    /// Prints a one-line message, unless `--quiet`. Errors when writing to stderr are ignored.
     pub fn say(&self, line: &str) {
         if !self.quiet {
             self.write(&escape_controls(line));
@@ -104,7 +104,7 @@ impl Terminal {
     }
 }
 
-/// Whether the reader of standard output has gone, as `head` does when it has enough.
+/// Whether the reader of standard output closed it, as `head` does when it has read enough.
 pub fn is_broken_pipe(error: &Error) -> bool {
     matches!(error, Error::Io { source, .. } if source.kind() == ErrorKind::BrokenPipe)
 }

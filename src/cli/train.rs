@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use charlstm::checkpoint::disk::folder_of;
 use charlstm::checkpoint::{Frame, model};
-use charlstm::data::Dataset;
+use charlstm::data::{Dataset, TextPart};
 use charlstm::error::{Error, Result};
 use charlstm::model::ModelConfig;
 use charlstm::run::find::{RunTarget, find};
@@ -71,7 +71,7 @@ pub struct TrainArgs {
     pub allow_corpus_change: bool,
 }
 
-/// The longest time between checkpoints, unless a number of steps is chosen.
+/// The maximum time between checkpoints without `--save-every`.
 const MAX_SAVE_INTERVAL: Duration = Duration::from_secs(600);
 
 pub fn run(args: TrainArgs, terminal: &Terminal) -> Result<ExitCode> {
@@ -97,7 +97,7 @@ pub fn run(args: TrainArgs, terminal: &Terminal) -> Result<ExitCode> {
     if is_finished && trainer.has_diverged() {
         let (loss, vocab) = (trainer.progress().held_out.unwrap_or(f64::NAN), trainer.dataset().vocab().len());
         return Err(Error::Diverged(format!(
-            "training diverged: the held-out loss is {loss:.4} nats per character; a uniform guess has {:.4}",
+            "training diverged: the held-out loss of {loss:.4} nats per character is above the {:.4} of a uniform guess",
             (vocab as f64).ln()
         )));
     }
@@ -120,11 +120,11 @@ fn start(args: &TrainArgs, terminal: &Terminal) -> Result<(LockedRun, Trainer)> 
         origin.check_not_replaced(&folder)?;
     }
     if folder.has_checkpoint() && !args.overwrite {
-        // If another process trains it, that is the better explanation.
+        // If another process is training the run, report that rather than that the run exists.
         folder.lock()?;
     }
     check_is_free(&folder, args)?;
-    // Every other mistake is reported before the folder is touched.
+    // All other errors are reported before the folder is modified.
     let dataset = open(&settings, terminal)?;
     let trainer = match origin {
         Some(origin) => Trainer::fine_tune(&origin.frame, origin.run, dataset, train)?,
@@ -180,7 +180,7 @@ fn resume(args: &TrainArgs, given: Option<&Path>, terminal: &Terminal) -> Result
         return Ok(None);
     }
     if is_other_text {
-        terminal.warn("the text differs from before: the epoch starts again, and the best loss is forgotten");
+        terminal.warn("the text was modified: the current epoch starts again, and the best loss is reset");
         run.remove_best()?;
     }
     let total_before = saved.train.total_steps(trainer.steps_per_epoch());
@@ -204,20 +204,20 @@ fn resume(args: &TrainArgs, given: Option<&Path>, terminal: &Terminal) -> Result
     Ok(Some((run, trainer)))
 }
 
-/// Saves the settings and the state of a run before its first step, so that a kill does not undo what was chosen.
+/// Saves the settings and the state of a run before its first step, so that the settings survive if the process is killed.
 fn save(run: &LockedRun, trainer: &Trainer) -> Result<()> {
     run.save(&run.latest(), &trainer.sections()?)?;
     let settings = Settings::of_run(trainer.model().config(), trainer.metadata());
     run.replace(&run.config(), write_settings(&settings)?.as_bytes())
 }
 
-/// The run that `--resume`, `--out` or `--name` names; the newest if none of them does.
+/// The run given by `--resume`, `--out` or `--name`, otherwise the newest run.
 fn run_to_resume(given: Option<&Path>, named: Option<RunFolder>) -> Result<RunFolder> {
     let folder = match (given, named) {
         (Some(_), Some(named)) => {
             let at = named.path().display();
             return Err(Error::Usage(format!(
-                "--resume names one run, --out or --name another ({at}); use one of them"
+                "--resume RUN cannot be combined with --out or --name ({at}); use one of them"
             )));
         }
         (None, Some(folder)) => folder,
@@ -227,8 +227,7 @@ fn run_to_resume(given: Option<&Path>, named: Option<RunFolder>) -> Result<RunFo
                 RunFolder::new(folder_of(&path))
             }
             RunTarget::Checkpoint(path) => {
-                let problem =
-                    "a run resumes from its latest.ckpt; name the run, or replace that file by a copy of this one";
+                let problem = "a run is resumed from latest.ckpt; specify the run, or replace its latest.ckpt with a copy of this file";
                 return Err(Error::Usage(format!("{}: {problem}", path.display())));
             }
         },
@@ -238,7 +237,7 @@ fn run_to_resume(given: Option<&Path>, named: Option<RunFolder>) -> Result<RunFo
     }
     let at = folder.path().display();
     Err(Error::Missing(if folder.has_checkpoint() {
-        format!("{at}: contains best.ckpt, which has weights only, and no latest.ckpt; start again with --overwrite")
+        format!("{at}: latest.ckpt is missing, and best.ckpt contains only weights; start again with --overwrite")
     } else {
         format!("{at}: no run to resume")
     }))
@@ -276,10 +275,11 @@ fn open(settings: &Settings, terminal: &Terminal) -> Result<Dataset> {
 
 fn introduce(trainer: &Trainer, run: &RunFolder, terminal: &Terminal) {
     let dataset = trainer.dataset();
-    let (corpus, range) = dataset.training();
-    let (chars, held_out) = (range.len(), dataset.held_out().map_or(0, |(_, range)| range.len()));
-    let (distinct, name) = (dataset.vocab().len(), corpus.name().display());
-    terminal.say(&format!("Text: {chars} characters for training, {held_out} held out, {distinct} distinct ({name})"));
+    let (training, held_out) =
+        (size(&dataset.training()), dataset.held_out().map_or("none".into(), |part| size(&part)));
+    let (distinct, name) = (dataset.vocab().len(), dataset.corpus().name().display());
+    terminal
+        .say(&format!("Text: {training} for training, {held_out} held out, {distinct} distinct characters ({name})"));
     let ModelConfig { cell, num_layers, hidden_size, .. } = trainer.model().config();
     let TrainConfig { batch_size, seq_len, .. } = trainer.config();
     let (parameters, steps) = (trainer.model().layout().len(), trainer.total_steps());
@@ -289,6 +289,16 @@ fn introduce(trainer: &Trainer, run: &RunFolder, terminal: &Terminal) {
     fine_tune::introduce(trainer, terminal);
     terminal.say(&format!("Run: {}", run.path().display()));
     terminal.detail(&format!("Engine: {}, {} threads", Isa::active().name(), trainer.threads()));
+}
+
+fn size(part: &TextPart<'_>) -> String {
+    match part {
+        TextPart::Running(..) => format!("{} characters", part.chars()),
+        TextPart::Records(records) => {
+            let counts = records.counts();
+            format!("{} records ({} characters with their ends)", counts.records, counts.predictions)
+        }
+    }
 }
 
 fn conclude(trainer: &Trainer, run: &RunFolder, outcome: Outcome, terminal: &Terminal) {

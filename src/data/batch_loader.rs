@@ -1,14 +1,14 @@
 //! Reads a range of a corpus as `B` parallel streams of (input, target) pairs.
 //!
-//! The predictions of the range (every character but its first) are divided evenly into `B` contiguous streams. Each window takes
+//! The predictions of the range (every character but the first) are divided evenly into `B` contiguous streams. Each window takes
 //! the next characters of every stream. In the last windows of an epoch the shorter streams have ended and get weight 0, so every
 //! character is predicted exactly once per epoch.
 
 use std::ops::Range;
 
 use super::corpus::{Corpus, CorpusCursor};
-use super::{loss_mask::LossMask, vocab::Vocab};
-use crate::error::{Error, Result};
+use super::{loss_mask::LossMask, unknown_symbol::unknown_symbol, vocab::Vocab};
+use crate::error::Result;
 
 #[derive(Clone, Debug)]
 pub struct BatchLoader {
@@ -135,21 +135,8 @@ impl PairReader {
     #[inline]
     pub fn peek(&self, corpus: &Corpus, vocab: &Vocab) -> Result<u32> {
         let id = self.input.and_then(|symbol| vocab.id(symbol));
-        id.ok_or_else(|| unknown_symbol(corpus, vocab, self.input, self.position))
+        id.ok_or_else(|| unknown_symbol(corpus, vocab, self.input, Some(self.position)))
     }
-}
-
-#[cold]
-fn unknown_symbol(corpus: &Corpus, vocab: &Vocab, symbol: Option<u32>, at: usize) -> Error {
-    // A modified file is the more likely cause, and the more useful message.
-    if let Err(changed) = corpus.check_unchanged() {
-        return changed;
-    }
-    let problem = match symbol {
-        Some(symbol) => format!("the model has never seen {}, which is character {}", vocab.describe(symbol), at + 1),
-        None => format!("the text ends at character {at}: it was truncated while in use"),
-    };
-    Error::corpus(corpus.name(), problem)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::corpus_file::{CorpusFile, list_files};
-use super::encoding::{Encoding, decode_utf8};
+use super::encoding::{Encoding, decode_utf8, is_continuation_byte};
 use super::scan::{Chunk, InvalidUtf8, Scan, scan};
 use crate::error::{Error, Result};
 
@@ -100,7 +100,7 @@ impl Corpus {
         &self.identity
     }
 
-    /// Checks that no file was truncated, so that everything read so far is what the files contain. To be called after reading.
+    /// Checks that no file was truncated, so that everything read so far is what the files contain. Call it after reading.
     pub fn check_not_truncated(&self) -> Result<()> {
         self.check_range_not_truncated(0..self.files.len())
     }
@@ -118,7 +118,7 @@ impl Corpus {
         let problem = match self.files.len() {
             _ if is_same => return Ok(()),
             1 => "it was rewritten while it was in use".into(),
-            n => format!("this file or one of the {} after it was rewritten while in use", n - 1),
+            n => format!("this file or one of the next {} files was rewritten while it was in use", n - 1),
         };
         Err(self.files[0].changed(problem))
     }
@@ -133,12 +133,6 @@ impl Corpus {
         &self.name
     }
 
-    /// The lines without their line feeds. The end of a file also ends a line.
-    pub fn lines(&self) -> impl Iterator<Item = &[u8]> {
-        let files = self.files.iter().map(CorpusFile::bytes);
-        files.flat_map(|bytes| bytes.strip_suffix(b"\n").unwrap_or(bytes).split(|byte| *byte == b'\n'))
-    }
-
     /// The bytes of the first `chars` characters, file by file.
     pub(crate) fn prefix(&self, chars: usize) -> impl Iterator<Item = (&Path, &[u8])> {
         let end = self.cursor(chars);
@@ -148,6 +142,22 @@ impl Corpus {
             let len = if i < end.file { bytes.len() } else { bytes.len().min(end.byte) };
             (&*file.path, &bytes[..len])
         })
+    }
+
+    pub(super) fn file_count(&self) -> usize {
+        self.files.len()
+    }
+
+    pub(super) fn file_bytes(&self, file: usize) -> &[u8] {
+        self.files.get(file).map_or(&[], CorpusFile::bytes)
+    }
+
+    /// The number of characters in bytes of this corpus.
+    pub(super) fn count_chars(&self, bytes: &[u8]) -> u64 {
+        match self.encoding {
+            Encoding::Bytes => bytes.len() as u64,
+            Encoding::Utf8 => bytes.iter().filter(|byte| !is_continuation_byte(**byte)).count() as u64,
+        }
     }
 
     /// A cursor at character `index`.
@@ -160,7 +170,7 @@ impl Corpus {
         cursor
     }
 
-    /// A cursor at character `to`; faster than [`cursor`](Self::cursor) if `cursor`, at character `from`, is a little before it.
+    /// A cursor at character `to`; faster than [`cursor`](Self::cursor) if `cursor`, which is at character `from`, is close to it.
     pub(crate) fn advance(&self, mut cursor: CorpusCursor, from: usize, to: usize) -> CorpusCursor {
         const NEAR: usize = 1 << 16;
         if !(from..from + NEAR).contains(&to) {
@@ -181,7 +191,7 @@ fn hash(files: &[&[u8]]) -> u128 {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CorpusCursor {
     pub(super) file: usize,
-    byte: usize,
+    pub(super) byte: usize,
 }
 
 impl CorpusCursor {

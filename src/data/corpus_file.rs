@@ -72,7 +72,7 @@ impl CorpusFile {
         Err(self.changed(problem))
     }
 
-    /// Rejects a file that has another length now. A file that was deleted or replaced passes: its old contents stay mapped.
+    /// Rejects a file whose length has changed. A file that was deleted or replaced passes: its old contents stay mapped.
     pub fn check_same_len(&self) -> Result<()> {
         let Content::Mapped(map) = &*self.content else { return Ok(()) };
         match map.current_len(&self.path) {
@@ -88,7 +88,7 @@ impl CorpusFile {
     }
 }
 
-/// Bytes at the beginning of a file that decide whether it is text.
+/// The number of bytes at the beginning of a file that are checked to detect text files.
 const SNIFF_LEN: usize = 8192;
 
 /// The files at `paths`, in order, and the text files of folders, sorted by name. Adds a note for each file that is not text.

@@ -3,7 +3,7 @@
 //! Reading a mapped page beyond the end of its file raises SIGBUS, which would end the process. The handler in this file maps
 //! zeros over the missing pages instead and records that it did. Between the end of the file and the end of its last page the
 //! system itself supplies zeros without a signal, so [`MappedFile::read_fault`] also checks the file's length. The only unsafe
-//! code outside of the numerical kernels.
+//! code outside of the numerical kernels is in this file.
 
 use std::fs::{File, Metadata};
 use std::{io, ops::Deref, path::Path};
@@ -30,7 +30,7 @@ pub(super) enum ReadFault {
 impl MappedFile {
     pub fn new(file: &File) -> io::Result<Self> {
         // SAFETY: the map is read-only and its bytes are only used as numbers. Nothing relies on them being valid UTF-8 or
-        // staying the same, so a file that another process modifies yields other characters and nothing worse.
+        // staying the same, so a file that another process modifies yields wrong characters but no undefined behavior.
         let map = unsafe { Mmap::map(file) }?;
         let metadata = file.metadata()?;
         Ok(MappedFile {
@@ -59,7 +59,7 @@ impl MappedFile {
         false
     }
 
-    /// The file's length now; `None` if it was deleted or replaced, in which case the map still has the old contents.
+    /// The current length of the file; `None` if it was deleted or replaced, in which case the map still has the old contents.
     pub fn current_len(&self, path: &Path) -> Option<u64> {
         path.metadata().ok().filter(|now| same_file(now, &self.metadata)).map(|now| now.len())
     }
@@ -79,7 +79,7 @@ impl Drop for MappedFile {
     }
 }
 
-/// Whether two metadata belong to one file; always true where the system cannot tell.
+/// Whether both metadata belong to the same file; always true on systems that cannot tell.
 #[cfg(unix)]
 fn same_file(a: &Metadata, b: &Metadata) -> bool {
     use std::os::unix::fs::MetadataExt;
@@ -158,10 +158,10 @@ mod sigbus {
                 return false;
             }
             let from = address - (address - self.start) % self.page;
-            // Set first, so that any thread that reads a zero can tell.
+            // Set before mapping, so that every thread that reads a zero can detect it.
             self.has_missing_pages.store(true, Ordering::Release);
             let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED;
-            // SAFETY: these pages belong to the map, which lives as long as anyone reads it, and are readable before and after.
+            // SAFETY: these pages belong to the map, which outlives all of its readers, and are readable before and after.
             // Their old contents can no longer be read, and nothing relies on the new ones.
             let zeros = unsafe { libc::mmap(from as *mut c_void, self.end - from, libc::PROT_READ, flags, -1, 0) };
             zeros != libc::MAP_FAILED
@@ -174,7 +174,7 @@ mod sigbus {
         let handler: extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void) = on_sigbus;
         action.sa_sigaction = handler as usize;
         action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
-        // SAFETY: both structs are initialized. The handler has the signature that SA_SIGINFO requires and only calls what is
+        // SAFETY: both structs are initialized. The handler has the signature that SA_SIGINFO requires and everything it calls is
         // async-signal-safe: atomic loads and stores, mmap, sigaction, signal, raise. `PREVIOUS` is set before the handler can run.
         unsafe {
             libc::sigaction(libc::SIGBUS, ptr::null(), &raw mut previous);
@@ -193,8 +193,8 @@ mod sigbus {
             return;
         }
         let Some(previous) = PREVIOUS.get() else { return };
-        // SAFETY: `previous` was filled in by the system; all three functions are async-signal-safe. A fault is raised again by
-        // itself when the handler returns, and then meets the previous action; a signal that was sent is not.
+        // SAFETY: `previous` was filled in by the system; all three functions are async-signal-safe. A fault recurs
+        // when the handler returns, and the previous action handles it; a signal that was sent does not recur.
         unsafe {
             if is_fault {
                 libc::sigaction(signal, previous, ptr::null_mut());
@@ -246,12 +246,12 @@ mod tests {
         assert_eq!(sum(&first), 7 * 3 * PAGE as u64);
         assert!(first.has_missing_pages() && !second.has_missing_pages());
         assert_eq!(first.read_fault(file.path()), Some(ReadFault::Truncated(3 * PAGE as u64)));
-        // The second map is still protected after the first is gone, on any thread.
+        // The second map is still protected on any thread after the first is dropped.
         drop(first);
         std::thread::scope(|scope| {
             scope.spawn(|| assert_eq!((second[8 * PAGE - 1], second.has_missing_pages()), (0, true)));
         });
-        // Growing the file again does not bring back what was read as zeros.
+        // Growing the file again does not clear the fault: zeros have already been read.
         file.as_file().set_len(8 * PAGE as u64).unwrap();
         assert_eq!(second.read_fault(file.path()), Some(ReadFault::Unreadable));
     }

@@ -1,4 +1,4 @@
-//! The origin of the texts of a run, from which they can be opened again.
+//! The configuration and the identity of a run's texts, with which they can be opened again.
 
 use std::path::Path;
 
@@ -11,9 +11,9 @@ use crate::error::{Error, Result};
 /// The configuration of a run's dataset, and the identity of the texts when the run was saved.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DatasetProvenance {
-    /// The configuration.
+    /// Which texts are opened, and how they are split.
     pub config: DatasetConfig,
-    /// The identity of the texts.
+    /// Lengths and hashes of the texts.
     pub identity: DatasetIdentity,
     /// The old text that is replayed, if any.
     pub replay: Option<ReplayIdentity>,
@@ -44,17 +44,18 @@ impl DatasetProvenance {
             return differs(&replay.config.file, "replays", describe(before), describe(now));
         }
         let (before, now) = (&self.identity, dataset.identity());
-        let (corpus, _) = dataset.training();
+        let corpus = dataset.corpus();
         let role = "was trained on";
         if before.corpus != now.corpus {
             return differs(corpus.name(), role, describe(Some(&before.corpus)), describe(Some(&now.corpus)));
         }
         if before.held_out != now.held_out {
-            let path = dataset.held_out().map_or(corpus.name(), |(corpus, _)| corpus.name());
+            let path = dataset.held_out().map_or(corpus.name(), |part| part.corpus().name());
             return differs(path, role, describe(before.held_out.as_ref()), describe(now.held_out.as_ref()));
         }
         if *before != now {
-            let split = |of: &DatasetIdentity| format!("{} {:?} to train on", of.training_chars, of.encoding);
+            let split =
+                |of: &DatasetIdentity| format!("{} training characters, encoding {:?}", of.training_chars, of.encoding);
             return differs(corpus.name(), role, split(before), split(&now));
         }
         Ok(())

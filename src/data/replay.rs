@@ -14,7 +14,7 @@ const TRAINING_FRACTION: f64 = 0.9;
 /// Which old text is replayed, and how much of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ReplayConfig {
-    /// The file.
+    /// The file with the old text.
     pub file: PathBuf,
     /// The fraction of the training text that is old text.
     pub fraction: f64,
@@ -35,7 +35,7 @@ impl ReplayConfig {
     /// The default fraction.
     pub const DEFAULT_FRACTION: f64 = 0.1;
 
-    /// Checks the fraction.
+    /// Checks that the fraction is between 0 and 1.
     pub fn validate(&self) -> Result<()> {
         if self.fraction > 0.0 && self.fraction < 1.0 {
             return Ok(());
@@ -43,7 +43,7 @@ impl ReplayConfig {
         Err(Error::out_of_range("replay_frac", self.fraction, "above 0 and below 1"))
     }
 
-    /// Opens the old text and chooses how much to replay: what the fraction asks for, but at most what is not held out.
+    /// Opens the old text and computes how many characters to replay: the configured fraction, but none that are held out.
     pub(super) fn open(&self, training_chars: usize, encoding: Encoding) -> Result<(ReplayIdentity, Corpus)> {
         self.validate()?;
         let corpus = Corpus::open(std::slice::from_ref(&self.file), encoding)?;

@@ -8,7 +8,7 @@ use super::{corpus::Corpus, vocab::Vocab};
 
 const CHUNK: usize = 1 << 20;
 
-/// Counts each token of `vocab` in characters `range` of a corpus, in parallel. Skips characters that the vocabulary lacks.
+/// Counts each token of `vocab` in characters `range` of a corpus, in parallel. Skips characters that are not in the vocabulary.
 pub fn count_tokens(corpus: &Corpus, range: Range<usize>, vocab: &Vocab) -> Vec<u64> {
     let zeros = || vec![0; vocab.len()];
     let count_chunk = |mut counts: Vec<u64>, first: usize| {

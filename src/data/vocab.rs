@@ -92,7 +92,7 @@ impl Vocab {
         }
     }
 
-    /// A symbol as error messages show it, such as `'e' (U+0065)` or `byte 0x65`.
+    /// A symbol formatted for error messages, such as `'e' (U+0065)` or `byte 0x65`.
     pub fn describe(&self, symbol: u32) -> String {
         match (self.encoding, char::from_u32(symbol)) {
             _ if symbol == RECORD_BOUNDARY => "the record boundary".into(),
@@ -114,7 +114,7 @@ impl Vocab {
         let is_utf8 = self.encoding == Encoding::Utf8;
         if is_utf8 {
             std::str::from_utf8(text)
-                .map_err(|e| Error::Usage(format!("the text is not UTF-8 at byte {}", e.valid_up_to())))?;
+                .map_err(|e| Error::Usage(format!("the text is not valid UTF-8 at byte {}", e.valid_up_to())))?;
         }
         let id = |(i, symbol): (usize, u32)| {
             self.id(symbol).ok_or_else(|| {

@@ -110,7 +110,7 @@ fn measure_cell(study: &Study, cell: &str) -> Result<(Vec<f64>, Vec<f64>)> {
 
 /// The mean gradient norms at k = 1, 2, ... with respect to the hidden state and the cell state (empty if there is none).
 fn measure(model: &CharLm<f32>, dataset: &Dataset) -> Result<(Vec<f64>, Vec<f64>)> {
-    let (corpus, range) = dataset.training();
+    let (corpus, range) = (dataset.corpus(), dataset.training_range());
     let mut loader = BatchLoader::new(corpus, range, STREAMS, 0);
     let mut text = Window::default();
     text.clear(2 * MAX_K, STREAMS);

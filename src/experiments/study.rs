@@ -6,7 +6,7 @@ use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
 use crate::cells::{self, CELLS, RegisteredCell};
-use crate::data::{Dataset, DatasetConfig};
+use crate::data::{Dataset, DatasetConfig, TextPart};
 use crate::error::{Error, Result};
 use crate::model::{Init, ModelConfig, Scheme};
 use crate::score;
@@ -88,7 +88,7 @@ impl Study {
     /// Opens the texts, of which at least `min_chars` characters must be left to train on.
     pub(super) fn open_dataset(&self, min_chars: usize) -> Result<Dataset> {
         let dataset = Dataset::open(&self.dataset)?;
-        let (corpus, range) = dataset.training();
+        let (corpus, range) = (dataset.corpus(), dataset.training_range());
         if range.len() < min_chars {
             let fraction = if self.dataset.val_file.is_some() { 1.0 } else { 1.0 - self.dataset.val_frac };
             let text_chars = (min_chars as f64 / fraction).ceil();
@@ -151,13 +151,14 @@ impl Study {
         }
         let seconds = start.elapsed().as_secs_f64();
         let (dataset, model) = (trainer.dataset(), trainer.model());
-        let (corpus, range) = dataset.training();
+        let (corpus, range) = (dataset.corpus(), dataset.training_range());
         let Some(held_out) = trainer.evaluate()? else {
             return Err(Error::corpus(corpus.name(), "the text is too short to hold out a part of it"));
         };
-        let len = dataset.held_out().map_or(0, |(_, range)| range.len()).min(range.len());
+        let len = dataset.held_out().map_or(0, |part| part.chars()).min(range.len());
         let range = range.end - len..range.end;
-        let training = trainer.install(|| score::held_out(model, corpus, dataset.vocab(), range))?;
+        let training =
+            trainer.install(|| score::held_out(model, &TextPart::Running(corpus, range), dataset.vocab()))?;
         let run = StudyRun { held_out: held_out.nats(), training: training.nats(), seconds };
         Ok(Some(run).filter(|run| run.held_out < max_loss && run.training < max_loss))
     }

@@ -13,6 +13,8 @@ use crate::model::Init;
 pub(crate) const MOMENTS: [&str; 2] = ["moments.0", "moments.1"];
 /// The section of the carried states, `(B, layers * states * H)`. Only `latest.ckpt` has it.
 pub const STATE: &str = "state";
+/// The section of the position in the records of a list-like text. Only `latest.ckpt` has it.
+pub(crate) const RECORDS: &str = "records";
 /// Counters beyond this are not from a real run and could overflow.
 const MAX_COUNT: u64 = 1 << 60;
 

@@ -17,8 +17,8 @@ mod train_config;
 
 pub use folder::{RUNS, RunFolder};
 pub use lock::LockedRun;
-pub(crate) use metadata::MOMENTS;
 pub use metadata::{FineTuneOrigin, HeldOutLosses, Progress, RunMetadata, STATE};
+pub(crate) use metadata::{MOMENTS, RECORDS};
 pub use metrics::{EvalRecord, Metrics, Record, TrainRecord};
 pub use state_hash::state_hash;
 pub use train_config::TrainConfig;

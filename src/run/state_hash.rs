@@ -2,7 +2,7 @@
 
 use xxhash_rust::xxh3::Xxh3;
 
-use super::metadata::{MOMENTS, Progress, RunMetadata, STATE};
+use super::metadata::{MOMENTS, Progress, RECORDS, RunMetadata, STATE};
 use super::train_config::TrainConfig;
 use crate::checkpoint::model::WEIGHTS;
 use crate::checkpoint::{Frame, SectionValue, format};
@@ -19,8 +19,8 @@ pub fn state_hash(frame: &Frame) -> Result<u128> {
         RunMetadata::read(frame)?.train;
     let mut hasher = Xxh3::new();
     hasher.update(&format::encode(&(seed, lr, schedule, warmup, weight_decay, clip, dropout, reset_prob, patience))?);
-    let moments = MOMENTS.into_iter().filter(|name| frame.has(name));
-    for name in [WEIGHTS, Progress::NAME, STATE].into_iter().chain(moments) {
+    let optional = MOMENTS.into_iter().chain([RECORDS]).filter(|name| frame.has(name));
+    for name in [WEIGHTS, Progress::NAME, STATE].into_iter().chain(optional) {
         frame.hash_section(name, &mut hasher)?;
     }
     Ok(hasher.digest128())

@@ -11,7 +11,7 @@ use regex_automata::{Anchored, Input, MatchKind};
 use crate::data::{Encoding, Vocab};
 use crate::error::{Error, Result};
 
-/// In place of a next state: no line continues with this character.
+/// Takes the place of the next state if no line continues with this character.
 pub(super) const DEAD: u32 = u32::MAX;
 const MAX_TRANSITIONS: usize = 1 << 25;
 /// The maximum size in bytes of the automaton over bytes, and of the regular expression compiled for it.

@@ -1,4 +1,4 @@
-//! Many texts at once.
+//! Generates many texts in parallel.
 
 use rayon::prelude::*;
 
@@ -11,7 +11,7 @@ use crate::model::{InferenceModel, InferenceSession};
 
 /// The maximum number of streams of a sampler: enough for the weights to be read for many streams at once.
 const MAX_STREAMS: usize = 32;
-/// Pieces of work per thread, so that a thread that gets less of a busy core leaves pieces to the others.
+/// Pieces of work per thread, so that faster threads can take over pieces from slower ones.
 const PIECES_PER_THREAD: usize = 4;
 
 /// When a text ends, and which characters it may contain.
@@ -37,7 +37,7 @@ impl StopCriteria<'_> {
 pub struct Generated {
     /// Its token ids.
     pub ids: Vec<u32>,
-    /// Its loss in nats by the model's own distribution, before temperature and filters.
+    /// Its loss in nats under the model's distribution, before temperature and filters.
     pub nats: f64,
 }
 
@@ -45,6 +45,7 @@ pub struct Generated {
 #[derive(Debug)]
 pub struct Batch<'m> {
     model: &'m InferenceModel<'m>,
+    vocab: &'m Vocab,
     config: &'m SamplingConfig,
     /// The state after the prompt without its last character.
     state: Vec<f32>,
@@ -52,12 +53,12 @@ pub struct Batch<'m> {
 }
 
 impl<'m> Batch<'m> {
-    /// Reads the prompt; an empty prompt is treated as by [`Generator`](super::Generator).
-    pub fn new(model: &'m InferenceModel<'m>, vocab: &Vocab, prompt: &[u32], config: &'m SamplingConfig) -> Self {
+    /// Reads the prompt; an empty prompt is handled as in [`Generator`](super::Generator).
+    pub fn new(model: &'m InferenceModel<'m>, vocab: &'m Vocab, prompt: &[u32], config: &'m SamplingConfig) -> Self {
         let (before, last_id) = split_prompt(model, vocab, prompt);
         let mut session = InferenceSession::new(model, 1, PROMPT_STEPS);
         session.read(before);
-        Batch { model, config, state: session.state(0).to_vec(), last_id }
+        Batch { model, vocab, config, state: session.state(0).to_vec(), last_id }
     }
 
     /// Generates a text for each seed, on the threads of the current pool. Each text is the one that a
@@ -79,7 +80,7 @@ impl<'m> Batch<'m> {
             return texts;
         }
         let session = InferenceSession::single_threaded(self.model, seeds.len().min(MAX_STREAMS), 1);
-        let mut sampler = Sampler::new(session, Stream::new(0, self.last_id), true);
+        let mut sampler = Sampler::new(session, self.vocab, Stream::new(0, self.last_id), true);
         let mut waiting = seeds.iter().enumerate();
         let mut start_next = |sampler: &mut Sampler<'_>, i: usize| -> Option<ActiveText<'p>> {
             let (text, seed) = waiting.next()?;

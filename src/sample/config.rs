@@ -15,7 +15,7 @@ pub struct SamplingConfig {
     pub temperature: f32,
     /// Keep only the `k` most likely characters.
     pub top_k: Option<usize>,
-    /// Keep only the most likely characters that together have this probability (Holtzman et al. 2020).
+    /// Keep only the most likely characters until their total probability reaches this (Holtzman et al. 2020).
     pub top_p: Option<f32>,
     /// Keep only characters with at least this fraction of the highest probability.
     pub min_p: Option<f32>,
@@ -33,7 +33,7 @@ const MIN_TEMPERATURE: f32 = 1e-6;
 const MIN_PROBABILITY: f32 = 1e-30;
 
 impl SamplingConfig {
-    /// Checks every number.
+    /// Checks that every setting is within its range.
     pub fn validate(&self) -> Result<()> {
         if !(self.temperature.is_finite() && self.temperature >= 0.0) {
             return Err(Error::out_of_range("temperature", self.temperature, "0 or more"));
@@ -51,11 +51,11 @@ impl SamplingConfig {
     }
 
     /// Turns logits into the probabilities for [`draw`](Self::draw), which are 0 for characters that are filtered out. A logit of
-    /// minus infinity excludes a character; at least one must be left. `order` is a scratch buffer.
+    /// minus infinity excludes a character; at least one must remain. `order` is a scratch buffer.
     pub fn weights(&self, logits: &mut [f32], order: &mut Vec<u32>) {
         self.ban.iter().for_each(|&id| logits[id as usize] = f32::NEG_INFINITY);
         if self.temperature < MIN_TEMPERATURE {
-            // The first of several largest logits.
+            // If several logits are the largest, the first one is chosen.
             let best = (0..logits.len()).fold(0, |best, i| if logits[i] > logits[best] { i } else { best });
             logits.iter_mut().enumerate().for_each(|(i, p)| *p = if i == best { 1.0 } else { 0.0 });
             return;
@@ -68,7 +68,7 @@ impl SamplingConfig {
         order[keep..].iter().for_each(|&id| logits[id as usize] = 0.0);
     }
 
-    /// The number of characters that are kept; `order` lists all characters, those first. It is empty if there is no filter. Each filter
+    /// The number of kept characters; `order` lists all characters, the kept ones first. It is empty if there is no filter. Each filter
     /// shortens the prefix `order[..keep]`.
     fn filter(&self, logits: &[f32], order: &mut Vec<u32>) -> usize {
         order.clear();
@@ -146,7 +146,7 @@ pub(super) mod tests {
         assert_eq!(kept(at(1e-30)), [1]);
     }
 
-    /// The distribution by its definition, in `f64`: cut by top-k, top-p of what is left, min-p, then the temperature.
+    /// The distribution computed from its definition in `f64`: top-k, top-p of the rest, min-p, then the temperature.
     pub fn distribution(logits: &[f32], config: &SamplingConfig) -> Vec<f64> {
         let exp = |id: &usize, t: f64| (f64::from(logits[*id]) / t).exp();
         let mut ids: Vec<usize> = (0..logits.len()).filter(|id| !config.ban.contains(&(*id as u32))).collect();

@@ -1,4 +1,4 @@
-//! One text, character by character.
+//! Generates one text, character by character.
 
 use super::config::SamplingConfig;
 use super::sampler::{Sampler, Stream};
@@ -34,18 +34,21 @@ impl<'m> Generator<'m> {
         let (before, last_id) = split_prompt(model, vocab, prompt);
         let mut session = InferenceSession::new(model, 1, PROMPT_STEPS);
         session.read(before);
-        Generator { sampler: Sampler::new(session, Stream::new(seed, last_id), false), config }
+        Generator { sampler: Sampler::new(session, vocab, Stream::new(seed, last_id), false), config }
     }
 
-    /// Reads characters as if they had been generated.
+    /// Reads characters of the same record as if they had been generated.
     pub fn read(&mut self, ids: &[u32]) {
         let Some((last_id, before)) = ids.split_last() else { return };
         let stream = &mut self.sampler.streams[0];
         let unread = std::mem::replace(&mut stream.last_id, *last_id);
+        if self.sampler.starts_record(unread) {
+            self.sampler.session.reset();
+        }
         self.sampler.session.read(&[&[unread], before].concat());
     }
 
-    /// The current state and random numbers.
+    /// The current state of the model and of the random number generator.
     pub fn snapshot(&self) -> Snapshot {
         Snapshot { state: self.sampler.session.state(0).to_vec(), stream: self.sampler.streams[0].clone() }
     }
@@ -56,7 +59,7 @@ impl<'m> Generator<'m> {
     }
 }
 
-/// The state of a [`Generator`] at some time.
+/// A saved state of a [`Generator`].
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     state: Vec<f32>,
@@ -72,7 +75,7 @@ impl Iterator for Generator<'_> {
     }
 }
 
-/// The characters to read before the first one is drawn: all but the last character of the prompt, and the last.
+/// Splits a prompt into the characters to read in advance and the last one, which is read by the first draw.
 pub(super) fn split_prompt<'p>(model: &InferenceModel<'_>, vocab: &Vocab, prompt: &'p [u32]) -> (&'p [u32], u32) {
     assert_eq!(vocab.len(), model.config().vocab_size, "the vocabulary belongs to another model");
     match prompt.split_last() {

@@ -6,9 +6,9 @@ use super::batch::{Batch, Generated, StopCriteria};
 use super::pattern::{Pattern, PatternState};
 use crate::error::Result;
 
-/// Sampling stops after this many lines in a row of which none was new.
+/// Sampling stops after this many consecutive lines without an accepted one.
 pub const MAX_MISSES: u64 = 10_000;
-/// Sampling stops after this many characters in a row that gave no new line.
+/// Sampling stops after this many consecutive characters without an accepted line.
 pub const MAX_MISSED_CHARS: u64 = 2_000_000;
 /// Matching lines are counted in advance up to this number.
 const MAX_COUNTED: u64 = 10_000;
@@ -24,10 +24,10 @@ pub enum MatchMethod {
     Rejection,
 }
 
-/// Which lines are to be sampled.
+/// Which lines to sample.
 #[derive(Clone, Copy, Debug)]
 pub struct LineRequest<'a> {
-    /// How many lines.
+    /// The number of lines to sample.
     pub count: u64,
     /// Whether duplicates are discarded.
     pub unique: bool,
@@ -68,15 +68,15 @@ pub enum StopReason {
 pub struct LineStats {
     /// Lines that were drawn.
     pub drawn: u64,
-    /// Those of them that match.
+    /// Drawn lines that match.
     pub matching: u64,
-    /// Those of them that were accepted.
+    /// Matching lines that were accepted.
     pub accepted: u64,
     /// Why sampling stopped.
     pub stop_reason: StopReason,
 }
 
-/// Samples lines until enough are accepted, and always ends, see [`StopReason`]. `accept` receives every line that matches and,
+/// Samples lines until enough are accepted or another [`StopReason`] applies. `accept` receives every line that matches and,
 /// with [`unique`](LineRequest::unique), was not drawn before; it returns whether the line counts.
 pub fn sample_lines(
     batch: &Batch<'_>,
@@ -88,7 +88,7 @@ pub fn sample_lines(
     let Some(start) = prefix.iter().try_fold(pattern.start(), |state, id| pattern.advance(state, *id)) else {
         return Ok(LineStats { stop_reason: StopReason::Exhausted, ..stats });
     };
-    // All of a few lines may be drawn; a larger number is not waited for.
+    // If only a few lines can match, sampling stops as soon as all of them have been drawn.
     let total = Some(pattern.count_from(start, MAX_COUNTED)).filter(|lines| unique && *lines < MAX_COUNTED);
     let mut seen = HashSet::new();
     let (mut misses, mut missed_chars) = (0, 0);
@@ -117,13 +117,13 @@ pub fn sample_lines(
     Ok(stats)
 }
 
-/// Draws about as many lines as are still needed, by the share that was accepted so far.
+/// Draws about as many lines as are still needed, based on the fraction accepted so far.
 fn draw_round(batch: &Batch<'_>, request: &LineRequest<'_>, start: PatternState, stats: &LineStats) -> Vec<Generated> {
     let missing = (request.count - stats.accepted) as f64;
     let accepted = if stats.drawn == 0 { 1.0 } else { (stats.accepted as f64 / stats.drawn as f64).max(1e-3) };
     // A line may be followed by a carriage return and the line end.
     let length = request.pattern.max_chars().saturating_sub(request.prefix.len()) + 2;
-    // Rounds grow, so that the first lines appear soon; no round draws many more characters than may be missed.
+    // Rounds grow, so that the first lines appear soon, but draw at most about `MAX_MISSED_CHARS` characters.
     let most = (MAX_MISSED_CHARS / length as u64).min(ROUND.1).min(4 * stats.drawn);
     let n = ((missing / accepted) as u64).clamp(ROUND.0, most.max(ROUND.0));
     let seeds: Vec<u64> = (0..n).map(|i| request.seed.wrapping_add(stats.drawn + i)).collect();

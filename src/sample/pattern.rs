@@ -8,16 +8,17 @@ use crate::error::{Error, Result};
 
 /// The state after a carriage return, which only a line feed can follow.
 const AFTER_CARRIAGE_RETURN: u32 = u32::MAX - 1;
-/// The maximum number of states times characters of a line.
+/// The maximum number of states times the maximum length of a line.
 const MAX_WORK: usize = 1 << 25;
 
 /// The lines that match a regular expression as a whole, over the characters of a vocabulary and within a range of lengths.
 ///
-/// If the vocabulary has a carriage return, a line may end with it and the line feed; neither is part of the line.
+/// For a model of records, they are records, which may contain line ends. Otherwise, if the vocabulary has a carriage return, a line
+/// may end with a carriage return and a line feed; neither is part of the line.
 ///
-/// A pattern allows a character wherever the line can still become a match within the lengths, so no line has to be discarded.
-/// The distribution of such lines differs from the model's own distribution over matching lines, which discarding gives: when the
-/// model draws a character, it does not know how unlikely the remaining matches are.
+/// A pattern allows a character if the line can still become a match within the lengths, so no line has to be discarded.
+/// The distribution of such lines differs from the model's own distribution over matching lines, which rejection gives: each
+/// character is drawn without regard to how unlikely the remaining matches are.
 #[derive(Clone, Debug)]
 pub struct Pattern {
     vocab: usize,
@@ -47,8 +48,9 @@ impl Pattern {
     /// matches.
     pub fn new(regex: &str, vocab: &Vocab, ban: &[u32], lengths: RangeInclusive<usize>) -> Result<Self> {
         let no_lines = || Error::Usage("cannot generate lines: the vocabulary has no line end, or it is banned".into());
-        let line_end = vocab.id(u32::from('\n')).filter(|id| !ban.contains(id)).ok_or_else(no_lines)?;
-        let carriage_return = vocab.id(u32::from('\r')).filter(|id| !ban.contains(id));
+        let boundary = vocab.record_boundary();
+        let line_end = boundary.or(vocab.id(u32::from('\n'))).filter(|id| !ban.contains(id)).ok_or_else(no_lines)?;
+        let carriage_return = vocab.id(u32::from('\r')).filter(|id| boundary.is_none() && !ban.contains(id));
         let is_allowed = |id: u32| id != line_end && Some(id) != carriage_return && !ban.contains(&id);
         let Automaton { next, accepting } = Automaton::new(regex, vocab, *lengths.end(), is_allowed)?;
         let words = lengths.end() / 64 + 1;
@@ -70,7 +72,7 @@ impl Pattern {
         Ok(pattern)
     }
 
-    /// The id of the line end.
+    /// The id of the line end, or of the record boundary.
     pub fn line_end(&self) -> u32 {
         self.line_end
     }
@@ -119,7 +121,7 @@ impl Pattern {
         end.is_some_and(|from| self.accepts(from))
     }
 
-    /// Sets the logits of the characters that cannot come next to minus infinity; at least one character is left.
+    /// Excludes the characters that cannot follow by setting their logits to minus infinity; at least one remains.
     pub fn restrict(&self, from: PatternState, logits: &mut [f32]) {
         for (id, logit) in (0..).zip(logits) {
             let allowed = if id == self.line_end { self.accepts(from) } else { self.advance(from, id).is_some() };
@@ -168,7 +170,7 @@ impl Pattern {
         })
     }
 
-    /// The numbers of characters that complete a match from each state, by dynamic programming over those numbers.
+    /// For each state, the numbers of further characters that can complete a match, by dynamic programming.
     fn reachable(&self, accepting: &[bool]) -> Vec<u64> {
         let mut reach = vec![0u64; accepting.len() * self.words];
         let successors: Vec<Vec<u32>> = (self.next.chunks_exact(self.vocab))

@@ -1,9 +1,10 @@
-//! Streams that draw their next characters in step with each other.
+//! Draws the next characters of several streams in lockstep.
 
 use rand::SeedableRng;
 use rand::rngs::Xoshiro256PlusPlus;
 
 use super::config::SamplingConfig;
+use crate::data::Vocab;
 use crate::kernels::softmax;
 use crate::model::{InferenceSession, Input};
 
@@ -17,6 +18,8 @@ pub(super) struct Sampler<'m> {
     unfiltered: Vec<f32>,
     order: Vec<u32>,
     needs_losses: bool,
+    /// The token before which the state is reset, as in training.
+    record_boundary: Option<u32>,
 }
 
 #[derive(Clone, Debug)]
@@ -24,7 +27,7 @@ pub(super) struct Stream {
     rng: Xoshiro256PlusPlus,
     /// The last character, which has not been read yet.
     pub last_id: u32,
-    /// The loss of that character in nats, by the model's own distribution rather than the filtered one; 0 unless losses are
+    /// The loss of that character in nats, under the model's distribution rather than the filtered one; 0 unless losses are
     /// needed.
     pub loss: f64,
 }
@@ -36,24 +39,29 @@ impl Stream {
 }
 
 impl<'m> Sampler<'m> {
-    pub fn new(session: InferenceSession<'m>, stream: Stream, needs_losses: bool) -> Self {
-        let (streams, vocab) = (session.streams(), session.model().config().vocab_size);
+    pub fn new(session: InferenceSession<'m>, vocab: &Vocab, stream: Stream, needs_losses: bool) -> Self {
+        let streams = session.streams();
         Sampler {
             session,
             streams: vec![stream; streams],
             inputs: Vec::with_capacity(streams),
-            unfiltered: Vec::with_capacity(vocab),
-            order: Vec::with_capacity(vocab),
+            unfiltered: Vec::with_capacity(vocab.len()),
+            order: Vec::with_capacity(vocab.len()),
             needs_losses,
+            record_boundary: vocab.record_boundary(),
         }
     }
 
     /// Draws the next character of every stream. `restrict` may exclude characters of a stream first, by setting their logits to
     /// minus infinity. Allocates nothing.
     pub fn step(&mut self, config: &SamplingConfig, mut restrict: impl FnMut(usize, &mut [f32])) {
-        let Sampler { session, streams, inputs, unfiltered, order, needs_losses } = self;
+        let Sampler { session, streams, inputs, unfiltered, order, needs_losses, record_boundary } = self;
+        let input = |stream: &Stream| Input {
+            reset: record_boundary.is_some_and(|boundary| stream.last_id == boundary),
+            ..Input::with_logits(stream.last_id)
+        };
         inputs.clear();
-        inputs.extend(streams.iter().map(|stream| Input::with_logits(stream.last_id)));
+        inputs.extend(streams.iter().map(input));
         session.run(inputs);
         session.for_each_logits(|i, logits| {
             if *needs_losses {
@@ -69,6 +77,11 @@ impl<'m> Sampler<'m> {
                 stream.loss = softmax::log_sum_exp(unfiltered).0 - drawn;
             }
         });
+    }
+
+    /// Whether the state is reset before a token.
+    pub fn starts_record(&self, id: u32) -> bool {
+        Some(id) == self.record_boundary
     }
 
     /// Replaces a stream and its state, `(layers * states * H)`.

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::stream_scorer::{StreamScorer, Transition};
 use super::surprisal::bits;
-use crate::data::{ContextStart, Corpus, PairReader, Vocab};
+use crate::data::{ContextStart, Corpus, CorpusCursor, PairReader, RecordSet, RecordSpan, TextPart, Vocab};
 use crate::error::{Error, Result};
 use crate::kernels::{Precision, softmax};
 use crate::model::{CharLm, InferenceModel, InferenceSession};
@@ -16,6 +16,7 @@ pub const WARM_UP: usize = 512;
 /// The maximum number of characters that [`held_out`] scores.
 pub const MAX_HELD_OUT: usize = 1_000_000;
 const MIN_STREAM: usize = 4096;
+const MIN_RECORD_STREAM: usize = 256;
 const MAX_STREAMS: usize = 64;
 
 /// The loss over the characters of a text.
@@ -36,6 +37,15 @@ impl TextLoss {
     /// Bits per character.
     pub fn bits(&self) -> f64 {
         bits(self.nats())
+    }
+
+    /// Adds losses and the streams that they belong to. They are summed per stream first, so that the result does not depend on how
+    /// streams are divided among threads.
+    fn add(&mut self, losses: &[(usize, f64)], streams: usize) {
+        let mut sums = vec![0.0; streams];
+        losses.iter().for_each(|(stream, loss)| sums[*stream] += loss);
+        self.total_nats += sums.iter().sum::<f64>();
+        self.chars += losses.len() as u64;
     }
 }
 
@@ -83,21 +93,33 @@ pub fn windows(
     loss.map(Option::unwrap_or_default)
 }
 
-/// The loss over held-out text as training reports it, a close and much faster estimate of [`carried`]: parallel streams, each
-/// warmed up on the [`WARM_UP`] characters before it, over at most [`MAX_HELD_OUT`] characters.
-pub fn held_out(model: &CharLm<f32>, corpus: &Corpus, vocab: &Vocab, part: Range<usize>) -> Result<TextLoss> {
-    held_out_unless(&|| false, model, corpus, vocab, part).map(Option::unwrap_or_default)
+/// The loss over records, each from the zero state; the end of a record counts as a character.
+///
+/// # Errors
+/// [`Error::Corpus`] if a record contains a character that the model does not know, [`Error::Usage`] for a model of running text.
+pub fn records(model: &InferenceModel<'_>, set: RecordSet<'_>, vocab: &Vocab) -> Result<TextLoss> {
+    score_records(model, set, vocab, u64::MAX, &|| false).map(Option::unwrap_or_default)
+}
+
+/// The loss over held-out text as training reports it. For running text it is a close and much faster estimate of [`carried`]:
+/// parallel streams, each warmed up on the [`WARM_UP`] characters before it. At most [`MAX_HELD_OUT`] characters are scored.
+pub fn held_out(model: &CharLm<f32>, part: &TextPart<'_>, vocab: &Vocab) -> Result<TextLoss> {
+    held_out_unless(&|| false, model, part, vocab).map(Option::unwrap_or_default)
 }
 
 /// Like [`held_out`], but returns `None` as soon as `stop`, which is called before each window, returns true.
 pub fn held_out_unless(
     stop: &dyn Fn() -> bool,
     model: &CharLm<f32>,
-    corpus: &Corpus,
+    part: &TextPart<'_>,
     vocab: &Vocab,
-    part: Range<usize>,
 ) -> Result<Option<TextLoss>> {
-    check_length(corpus, &part)?;
+    let model = InferenceModel::new(model, Precision::F32);
+    let (corpus, part) = match part {
+        TextPart::Running(corpus, range) => (*corpus, range),
+        TextPart::Records(set) => return score_records(&model, *set, vocab, MAX_HELD_OUT as u64, stop),
+    };
+    check_length(corpus, part)?;
     let predictions = (part.len() - 1).min(MAX_HELD_OUT);
     let streams = held_out_streams(predictions);
     let span = |i: usize| {
@@ -105,7 +127,6 @@ pub fn held_out_unless(
         let start = part.start + scored_from.saturating_sub(WARM_UP);
         ScoredSpan { follows: None, start, scored_from: part.start + scored_from, end: part.start + end }
     };
-    let model = InferenceModel::new(model, Precision::F32);
     score_spans(&model, corpus, vocab, (0..streams).map(span), streams, stop)
 }
 
@@ -113,9 +134,13 @@ fn held_out_streams(predictions: usize) -> usize {
     (predictions / MIN_STREAM).clamp(1, MAX_STREAMS)
 }
 
+fn record_streams(predictions: usize) -> usize {
+    (predictions / MIN_RECORD_STREAM).clamp(1, MAX_STREAMS)
+}
+
 /// The number of positions for which [`held_out`] stores activations, for a text of that many characters.
 pub fn positions_at_once(chars: usize) -> usize {
-    held_out_streams(chars.min(MAX_HELD_OUT)) * (STEPS + 1)
+    record_streams(chars.min(MAX_HELD_OUT)) * (STEPS + 1)
 }
 
 fn check_length(corpus: &Corpus, part: &Range<usize>) -> Result<()> {
@@ -174,15 +199,55 @@ fn score_spans(
                 let pair = reader.next(corpus, vocab)?;
                 Ok::<_, Error>(pair.map(|(input, target)| Transition { input, target, reset: false, is_scored }))
             };
-            let cross_entropy =
-                |_: &mut Vec<f32>, logits: &mut [f32], target| softmax::cross_entropy(logits, target as usize, 1.0);
-            let losses = scorer.score_window(STEPS.min(longest - start), next, cross_entropy)?;
-            // Summed per stream first, so that the result does not depend on how streams are divided among threads.
-            let mut of_streams = vec![0.0; streams];
-            losses.iter().for_each(|(stream, loss)| of_streams[*stream] += loss);
-            loss.total_nats += of_streams.iter().sum::<f64>();
-            loss.chars += losses.len() as u64;
+            loss.add(&scorer.score_window(STEPS.min(longest - start), next, cross_entropy)?, streams);
         }
+    }
+}
+
+fn cross_entropy(_: &mut Vec<f32>, logits: &mut [f32], target: u32) -> f64 {
+    softmax::cross_entropy(logits, target as usize, 1.0)
+}
+
+/// Scores records, each from the zero state, until `max` characters have been read. A stream that has read a record takes the next
+/// one. Returns `None` when `stop` returns true.
+fn score_records(
+    model: &InferenceModel<'_>,
+    set: RecordSet<'_>,
+    vocab: &Vocab,
+    max: u64,
+    stop: &dyn Fn() -> bool,
+) -> Result<Option<TextLoss>> {
+    let no_records = || Error::Usage("the model was trained on running text, so it has no record boundary".into());
+    let boundary = vocab.record_boundary().ok_or_else(no_records)?;
+    let streams = record_streams(set.counts().predictions.min(max) as usize);
+    let mut scorer = StreamScorer::new(InferenceSession::new(model, streams, STEPS));
+    let mut open = vec![None; streams];
+    let (mut records, mut loss, mut started) = (set.iter(), TextLoss::default(), 0);
+    loop {
+        if stop() {
+            return Ok(None);
+        }
+        let next = |stream: usize| {
+            let slot: &mut Option<(RecordSpan, CorpusCursor, u32)> = &mut open[stream];
+            let reset = slot.is_none();
+            if reset && started < max {
+                *slot = records.next().map(|record| (record.clone(), record.cursor(), boundary));
+            }
+            let Some((record, cursor, input)) = slot else { return Ok(None) };
+            started += 1;
+            let target = set.next_token(vocab, boundary, record, cursor)?;
+            let transition = Transition { input: *input, target, reset, is_scored: true };
+            *input = target;
+            if target == boundary {
+                *slot = None;
+            }
+            Ok::<_, Error>(Some(transition))
+        };
+        let losses = scorer.score_window(STEPS, next, cross_entropy)?;
+        if losses.is_empty() {
+            return set.corpus().check_not_truncated().map(|()| Some(loss));
+        }
+        loss.add(&losses, streams);
     }
 }
 
@@ -222,10 +287,13 @@ pub(super) mod tests {
         let (char_lm, corpus, vocab) = sample(30_000);
         let model = InferenceModel::new(&char_lm, Precision::F32);
         let exact = carried(&model, &corpus, &vocab, 100..30_000, ContextStart::None).unwrap();
-        let estimate = held_out(&char_lm, &corpus, &vocab, 100..30_000).unwrap();
+        let estimate = held_out(&char_lm, &TextPart::Running(&corpus, 100..30_000), &vocab).unwrap();
         assert_eq!(exact.chars, estimate.chars);
         assert!((exact.nats() - estimate.nats()).abs() < 1e-5, "{} {}", exact.nats(), estimate.nats());
-        assert_eq!(held_out_unless(&|| true, &char_lm, &corpus, &vocab, 100..30_000).unwrap(), None);
+        assert_eq!(
+            held_out_unless(&|| true, &char_lm, &TextPart::Running(&corpus, 100..30_000), &vocab).unwrap(),
+            None
+        );
     }
 
     /// Only Unix allows a mapped file to be truncated.
@@ -240,7 +308,10 @@ pub(super) mod tests {
         let char_lm = CharLm::init(&config, 1).unwrap();
         let model = InferenceModel::new(&char_lm, Precision::F32);
         let score = || {
-            (carried(&model, &corpus, &vocab, 0..300, ContextStart::None), held_out(&char_lm, &corpus, &vocab, 0..300))
+            (
+                carried(&model, &corpus, &vocab, 0..300, ContextStart::None),
+                held_out(&char_lm, &TextPart::Running(&corpus, 0..300), &vocab),
+            )
         };
         assert!(matches!(score(), (Ok(_), Ok(_))));
         file.as_file().set_len(290).unwrap();

@@ -16,7 +16,9 @@ mod surprisal_scorer;
 mod units;
 
 pub use bootstrap::{Interval, paired_bootstrap};
-pub use loss::{MAX_HELD_OUT, TextLoss, WARM_UP, carried, held_out, held_out_unless, positions_at_once, windows};
+pub use loss::{
+    MAX_HELD_OUT, TextLoss, WARM_UP, carried, held_out, held_out_unless, positions_at_once, records, windows,
+};
 pub use ngram::NGram;
 pub use surprisal::{ESCAPE_BITS, Prediction, Surprisal, bits};
 pub use surprisal_scorer::SurprisalScorer;

@@ -4,12 +4,11 @@
 //! not depend on the context, and its bias is chosen so that its probability equals its frequency in the new text (see
 //! [`CharLm::remap_vocab`]).
 
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::trainer::{Trainer, check};
 use crate::checkpoint::{Frame, model};
-use crate::data::{Corpus, Dataset, DatasetProvenance, Encoding, Vocab, count_tokens};
+use crate::data::{Dataset, DatasetProvenance, Encoding, TextPart, Vocab};
 use crate::error::{Error, Result};
 use crate::kernels::{Precision, softmax};
 use crate::model::{CharLm, InferenceModel, InferenceSession, Input, SymbolSource};
@@ -64,9 +63,9 @@ impl Trainer {
         self.loss_on(model, old_dataset.open()?.held_out())
     }
 
-    fn loss_on(&self, model: &CharLm<f32>, text: Option<(&Corpus, Range<usize>)>) -> Result<f64> {
-        let (corpus, range) = text.ok_or_else(|| Error::Missing("no text is held out".into()))?;
-        self.install(|| score::held_out(model, corpus, self.dataset.vocab(), range)).map(|loss| loss.nats())
+    fn loss_on(&self, model: &CharLm<f32>, part: Option<TextPart<'_>>) -> Result<f64> {
+        let part = part.ok_or_else(|| Error::Missing("no text is held out".into()))?;
+        self.install(|| score::held_out(model, &part, self.dataset.vocab())).map(|loss| loss.nats())
     }
 }
 
@@ -81,15 +80,17 @@ fn check_encoding(run: &Path, model: Encoding, text: Encoding) -> Result<()> {
 /// `ln f + bias_offset`, see [`bias_offset`].
 fn origins(model: &CharLm<f32>, vocab: &Vocab, dataset: &Dataset, new: &[u32]) -> Vec<SymbolSource> {
     let new = Vocab::new(vocab.encoding(), new.iter().copied());
-    let ((corpus, _), part) = (dataset.training(), dataset.new_text_range());
+    let part = match dataset.training() {
+        TextPart::Running(corpus, _) => TextPart::Running(corpus, dataset.new_text_range()),
+        records @ TextPart::Records(_) => records,
+    };
     // A character that occurs only in the held-out or the old text counts as if it occurred once.
-    let shares =
-        count_tokens(corpus, part.clone(), &new).into_iter().map(|count| count.max(1) as f64 / part.len() as f64);
+    let shares = part.count_tokens(&new).into_iter().map(|count| count.max(1) as f64 / part.chars() as f64);
     let shares: Vec<f64> = shares.collect();
     let bias_offset = if new.is_empty() {
         0.0
     } else {
-        bias_offset(&log_sum_exps(model, &first_known(corpus, part, vocab)), shares.iter().sum())
+        bias_offset(&log_sum_exps(model, &first_known(&part, vocab)), shares.iter().sum())
     };
     let origin = |symbol: &u32| match new.id(*symbol) {
         Some(id) => SymbolSource::New((shares[id as usize].ln() + bias_offset) as f32),
@@ -110,10 +111,8 @@ fn bias_offset(log_sum_exps: &[f64], share: f64) -> f64 {
 }
 
 /// The first known characters of a text; the whole vocabulary if there are none.
-fn first_known(corpus: &Corpus, part: Range<usize>, vocab: &Vocab) -> Vec<u32> {
-    let mut cursor = corpus.cursor(part.start);
-    let ids = part.filter_map(|_| cursor.next(corpus).and_then(|symbol| vocab.id(symbol)));
-    let ids: Vec<u32> = ids.take(SAMPLE_CHARS).collect();
+fn first_known(part: &TextPart<'_>, vocab: &Vocab) -> Vec<u32> {
+    let ids: Vec<u32> = part.symbols().filter_map(|symbol| vocab.id(symbol)).take(SAMPLE_CHARS).collect();
     if ids.is_empty() { (0..vocab.len() as u32).collect() } else { ids }
 }
 

@@ -12,7 +12,7 @@ use crate::run::TrainConfig;
 /// # Errors
 /// [`Error::OutOfMemory`] with the needed and the available bytes.
 pub(super) fn check(shape: &ModelConfig, config: &TrainConfig, dataset: &Dataset) -> Result<()> {
-    let has_resets = dataset.loss_mask().is_some();
+    let has_resets = dataset.loss_mask().is_some() || dataset.config().records.is_some() || config.reset_prob > 0.0;
     memory::check_available("training this model", needed(shape, config, has_resets)?)
 }
 

@@ -10,6 +10,7 @@
 mod checkpoint_policy;
 mod fine_tune;
 mod fit;
+mod loader;
 mod memory;
 mod observer;
 mod resets;

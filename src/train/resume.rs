@@ -8,15 +8,16 @@
 //! | `run` | [`RunMetadata`]: settings, texts, elapsed time | only settings that affect the next steps |
 //! | `moments.0`, `moments.1` | the arenas of the optimizer | yes |
 //! | `state` | the carried states, `(B, layers * states * H)` | yes |
+//! | `records` | [`RecordPosition`], if the text is a list of records | yes |
 //!
-//! `best.ckpt` has neither moments nor states. A new section also belongs in `run/state_hash.rs`, in `train/memory.rs` and at the end of
+//! `best.ckpt` has neither moments nor states nor a position. A new section also belongs in `run/state_hash.rs`, in `train/memory.rs` and at the end of
 //! `NAMES` in `fuzz/src/sections.rs`.
 
 use super::memory::check as check_memory;
 use super::trainer::{Trainer, check};
 use crate::checkpoint::format::{self, Section, SectionValue};
 use crate::checkpoint::{Frame, model};
-use crate::data::{Dataset, DatasetProvenance};
+use crate::data::{Dataset, DatasetProvenance, RecordPosition};
 use crate::error::{Error, Result};
 use crate::kernels::vector;
 use crate::model::memory;
@@ -52,6 +53,7 @@ impl Trainer {
         sections
             .extend(MOMENTS.into_iter().zip(&self.moments).map(|(name, values)| (name, format::encode_floats(values))));
         sections.push((STATE, format::encode_floats(&states).into_owned().into()));
+        sections.extend(self.loader.record_position().map(|position| position.to_section()).transpose()?);
         Ok(sections)
     }
 
@@ -109,10 +111,16 @@ impl Trainer {
         check_memory(model.config(), &config, &dataset)?;
         let mut trainer = Trainer::assemble(dataset, model, moments, saved.init, config, progress)?;
         (trainer.origin, trainer.elapsed_before_s) = (saved.origin, saved.elapsed_s);
-        if trainer.progress.position > trainer.loader.len() as u64 {
+        if !trainer.loader.is_in_range(trainer.progress.position) {
             return Err(frame.error("its position is beyond the end of the text"));
         }
         if is_same_text {
+            if trainer.dataset.training_records().is_some() {
+                let position: RecordPosition = frame.value()?;
+                if !trainer.loader.restore(&trainer.dataset, &trainer.config, &position)? {
+                    return Err(frame.error("its position is not one in the records of the text"));
+                }
+            }
             let mut rest = &states[..];
             for state in trainer.step.states_mut() {
                 let (this, others) = rest.split_at(state.len());

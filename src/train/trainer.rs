@@ -4,10 +4,10 @@ use std::time::Instant;
 
 use rayon::ThreadPool;
 
+use super::loader::Loader;
 use super::memory::{check as check_memory, thread_pool};
-use super::resets;
 use super::step::Step;
-use crate::data::{BatchLoader, ContextStart, Dataset, count_tokens};
+use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::layers::dropout::Dropout;
 use crate::model::{CharLm, Init, ModelConfig, Window, memory};
@@ -46,7 +46,7 @@ pub struct Trainer {
     pub(super) model: CharLm<f32>,
     pub(super) moments: Vec<Vec<f32>>,
     pub(super) step: Step<f32>,
-    pub(super) loader: BatchLoader,
+    pub(super) loader: Loader,
     pub(super) progress: Progress,
     pub(super) elapsed_before_s: f64,
     started: Instant,
@@ -100,8 +100,7 @@ impl Trainer {
         progress: Progress,
     ) -> Result<Self> {
         let pool = thread_pool(config.threads)?;
-        let (corpus, range) = dataset.training();
-        let loader = BatchLoader::new(corpus, range, config.batch_size, progress.position as usize);
+        let loader = Loader::new(&dataset, &config, &progress)?;
         let step = pool.install(|| Step::new(&model, config.batch_size, config.seq_len));
         Ok(Trainer {
             config,
@@ -154,7 +153,7 @@ impl Trainer {
     }
     /// Steps per epoch.
     pub fn steps_per_epoch(&self) -> u64 {
-        self.loader.len().div_ceil(self.config.seq_len) as u64
+        self.loader.steps_per_epoch(&self.dataset, &self.config)
     }
     /// Steps of the whole run.
     pub fn total_steps(&self) -> u64 {
@@ -171,7 +170,7 @@ impl Trainer {
     /// [`Error::Changed`] if a file of the corpus was truncated, [`Error::Diverged`] after several consecutive steps whose loss or
     /// gradient was not finite.
     pub fn step(&mut self) -> Result<StepReport> {
-        self.read_window()?;
+        self.loader.read(&self.dataset, &self.config, self.progress.step, &mut self.window)?;
         let total = self.total_steps();
         let (config, progress) = (&self.config, &self.progress);
         let lr = learning_rate(config.schedule, config.lr, config.warmup, progress.step, total);
@@ -192,7 +191,7 @@ impl Trainer {
             }
             (loss, norm, skipped)
         });
-        self.advance();
+        self.advance()?;
         if skipped {
             self.skip()?;
         } else if scored > 0 {
@@ -203,35 +202,13 @@ impl Trainer {
         Ok(StepReport { loss, grad_norm, lr, chars: scored as u64, skipped })
     }
 
-    fn read_window(&mut self) -> Result<()> {
-        let (corpus, _) = self.dataset.training();
-        let steps = self.loader.next_steps(self.config.seq_len);
-        let window = &mut self.window;
-        window.clear(steps, self.config.batch_size);
-        let (inputs, targets, weights) = (&mut window.inputs, &mut window.targets, &mut window.weights);
-        self.loader.read(corpus, self.dataset.vocab(), steps, inputs, targets, weights)?;
-        match self.dataset.loss_mask() {
-            Some(mask) => {
-                window.resets.resize(steps * self.config.batch_size, false);
-                self.loader.apply_loss_mask(mask, steps, &mut window.weights, &mut window.resets);
-            }
-            None => {
-                let line_end = self.dataset.vocab().context_start(ContextStart::Newline);
-                resets::draw(window, self.config.reset_prob, self.config.seed, self.progress.step, line_end);
-            }
-        }
-        Ok(())
-    }
-
-    /// Moves past the current window. At the end of an epoch, the next one starts with zero states.
-    fn advance(&mut self) {
+    /// Moves past the current window.
+    fn advance(&mut self) -> Result<()> {
         self.progress.step += 1;
-        if self.loader.next_steps(self.config.seq_len) == 0 {
-            self.loader.rewind(self.dataset.training().0);
-            self.progress.epoch += 1;
+        if self.loader.advance(&self.dataset, &self.config, &mut self.progress)? {
             self.step.states_mut().for_each(|state| state.fill(0.0));
         }
-        self.progress.position = self.loader.position as u64;
+        Ok(())
     }
 
     fn skip(&mut self) -> Result<()> {
@@ -259,8 +236,8 @@ impl Trainer {
     /// Like [`evaluate`](Self::evaluate), but abandons the evaluation and returns `None` when `stop`, which is called repeatedly,
     /// returns `true`.
     pub fn evaluate_unless(&self, stop: &(dyn Fn() -> bool + Sync)) -> Result<Option<TextLoss>> {
-        let Some((corpus, range)) = self.dataset.held_out() else { return Ok(None) };
-        self.install(|| score::held_out_unless(&stop, &self.model, corpus, self.dataset.vocab(), range))
+        let Some(part) = self.dataset.held_out() else { return Ok(None) };
+        self.install(|| score::held_out_unless(&stop, &self.model, &part, self.dataset.vocab()))
     }
 
     /// Whether an evaluation is scheduled for the current step and has not been done yet. A run that was stopped during an
@@ -295,8 +272,7 @@ impl Trainer {
     /// The entropy of the character frequencies of the training text, in nats per character: the loss of the best model that
     /// ignores the context.
     pub fn unigram_entropy(&self) -> f64 {
-        let (corpus, range) = self.dataset.training();
-        let counts = count_tokens(corpus, range, self.dataset.vocab());
+        let counts = self.dataset.training().count_tokens(self.dataset.vocab());
         let total = counts.iter().sum::<u64>() as f64;
         counts.into_iter().filter(|count| *count > 0).map(|count| count as f64 / total).map(|p| -p * p.ln()).sum()
     }
@@ -312,15 +288,14 @@ impl Trainer {
 /// Rejects an invalid configuration before anything large is allocated.
 pub(super) fn check(dataset: &Dataset, config: &TrainConfig) -> Result<()> {
     config.validate()?;
-    let (corpus, range) = dataset.training();
-    if config.seq_len >= range.len() && range.len() > 1 {
-        let allowed = format!("1 to {} for {} characters to train on", range.len() - 1, range.len());
+    let (path, chars) = (dataset.corpus().name(), dataset.training().chars());
+    if config.seq_len >= chars && chars > 1 {
+        let allowed = format!("1 to {} for {chars} characters to train on", chars - 1);
         return Err(Error::out_of_range("seq_len", config.seq_len, allowed));
     }
-    let window = config.batch_size * config.seq_len;
-    if range.len() <= window {
-        let (path, chars, batch_size, seq_len) = (corpus.name().into(), range.len(), config.batch_size, config.seq_len);
-        return Err(Error::TextTooShort { path, chars, batch_size, seq_len });
+    let (batch_size, seq_len) = (config.batch_size, config.seq_len);
+    if chars <= batch_size * seq_len {
+        return Err(Error::TextTooShort { path: path.into(), chars, batch_size, seq_len });
     }
     if config.patience.is_some() && (config.eval_every == Some(0) || dataset.held_out().is_none()) {
         let reason = "nothing is evaluated during training".into();

@@ -60,7 +60,7 @@ fn invalid_input_is_reported_and_the_text_kept() {
     let dir = TestDir::with_run();
     let mut session = start(&dir, "sample run -i --seed 3 --length 20");
     for (line, part) in [
-        ("\u{3b1}", "does not know"),
+        ("\u{3b1}", "not in the model's vocabulary"),
         ("/temp hot", "/temp expects"),
         ("/temp -1", "temperature must be"),
         ("/undo", "undo"),

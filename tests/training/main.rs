@@ -9,5 +9,6 @@ mod fine_tuning;
 mod kill;
 #[cfg(feature = "cli")]
 mod memory;
+mod records;
 mod resume;
 mod saving;

@@ -148,7 +148,7 @@ fn diverged_run_is_not_saved() {
 fn marked() -> Dataset {
     let texts = text(false);
     let mut marks = LossMask::default();
-    for i in 0..texts.training().0.chars() {
+    for i in 0..texts.corpus().chars() {
         marks.push(if i % 7 < 4 { 0.0 } else { 0.5 + (i % 3) as f32 }, i % 11 == 5);
     }
     texts.with_loss_mask(marks).unwrap()
@@ -173,7 +173,7 @@ fn results_with_loss_mask_do_not_depend_on_thread_count() {
 fn fully_masked_window_changes_no_weights() {
     let texts = text(false);
     let mut marks = LossMask::default();
-    (0..texts.training().0.chars()).for_each(|_| marks.push(0.0, false));
+    (0..texts.corpus().chars()).for_each(|_| marks.push(0.0, false));
     let shape = ModelConfig { num_layers: 1, hidden_size: 8, ..ModelConfig::default() };
     let mut trainer = Trainer::new(texts.with_loss_mask(marks).unwrap(), &shape, config()).unwrap();
     let weights = trainer.model().weights.clone();
