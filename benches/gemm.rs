@@ -35,7 +35,7 @@ struct Pair<'a> {
 }
 
 impl Pair<'_> {
-    /// Prints the shares of the ceiling, then lets criterion measure the speeds.
+    /// Prints the fractions of peak FMA throughput, then lets criterion measure the speeds.
     fn measure(mut self, criterion: &mut Criterion, group: &str) {
         ceiling::share(&format!("{group} {} ours", self.name), self.operations, &mut self.ours);
         ceiling::share(&format!("{group} {} faer", self.name), self.operations, &mut self.faer);

@@ -10,7 +10,7 @@ use rayon::ThreadPoolBuilder;
 
 /// Texts generated at once.
 const TEXTS: u64 = 64;
-/// Characters of each text.
+/// The length of each text in characters.
 const LENGTH: usize = 50;
 
 fn generation(criterion: &mut Criterion) {

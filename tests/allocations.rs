@@ -34,7 +34,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// The number of allocations on any thread while `f` runs, and their size in bytes.
+/// The number of allocations on all threads while `f` runs, and their total size in bytes.
 fn allocated(f: impl FnOnce()) -> (usize, usize) {
     let before = (ALLOCATIONS.load(Relaxed), BYTES.load(Relaxed));
     f();
@@ -53,7 +53,7 @@ fn training_and_generation_allocate_nothing_after_warm_up() {
     let config = TrainConfig { batch_size: 20, seq_len: 16, threads: Some(2), ..TrainConfig::default() };
     let shape = ModelConfig { hidden_size: 96, embed_size: 64, ..ModelConfig::default() };
     let mut trainer = Trainer::new(texts, &shape, config).unwrap();
-    assert!(trainer.steps_per_epoch() > 1500, "the end of an epoch allocates");
+    assert!(trainer.steps_per_epoch() > 1500, "the measured steps must not reach the end of an epoch, which allocates");
     // Repeated, because faer allocates a buffer when a thread first computes a product.
     let hundred = || allocated(|| (0..100).for_each(|_| assert!(trainer.step().is_ok())));
     let (count, bytes) = std::iter::repeat_with(hundred).take(10).min().unwrap();
@@ -80,5 +80,5 @@ fn generate_without_allocating(trainer: &Trainer) {
     );
     generator.next();
     let (count, bytes) = allocated(|| (0..100).for_each(|_| assert!(generator.next().is_some())));
-    assert_eq!((count, bytes), (0, 0), "for 100 characters");
+    assert_eq!((count, bytes), (0, 0), "allocations while generating 100 characters");
 }

@@ -1,6 +1,6 @@
-//! The architecture: which module may use which, no two files that import each other, and what stays out of the library.
+//! The architecture: the allowed module dependencies, no cyclic imports between files, and names that the library must not use.
 //!
-//! Every file of src/ is parsed. Items under `#[cfg(test)]` do not count as imports.
+//! Parses every file of src/. Imports in items under `#[cfg(test)]` do not count.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -64,7 +64,7 @@ struct Module {
     globs: Vec<Vec<String>>,
 }
 
-/// A use of a path, in the module that contains it.
+/// A path and the module that uses it.
 struct Use {
     module: ModulePath,
     path: Vec<String>,
@@ -90,7 +90,7 @@ fn is_test(attributes: &[Attribute]) -> bool {
     })
 }
 
-/// Fills in the modules of a crate, file by file.
+/// Reads the modules of a crate, file by file.
 struct Reader<'a> {
     tree: &'a mut Crate,
     root: &'a Path,
@@ -167,7 +167,7 @@ impl Reader<'_> {
         self.record_import(path, re_exports, name.span());
     }
 
-    /// Every path in tokens that are not parsed, such as the arguments of a macro.
+    /// Records every path in unparsed tokens, such as the arguments of a macro.
     fn read_tokens(&mut self, tokens: TokenStream) {
         let tokens: Vec<TokenTree> = tokens.into_iter().collect();
         let is_colon = |at: usize| matches!(tokens.get(at), Some(TokenTree::Punct(c)) if c.as_char() == ':');
@@ -182,7 +182,7 @@ impl Reader<'_> {
                         path.push(next.to_string());
                         at += 3;
                     }
-                    // What an item macro defines belongs to this file.
+                    // An item that a macro call defines belongs to this file.
                     if ["fn", "struct", "enum", "trait", "const", "static", "type"].contains(&path[0].as_str())
                         && let Some(TokenTree::Ident(name)) = tokens.get(at + 1)
                     {
@@ -273,7 +273,7 @@ impl Crate {
         tree
     }
 
-    /// The module that a path names, or the file that defines what it names; `None` for names of other crates and of locals.
+    /// The module that a path names, or the file that defines what it names; `None` for names of other crates and of local variables.
     fn resolve(&self, module: &[String], path: &[String], depth: usize) -> Option<Name> {
         if depth > 20 {
             return None;
@@ -294,7 +294,7 @@ impl Crate {
                 name => match self.lookup(&at, name, depth) {
                     Some(Name::Module(child)) => child,
                     Some(item) => return Some(item),
-                    // A macro defines it there.
+                    // A macro in that module defines the name.
                     None => return Some(Name::Item(self.modules[&at].file.clone())),
                 },
             };
@@ -320,7 +320,7 @@ impl Crate {
         })
     }
 
-    /// The file that a path refers to; a module that is only named, as in `use crate::data`, is none.
+    /// The file that a path refers to; `None` for a module that is only named, as in `use crate::data`.
     fn file_of(&self, used: &Use) -> Option<String> {
         match self.resolve(&used.module, &used.path, 0)? {
             Name::Item(file) => Some(file),
@@ -331,7 +331,7 @@ impl Crate {
         }
     }
 
-    /// The module below the root that a path leads into.
+    /// The top-level module that a path leads into.
     fn top_module(&self, used: &Use) -> Option<String> {
         let is_keyword = |name: &String| ["crate", "self", "super"].contains(&name.as_str());
         let named = used.path.iter().position(|name| !is_keyword(name))?;
@@ -342,7 +342,7 @@ impl Crate {
         }
     }
 
-    /// Files that import each other, directly or in a circle: each import within a circle.
+    /// Every import that is part of a cycle of files that import each other.
     fn circles(&self) -> BTreeSet<String> {
         let mut imports: BTreeMap<&str, BTreeMap<String, usize>> = BTreeMap::new();
         for used in self.uses.iter().filter(|used| !used.re_exports) {
@@ -365,7 +365,9 @@ impl Crate {
         let edges = imports.iter().flat_map(|(file, targets)| targets.iter().map(move |edge| (*file, edge)));
         edges
             .filter(|(file, (target, _))| reach.get(target.as_str()).is_some_and(|files| files.contains(*file)))
-            .map(|(file, (target, line))| format!("src/{file}:{line}: imports {target}, which leads back to it"))
+            .map(|(file, (target, line))| {
+                format!("src/{file}:{line}: imports {target}, which imports it directly or indirectly")
+            })
             .collect()
     }
 }
@@ -383,7 +385,7 @@ fn expect_none(violations: BTreeSet<String>) {
     assert!(lines.is_empty(), "{} violations:\n{}", lines.len(), lines.join("\n"));
 }
 
-/// Every token of every source file, tests included, with the file and the line; attributes, which are where documentation is, on
+/// Every token of every source file, tests included, with the file and the line; attributes, which include documentation, on
 /// request.
 fn tokens(attributes: bool) -> Vec<(String, usize, TokenTree)> {
     fn collect(file: &str, tokens: TokenStream, attributes: bool, found: &mut Vec<(String, usize, TokenTree)>) {
@@ -473,7 +475,7 @@ fn unsafe_code_is_in_simd_kernels_and_the_memory_map() {
     expect_none(found.map(|(file, line, _)| format!("src/{file}:{line}: unsafe code")).collect());
 }
 
-/// Whether a text has `--` and a letter, and nothing of a word or a comment before it.
+/// Whether a text contains `--` followed by a letter and not preceded by a letter, digit or hyphen.
 fn names_a_flag(text: &str) -> bool {
     text.match_indices("--").any(|(at, _)| {
         let before = text[..at].chars().next_back();

@@ -1,10 +1,10 @@
-//! The built-in text is as data/README.md describes it.
+//! Checks that the built-in text matches its description in data/README.md.
 
 use std::collections::{HashMap, HashSet};
 
 use charlstm::data::BUILT_IN;
 
-/// Each fable as title, tale and moral, with joined lines.
+/// The title, tale and moral of each fable, with lines joined.
 fn fables() -> Vec<(&'static str, String, String)> {
     let joined = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
     let fable = |text: &'static str| {

@@ -1,4 +1,4 @@
-//! The contract of every registered cell: gradients, windows, rows, precision, checkpoints.
+//! Checks the contract of every registered cell: gradients, windows, rows, precision, checkpoints.
 //!
 //! Errors are relative to the largest element of the tensor.
 
@@ -82,7 +82,7 @@ impl Problem {
         (step.run(&self.model, &self.window, self.dropout), step)
     }
 
-    /// The derivative of the loss by one number of the problem, by a fourth-order central difference, whose error is far below the
+    /// The derivative of the loss with respect to one number, by a fourth-order central difference whose error is far below the
     /// smallest gradient of a deep network.
     fn difference(&mut self, at: impl Fn(&mut Self) -> &mut f64) -> f64 {
         const H: f64 = 1e-3;
@@ -128,7 +128,7 @@ fn close(what: &str, got: &[f64], expected: &[f64], tolerance: f64) {
     }
 }
 
-/// Of all parameters and of the initial state; the gradient of the input is that of the embedding.
+/// Covers all parameters and the initial state; the gradient of the input is that of the embedding.
 #[test]
 fn gradients_match_central_differences() {
     let dropout = Some(Dropout { rate: 0.3, seed: 5, step: 2 });

@@ -1,4 +1,4 @@
-//! The FMA ceiling of a core, and the share of it that a computation reaches. The two measurements alternate, because timings are
+//! The peak FMA throughput of a core, and the fraction that a computation reaches. The two measurements alternate, since timings are
 //! noisy.
 
 use std::hint::black_box;
@@ -42,7 +42,7 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
-/// Prints the speed of `work`, which performs `operations` floating-point operations, and its share of the ceiling.
+/// Prints the speed of `work`, which performs `operations` floating-point operations, and its fraction of the peak.
 pub fn share(name: &str, operations: usize, mut work: impl FnMut()) {
     let times = (4_000_000 / operations).max(1);
     let pairs: Vec<_> = (0..PAIRS)
@@ -55,5 +55,5 @@ pub fn share(name: &str, operations: usize, mut work: impl FnMut()) {
         .collect();
     let speed = median(pairs.iter().map(|(speed, _)| *speed).collect());
     let share = median(pairs.iter().map(|(speed, ceiling)| speed / ceiling).collect());
-    println!("{name:50} {:6.1} GFLOP/s  {:3.0} % of the ceiling", speed / 1e9, share * 100.0);
+    println!("{name:50} {:6.1} GFLOP/s  {:3.0} % of peak", speed / 1e9, share * 100.0);
 }

@@ -1,4 +1,4 @@
-//! Untrusted checkpoints: as they are, and with all checksums corrected, since an attacker can compute them.
+//! Untrusted checkpoints: unmodified, and with corrected checksums, since an attacker can compute them.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -8,7 +8,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::{ok, sections};
 
-/// Bytes of a section name, and of a table entry: name, offset, length, checksum.
+/// The lengths in bytes of a section name and of a table entry (name, offset, length, checksum).
 const NAME: usize = 16;
 const ENTRY: usize = NAME + 3 * 8;
 /// Sections are padded to a multiple of this.
@@ -19,7 +19,7 @@ pub fn check(bytes: &[u8]) {
     read(&with_checksums(bytes).unwrap_or_default());
 }
 
-/// A valid checkpoint gives the same bytes when it is encoded again.
+/// Checks that re-encoding a valid checkpoint yields the same bytes.
 fn read(bytes: &[u8]) {
     let Some(frame) = ok(Frame::parse(Path::new("x.ckpt"), bytes.to_vec())) else { return };
     sections::read_everything(&frame);
@@ -29,7 +29,7 @@ fn read(bytes: &[u8]) {
     let known = |name: &str| sections::NAMES.into_iter().find(|known| *known == name);
     let again = |name: &str| Some((known(name)?, Cow::Owned(ok(frame.section(name))?)));
     if let Some(again) = frame.names().map(again).collect::<Option<Vec<_>>>() {
-        assert!(format::encode_checkpoint(&again) == bytes, "encoded differently");
+        assert!(format::encode_checkpoint(&again) == bytes, "re-encoding the checkpoint changed its bytes");
     }
 }
 

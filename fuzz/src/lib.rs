@@ -21,7 +21,7 @@ pub const TARGETS: [(&str, Check); 5] = [
     ("text", text::check),
 ];
 
-/// The value of a result. Asserts that an error has a message and is not [`Error::Internal`].
+/// Converts a result to an option; asserts that an error has a message and is not [`Error::Internal`].
 fn ok<T>(result: Result<T>) -> Option<T> {
     if let Err(e) = &result {
         assert!(!matches!(e, Error::Internal(_)) && !e.to_string().is_empty(), "{e:?}");

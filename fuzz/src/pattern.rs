@@ -46,7 +46,7 @@ pub fn check(bytes: &[u8]) {
     }
 }
 
-/// A short line matches if and only if the reference engine matches it and its length is allowed.
+/// Checks that a short line matches if and only if the reference engine matches it and its length is allowed.
 fn assert_matches_reference_engine(
     regex: &str,
     vocab: &Vocab,
@@ -80,7 +80,7 @@ fn assert_matches_reference_engine(
     }
 }
 
-/// Any sequence of allowed characters can continue, and ends in a match.
+/// Checks that any sequence of allowed characters can be continued and ends in a match.
 fn allowed_characters_lead_to_a_match(pattern: &Pattern, vocab: &Vocab, choices: &[u8]) {
     assert!(pattern.count_from(pattern.start(), 9) > 0);
     let (mut state, mut line) = (pattern.start(), Vec::new());
@@ -95,7 +95,7 @@ fn allowed_characters_lead_to_a_match(pattern: &Pattern, vocab: &Vocab, choices:
             return;
         }
         line.push(id);
-        state = pattern.advance(state, id).expect("it is allowed");
+        state = pattern.advance(state, id).expect("the character is allowed");
     }
     panic!("the line does not end after {line:?}");
 }

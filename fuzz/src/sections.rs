@@ -1,6 +1,6 @@
 //! Untrusted sections in a valid frame: their values, the model, and a run that resumes from them.
 //!
-//! The input is a list of sections: an index into [`NAMES`], the length in two bytes (little-endian), the bytes.
+//! The input is a list of sections: an index into [`NAMES`], the length in two bytes (little-endian), and the bytes.
 
 use std::path::Path;
 
@@ -20,7 +20,7 @@ use super::ok;
 pub const NAMES: [&str; 8] = ["model", "weights", "progress", "run", "moments.0", "moments.1", "state", "records"];
 /// Larger models are not run.
 const MAX_WEIGHTS: usize = 1 << 14;
-/// Characters of the text that a run resumes on.
+/// The length in characters of the text that a run resumes on.
 const CHARS: usize = 100;
 
 pub fn check(mut bytes: &[u8]) {
@@ -46,8 +46,8 @@ pub fn read_everything(frame: &Frame) {
     ok(state_hash(frame));
     ok(model::weights_hash(frame));
     let Some((model, vocab)) = ok(model::read(frame)) else { return };
-    let (same, same_vocab) =
-        model::read(&parse(&model::sections(&model, &vocab).expect("it was read"))).expect("it was written");
+    let (same, same_vocab) = model::read(&parse(&model::sections(&model, &vocab).expect("the model was read")))
+        .expect("the sections are valid");
     assert!(same.weights == model.weights && same.config() == model.config() && same_vocab == vocab);
     if model.layout().len() <= MAX_WEIGHTS {
         predicts(&model, &vocab);
@@ -55,7 +55,7 @@ pub fn read_everything(frame: &Frame) {
     }
 }
 
-/// A valid model computes finite losses for any text, unless its activations are unbounded.
+/// Checks that a valid model computes finite losses for any text, unless its activations are unbounded.
 fn predicts(model: &CharLm<f32>, vocab: &Vocab) {
     let text: Vec<u32> = (vocab.symbols().iter().cycle().take(9).copied()).chain([0, 0xfffd, 10]).collect();
     for precision in [Precision::F32, Precision::Int8] {
@@ -76,7 +76,7 @@ fn predicts(model: &CharLm<f32>, vocab: &Vocab) {
     assert!(written.iter().all(|id| (*id as usize) < vocab.len()));
 }
 
-/// A resumed run trains unless it diverges, and can be saved and resumed again.
+/// Checks that a resumed run trains unless it diverges, and can be saved and resumed again.
 fn resumes(frame: &Frame, vocab: &Vocab) {
     let Some(saved) = ok(RunMetadata::read(frame)) else { return };
     let config = TrainConfig { threads: Some(1), ..saved.train };
@@ -93,8 +93,8 @@ fn resumes(frame: &Frame, vocab: &Vocab) {
     }
     let Some(sections) = ok(trainer.sections()) else { return };
     let written = parse(&sections);
-    let again = resume(&written).expect("it was saved");
-    let rewritten = parse(&again.sections().expect("it was saved before"));
+    let again = resume(&written).expect("the run was saved");
+    let rewritten = parse(&again.sections().expect("the run can be saved again"));
     assert_eq!(
         state_hash(&written).expect("the checkpoint is complete"),
         state_hash(&rewritten).expect("the checkpoint is complete")

@@ -9,7 +9,7 @@ use super::ok;
 
 /// Bytes per chunk when scanning a short text.
 const CHUNK: usize = 1 << 16;
-/// The most chunk boundaries tried: filling a chunk takes much longer than everything else.
+/// The maximum number of chunk boundaries to test: filling a chunk takes much longer than all other checks.
 const MAX_BOUNDARY: u8 = 32;
 
 pub fn check(bytes: &[u8]) {
@@ -29,13 +29,13 @@ fn corpus(text: &[u8], encoding: Encoding) -> Result<Corpus> {
     Corpus::from_text("text", text.to_vec(), encoding)
 }
 
-/// The characters from index `from`.
+/// The characters starting at index `from`.
 fn decoded(corpus: &Corpus, from: usize) -> Vec<u32> {
     let mut cursor = corpus.cursor(from);
     std::iter::from_fn(|| cursor.next(corpus)).collect()
 }
 
-/// Decoding agrees with the standard library from index `from` and from the middle, and so does the position of invalid UTF-8.
+/// Checks that decoding agrees with the standard library from index `from` and from the middle, and so does the position of invalid UTF-8.
 fn decodes_like_std(text: &[u8], from: usize) {
     let expected = std::str::from_utf8(text);
     let corpus = match (corpus(text, Encoding::Utf8), expected) {
@@ -54,7 +54,7 @@ fn decodes_like_std(text: &[u8], from: usize) {
     assert!(vocab.decode(ids) == text && vocab.to_symbols(text) == chars);
 }
 
-/// Two files decode like their concatenation.
+/// Checks that two files decode like their concatenation.
 fn decodes_two_files((first, second): (&[u8], &[u8])) {
     let (Some(a), Some(b)) = (ok(corpus(first, Encoding::Utf8)), ok(corpus(second, Encoding::Utf8))) else {
         return;
@@ -68,7 +68,7 @@ fn decodes_two_files((first, second): (&[u8], &[u8])) {
     );
 }
 
-/// Any byte sequence is a valid byte corpus.
+/// Checks that any byte sequence is a valid byte corpus.
 fn decodes_bytes(text: &[u8]) {
     let Some(corpus) = ok(corpus(text, Encoding::Bytes)) else { return };
     assert!(decoded(&corpus, 0) == text.iter().map(|byte| u32::from(*byte)).collect::<Vec<_>>());
@@ -82,7 +82,7 @@ fn decodes_bytes(text: &[u8]) {
     }
 }
 
-/// Segments are found in the text at their offsets, in order, and omit only white space.
+/// Checks that segments occur in the text at their offsets, in order, and omit only white space.
 fn splits_into_segments(text: &[u8]) {
     for segments in [data::split_lines(text), data::split_paragraphs(text)] {
         let mut rest = 0;

@@ -5,13 +5,13 @@ use crate::cells::CellSpec;
 use crate::error::{Error, Result};
 use crate::model::{InferenceModel, InferenceSession};
 
-/// Characters of a window: the state is carried from one to the next.
+/// Characters per window; the state is carried from one window to the next.
 const STEPS: usize = 32;
 
-/// Gates with a sigmoid in every cell that has them.
+/// The gates that are sigmoids in every cell that has them.
 const SIGMOID_GATES: [&str; 5] = ["i", "f", "o", "r", "z"];
 
-/// A quantity of a unit that can be recorded.
+/// A quantity that can be recorded for each unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UnitQuantity {
     /// The cell state `c` after a character; the output `h` if the cell has no other state.
@@ -27,7 +27,7 @@ impl UnitQuantity {
         std::iter::once(UnitQuantity::State).chain(gates.map(UnitQuantity::Gate)).collect()
     }
 
-    /// The quantity of that name.
+    /// Finds a quantity by name.
     pub fn find(spec: &CellSpec, name: &str) -> Result<UnitQuantity> {
         let all = Self::all(spec);
         let names: Vec<_> = all.iter().map(|quantity| quantity.name(spec)).collect();
@@ -35,7 +35,7 @@ impl UnitQuantity {
         found.copied().ok_or_else(|| Error::unknown_name(format!("gate of {}", spec.name), name, &names))
     }
 
-    /// Its name in the cell's equations.
+    /// The quantity's name in the cell's equations.
     pub fn name(self, spec: &CellSpec) -> &'static str {
         match self {
             UnitQuantity::State if spec.states > 1 => "c",
@@ -50,7 +50,7 @@ impl UnitQuantity {
     }
 }
 
-/// The quantity of every unit of every layer after each character of a text, `(T, layers * H)`, read from the zero state.
+/// The quantity of every unit of every layer after each character of a text, `(T, layers * H)`, starting from the zero state.
 ///
 /// # Errors
 /// [`Error::Diverged`] if a value is not finite.
@@ -113,12 +113,12 @@ mod tests {
         model
     }
 
-    /// More characters than a window, and none in a pattern.
+    /// More than two windows of characters without a repeating pattern.
     fn text() -> Vec<u32> {
         (0..STEPS as u32 * 2 + 9).map(|t| t * t * t % 101 % VOCAB as u32).collect()
     }
 
-    /// The quantities by name, `(T, layers * H)` each.
+    /// The recorded quantity with the given name, `(T, layers * H)`.
     fn recorded(model: &CharLm<f32>, name: &str) -> Vec<f32> {
         let quantity = UnitQuantity::find(model.cell().spec, name).unwrap();
         record_activity(&InferenceModel::new(model, Precision::F32), &text(), quantity).unwrap()
@@ -137,7 +137,7 @@ mod tests {
         biases.map(|(place, b)| [sum(place)[0] + f64::from(*b), sum(place)[1]]).collect()
     }
 
-    /// The equations, evaluated unit by unit; returns the vectors by name.
+    /// Evaluates the equations unit by unit; returns the values of each name.
     fn stepped(cell: &str, model: &CharLm<f32>, names: &[&str]) -> Vec<Vec<f64>> {
         let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
         let (mut h, mut c) = (vec![vec![0.0; HIDDEN]; LAYERS], vec![vec![0.0; HIDDEN]; LAYERS]);
@@ -157,7 +157,7 @@ mod tests {
                         "rnn" => h[layer][j] = a(0).tanh(),
                         "gru" => {
                             let (r, z) = (sigmoid(a(1)), sigmoid(a(2)));
-                            // The pre-activation of n is split into the parts of the input and of the state.
+                            // The pre-activation of n is split into an input term and a recurrent term.
                             let m = a(3);
                             let n = (sums[j][0] + r * m).tanh();
                             h[layer][j] = (1.0 - z) * n + z * h[layer][j];
@@ -245,7 +245,7 @@ mod tests {
         let mut model = sample("niaf", 1.0);
         let b = model.layout().span(model.rnn(0).b).range.start;
         let p = model.layout().span(model.rnn(0).p.unwrap()).range.clone();
-        // The first unit forgets nothing and adds a large part of the largest number at every step.
+        // The first unit forgets nothing and adds a large fraction of `f32::MAX` at every step.
         model.weights[p].fill(0.0);
         model.weights[b + HIDDEN] = 100.0;
         model.weights[b + 2 * HIDDEN] = f32::MAX;

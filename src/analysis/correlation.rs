@@ -6,7 +6,7 @@
 /// r = sum((x - mean(x)) * (y - mean(y))) / sqrt(sum((x - mean(x))^2) * sum((y - mean(y))^2))
 /// ```
 pub fn pearson(values: &[f32], units: usize, property: &[f64]) -> Vec<f64> {
-    assert_eq!(values.len(), units * property.len(), "a row of values for each character");
+    assert_eq!(values.len(), units * property.len(), "values must have one row per character");
     let count = property.len() as f64;
     let mut means = vec![0.0; units];
     for row in values.chunks_exact(units) {
@@ -27,7 +27,7 @@ pub fn pearson(values: &[f32], units: usize, property: &[f64]) -> Vec<f64> {
     xy.into_iter().zip(xx).map(r).collect()
 }
 
-/// The `most` units with the largest absolute correlations, largest first; units with none are left out.
+/// Up to `most` units with the largest absolute correlations, largest first; units with zero correlation are omitted.
 pub fn strongest(correlations: &[f64], most: usize) -> Vec<usize> {
     let mut units: Vec<usize> = (0..correlations.len()).filter(|unit| correlations[*unit] != 0.0).collect();
     units.sort_by(|a, b| correlations[*b].abs().total_cmp(&correlations[*a].abs()));
@@ -42,7 +42,7 @@ mod tests {
     #[test]
     fn agrees_with_a_calculation_by_hand() {
         // x has mean 4 and deviations -3, -1, 0, 4; y has mean 3 and deviations -2, 0, 1, 1.
-        // Sums: of squares 26 and 6, of products 10. The second unit is -x, the third is constant.
+        // The sums of squares are 26 and 6, the sum of products is 10. The second unit is -x, the third is constant.
         let values = [1.0, -1.0, 5.0, 3.0, -3.0, 5.0, 4.0, -4.0, 5.0, 8.0, -8.0, 5.0];
         let r = pearson(&values, 3, &[1.0, 3.0, 4.0, 4.0]);
         let expected = 10.0 / 156.0_f64.sqrt();
@@ -62,6 +62,6 @@ mod tests {
     #[test]
     fn strongest_orders_by_absolute_value() {
         assert_eq!(strongest(&[0.1, -0.9, 0.0, 0.5], 2), [1, 3]);
-        assert_eq!(strongest(&[0.1, -0.9, 0.0, 0.5], 9), [1, 3, 0], "units without correlation are left out");
+        assert_eq!(strongest(&[0.1, -0.9, 0.0, 0.5], 9), [1, 3, 0], "units with zero correlation are omitted");
     }
 }

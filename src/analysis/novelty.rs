@@ -8,10 +8,10 @@ use super::suffix_array::{MAX_BYTES, SuffixArray};
 use crate::data::{Corpus, Encoding, Segment, is_continuation_byte};
 use crate::error::{Error, Result};
 
-/// Line ends are counted at multiples of this many bytes.
+/// Line ends are counted once per block of this many bytes.
 const BLOCK: usize = 4096;
 
-/// An index of a corpus that finds text copied from it exactly. Takes five bytes per byte of the corpus, and seconds for texts of
+/// An index of a corpus that finds text copied verbatim from it. It takes five bytes per byte of the corpus, and seconds for texts of
 /// megabytes; long runs of the same few characters in both corpus and text take longer.
 #[derive(Debug)]
 pub struct CorpusIndex {
@@ -32,7 +32,7 @@ pub struct CopiedSpan {
     pub from: usize,
     /// The length in bytes.
     pub len: usize,
-    /// A position in the corpus where they occur, in bytes.
+    /// The byte position of one of their occurrences in the corpus.
     pub at: usize,
 }
 
@@ -43,7 +43,7 @@ pub struct CopyStats {
     pub chars: usize,
     /// Characters in copied spans longer than the limit; overlapping spans count once.
     pub copied: usize,
-    /// The longest copied span, the first of several; `None` if no character occurs in the corpus.
+    /// The longest copied span (the first one if several are equally long); `None` if no character occurs in the corpus.
     pub longest: Option<CopiedSpan>,
 }
 
@@ -58,11 +58,11 @@ impl CorpusIndex {
     /// Indexes the first `chars` characters of a corpus.
     ///
     /// # Errors
-    /// [`Error::Corpus`] for 2 GiB or more.
+    /// [`Error::Corpus`] if the text is 2 GiB or larger.
     pub fn new(corpus: &Corpus, chars: usize) -> Result<Self> {
         let bytes = corpus.prefix(chars).map(|(_, bytes)| bytes.len()).sum();
         check_size(corpus.name(), bytes)?;
-        // A copy, since a mapped file may change.
+        // Copied, because a memory-mapped file may change.
         let (mut text, mut files) = (Vec::with_capacity(bytes), Vec::new());
         for (name, bytes) in corpus.prefix(chars) {
             files.push((name.to_owned(), text.len()));
@@ -84,7 +84,7 @@ impl CorpusIndex {
         segments.par_iter().map(|segment| self.copied_of(segment.text, limit)).collect()
     }
 
-    /// The file and the line, from 1, of a position in the corpus.
+    /// The file and the line number (starting at 1) of a byte position in the corpus.
     pub fn file_and_line(&self, at: usize) -> (&Path, usize) {
         let file = self.files.partition_point(|(_, before)| *before <= at).saturating_sub(1);
         let (name, before) =
@@ -169,7 +169,7 @@ fn check_size(name: &Path, bytes: usize) -> Result<()> {
         return Ok(());
     }
     let problem =
-        format!("{bytes} bytes, but less than 2 GiB can be searched; compare with its parts, one after another");
+        format!("{bytes} bytes, but the limit is just under 2 GiB; split the corpus and search each part separately");
     Err(Error::corpus(name, problem))
 }
 
@@ -192,7 +192,7 @@ mod tests {
         CorpusIndex::new(&corpus, corpus.chars()).unwrap()
     }
 
-    /// The longest span and the characters copied, each span looked for from place to place.
+    /// The length of the longest span and the number of copied characters, found by brute force.
     fn naive(corpus: &str, text: &str, most: usize) -> (usize, usize) {
         let chars: Vec<char> = text.chars().collect();
         let (mut longest, mut marked) = (0, vec![false; chars.len()]);
@@ -269,7 +269,7 @@ mod tests {
 
     #[test]
     fn a_text_copied_as_a_whole_takes_one_search() {
-        // Looked up from every place, these would be a million million comparisons.
+        // Searching from every position would take 10^12 comparisons.
         let text: String = (0..1_000_000u64).map(|i| char::from(b'a' + (i * i / 7 % 23) as u8)).collect();
         let found = index(&text).copied(&split_lines(text.as_bytes()), 20)[0];
         assert_eq!((found.copied, found.longest.unwrap().chars), (1_000_000, 1_000_000));

@@ -38,7 +38,7 @@ fn is_vowel(c: char) -> bool {
     "aeiouAEIOU".contains(c)
 }
 
-/// The opening quote is inside, the closing quote is not. A quote that is left open ends with its paragraph, so that an unpaired
+/// The opening quote counts as inside, the closing quote does not. An unclosed quote ends with its paragraph, so that an unpaired
 /// quote does not invert the rest of the text.
 fn quoted(text: &[char]) -> Vec<f64> {
     let (mut inside, mut last) = (false, ' ');

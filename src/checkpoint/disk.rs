@@ -55,7 +55,7 @@ impl Disk for RealDisk {
     }
 }
 
-/// The name under which a new version of a file is written.
+/// The path of the temporary file to which a new version of a file is written.
 pub fn temporary(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".tmp");
@@ -76,7 +76,7 @@ pub fn replace(disk: &impl Disk, path: &Path, chunks: &[&[u8]]) -> io::Result<()
     disk.sync_folder(folder_of(path))
 }
 
-/// Creates a folder and its parents, and syncs their names to the disk.
+/// Creates a folder and its parents, and syncs their directory entries to the disk.
 pub fn make_folder(path: &Path) -> io::Result<()> {
     let is_new = |folder: &&Path| !folder.as_os_str().is_empty() && !folder.exists();
     let new: Vec<&Path> = path.ancestors().take_while(is_new).collect();
@@ -129,7 +129,7 @@ mod tests {
     struct CrashingDisk {
         state: RefCell<State>,
         crash: usize,
-        /// Whether new names reach the disk at once, before the contents of their files.
+        /// Whether directory entries reach the disk immediately, before the contents of their files.
         eager_names: bool,
     }
 
@@ -157,7 +157,7 @@ mod tests {
             Ok(result)
         }
 
-        /// The file found after the crash.
+        /// The contents of the file after the crash, if it exists.
         fn contents_after_crash(&self, path: &Path) -> Option<Vec<u8>> {
             let state = self.state.borrow();
             state.names_on_disk.get(path).map(|&file| state.files[file].1.clone())

@@ -24,7 +24,7 @@ use crate::error::{Error, Result};
 pub const MAGIC: &[u8; 8] = b"CHARLSTM";
 /// The version of the frame.
 pub const VERSION: u32 = 1;
-/// Bytes of a section name in the header.
+/// The length of a section name in the header, in bytes.
 pub(super) const NAME: usize = 16;
 pub(super) const ENTRY: usize = NAME + 3 * 8;
 /// Sections start at multiples of this.
@@ -39,16 +39,16 @@ pub trait SectionValue: Serialize + DeserializeOwned {
     /// The name of the section.
     const NAME: &'static str;
     /// The version of the layout; it increases with every change of the type. Other versions are rejected: optional data belongs in a
-    /// section of its own, which a reader tests with [`Frame::has`](super::Frame::has).
+    /// separate section, whose presence a reader checks with [`Frame::has`](super::Frame::has).
     const VERSION: u32;
 
-    /// The section of this value.
+    /// Encodes the value as a section.
     fn to_section(&self) -> Result<Section<'static>> {
         Ok((Self::NAME, encode(&(Self::VERSION, self))?.into()))
     }
 }
 
-/// The header of a checkpoint with these sections.
+/// Encodes the header of a checkpoint with these sections.
 pub fn encode_header(sections: &[Section<'_>]) -> Vec<u8> {
     let mut header = Vec::with_capacity(header_len(sections.len()));
     header.extend_from_slice(MAGIC);
@@ -79,7 +79,7 @@ pub fn chunks<'a>(header: &'a [u8], sections: &'a [Section<'_>]) -> Vec<&'a [u8]
     std::iter::once(header).chain(body).collect()
 }
 
-/// A whole checkpoint.
+/// Encodes a whole checkpoint.
 pub fn encode_checkpoint(sections: &[Section<'_>]) -> Vec<u8> {
     chunks(&encode_header(sections), sections).concat()
 }
@@ -92,13 +92,13 @@ fn header_len(sections: usize) -> usize {
     (MAGIC.len() + 8 + sections * ENTRY + 8).next_multiple_of(ALIGN)
 }
 
-/// A value in bincode.
+/// Encodes a value as bincode.
 pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>> {
     bincode::serde::encode_to_vec(value, bincode::config::standard())
         .map_err(|e| Error::Internal(format!("a checkpoint section cannot be encoded: {e}")))
 }
 
-/// `f32`s as little-endian bytes.
+/// Encodes `f32`s as little-endian bytes.
 pub fn encode_floats(values: &[f32]) -> Cow<'_, [u8]> {
     if cfg!(target_endian = "little") {
         Cow::Borrowed(bytemuck::cast_slice(values))
@@ -112,7 +112,7 @@ pub(super) struct SectionEntry {
     pub name: String,
     /// The position of its bytes in the file, excluding padding.
     pub range: Range<u64>,
-    /// Zeros that follow it.
+    /// The number of zero bytes that follow it.
     pub padding: usize,
     /// XXH3 of its bytes and its padding.
     pub checksum: u64,

@@ -1,4 +1,4 @@
-//! Reading a checkpoint: the header is checked when the file is opened, a section when it is read. Sampling from a run's full state
+//! Reads a checkpoint. The header is checked when the file is opened, a section when it is read. Sampling from `latest.ckpt`
 //! therefore reads only the model.
 
 use std::cell::RefCell;
@@ -32,12 +32,12 @@ impl Frame {
     /// Opens a checkpoint.
     ///
     /// # Errors
-    /// [`Error::Input`] if it cannot be read, [`Error::Checkpoint`] if the header is damaged or the file is not a checkpoint.
+    /// [`Error::Input`] if the file cannot be read, [`Error::Checkpoint`] if it is not a checkpoint or its header is damaged.
     pub fn read(path: &Path) -> Result<Self> {
         Self::open(path, Box::new(disk::open(path).map_err(|e| Error::input(path, e))?))
     }
 
-    /// Opens a checkpoint in memory; `path` is for messages.
+    /// Opens a checkpoint in memory; `path` is used in error messages.
     ///
     /// # Errors
     /// [`Error::Checkpoint`] if the header is damaged or the bytes are not a checkpoint.

@@ -11,7 +11,7 @@ use crate::data::Vocab;
 use crate::error::Result;
 use crate::model::{CharLm, ModelConfig};
 
-/// The section of the weights.
+/// The name of the section that contains the weights.
 pub const WEIGHTS: &str = "weights";
 
 #[derive(Serialize, Deserialize)]
@@ -31,10 +31,10 @@ pub fn sections<'a>(model: &'a CharLm<f32>, vocab: &Vocab) -> Result<Vec<Section
     Ok(vec![section.to_section()?, (WEIGHTS, format::encode_floats(&model.weights))])
 }
 
-/// The configuration of the model in a checkpoint, checked against the vocabulary and the number of weights. The weights are not read.
+/// Reads the model configuration in a checkpoint, checked against the vocabulary and the number of weights. The weights are not read.
 ///
 /// # Errors
-/// [`Error::Checkpoint`](crate::error::Error::Checkpoint) if its sections are missing or damaged, or are inconsistent.
+/// [`Error::Checkpoint`](crate::error::Error::Checkpoint) if its sections are missing, damaged or inconsistent.
 pub fn config(frame: &Frame) -> Result<ModelConfig> {
     read_section(frame).map(|section| section.config)
 }
@@ -42,7 +42,7 @@ pub fn config(frame: &Frame) -> Result<ModelConfig> {
 fn read_section(frame: &Frame) -> Result<ModelSection> {
     let section: ModelSection = frame.value()?;
     if !section.vocab.is_valid() || section.vocab.len() != section.config.vocab_size {
-        return Err(frame.error("the vocabulary does not fit the model"));
+        return Err(frame.error("the vocabulary does not match the model"));
     }
     let parameters = section.config.parameters().map_err(|e| frame.error(e.to_string()))?;
     let bytes = frame.len(WEIGHTS)?;
@@ -52,10 +52,10 @@ fn read_section(frame: &Frame) -> Result<ModelSection> {
     Ok(section)
 }
 
-/// The model in a checkpoint.
+/// Reads the model in a checkpoint.
 ///
 /// # Errors
-/// [`Error::Checkpoint`](crate::error::Error::Checkpoint) if its sections are missing or damaged, do not fit each other, or contain
+/// [`Error::Checkpoint`](crate::error::Error::Checkpoint) if its sections are missing, damaged or inconsistent, or contain
 /// numbers that are not finite.
 pub fn read(frame: &Frame) -> Result<(CharLm<f32>, Vocab)> {
     let ModelSection { config, vocab } = read_section(frame)?;

@@ -32,7 +32,7 @@ pub const ANBNCN: Experiment = Experiment {
 };
 
 /// Gradient descent with momentum, as in the paper. Adam scales small gradients up to full size, so that the recurrent output,
-/// which grows with n, would come to move gates that are already correct for all trained n.
+/// which grows with n, would eventually move gates that are already correct for all trained n.
 fn setup() -> Setup {
     Setup {
         batch: 2,

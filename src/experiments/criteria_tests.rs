@@ -80,7 +80,7 @@ fn continual_reber_requires_the_entropy_and_no_illegal_prediction() {
         allowed.chars().map(|c| (c, probability)).collect()
     };
     assert!(test("continual-reber", |example, at| fair(example, at, 0.5)).passed);
-    // Seven of twelve characters are choices: an excess of 0.006 nats each are 0.0035 in all, 0.012 are 0.007.
+    // Seven of twelve characters are choices: an excess of 0.006 nats each adds up to 0.0035 per character, 0.012 to 0.007.
     assert!(test("continual-reber", |example, at| fair(example, at, 0.497)).passed);
     assert!(!test("continual-reber", |example, at| fair(example, at, 0.494)).passed);
     let once_illegal = test("continual-reber", |example, at| {

@@ -1,4 +1,4 @@
-//! The strings of tasks, and how the predictions of a model on them are evaluated.
+//! The strings of tasks, and the evaluation of a model's predictions on them.
 
 use rayon::prelude::*;
 use xxhash_rust::xxh3::xxh3_64;
@@ -11,7 +11,7 @@ use crate::model::{CharLm, InferenceModel, InferenceSession, Input};
 #[derive(Clone, Debug, Default)]
 pub struct Example {
     pub chars: Vec<char>,
-    /// For each character, those that could stand in its place; empty where the prediction is neither trained nor tested.
+    /// The characters that are allowed at each position; empty if the prediction is neither trained nor tested.
     pub allowed: Vec<String>,
 }
 

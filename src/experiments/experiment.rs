@@ -8,18 +8,18 @@ use crate::model::{ModelConfig, Scheme};
 use crate::optim::{Optimizer, Schedule};
 use crate::{error::Result, train::TrainConfig};
 
-/// An experiment of a paper.
+/// An experiment that tests a claim of a paper.
 #[derive(Debug)]
 pub struct Experiment {
     /// Its name on the command line.
     pub name: &'static str,
     /// The task or the comparison.
     pub summary: &'static str,
-    /// When it passes.
+    /// The condition under which it passes.
     pub criterion: &'static str,
     /// The result in the paper.
     pub published: &'static str,
-    /// The names of the options that it accepts besides those of all experiments of its kind.
+    /// The names of the options that it accepts in addition to those of its kind.
     pub extra_options: &'static [&'static str],
     /// How it is run.
     pub kind: Kind,
@@ -44,7 +44,7 @@ pub type RunStudy = fn(&Study, &mut dyn FnMut(&str)) -> Result<StudyResult>;
 
 /// The options that every experiment accepts.
 pub const COMMON_OPTIONS: [&str; 3] = ["cell", "steps", "seed"];
-/// The options that every task accepts besides those.
+/// The options that every task accepts in addition to [`COMMON_OPTIONS`].
 pub const TASK_OPTIONS: [&str; 7] = ["seeds", "hidden", "lr", "init", "forget-bias", "weight-decay", "write"];
 
 impl Experiment {
@@ -62,11 +62,11 @@ pub struct Setup {
     pub cell: String,
     /// Recurrent layers.
     pub layers: usize,
-    /// Units of each layer.
+    /// Units per layer.
     pub hidden: usize,
-    /// Streams of a batch.
+    /// Streams per batch.
     pub batch: usize,
-    /// Characters of a window.
+    /// Characters per window.
     pub seq_len: usize,
     /// Maximum number of steps.
     pub steps: u64,

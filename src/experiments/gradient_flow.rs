@@ -58,7 +58,7 @@ fn run(study: &Study, report: &mut dyn FnMut(&str)) -> Result<StudyResult> {
         }
     }
     if passed.is_none() {
-        measured.push("the criterion is about rnn and lstm1997".into());
+        measured.push("the criterion applies only to rnn and lstm1997".into());
     }
     let chart = Chart {
         title: "Gradient of the loss with respect to the state k characters earlier".into(),
@@ -123,7 +123,7 @@ fn measure(model: &CharLm<f32>, dataset: &Dataset) -> Result<(Vec<f64>, Vec<f64>
     Ok((d_h, d_c.into_iter().flatten().collect()))
 }
 
-/// A part of a text in which only the last step has a loss.
+/// A slice of a window in which only the last step has a loss.
 fn window(text: &Window, steps: std::ops::Range<usize>) -> Window {
     let positions = steps.start * STREAMS..steps.end * STREAMS;
     let (inputs, targets) = (text.inputs[positions.clone()].to_vec(), text.targets[positions].to_vec());
@@ -145,7 +145,7 @@ fn states(model: &CharLm<f32>, text: &Window) -> Vec<Vec<f32>> {
     text.inputs.chunks(STREAMS).map(step).collect()
 }
 
-/// The gradient norms of the last losses with respect to `states`, `k` steps earlier: of hidden and, if any, cell state.
+/// The norms of the gradients of the last losses with respect to the hidden and the cell state (if any) `k` steps earlier.
 fn gradient_norms(
     model: &CharLm<f32>,
     packed: &PackedWeights<f32>,

@@ -117,7 +117,7 @@ mod tests {
         assert!(near(&explained(|size, _| vec![size]), [1.0, 0.0, 0.0, 0.0]));
         assert!(near(&explained(|_, rate| vec![rate, rate]), [0.0, 1.0, 0.0, 0.0]));
         assert!(near(&explained(|_, _| vec![1.0, 2.0]), [0.0, 0.0, 0.0, 1.0]));
-        // Sums of squares by hand: sizes 8, rates 15, of 2 * 4 * 3 * ... each number once.
+        // Sums of squares by hand: 8 for the sizes, 15 for the rates.
         let sum = explained(|size, rate| vec![size + rate]);
         assert!(near(&sum, [8.0 / 23.0, 15.0 / 23.0, 0.0, 0.0]), "{sum:?}");
         let product = explained(|size, rate| vec![(size - 1.0) * (rate - 1.5)]);

@@ -1,4 +1,4 @@
-//! Two or three widely separated symbols whose order decides the class (Hochreiter & Schmidhuber 1997, experiment 6).
+//! Two or three widely separated symbols whose order determines the class (Hochreiter & Schmidhuber 1997, experiment 6).
 
 use std::ops::Range;
 

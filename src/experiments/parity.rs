@@ -74,7 +74,7 @@ impl Task for Parity {
         let correct = evaluator.accuracy(&self.draw_held_out(rng, 1000));
         let mut measured = format!("{:.1} % of 1000 unseen strings up to {} bits", 100.0 * correct, self.bits);
         if check == Check::Full {
-            // How far it generalizes: 32 strings of each length, all correct.
+            // Generalization: the longest length up to which 32 strings of every length are correct.
             let is_solved = |bits: &usize| {
                 let examples: Vec<_> = (0..32).map(|_| Self::string(rng, *bits)).collect();
                 evaluator.accuracy(&examples) == 1.0

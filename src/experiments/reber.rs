@@ -94,7 +94,7 @@ impl Reber {
     }
 
     fn test_streams(&self, evaluator: &Evaluator<'_>, rng: &mut Rng, check: Check) -> TestResult {
-        // The mean of a short check deviates from the entropy by chance alone.
+        // The mean of a short check deviates from the entropy by chance.
         let (len, tolerance) = if check == Check::Full { (100_000, 0.005) } else { (5_000, 0.02) };
         let streams: Vec<_> = (0..10).map(|_| self.stream(rng, len)).collect();
         let results = evaluator.visit(&streams, |(nats, errors): &mut (f64, usize), example, at, probabilities| {

@@ -1,4 +1,4 @@
-//! The common parts of all studies: their configuration, training a model on a text, and their result.
+//! The parts shared by all studies: their configuration, training a model on a text, and their result.
 
 use std::{cell::RefCell, collections::BTreeMap, fmt, ops::Range, time::Instant};
 
@@ -15,7 +15,7 @@ use crate::train::{TrainConfig, Trainer};
 const EMBED: usize = 64;
 const BATCH: usize = 32;
 const SEQ_LEN: usize = 64;
-/// The text that one step needs.
+/// The number of characters that one step needs.
 pub(super) const STEP_CHARS: usize = BATCH * SEQ_LEN + 1;
 
 /// A run whose loss exceeds that of a uniform guess by this factor has diverged.
@@ -28,7 +28,7 @@ pub struct Study {
     pub dataset: DatasetConfig,
     /// The cell.
     pub cell: Option<String>,
-    /// Units of each layer.
+    /// Units per layer.
     pub hidden: Option<usize>,
     /// Training steps.
     pub steps: Option<u64>,
@@ -40,7 +40,7 @@ pub struct Study {
     pub parameters: Option<u64>,
     /// The seeds.
     pub seeds: Range<u64>,
-    /// The settings that the runs used: for each, its distinct values in the order of the runs.
+    /// The settings that the runs used, each with its distinct values in the order of the runs.
     pub used_settings: RefCell<BTreeMap<&'static str, Vec<Value>>>,
 }
 
@@ -53,7 +53,7 @@ pub(super) struct StudyRun {
 }
 
 impl Study {
-    /// The training of all runs of a study: small batches, no regularization, no evaluation.
+    /// The training configuration of all runs of a study: small batches, no regularization, no evaluation.
     pub(super) fn train_config(&self, steps: u64, lr: f64, seed: u64) -> TrainConfig {
         TrainConfig {
             batch_size: BATCH,
@@ -178,7 +178,7 @@ pub enum TableEntry {
     Text(String),
     /// A count.
     Count(u64),
-    /// A number, and how many decimals are shown.
+    /// A number and the number of decimals to display.
     Decimal(f64, usize),
     /// A number of any magnitude.
     Scientific(f64),

@@ -27,7 +27,7 @@ pub struct TestResult {
     pub measured: String,
 }
 
-/// How the strings of a training text follow each other.
+/// How the strings are arranged in a training text.
 #[derive(Clone, Copy, PartialEq)]
 pub enum TextLayout {
     /// One after another; the state is reset before each.
@@ -43,11 +43,11 @@ pub enum TextLayout {
 pub struct TaskOptions {
     /// The cell.
     pub cell: Option<String>,
-    /// Number of distractors of `lag`.
+    /// The number of distractors for `lag`.
     pub q: Option<usize>,
     /// Whether the symbols to remember also occur among the distractors of `lag`.
     pub noise: bool,
-    /// Number of digits of `arithmetic`, of bits of `parity`.
+    /// The number of digits for `arithmetic`, or of bits for `parity`.
     pub size: Option<usize>,
 }
 
@@ -78,7 +78,7 @@ pub trait Task: Sync {
         std::iter::repeat_with(|| self.draw(rng)).filter(|example| self.is_held_out(example)).take(n).collect()
     }
 
-    /// How strings follow each other in the training text.
+    /// How the strings are arranged in the training text.
     fn layout(&self) -> TextLayout {
         TextLayout::Lines
     }

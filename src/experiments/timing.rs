@@ -27,11 +27,11 @@ pub const TIMING: Experiment = Experiment {
     },
 };
 
-/// Intervals of a string: enough for the held-out fifth of all strings to fill a test.
+/// Intervals per string: enough for the held-out fifth of all strings to fill a test.
 const INTERVALS: usize = 8;
 /// The last possible position of the first x.
 const MAX_START: usize = 20;
-/// Steps of an interval and its letter.
+/// The steps of each interval, and its letter.
 const LETTERS: [(usize, &str); 2] = [(49, "s"), (50, "l")];
 
 struct Timing;

@@ -17,13 +17,13 @@ pub struct Trial {
     pub seed: u64,
     /// Whether the criterion was met.
     pub passed: bool,
-    /// The figure of the last full test.
+    /// The measured result of the last full test.
     pub measured: String,
     /// Training steps.
     pub steps: u64,
-    /// Characters that were trained on.
+    /// The number of characters trained on.
     pub chars: u64,
-    /// Strings, or windows, that were trained on.
+    /// The number of strings (or windows) trained on.
     pub strings: u64,
     /// Full tests: one for each quick check that met the criterion, or one at the end.
     pub tests: u64,

@@ -16,7 +16,7 @@ pub struct RnnSpans {
     /// `rnn.L.w_ih`: `inputs x input_gates * H`, with the gates of [`CellSpec::input_gates`](crate::cells::CellSpec::input_gates).
     pub w_ih: SpanId,
     /// `rnn.L.w_hh`: `recurrent inputs * H x recurrent * H`, with the gates of
-    /// [`CellSpec::recurrent_gates`](crate::cells::CellSpec::recurrent_gates). None if the recurrence is diagonal.
+    /// [`CellSpec::recurrent_gates`](crate::cells::CellSpec::recurrent_gates). `None` if the recurrence is diagonal.
     pub w_hh: Option<SpanId>,
     /// `rnn.L.b`: `gates * H`.
     pub b: SpanId,
@@ -44,7 +44,7 @@ pub struct CharLm<R> {
 }
 
 impl<R: Real> CharLm<R> {
-    /// A model of that shape with all weights zero.
+    /// Creates a model of this shape with all weights zero.
     ///
     /// # Errors
     /// Those of [`ModelConfig::validate`]; [`Error::OutOfMemory`](crate::error::Error::OutOfMemory) if the weights cannot be
@@ -69,7 +69,7 @@ impl<R: Real> CharLm<R> {
     pub fn layout(&self) -> &Layout {
         &self.layout
     }
-    /// `embed.w`, `V x E`; none for one-hot input.
+    /// `embed.w`, `V x E`; `None` for one-hot input.
     pub fn embed(&self) -> Option<SpanId> {
         self.spans.embed
     }

@@ -13,7 +13,7 @@ pub struct ModelConfig {
     pub cell: String,
     /// The number of recurrent layers.
     pub num_layers: usize,
-    /// The number of units of a layer.
+    /// The number of units per layer.
     pub hidden_size: usize,
     /// The size of the embedding; 0 for one-hot input.
     pub embed_size: usize,
@@ -32,7 +32,7 @@ const MAX_VOCAB: usize = 0x11_0002;
 /// The maximum number of parameters of a model. Shapes from untrusted files are checked before anything is allocated.
 const MAX_PARAMETERS: u64 = 1 << 33;
 
-/// Two LSTM layers of 256 units; `vocab` must be set.
+/// Two LSTM layers of 256 units; `vocab_size` must be set.
 impl Default for ModelConfig {
     fn default() -> Self {
         ModelConfig { cell: "lstm".into(), num_layers: 2, hidden_size: 256, embed_size: 256, vocab_size: 0 }
@@ -43,7 +43,7 @@ impl ModelConfig {
     /// Checks that every field is in range.
     ///
     /// # Errors
-    /// [`Error::OutOfRange`] or [`Error::UnknownName`]; [`Error::Usage`] for too many parameters.
+    /// [`Error::OutOfRange`] or [`Error::UnknownName`]; [`Error::Usage`] if there are too many parameters.
     pub fn validate(&self) -> Result<&'static RegisteredCell> {
         let cell = cells::find(&self.cell)?;
         let ranges = [
@@ -60,7 +60,7 @@ impl ModelConfig {
         match self.count(cell, CellSpec::parameters) {
             Some(n) if n <= MAX_PARAMETERS => Ok(cell),
             _ => Err(Error::Usage(format!(
-                "{} layers of {} units have more than {MAX_PARAMETERS} parameters; choose fewer",
+                "{} layers of {} units have more than {MAX_PARAMETERS} parameters; use fewer layers or units",
                 self.num_layers, self.hidden_size
             ))),
         }

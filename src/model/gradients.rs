@@ -75,7 +75,7 @@ pub fn tiles<R: CellReal>(model: &CharLm<R>) -> Vec<Tile> {
         (0..spec.diagonal_weights.len()).for_each(|index| add(TileTarget::DiagonalWeight { layer, index }, 1, hidden));
     }
     add(TileTarget::HeadBias, 1, model.config().vocab_size);
-    assert_eq!(tiles.iter().map(|tile| tile.len).sum::<usize>(), layout.len(), "tiles of the arena");
+    assert_eq!(tiles.iter().map(|tile| tile.len).sum::<usize>(), layout.len(), "the tiles must cover all gradients");
     tiles
 }
 

@@ -36,8 +36,8 @@ impl<'m, R: Real> InferenceModel<'m, R> {
         self.char_lm.cell()
     }
 
-    /// The best number of tasks for dividing the units of a single stream among `threads` threads. A single stream reads every
-    /// weight for each character, and two cores read faster than one where the matrices are large.
+    /// The number of tasks into which the units of a single stream are divided for `threads` threads. A single stream reads every
+    /// weight for each character, and two cores read faster than one if the matrices are large.
     pub(super) fn tasks_per_stream(&self, threads: usize) -> usize {
         let bytes: usize = self.weights.layer_matrices().map(|matrix| matrix.bytes()).sum();
         (bytes / self.config().num_layers / MIN_BYTES_PER_THREAD).clamp(1, threads.max(1))

@@ -1,4 +1,4 @@
-//! Inference: characters in, logits out, the state carried on.
+//! Inference: reads characters, computes logits, and carries the state from window to window.
 
 use rayon::prelude::*;
 
@@ -11,11 +11,11 @@ use crate::cells::CellReal;
 /// A character that a stream reads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Input {
-    /// Its token id.
+    /// The token id.
     pub id: u32,
-    /// Whether the state is set to zero before it is read.
+    /// Whether the state is set to zero before the character is read.
     pub reset: bool,
-    /// Whether the logits after it are needed; the output layer is skipped for the others.
+    /// Whether the logits after the character are needed; if not, the output layer is skipped.
     pub needs_logits: bool,
 }
 
@@ -60,7 +60,7 @@ pub struct InferenceSession<'m, R = f32> {
 
 impl<'m, R: CellReal> InferenceSession<'m, R> {
     /// `streams` streams in the zero state, for windows of up to `max_steps` characters. The work is divided among the threads of
-    /// the current pool: by stream, or by unit where there is a single stream.
+    /// the current pool: by stream, or by unit if there is a single stream.
     pub fn new(model: &'m InferenceModel<'m, R>, streams: usize, max_steps: usize) -> Self {
         let threads = rayon::current_num_threads();
         let mut session = Self::of_parts(model, split_batch(model.char_lm, streams, threads), streams, max_steps);
@@ -104,7 +104,7 @@ impl<'m, R: CellReal> InferenceSession<'m, R> {
 
     /// Reads `ids` in a session of a single stream, without logits and in windows of the session's length.
     pub fn read(&mut self, ids: &[u32]) {
-        assert_eq!(self.streams, 1, "streams");
+        assert_eq!(self.streams, 1, "the session must have a single stream");
         for ids in ids.chunks(self.max_steps) {
             self.set_window(ids.iter().map(|id| Input::without_logits(*id)));
             self.forward();
@@ -172,7 +172,10 @@ impl<'m, R: CellReal> InferenceSession<'m, R> {
 
     fn set_window(&mut self, inputs: impl ExactSizeIterator<Item = Input>) {
         let (len, window) = (inputs.len(), &mut self.window);
-        assert!(len % self.streams == 0 && len <= self.max_steps * self.streams, "{len} inputs");
+        assert!(
+            len % self.streams == 0 && len <= self.max_steps * self.streams,
+            "{len} inputs are not a window of this session"
+        );
         window.clear(len / self.streams, self.streams);
         for (position, input) in inputs.enumerate() {
             window.inputs[position] = input.id;

@@ -56,10 +56,10 @@ pub struct Init {
 }
 
 impl Init {
-    /// Checks that the settings apply to models with that cell.
+    /// Checks that the settings apply to models with this cell.
     ///
     /// # Errors
-    /// [`Error::OutOfRange`] for the bias; [`Error::Inapplicable`] if the cell has no separate forget gate.
+    /// [`Error::OutOfRange`] if the bias is out of range; [`Error::Inapplicable`] if the cell has no separate forget gate.
     pub fn validate(&self, cell: &RegisteredCell) -> Result<()> {
         match self.forget_bias {
             Some(bias) if !(-1e3..=1e3).contains(&bias) => {
@@ -75,7 +75,7 @@ impl Init {
 }
 
 impl CharLm<f32> {
-    /// A model with initialized weights, as [`with_init`](Self::with_init) with the default [`Init`].
+    /// A model with initialized weights, like [`with_init`](Self::with_init) with the default [`Init`].
     pub fn init(config: &ModelConfig, seed: u64) -> Result<Self> {
         Self::with_init(config, Init::default(), seed)
     }
@@ -84,7 +84,7 @@ impl CharLm<f32> {
     ///
     /// - recurrent layers: as given by `init`; biases zero, except that of the forget gate
     /// - embedding: standard normal
-    /// - output: uniform in plus or minus `1 / sqrt(H)`, biases zero
+    /// - output: uniform between plus and minus `1 / sqrt(H)`, biases zero
     pub fn with_init(config: &ModelConfig, init: Init, seed: u64) -> Result<Self> {
         init.validate(config.validate()?)?;
         let mut model = CharLm::zeros(config)?;

@@ -50,7 +50,7 @@ impl ModelConfig {
 }
 
 impl Sizes {
-    /// Bytes that inference takes besides the weights: packed weights, the first layer's table for the whole vocabulary, and the
+    /// The bytes that inference needs in addition to the weights: packed weights, the first layer's table for the whole vocabulary, and the
     /// activations of `positions` characters at once.
     pub fn inference(&self, vocab: usize, positions: usize) -> u64 {
         let activations = self.position.saturating_mul(positions as u64);
@@ -58,7 +58,7 @@ impl Sizes {
     }
 }
 
-/// Checks that `needed_bytes` are available; passes where the system does not report its memory.
+/// Checks that `needed_bytes` are available; passes if the system does not report its memory.
 ///
 /// # Errors
 /// [`Error::OutOfMemory`] with both figures; `what` names the operation in the message.
@@ -74,7 +74,7 @@ pub fn check_available(what: &str, needed_bytes: u64) -> Result<()> {
 /// Allocates an arena of `len` zeros.
 ///
 /// # Errors
-/// [`Error::OutOfMemory`] if the allocation fails; `what` is what the arena is for.
+/// [`Error::OutOfMemory`] if the allocation fails; `what` names the purpose of the arena in the message.
 pub fn try_zeroed<R: Zeroable>(what: &str, len: usize) -> Result<Vec<R>> {
     try_zeroed_vec(len).map_err(|()| {
         let needed = (len as u64).saturating_mul(size_of::<R>() as u64);

@@ -4,8 +4,8 @@
 //! - [`CharLm`]: the weights, named spans of one arena
 //! - [`InferenceModel`]: a model with its weights packed for inference
 //! - [`InferenceSession`]: reads characters, returns logits, and carries the state from window to window
-//! - [`SymbolSource`]: where a character of a remapped vocabulary comes from
-//! - [`Window`]: characters and targets of some streams, for training
+//! - [`SymbolSource`]: the source of the weights of a character in a remapped vocabulary
+//! - [`Window`]: the input characters and targets of parallel streams
 //! - [`memory`]: checks whether the machine has enough memory for a model
 
 mod char_lm;

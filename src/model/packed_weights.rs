@@ -137,7 +137,7 @@ impl<R: Real> PackedWeights<R> {
         }
     }
 
-    /// `recurrent inputs * H x recurrent gates * H` of a layer; empty where the recurrence is diagonal.
+    /// `recurrent inputs * H x recurrent gates * H` of a layer; empty if the recurrence is diagonal.
     pub fn w_hh(&self, layer: usize) -> &PackedMatrix<R> {
         &self.packed[MATRICES_PER_LAYER * layer].packed
     }

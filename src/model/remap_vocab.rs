@@ -1,4 +1,4 @@
-//! Changing the vocabulary of a model.
+//! Changes the vocabulary of a model.
 
 use super::char_lm::CharLm;
 use super::config::ModelConfig;
@@ -111,7 +111,7 @@ mod tests {
                     softmax::softmax(&mut masked);
                     softmax::softmax(&mut before);
                     let off = before.iter().zip(&masked).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-                    assert!(off < 1e-6, "{cell}, embed {embed}: off by {off}");
+                    assert!(off < 1e-6, "{cell}, embed {embed}: the difference is {off}");
                     for (source, logit) in SOURCES.iter().zip(now) {
                         assert!(
                             !matches!(source, SymbolSource::New(bias) if bias != logit),

@@ -1,4 +1,4 @@
-//! The forward and backward passes of a part of the batch.
+//! The forward and backward passes of a shard of the batch.
 //!
 //! Each layer runs over the whole window before the next one, so that its weights stay in the cache. Within a layer, the input
 //! product (or in the backward pass the gradient from the layer above) and the scan alternate in chunks of steps, so that the
@@ -91,7 +91,7 @@ impl<R: CellReal> Shard<R> {
         }
     }
 
-    /// Divides the units of each step among that many tasks of the current thread pool, which only pays off for a single stream.
+    /// Divides the units of each step among `tasks` tasks of the current thread pool. This only pays off for a single stream.
     pub fn set_tasks(&mut self, tasks: usize) {
         self.tasks = tasks;
     }
@@ -188,7 +188,7 @@ impl<R: CellReal> Shard<R> {
         self.layers[layer].read_state(t + 1, stream, state);
     }
 
-    /// Copies the gates of a layer's stream at step `t` of the last window, as the cell left them, into `gates`, `gates * H`
+    /// Copies the gates of a layer's stream at step `t` of the last window, after the forward pass of the cell, into `gates`, `gates * H`
     /// elements.
     pub fn read_gates(&self, layer: usize, t: usize, stream: usize, gates: &mut [R]) {
         self.layers[layer].gates.read(t, stream, gates);

@@ -1,4 +1,4 @@
-//! How a batch is split into shards for several threads.
+//! Splits a batch into shards for several threads.
 
 use super::char_lm::CharLm;
 use crate::cells::CellReal;
@@ -14,7 +14,7 @@ const MAX_SHARDS_PER_THREAD: usize = 4;
 /// Splits a batch into shards of nearly equal size for several threads: the first stream and the number of streams of each.
 ///
 /// Every shard rereads large weights at every step, so there are only as many shards as threads. Small weights stay in the cache,
-/// so there are more shards than threads, so that other threads can take over the shards of a thread on a busy core. Threads are
+/// so there can be more shards than threads; idle threads then take over the shards of a thread on a busy core. Threads are
 /// idle if there are more of them than shards of four streams. Results do not depend on the split.
 pub fn split_batch<R: CellReal>(
     model: &CharLm<R>,

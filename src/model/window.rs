@@ -7,9 +7,9 @@ pub struct Window {
     pub steps: usize,
     /// The number of streams, `B`.
     pub streams: usize,
-    /// The token ids that are read.
+    /// The input token ids.
     pub inputs: Vec<u32>,
-    /// The token ids that come next.
+    /// The target token ids: the characters that follow the inputs.
     pub targets: Vec<u32>,
     /// The weight of each prediction in the loss; the output layer is skipped if it is 0.
     pub weights: Vec<f32>,
@@ -18,7 +18,7 @@ pub struct Window {
 }
 
 impl Window {
-    /// A window with the weight 1 for every prediction and without resets.
+    /// Creates a window without resets in which every prediction has weight 1.
     pub fn new(steps: usize, streams: usize, inputs: Vec<u32>, targets: Vec<u32>) -> Self {
         let weights = vec![1.0; inputs.len()];
         Window { steps, streams, inputs, targets, weights, resets: Vec::new() }

@@ -1,4 +1,4 @@
-//! Finding a run by its name, its folder, or one of its checkpoints.
+//! Finds a run by its name, its folder, or one of its checkpoints.
 
 use std::fs::File;
 use std::io::Read;
@@ -32,7 +32,7 @@ impl RunTarget {
 /// run.
 ///
 /// # Errors
-/// [`Error::Missing`] if there is no such run, [`Error::NoRuns`] if there is none at all.
+/// [`Error::Missing`] if there is no such run, [`Error::NoRuns`] if `runs` contains no runs.
 pub fn find(given: Option<&Path>, runs: &Path) -> Result<RunTarget> {
     let Some(given) = given else { return newest(runs).map(RunTarget::Run) };
     if is_checkpoint(given) {

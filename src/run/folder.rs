@@ -12,7 +12,7 @@ pub struct RunFolder {
 }
 
 impl RunFolder {
-    /// The run in this folder.
+    /// A handle to the run in a folder.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         RunFolder { path: path.into() }
     }

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 
 const LOCK: &str = ".lock";
 
-/// A run that this process trains. The operating system releases the lock when the process ends, however it ends.
+/// A run that this process trains. The operating system releases the lock when the process ends, even if it is killed.
 #[derive(Debug)]
 pub struct LockedRun {
     folder: RunFolder,
@@ -29,7 +29,7 @@ impl RunFolder {
     /// Creates the folder, locks it, and removes temporary files that a crash left behind.
     ///
     /// # Errors
-    /// [`Error::CannotCreate`] if the folder cannot be created or written to, [`Error::Busy`] if another process trains the run.
+    /// [`Error::CannotCreate`] if the folder cannot be created or written to, [`Error::Busy`] if another process is training the run.
     pub fn lock(&self) -> Result<LockedRun> {
         let cannot = |e| Error::cannot_create(self.path(), format!("{e}; choose another folder"));
         disk::make_folder(self.path()).map_err(cannot)?;
@@ -71,7 +71,7 @@ impl LockedRun {
         remove(&self.best())
     }
 
-    /// Removes the files of an earlier run except `latest.ckpt`, which the first save of the new run replaces. A after a crash
+    /// Removes the files of an earlier run except `latest.ckpt`, which the first save of the new run replaces. After a crash
     /// before that save, the earlier run can still be resumed.
     pub fn remove_all_but_latest(&self) -> Result<()> {
         [self.best(), self.metrics(), self.plot()].iter().try_for_each(|path| remove(path))

@@ -60,12 +60,12 @@ pub struct FineTuneOrigin {
     pub before: HeldOutLosses,
 }
 
-/// Held-out losses in nats per character, or the reason why there is none.
+/// Held-out losses in nats per character, or the reason why a loss is missing.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct HeldOutLosses {
-    /// On the end of the replayed text if there is one, otherwise on the held-out part of the original run's text.
+    /// The loss on the end of the replayed text if there is one, otherwise on the held-out part of the original run's text.
     pub old: Result<f64, String>,
-    /// On the held-out part of the new text.
+    /// The loss on the held-out part of the new text.
     pub new: Result<f64, String>,
 }
 
@@ -78,7 +78,7 @@ pub struct Progress {
     pub epoch: u64,
     /// Characters that each stream has read in the current epoch.
     pub position: u64,
-    /// Updates of the weights.
+    /// The number of weight updates.
     pub updates: u64,
     /// Steps without an update because the loss or the gradient was not finite.
     pub skipped: u64,

@@ -26,7 +26,7 @@ pub struct TrainRecord {
     pub grad_norm: Option<f64>,
     /// Characters per second, excluding evaluation and saving.
     pub chars_per_s: f64,
-    /// Seconds of training so far, summed over all parts of a resumed run.
+    /// Seconds of training so far, including the time before the run was resumed.
     pub elapsed_s: f64,
 }
 
@@ -43,7 +43,7 @@ pub struct EvalRecord {
     pub bpc: Option<f64>,
     /// Whether it is the lowest so far.
     pub best: bool,
-    /// Seconds of training so far, summed over all parts of a resumed run.
+    /// Seconds of training so far, including the time before the run was resumed.
     pub elapsed_s: f64,
 }
 
@@ -71,7 +71,7 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Opens the file of a run and removes records that are newer than a checkpoint with this progress.
+    /// Opens the file of a run and removes records that are newer than the checkpoint with this progress.
     pub fn open(run: &LockedRun, progress: &Progress) -> Result<Self> {
         let path = run.metrics();
         let is_known = |record: &Record| match record {

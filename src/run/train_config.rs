@@ -77,11 +77,11 @@ impl TrainConfig {
     /// # Errors
     /// [`Error::Usage`] with the allowed range.
     pub fn validate(&self) -> Result<()> {
-        let whole = |name: &'static str, value: u64, least: u64, most: u64| {
-            if (least..=most).contains(&value) {
+        let whole = |name: &'static str, value: u64, min: u64, max: u64| {
+            if (min..=max).contains(&value) {
                 Ok(())
             } else {
-                Err(Error::out_of_range(name, value, format!("{least} to {most}")))
+                Err(Error::out_of_range(name, value, format!("{min} to {max}")))
             }
         };
         whole("batch", self.batch_size as u64, 1, 1 << 20)?;

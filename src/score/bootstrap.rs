@@ -1,4 +1,4 @@
-//! The confidence interval of a difference between two models.
+//! The confidence interval for the difference between two models.
 
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
@@ -21,17 +21,19 @@ pub struct Interval {
 /// preserves the correlation between neighbours (Künsch 1989). The same seed gives the same interval.
 ///
 /// # Errors
-/// [`Error::Usage`] if the lengths differ, if there are fewer than two blocks of characters, or if the block or the rounds are 0.
+/// [`Error::Usage`] if the lengths differ, if there are fewer than two blocks of characters, or if `block` or `rounds` is 0.
 pub fn paired_bootstrap(a: &[f32], b: &[f32], block: usize, rounds: usize, seed: u64) -> Result<Interval> {
     let n = a.len();
     if n != b.len() {
-        return Err(Error::Usage(format!("{n} characters cannot be compared with {}", b.len())));
+        return Err(Error::Usage(format!("cannot compare {n} characters with {}", b.len())));
     }
     if block == 0 || rounds == 0 {
-        return Err(Error::Usage("a bootstrap needs blocks and rounds of at least 1".into()));
+        return Err(Error::Usage("the block length and the number of bootstrap rounds must be at least 1".into()));
     }
     if n / 2 < block {
-        return Err(Error::Usage(format!("{n} characters are less than two blocks of {block}; choose smaller blocks")));
+        return Err(Error::Usage(format!(
+            "{n} characters are fewer than two blocks of {block}; use a smaller block length"
+        )));
     }
     // Relative to the first difference, so that a constant difference has no rounding error.
     let difference = |(a, b): (&f32, &f32)| f64::from(*a) - f64::from(*b);
@@ -67,7 +69,7 @@ mod tests {
         (0..n).map(next).collect()
     }
 
-    /// How many of some intervals contain the true difference.
+    /// The number of confidence intervals, out of `intervals`, that contain the true difference.
     fn hits(block: usize, intervals: u64) -> usize {
         let holds = |seed: &u64| {
             let (a, b) = (autocorrelated(1.3, 2000, 2 * seed), autocorrelated(1.0, 2000, 2 * seed + 1));

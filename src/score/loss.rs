@@ -9,9 +9,9 @@ use crate::error::{Error, Result};
 use crate::kernels::{Precision, softmax};
 use crate::model::{CharLm, InferenceModel, InferenceSession};
 
-/// Characters of a window; the state is carried from one to the next.
+/// Characters per window; the state is carried from one window to the next.
 const STEPS: usize = 32;
-/// Characters on which each stream of [`held_out`] is warmed up, which are not scored.
+/// The number of characters that warm up each stream of [`held_out`]; they are not scored.
 pub const WARM_UP: usize = 512;
 /// The maximum number of characters that [`held_out`] scores.
 pub const MAX_HELD_OUT: usize = 1_000_000;
@@ -52,7 +52,7 @@ impl TextLoss {
 /// The exact loss over a part of a corpus: one stream, with the state carried from the start of the part, which follows `start`.
 ///
 /// # Errors
-/// [`Error::Corpus`] if the part is too short or contains a character that the model does not know.
+/// [`Error::Corpus`] if the part is too short or contains a character that is not in the vocabulary.
 pub fn carried(
     model: &InferenceModel<'_>,
     corpus: &Corpus,
@@ -70,7 +70,7 @@ pub fn carried(
 /// The loss over windows of `window` predictions, each from the zero state; every character but the first is scored.
 ///
 /// # Errors
-/// Those of [`carried`]; [`Error::OutOfRange`] for a window of 0.
+/// Those of [`carried`]; [`Error::OutOfRange`] if `window` is 0.
 pub fn windows(
     model: &InferenceModel<'_>,
     corpus: &Corpus,
@@ -138,7 +138,7 @@ fn record_streams(predictions: usize) -> usize {
     (predictions / MIN_RECORD_STREAM).clamp(1, MAX_STREAMS)
 }
 
-/// The number of positions for which [`held_out`] stores activations, for a text of that many characters.
+/// The number of positions for which [`held_out`] stores activations, for a text of `chars` characters.
 pub fn positions_at_once(chars: usize) -> usize {
     record_streams(chars.min(MAX_HELD_OUT)) * (STEPS + 1)
 }
@@ -150,7 +150,7 @@ fn check_length(corpus: &Corpus, part: &Range<usize>) -> Result<()> {
     Ok(())
 }
 
-/// A span of a text that is read from the zero state. Positions are those of the character that is read, which predicts the next.
+/// A span of a text that is read from the zero state. A position is the index of an input character, which predicts the next.
 #[derive(Clone, Copy, Debug)]
 struct ScoredSpan {
     /// The token id that is read first, if any; it predicts the first character.
@@ -161,7 +161,7 @@ struct ScoredSpan {
     end: usize,
 }
 
-/// Scores spans, which are in the order of the text, in `streams` parallel streams. Returns `None` when `stop` returns true.
+/// Scores spans, given in text order, in `streams` parallel streams. Returns `None` when `stop` returns true.
 fn score_spans(
     model: &InferenceModel<'_>,
     corpus: &Corpus,

@@ -5,7 +5,7 @@
 //! - [`carried`], [`windows`], [`held_out`]: the [`TextLoss`] of a part of a corpus
 //! - [`SurprisalScorer`]: the [`Surprisal`] of every character; [`SurprisalUnit`] and [`SurprisalSum`] combine them
 //! - [`NGram`]: the n-gram baseline
-//! - [`paired_bootstrap`]: the confidence interval of a difference between two models
+//! - [`paired_bootstrap`]: the confidence interval for the difference between two models
 
 mod bootstrap;
 mod loss;

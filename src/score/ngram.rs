@@ -27,7 +27,7 @@ const MAX_CHARS: usize = u32::MAX as usize;
 #[derive(Clone, Debug)]
 pub struct NGram {
     vocab: usize,
-    /// A level for each context length, from 0.
+    /// One level per context length, starting at 0.
     levels: Vec<Level>,
 }
 
@@ -91,10 +91,10 @@ impl NGram {
     /// Counts the n-grams of a text up to `order` characters. `vocab` is the size of the vocabulary.
     ///
     /// # Errors
-    /// [`Error::Usage`] for an order or a vocabulary of 0, for an id outside the vocabulary, and for 2^32 characters or more.
+    /// [`Error::Usage`] if the order or the vocabulary size is 0, an id is outside the vocabulary, or there are 2^32 characters or more.
     pub fn learn(order: usize, vocab: usize, ids: impl IntoIterator<Item = u32>) -> Result<Self> {
         if order == 0 || vocab == 0 {
-            return Err(Error::Usage("an n-gram model needs an order and a vocabulary of at least 1".into()));
+            return Err(Error::Usage("the order and the vocabulary size of an n-gram model must be at least 1".into()));
         }
         let ids: Vec<u32> = ids.into_iter().collect();
         if let Some(id) = ids.iter().find(|id| **id as usize >= vocab) {
@@ -102,7 +102,7 @@ impl NGram {
         }
         if ids.len() > MAX_CHARS {
             return Err(Error::Usage(format!(
-                "an n-gram model learns from {MAX_CHARS} characters at most, not {}",
+                "an n-gram model can be trained on at most {MAX_CHARS} characters, not {}",
                 ids.len()
             )));
         }
@@ -117,7 +117,7 @@ impl NGram {
         self.levels.len()
     }
 
-    /// The surprisal in nats of each character of a text but the first: `-ln P` given the `order - 1` characters before it, or fewer
+    /// The surprisal in nats of each character of a text except the first: `-ln P` given the `order - 1` characters before it, or fewer
     /// at the start. Order 0 is the uniform distribution; orders above the highest are treated as the highest.
     pub fn nats(&self, order: usize, ids: &[u32]) -> Vec<f64> {
         let levels = &self.levels[..order.min(self.order())];
@@ -138,7 +138,7 @@ impl NGram {
     }
 }
 
-/// The trie of sorted n-grams; those at the end of the text are shorter.
+/// Builds the trie from sorted n-grams; those at the end of the text are shorter.
 fn levels<'a>(order: usize, ngrams: impl Iterator<Item = &'a [u32]>) -> Vec<Level> {
     let mut levels = vec![Level::new(); order];
     levels[0].first.push(0);
@@ -163,7 +163,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// The probability by the formula, with counts from the text itself.
+    /// The probability by the formula, counted directly in the text.
     fn naive(text: &[u32], vocab: usize, context: &[u32], id: u32) -> f64 {
         let shorter = match context {
             [] => 1.0 / vocab as f64,

@@ -1,15 +1,15 @@
-//! What losses and surprisals have in common: streams of characters, each of which predicts the next.
+//! The loop shared by losses and surprisals: reads parallel streams in which each character predicts the next.
 
 use crate::model::{InferenceSession, Input};
 
-/// A character that is read, and the next one, which it predicts.
+/// An input character and its target, the next character.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Transition {
     pub input: u32,
     pub target: u32,
     /// Whether the state is set to zero before the character is read.
     pub reset: bool,
-    /// Whether the prediction is scored, or the character is read for its effect on the state only.
+    /// Whether the prediction is scored; if not, the character only updates the state.
     pub is_scored: bool,
 }
 
@@ -25,7 +25,7 @@ impl<'m> StreamScorer<'m> {
         StreamScorer { session, inputs: Vec::new(), targets: Vec::new() }
     }
 
-    /// Reads up to `steps` transitions of every stream; `next` gives the next one of a stream, or `None` at its end. Returns the
+    /// Reads up to `steps` transitions of every stream; `next` returns the next one of a stream, or `None` at its end. Returns the
     /// stream and the score of each prediction, those of a stream in order. `score` computes it, in parallel, from a scratch
     /// buffer, the logits `V` and the target.
     pub fn score_window<T: Send, E>(

@@ -3,7 +3,7 @@
 use crate::data::{Encoding, Vocab};
 use crate::kernels::softmax;
 
-/// Bits of the escape: unknown characters together have the probability `2^-24` in every prediction.
+/// The cost of the escape in bits: unknown characters have a combined probability of `2^-24` in every prediction.
 pub const ESCAPE_BITS: u32 = 24;
 
 /// Converts nats to bits.
@@ -14,7 +14,7 @@ pub fn bits(nats: f64) -> f64 {
 /// One character of a text, and how well the model predicted it.
 ///
 /// A character outside the vocabulary costs the escape of 24 bits, plus `log2(1,112,064 - V)` bits (`log2(256 - V)` for bytes)
-/// for one of all unknown characters, which are equally likely. Known characters share the remaining probability `1 - 2^-24`,
+/// to select one of the unknown characters, all equally likely. Known characters share the remaining probability `1 - 2^-24`,
 /// which costs each of them 6e-8 nats, so totals are code lengths of arbitrary texts. The model does not read unknown characters.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Surprisal {
@@ -22,13 +22,13 @@ pub struct Surprisal {
     pub symbol: u32,
     /// Whether it is in the vocabulary.
     pub known: bool,
-    /// The surprisal in nats; `None` if nothing predicts the character, as the first of a text.
+    /// The surprisal in nats; `None` if nothing predicts the character, such as the first of a text.
     pub nats: Option<f64>,
     /// The prediction; `None` also for unknown characters.
     pub prediction: Option<Prediction>,
 }
 
-/// What a model predicted in place of a character.
+/// The prediction of a model for the position of a character.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Prediction {
     /// The rank of the actual character by probability, from 1.
@@ -39,7 +39,7 @@ pub struct Prediction {
     pub top: Vec<(u32, f32)>,
 }
 
-/// What characters cost in addition to their prediction, in nats.
+/// The cost of known and unknown characters in addition to their prediction, in nats.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Escape {
     known: f64,

@@ -54,7 +54,7 @@ impl<'m> SurprisalScorer<'m> {
 
     /// Scores lines (code points or bytes), each from the zero state.
     pub fn score_lines(&mut self, lines: &[Vec<u32>]) -> Vec<Vec<Surprisal>> {
-        // More streams than the longest line leaves work for would be idle at the end.
+        // The longest line limits the number of useful streams; additional ones would be idle at the end.
         let (all, longest) =
             lines.iter().fold((0, 1), |(all, longest), line| (all + line.len(), line.len().max(longest)));
         let streams = all.div_ceil(longest).clamp(1, MAX_STREAMS);
@@ -69,7 +69,7 @@ impl<'m> SurprisalScorer<'m> {
 #[derive(Clone, Copy, Debug, Default)]
 struct Context {
     last_id: Option<u32>,
-    /// Whether there is any character, known or not.
+    /// Whether any character, known or unknown, comes before.
     has_started: bool,
 }
 

@@ -2,7 +2,7 @@
 
 use super::surprisal::{Surprisal, bits};
 
-/// The unit for which surprisals are added up.
+/// The unit over which surprisals are summed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SurprisalUnit {
     /// A character.
@@ -10,7 +10,7 @@ pub enum SurprisalUnit {
     /// A word with the white space after it, which is the model's prediction that the word ends (Oh & Schuler 2024; Pimentel &
     /// Meister 2024). White space at the start of a line is a separate unit.
     Word,
-    /// A line, line end included.
+    /// A line, including its line end.
     Line,
 }
 
@@ -33,7 +33,7 @@ fn is_space(symbol: u32) -> bool {
 /// The sum of the surprisals of some characters.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct SurprisalSum {
-    /// Scored characters: all but those that nothing predicts.
+    /// The number of scored characters: all except those that nothing predicts.
     pub chars: u64,
     /// Their surprisal in nats.
     pub nats: f64,

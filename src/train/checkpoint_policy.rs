@@ -1,4 +1,4 @@
-//! Where and when the training loop saves a run.
+//! Decides where and when the training loop saves a run.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ use crate::run::{LockedRun, Metrics, Record};
 pub struct CheckpointPolicy<'a> {
     /// The run to save.
     pub run: &'a LockedRun,
-    /// The longest time between checkpoints if the configuration sets no number of steps.
+    /// The maximum time between checkpoints if the configuration does not set `save_every`.
     pub max_interval: Duration,
     /// Whether training continues if a file cannot be written. The next save tries again.
     pub keep_going: bool,

@@ -18,15 +18,15 @@ use crate::score;
 /// Characters of the new text used to estimate the mean log-sum-exp of the logits.
 const SAMPLE_CHARS: usize = 4096;
 const STEPS: usize = 128;
-/// Iterations after which the biases of new characters have converged, even if they make up most of the text.
+/// The biases of new characters converge within this many iterations, even if these characters make up most of the text.
 const ITERATIONS: usize = 100;
 
 impl Trainer {
     /// A new run that starts from the weights of a checkpoint of `run`. The optimizer starts from scratch.
     ///
     /// # Errors
-    /// Like [`Trainer::new`]; [`Error::Checkpoint`] if the model cannot be read, [`Error::Usage`] if its encoding is not that of the
-    /// dataset.
+    /// Like [`Trainer::new`]; [`Error::Checkpoint`] if the model cannot be read, [`Error::EncodingMismatch`] if its encoding is not
+    /// that of the dataset.
     pub fn fine_tune(frame: &Frame, run: PathBuf, mut dataset: Dataset, config: TrainConfig) -> Result<Self> {
         let (model, vocab) = model::read(frame)?;
         check_encoding(&run, vocab.encoding(), dataset.vocab().encoding())?;
@@ -64,7 +64,7 @@ impl Trainer {
     }
 
     fn loss_on(&self, model: &CharLm<f32>, part: Option<TextPart<'_>>) -> Result<f64> {
-        let part = part.ok_or_else(|| Error::Missing("no text is held out".into()))?;
+        let part = part.ok_or_else(|| Error::Missing("the dataset has no held-out text".into()))?;
         self.install(|| score::held_out(model, &part, self.dataset.vocab())).map(|loss| loss.nats())
     }
 }

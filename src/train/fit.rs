@@ -11,7 +11,7 @@ use crate::run::{EvalRecord, Record, TrainRecord};
 /// Why training ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// All steps are done.
+    /// All steps were completed.
     Finished,
     /// The requested step was reached.
     ReachedStopStep,
@@ -21,10 +21,10 @@ pub enum Outcome {
     Stopped,
 }
 
-/// Trains until the run ends, or until step `stop_at`. Without a `policy` nothing is written.
+/// Trains until the run ends or reaches step `stop_at`. Without a `policy`, nothing is written to disk.
 ///
 /// # Errors
-/// Errors of steps, evaluations and saving. If a text was changed ([`Error::Changed`]) or a file could not be written, the loop
+/// Errors of steps, evaluations and saving. If a text changed ([`Error::Changed`]) or a file could not be written, the loop
 /// still tries to save the run.
 pub fn fit(
     trainer: &mut Trainer,
@@ -134,7 +134,7 @@ impl Training<'_> {
         self.write(Record::Train(record))
     }
 
-    /// Evaluates the held-out text; returns `false` if the observer asked to stop; in that case nothing is recorded.
+    /// Evaluates the held-out text. Returns `false`, without recording the loss, if the observer asked to stop.
     fn evaluate(&mut self) -> Result<bool> {
         let observer = &*self.observer;
         let Some(loss) = self.trainer.evaluate_unless(&|| observer.should_stop())? else { return Ok(false) };

@@ -5,7 +5,7 @@
 //! - [`Trainer::fine_tune`]: a run that starts from the weights of another
 //! - [`fit`]: the training loop
 //! - [`CheckpointPolicy`]: where and when the loop saves
-//! - [`Observer`]: how a caller follows the training; this library never prints
+//! - [`Observer`]: receives the events of the training loop; this library never prints
 
 mod checkpoint_policy;
 mod fine_tune;

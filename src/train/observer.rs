@@ -1,4 +1,4 @@
-//! How a caller follows and stops the training loop.
+//! Lets a caller observe and stop the training loop.
 
 use std::path::Path;
 

@@ -1,12 +1,12 @@
-//! Saving a run in a checkpoint, and resuming it.
+//! Saves a run to a checkpoint, and resumes it.
 //!
 //! | section | contents | in `state_hash` |
 //! |---|---|---|
 //! | `model` | configuration and vocabulary | no |
-//! | `weights` | the arena of the weights | yes |
+//! | `weights` | all weights | yes |
 //! | `progress` | [`Progress`] | yes |
 //! | `run` | [`RunMetadata`]: settings, texts, elapsed time | only settings that affect the next steps |
-//! | `moments.0`, `moments.1` | the arenas of the optimizer | yes |
+//! | `moments.0`, `moments.1` | the optimizer state | yes |
 //! | `state` | the carried states, `(B, layers * states * H)` | yes |
 //! | `records` | [`RecordPosition`], if the text is a list of records | yes |
 //!
@@ -112,7 +112,7 @@ impl Trainer {
         let mut trainer = Trainer::assemble(dataset, model, moments, saved.init, config, progress)?;
         (trainer.origin, trainer.elapsed_before_s) = (saved.origin, saved.elapsed_s);
         if !trainer.loader.is_in_range(trainer.progress.position) {
-            return Err(frame.error("its position is beyond the end of the text"));
+            return Err(frame.error("the saved position is beyond the end of the text"));
         }
         if is_same_text {
             if trainer.dataset.training_records().is_some() {
@@ -133,7 +133,9 @@ impl Trainer {
 }
 
 fn diverged(name: &str) -> Error {
-    Error::Diverged(format!("training diverged: {name} has non-finite or too large values; nothing was saved"))
+    Error::Diverged(format!(
+        "training diverged: {name} has values that are not finite or too large; the state was not saved"
+    ))
 }
 
 fn all_finite(values: &[f32]) -> bool {
@@ -151,7 +153,7 @@ fn read_finite(frame: &Frame, name: &str, len: Option<usize>) -> Result<Vec<f32>
     if all_finite(&values) {
         Ok(values)
     } else {
-        Err(frame.error(format!("section \"{name}\" has a number that is not finite")))
+        Err(frame.error(format!("section \"{name}\" contains a number that is not finite")))
     }
 }
 

@@ -20,7 +20,7 @@ use crate::model::gradients::{self, TableGradient, Tile};
 use crate::model::{CharLm, PackedWeights, Purpose, Shard, Window, split_batch};
 use crate::optim::{self, Optimizer, OptimizerSlices, UpdateParams};
 
-/// Elements of the arena updated by one task.
+/// The number of weights that one task updates.
 const CHUNK: usize = 1 << 15;
 
 /// The buffers of a step, allocated once. A step runs on the current rayon pool; the [`Trainer`](super::Trainer) provides the pool
@@ -37,7 +37,7 @@ pub struct Step<R> {
 }
 
 impl<R: CellReal> Step<R> {
-    /// Buffers for windows of `(seq_len, batch)` characters, split for the threads of the current rayon pool.
+    /// Allocates buffers for windows of `(seq_len, batch)` characters, split for the threads of the current rayon pool.
     pub fn new(model: &CharLm<R>, batch: usize, seq_len: usize) -> Self {
         let positions = batch * seq_len;
         let new = |(first, streams)| Shard::new(model, first, streams, seq_len, Purpose::Training);

@@ -1,4 +1,4 @@
-//! The whole state of a run, and how it advances.
+//! The complete state of a run, and the code that advances it.
 
 use std::time::Instant;
 
@@ -30,7 +30,7 @@ pub struct StepReport {
     pub grad_norm: f64,
     /// The learning rate.
     pub lr: f64,
-    /// Characters predicted.
+    /// The number of scored characters.
     pub chars: u64,
     /// Whether the update was skipped because the loss or the gradient was not finite.
     pub skipped: bool,
@@ -55,7 +55,7 @@ pub struct Trainer {
 }
 
 impl Trainer {
-    /// A new run with freshly initialized weights. The vocabulary is that of the dataset; `shape.vocab` is ignored.
+    /// A new run with freshly initialized weights. The vocabulary is that of the dataset; `shape.vocab_size` is ignored.
     ///
     /// # Errors
     /// [`Error::Usage`] if a setting is out of range or there is not enough memory, [`Error::Corpus`] if the text is too short for
@@ -139,11 +139,11 @@ impl Trainer {
     pub fn origin(&self) -> Option<&FineTuneOrigin> {
         self.origin.as_ref()
     }
-    /// The number of threads it uses.
+    /// The number of threads that the run uses.
     pub fn threads(&self) -> usize {
         self.pool.current_num_threads()
     }
-    /// Runs `work` on its threads.
+    /// Runs `work` on the threads of the run.
     pub fn install<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
         self.pool.install(work)
     }
@@ -298,7 +298,7 @@ pub(super) fn check(dataset: &Dataset, config: &TrainConfig) -> Result<()> {
         return Err(Error::TextTooShort { path: path.into(), chars, batch_size, seq_len });
     }
     if config.patience.is_some() && (config.eval_every == Some(0) || dataset.held_out().is_none()) {
-        let reason = "nothing is evaluated during training".into();
+        let reason = "training runs without evaluations".into();
         return Err(Error::Inapplicable { setting: "patience", reason });
     }
     Ok(())

@@ -11,7 +11,7 @@ use charlstm::model::{CharLm, ModelConfig};
 use charlstm::train::{TrainConfig, Trainer};
 use xxhash_rust::xxh3::xxh3_64;
 
-/// A name, an offset, a length and a checksum.
+/// The length of a section table entry: name, offset, length and checksum.
 const ENTRY: usize = 40;
 
 /// A checkpoint after one step.
@@ -39,7 +39,7 @@ fn sections(bytes: &[u8]) -> Vec<(String, Range<usize>)> {
     (0..count).map(dir).collect()
 }
 
-/// The error of a checkpoint that is read in full.
+/// The error from reading the whole checkpoint.
 fn problem(bytes: Vec<u8>) -> String {
     let read = |bytes| -> Result<()> {
         let frame = Frame::parse(Path::new("x.ckpt"), bytes)?;
@@ -76,7 +76,7 @@ fn rejects_checkpoint_with_any_byte_changed() {
             let expected = match sections.iter().find(|(_, range)| range.contains(&n)) {
                 Some((name, _)) => format!("section \"{name}\" is damaged"),
                 None if n < 8 => "not a charlstm checkpoint".into(),
-                // The error depends on the version or the number of sections that the bytes now give.
+                // The error depends on the changed version or number of sections.
                 None if n < 16 => "".into(),
                 None => "the header is damaged".into(),
             };
@@ -95,12 +95,12 @@ fn with_table(change: impl FnOnce(&mut [u8])) -> Vec<u8> {
     bytes
 }
 
-/// The checkpoint with another offset (field 0) or length (field 1) of section `i`.
+/// The checkpoint with a changed offset (field 0) or length (field 1) of section `i`.
 fn with_number(i: usize, field: usize, value: u64) -> Vec<u8> {
     with_table(|table| table[i * ENTRY + 16 + field * 8..][..8].copy_from_slice(&value.to_le_bytes()))
 }
 
-/// A checkpoint of a model of that shape, with four weights.
+/// A checkpoint of a model of the given shape, with four weights.
 fn with_shape(shape: ModelConfig) -> Vec<u8> {
     let vocab = Vocab::new(Encoding::Utf8, [97, 98]);
     format::encode_checkpoint(&[
@@ -115,7 +115,7 @@ fn rejects_hostile_lengths_without_allocating() {
     let (dir, whole) = (TestDir::with_text(), small());
     let second = sections(&whole)[1].1.start as u64;
     let shape = ModelConfig { cell: "lstm".into(), num_layers: 1, hidden_size: 4, embed_size: 3, vocab_size: 2 };
-    // A count of 2^60 characters, followed by none.
+    // A vocabulary that claims 2^60 characters but contains none.
     let mut claim = format::encode(&(1u32, shape.clone(), Encoding::Utf8)).unwrap();
     claim.push(253);
     claim.extend_from_slice(&(1u64 << 60).to_le_bytes());

@@ -1,4 +1,4 @@
-//! Runs the fuzz targets on their seeds.
+//! Runs each fuzz target on its seeds.
 
 #[path = "../../fuzz/src/lib.rs"]
 mod fuzz;
@@ -16,10 +16,14 @@ fn inside(folder: &Path) -> Vec<PathBuf> {
 fn every_fuzz_seed_passes_its_target() {
     let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds");
     let folders: BTreeSet<PathBuf> = inside(&seeds).into_iter().collect();
-    assert_eq!(folders, fuzz::TARGETS.iter().map(|(name, _)| seeds.join(name)).collect(), "a folder for each target");
+    assert_eq!(
+        folders,
+        fuzz::TARGETS.iter().map(|(name, _)| seeds.join(name)).collect(),
+        "fuzz/seeds must have one folder per target"
+    );
     for (name, check) in fuzz::TARGETS {
         let files = inside(&seeds.join(name));
-        assert!(files.len() > 2, "{name} has hardly any seed");
+        assert!(files.len() > 2, "{name} has too few seeds");
         for file in files {
             println!("{}", file.display());
             check(&fs::read(&file).unwrap());

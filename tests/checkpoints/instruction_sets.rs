@@ -1,4 +1,4 @@
-//! Checkpoints move between instruction sets.
+//! Checkpoints can be used on other instruction sets.
 
 use crate::harness::{Finished, TestDir};
 use charlstm::simd::Isa;

@@ -5,7 +5,7 @@ use std::io::Write;
 
 use crate::harness::{ENDLESS, RunningProgram, TestDir, contains_all, prose, wait_until};
 
-/// Characters of a corpus that fits in one page.
+/// The length of a corpus that fits in one page, in characters.
 const SHORT: usize = 2000;
 
 type Change<'a> = &'a dyn Fn(&TestDir);
@@ -26,7 +26,7 @@ fn overwrite(dir: &TestDir, text: &str) {
     File::options().write(true).open(dir.path("text.txt")).unwrap().write_all(text.as_bytes()).unwrap();
 }
 
-/// Checks that the run ends by itself with exit code 74, names its corpus, and continues once that is restored.
+/// Checks that the run exits with code 74 and an error that names its corpus, and resumes once the corpus is restored.
 fn assert_ends_saved((dir, running): (TestDir, RunningProgram), text: &str, args: &str, parts: &[&str]) {
     assert_eq!(running.wait(), Some(74), "{}", dir.read("stderr.txt"));
     let stderr = dir.read("stderr.txt");

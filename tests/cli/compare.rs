@@ -2,7 +2,7 @@
 
 use crate::harness::{TestDir, contains_all, prose};
 
-/// Contains two runs on the same text; `longer` has a lower loss than `run`.
+/// A directory with two runs on the same text; `longer` has a lower loss than `run`.
 fn with_two_runs() -> TestDir {
     let dir = TestDir::with_run();
     dir.train("text.txt --name longer --steps 300 --lr 0.02 --dropout 0");

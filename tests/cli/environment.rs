@@ -1,4 +1,4 @@
-//! Unusual environments: other variables, closed standard streams.
+//! Unusual environments: changed environment variables, closed standard streams.
 
 use std::process::Command;
 

@@ -51,7 +51,7 @@ fn reports_run_directory_that_cannot_be_created() {
     for out in ["text.txt/run", "text.txt"] {
         dir.run(&format!("train text.txt --out {out} {TINY}")).fails(73, &[out]);
     }
-    dir.write("checkpoints", "a file in place of the directory");
+    dir.write("checkpoints", "a file instead of a directory");
     dir.run(&format!("train text.txt {TINY}")).fails(73, &["checkpoints/text"]);
     assert_eq!(dir.read("text.txt"), prose(2000));
 }
@@ -66,7 +66,7 @@ fn existing_run_is_not_overwritten() {
         let again = format!("train text.txt {target} {TINY} --seed 5 --steps 7");
         dir.run(&again).fails(73, &["checkpoints/run", "--resume", "--overwrite"]);
     }
-    // Nor is it deleted when its replacement cannot start.
+    // The run is also kept if its replacement cannot start.
     dir.write("empty.txt", "");
     dir.run(&format!("train empty.txt --name run --overwrite {TINY}")).fails(65, &["empty.txt"]);
     assert!(before == contents(), "the run was changed");
@@ -100,7 +100,7 @@ fn every_command_rejects_a_damaged_checkpoint() {
     dir.train("text.txt --name run --steps 9 --eval-every 0");
     let latest = "checkpoints/run/latest.ckpt";
     let whole = dir.bytes(latest);
-    // The table of sections has a name of 16 bytes before each offset.
+    // In the section table, a name of 16 bytes precedes each offset.
     let flipped = |section: &[u8]| {
         let entry = whole.windows(section.len()).position(|name| name == section).unwrap();
         let at = u64::from_le_bytes(*whole[entry + 16..].first_chunk().unwrap());
@@ -261,7 +261,7 @@ fn second_trainer_of_a_run_exits_with_75() {
     }
     dir.train("text.txt --name other --steps 5");
     assert_eq!(running.stop_with("KILL"), None);
-    // The lock ends with the process.
+    // The lock is released when the process ends.
     dir.run("train --resume held --stop-at 5").succeeds();
     dir.train("text.txt --name held --steps 5 --overwrite");
 }

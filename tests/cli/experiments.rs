@@ -15,7 +15,7 @@ fn experiments_can_be_listed_run_and_written() {
     let facts = solved.json();
     assert_eq!((&facts["solved"], &facts["trials"][0]["passed"]), (&Value::from(1), &Value::from(true)), "{facts}");
     assert_eq!(solved.code, Some(0));
-    assert_eq!(dir.run("experiment reber --steps 2").code, Some(1), "not passed");
+    assert_eq!(dir.run("experiment reber --steps 2").code, Some(1), "two steps must not pass");
 
     dir.run("experiment continual-reber --steps 3 --write text2.txt").succeeds();
     let text = dir.read("text2.txt");
@@ -102,7 +102,7 @@ fn rejects_options_that_an_experiment_does_not_use() {
         ("list --q 5", "--q"),
         ("list --noise", "--noise"),
         ("lag 1000", "TEXT"),
-        // `-q` is `--quiet`, so the number is a text.
+        // `-q` means `--quiet`, so the number is parsed as TEXT.
         ("lag -q 1000", "--q 1000"),
         ("reber --cell rnn --forget-bias 2", "rnn"),
         ("gradient-flow --lr 5", "learning rate"),

@@ -3,7 +3,7 @@
 use crate::harness::{TestDir, contains_all, display, numbers_in, prose};
 
 const NEW: &str = "αβγδεζηθικλμνξοπρστυ";
-/// Settings without the shape of the model, which the run determines.
+/// Training settings without the model shape, which is that of the original run.
 const TRAIN: &str = "train --batch 4 --seq-len 8 --threads 1 --log-every 5";
 
 /// English in which every tenth character is a Greek letter.
@@ -13,7 +13,7 @@ fn greek(chars: usize) -> String {
     text.map(|(i, c)| if i % 10 == 3 { letters[i / 10 % letters.len()] } else { c }).collect()
 }
 
-/// Contains a run `run` on `text.txt`, and `new.txt` with 20 characters that the run does not know.
+/// A directory with a run `run` on `text.txt`, and `new.txt` with 20 characters that are not in the run's vocabulary.
 fn with_run() -> TestDir {
     let dir = TestDir::with_text();
     dir.run(&format!("{TRAIN} text.txt --name run --steps 60 --cell gru --hidden 16 --embed 5")).succeeds();
@@ -26,10 +26,10 @@ fn tune(dir: &TestDir, args: &str) -> String {
     dir.run(&format!("{TRAIN} --init-from run {args}")).succeeds().1
 }
 
-/// The numbers of a line `TEXT: A -> B nats`.
+/// The numbers A and B in the line `TEXT: A -> B nats`.
 fn losses(stderr: &str, text: &str) -> (f64, f64) {
     let line = stderr.lines().find(|line| line.contains(text) && line.contains(" -> "));
-    let line = line.unwrap_or_else(|| panic!("no line of {text} in {stderr}"));
+    let line = line.unwrap_or_else(|| panic!("no line for {text} in {stderr}"));
     let (before, after) = line.split_once(" nats").unwrap().0.split_once(" -> ").unwrap();
     (before.rsplit(' ').next().unwrap().parse().unwrap(), after.parse().unwrap())
 }

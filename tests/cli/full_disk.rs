@@ -1,11 +1,11 @@
-//! Full disks, file size limits, directories that cannot be written, too little memory.
+//! Full disks, file size limits, unwritable directories, insufficient memory.
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 
 use crate::harness::{Finished, TINY, TestDir, Tmpfs, contains_all, numbers_in, prose, wait_until};
 
-/// A run on a small disk with less space than a checkpoint needs.
+/// A run on a small disk with less free space than a checkpoint needs.
 struct FullDisk {
     dir: TestDir,
     _disk: Tmpfs,
@@ -45,7 +45,7 @@ impl FullDisk {
 
     fn assert_no_temporary_files(&self) {
         for file in ["latest.ckpt", "best.ckpt", "config.toml", "metrics.jsonl"] {
-            assert!(!self.dir.exists(&format!("disk/run/{file}.tmp")), "{file}.tmp was left");
+            assert!(!self.dir.exists(&format!("disk/run/{file}.tmp")), "{file}.tmp was left behind");
         }
     }
 }
@@ -114,7 +114,7 @@ fn unwritable_metrics_do_not_lose_the_checkpoint() {
     let logged = dir.metrics_lines("run");
     dir.assert_resumes_identically("run", settings);
     assert_eq!(dir.metrics_lines("uninterrupted"), dir.info("run", "step").as_u64().unwrap() as usize);
-    assert_eq!(dir.metrics_lines("run"), logged + 5, "only the record that failed is missing");
+    assert_eq!(dir.metrics_lines("run"), logged + 5, "only the record that could not be written may be missing");
 
     let ran = Finished::run(dir.command_in_shell("ulimit -f 100", &train("--name all --keep-going")));
     assert_eq!((ran.code, ran.err.matches("warning:").count()), (Some(74), 1), "{}", ran.err);

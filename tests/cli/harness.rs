@@ -1,4 +1,4 @@
-//! Shared by the end-to-end tests: a temporary directory, the program to run in it, texts, and runs that take milliseconds.
+//! The harness of the end-to-end tests: a temporary directory, the program to run in it, texts, and runs that take milliseconds.
 
 // Each test binary compiles this module and uses a part of it.
 #![allow(dead_code)]
@@ -24,14 +24,14 @@ impl TestDir {
         TestDir(tempfile::tempdir().unwrap())
     }
 
-    /// Contains `text.txt` with 2000 characters.
+    /// Creates a directory with `text.txt` of 2000 characters.
     pub fn with_text() -> Self {
         let dir = TestDir::empty();
         dir.write("text.txt", prose(2000));
         dir
     }
 
-    /// Contains `text.txt` and a run `run`, trained on it for 20 steps.
+    /// Creates a directory with `text.txt` and a run `run`, trained on it for 20 steps.
     pub fn with_run() -> Self {
         let dir = TestDir::with_text();
         dir.train("text.txt --name run --steps 20");
@@ -61,7 +61,7 @@ impl TestDir {
         String::from_utf8(self.bytes(name)).unwrap()
     }
 
-    /// Makes a run look as if it was saved so many seconds ago.
+    /// Sets the modification time of a run's checkpoints to `seconds` ago.
     pub fn set_age(&self, run: &str, seconds: u64) {
         for name in ["latest.ckpt", "best.ckpt"] {
             if let Ok(file) = File::options().write(true).open(self.path(&format!("checkpoints/{run}/{name}"))) {
@@ -175,7 +175,7 @@ impl TestDir {
 pub struct Tmpfs(PathBuf);
 
 impl Tmpfs {
-    /// Mounts it at `path` with options such as `size=64k`, where the system permits that.
+    /// Mounts it at `path` with options such as `size=64k`, if the system permits that.
     pub fn at(path: PathBuf, options: &str) -> Option<Tmpfs> {
         std::fs::create_dir_all(&path).unwrap();
         let mut mount = Command::new("mount");
@@ -305,7 +305,7 @@ pub fn pseudo_random(seed: u64) -> impl Iterator<Item = usize> {
     std::iter::successors(next(&seed), next).map(|x| (x >> 33) as usize)
 }
 
-/// ASCII words in lines.
+/// Lines of random ASCII words.
 pub fn prose(chars: usize) -> String {
     const WORDS: [&str; 12] =
         ["the ", "fox ", "and ", "a ", "crow ", "met ", "under ", "old ", "trees. ", "why?\n", "cheese ", "said "];

@@ -1,4 +1,4 @@
-//! `charlstm inspect`: the activations of a unit, as a table, colored text or page.
+//! `charlstm inspect`: the activations of a unit as a table, colored text or an HTML page.
 
 use std::fs::File;
 

@@ -5,7 +5,7 @@ use std::process::Stdio;
 use crate::harness::{Finished, TestDir};
 use rexpect::session::{PtySession, spawn_command};
 
-/// The program in a terminal. A test fails if it waits for more than 30 seconds.
+/// Starts the program in a pseudo-terminal. A test fails if it waits for more than 30 seconds.
 fn start(dir: &TestDir, args: &str) -> PtySession {
     let mut command = dir.command(args);
     command.env("TERM", "xterm").stdin(Stdio::inherit());
@@ -14,7 +14,7 @@ fn start(dir: &TestDir, args: &str) -> PtySession {
     session
 }
 
-/// Waits until the program switches bracketed paste on and prints its prompt.
+/// Waits until the program enables bracketed paste and prints its prompt.
 fn wait_for_prompt(session: &mut PtySession) {
     session.exp_string("\u{1b}[?2004h").unwrap();
     session.exp_string("> ").unwrap();

@@ -26,7 +26,7 @@ fn names(count: usize) -> String {
     text
 }
 
-/// Contains a run `names` that has learned `names.txt` roughly.
+/// A directory with a run `names` that was trained briefly on `names.txt`.
 fn trained_on(text: String) -> TestDir {
     let dir = TestDir::empty();
     dir.write("names.txt", text);
@@ -123,7 +123,10 @@ fn carriage_returns_do_not_change_lines() {
         let args = format!("--lines 300 --unique --novel --match [A-Z][a-z]{{3,30}} --match-by {by}");
         let found = lines(&dir, &args);
         assert!(found.len() == 300 && found.iter().all(|line| is_name(line, 3..=30)), "{found:?}");
-        assert!(found.iter().filter(|line| line.len() > 14).count() < 9, "lines end where names do: {found:?}");
+        assert!(
+            found.iter().filter(|line| line.len() > 14).count() < 9,
+            "too many lines are longer than a name: {found:?}"
+        );
     }
 }
 

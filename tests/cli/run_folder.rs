@@ -78,5 +78,9 @@ fn run_name_takes_precedence_over_a_file_that_is_not_a_checkpoint() {
     std::fs::copy(dir.path("checkpoints/run/best.ckpt"), dir.path("copy")).unwrap();
     assert_eq!(dir.stdout("sample copy --length 20 --seed 1"), of_run);
     dir.train("text.txt --name copy --steps 1");
-    assert_eq!(dir.stdout("sample copy --length 20 --seed 1"), of_run, "a checkpoint file is used as such");
+    assert_eq!(
+        dir.stdout("sample copy --length 20 --seed 1"),
+        of_run,
+        "a checkpoint file takes precedence over a run name"
+    );
 }

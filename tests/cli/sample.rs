@@ -8,7 +8,7 @@ use crate::harness::{Finished, TestDir, contains_all, noise, prose};
 /// Characters of one to four bytes, without a line end.
 const ALPHABET: &str = "ab \u{e9}\u{4e2d}\u{1f600}";
 
-/// Contains a run `wide`, trained on random characters of `ALPHABET`.
+/// A directory with a run `wide`, trained on random characters of `ALPHABET`.
 fn with_wide_run() -> TestDir {
     let dir = TestDir::empty();
     dir.write("wide.txt", noise(ALPHABET, 1000));
@@ -16,7 +16,7 @@ fn with_wide_run() -> TestDir {
     dir
 }
 
-/// Starts a command, reads that many bytes of its stdout and closes the pipe.
+/// Starts a command, reads `bytes` bytes of its stdout and closes the pipe.
 fn read_some(dir: &TestDir, args: &str, bytes: usize) -> Child {
     let mut child = dir.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     child.stdout.take().unwrap().read_exact(&mut vec![0; bytes]).unwrap();
@@ -112,7 +112,7 @@ fn length_zero_is_unlimited_until_the_pipe_closes() {
 #[test]
 fn greedy_text_does_not_depend_on_the_seed() {
     let dir = TestDir::with_text();
-    // Trained long enough for a preference.
+    // Trained long enough that the most likely character is unambiguous.
     dir.train("text.txt --name run --steps 150 --lr 0.02 --dropout 0 --eval-every 0");
     let sample = |args: &str| dir.stdout(&format!("sample run --length 150 --prompt fox {args}"));
     let greedy = sample("--temp 0");
@@ -156,7 +156,7 @@ fn stop_string_ends_the_text() {
     let first = end_of("ab").min(end_of("\u{4e2d}a"));
     assert_eq!(sample("--stop ab --stop \u{4e2d}a").0, format!("{}\n", &whole[..first]));
     let (text, stderr) = sample("--stop xyz");
-    assert!(text == whole && stderr.contains("xyz"), "a stop string outside the vocabulary is noted: {stderr}");
+    assert!(text == whole && stderr.contains("xyz"), "a stop string outside the vocabulary must be reported: {stderr}");
 }
 
 #[test]
@@ -219,7 +219,7 @@ fn finds_runs_by_name_directory_file_and_age() {
 #[test]
 fn samples_from_the_best_checkpoint() {
     let dir = TestDir::with_text();
-    // The second half trains with a far too high learning rate, so the best evaluation is not the last.
+    // The second half trains with a learning rate that is far too high, so the best evaluation is not the last.
     dir.train("text.txt --name run --steps 10 --eval-every 5");
     dir.run("train --resume run --steps 20 --lr 50 --schedule constant --warmup 0 --clip 0").succeeds();
     let sample = |run: &str| dir.stdout(&format!("sample {run} --seed 1 --length 100 --temp 1"));

@@ -116,7 +116,11 @@ fn scores_are_streamed() {
             let mut line = String::new();
             // The input is still open.
             output.read_line(&mut line).unwrap();
-            assert_eq!(jsonl(&line)[0]["text"], format!("{strange}\n"), "only lines above the threshold");
+            assert_eq!(
+                jsonl(&line)[0]["text"],
+                format!("{strange}\n"),
+                "only lines above the threshold must be printed"
+            );
         }
         drop(input);
         assert_eq!(child.wait().unwrap().code(), Some(0));

@@ -1,4 +1,4 @@
-//! Signals: the first one saves and ends a run, a second one ends it at once, SIGUSR1 saves it.
+//! Signals: the first one saves and ends a run, a second one ends it immediately, SIGUSR1 saves it.
 
 use std::process::{Command, Stdio};
 use std::thread::sleep;
@@ -27,7 +27,7 @@ fn first_signal_saves_and_exits() {
         }
         let dir = TestDir::with_text();
         let running = dir.start_training("long", ENDLESS);
-        assert_eq!(dir.info("long", "step"), 0, "a new run is saved at once");
+        assert_eq!(dir.info("long", "step"), 0, "a new run must be saved immediately");
         assert_eq!(running.stop_with(signal), Some(code));
         let step = dir.info("long", "step");
         assert_eq!(steps_of(&dir.metrics("long"), "train").last().copied(), step.as_u64());
@@ -96,7 +96,7 @@ fn second_signal_exits_immediately() {
     running.send("INT");
     // Signals within half a second count as one.
     sleep(Duration::from_millis(600));
-    assert!(running.is_running(), "the first signal waits for the step");
+    assert!(running.is_running(), "the first signal must wait for the current step");
     assert_eq!(running.stop_with("INT"), Some(130));
     assert_eq!(dir.info("slow", "step"), 0);
 }

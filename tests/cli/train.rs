@@ -1,4 +1,4 @@
-//! `charlstm train`: the files of a run, resuming, replacing and reproducing it.
+//! `charlstm train`: the files of a run, and resuming, overwriting and reproducing it.
 
 use serde_json::Value;
 
@@ -191,7 +191,7 @@ fn color_follows_flag_and_environment() {
     };
     assert!(is_colored("train absent.txt --color always", &[]));
     assert!(is_colored("train absent.txt", &["CLICOLOR_FORCE"]));
-    assert!(!is_colored("train absent.txt", &[]), "stderr is not a terminal here");
+    assert!(!is_colored("train absent.txt", &[]), "stderr is not a terminal in this test");
     assert!(!is_colored("train absent.txt", &["NO_COLOR", "CLICOLOR_FORCE"]));
     assert!(!is_colored("train absent.txt --color never", &["CLICOLOR_FORCE"]));
 }
@@ -225,7 +225,7 @@ fn patience_stops_training_early() {
     let dir = TestDir::empty();
     dir.write("text.txt", noise("abcdefgh", 2000));
     dir.write("held.txt", noise("hgfedcba", 400));
-    // At this learning rate no weight changes, so only the first evaluation is an improvement.
+    // At this learning rate the weights do not change, so only the first evaluation is an improvement.
     let settings = "--steps 1000 --lr 1e-30 --eval-every 2 --val-file held.txt";
     dir.train(&format!("text.txt --name run {settings} --patience 3"));
     assert_eq!(steps_of(&dir.metrics("run"), "eval"), [2, 4, 6, 8]);

@@ -1,4 +1,4 @@
-//! Unusual corpora are either read or rejected with one line.
+//! Unusual corpora are either read or rejected with a one-line error.
 
 use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
@@ -59,7 +59,7 @@ fn reads_beyond_4_gib() {
         return;
     }
     drop(file);
-    // Nearly all of it is a hole. The last 200 characters are held out.
+    // Nearly the whole file is a hole. The last 200 characters are held out.
     let frac = 199.5 / (start + 1000) as f64;
     train(&dir, &format!("long.bin --bytes --val-frac {frac}")).succeeds();
     dir.write("end.txt", &end[800..]);
@@ -112,7 +112,7 @@ fn rejects_file_name_that_is_not_utf8() {
     let mut command = dir.command(&format!("train {TINY} --steps 3 -q"));
     command.arg(&name);
     Finished::run(command).fails(2, &["na\u{fffd}me.txt: ", "UTF-8"]);
-    // In a directory it is read, since only the directory's name is saved.
+    // A file in a directory is read, since only the directory's name is saved.
     train(&dir, ".").succeeds();
     assert_eq!(dir.json("eval run")["chars"], 400);
 }

@@ -1,21 +1,21 @@
 #!/usr/bin/env python3
-"""Make lstm.json, gru.json and rnn.json: golden numbers for the character model, with PyTorch as the measuring stick.
+"""Make lstm.json, gru.json and rnn.json: reference values for the character model, computed by PyTorch.
 
 The model is Embedding -> L-layer LSTM, GRU or RNN -> Linear with cross-entropy, mean over all
 T*B positions, in float64 on the CPU. The file holds the parameters, one window of ids,
-the initial state, and what PyTorch gets from them: logits, loss, final state, gradients,
-and the losses of ten steps of AdamW (with clipping), SGD and RMSprop, each begun from the
+the initial state, and the results of PyTorch: logits, loss, final state, gradients,
+and the losses of ten steps of AdamW (with clipping), SGD and RMSprop, each started from the
 same parameters and run on the same window from the same initial state.
 
 Layouts, all flat and row-major (see "shapes"):
   - matrices are stored (in, out), i.e. transposed from PyTorch's; the embedding is (V, E);
-  - the gates of the LSTM lie along the 4H columns in PyTorch's order, i f g o;
+  - the gates of the LSTM are the 4H columns, in PyTorch's order i f g o;
   - those of the GRU are n r z in w_ih, r z m in w_hh and n r z m in the bias: PyTorch's r z n, where m is the part of n
-    that comes from the state, with a bias of its own (PyTorch's b_hh of n);
-  - else a layer has one bias: PyTorch's b_ih. What is left of its b_hh is frozen at zero and left out;
-  - inputs, targets and logits are time-major; a state is (L, B, 2H), h then c, of the LSTM, and (L, B, H) else.
+    that comes from the state, with a separate bias (PyTorch's b_hh of n);
+  - otherwise a layer has one bias, PyTorch's b_ih; the rest of b_hh is frozen at zero and omitted;
+  - inputs, targets and logits are time-major; a state is (L, B, 2H), h then c, for the LSTM, and (L, B, H) for the others.
 
-Run:  pip install torch numpy && python make.py     (writes the files beside this script)
+Run:  pip install torch numpy && python make.py     (writes the files next to this script)
 """
 
 import json
@@ -51,7 +51,7 @@ class Model(nn.Module):
             nn.init.uniform_(p, -0.5, 0.5, generator=rng) if "bias_hh" not in name else self.freeze(p, rng)
 
     def freeze(self, p, rng):
-        """Of b_hh only the GRU's n is free."""
+        """Only the GRU's n part of b_hh is trained."""
         free = torch.zeros_like(p)
         if self.cell == "gru":
             free[2 * H:] = 1
@@ -64,7 +64,7 @@ class Model(nn.Module):
         return self.head(y), state if self.cell == "lstm" else (state,)
 
     def ours(self, of):
-        """Our name -> the numbers, those that `of` gives of a parameter."""
+        """Maps our parameter names to `of(parameter)` in our layout."""
         named = {"embed.w": of(self.embed.weight)}
         for l in range(L):
             w_ih, w_hh, b_ih, b_hh = (of(getattr(self.rnn, f"{n}_l{l}")) for n in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))
@@ -150,7 +150,7 @@ def make(cell):
         sgd=SGD | dict(losses=ten_losses(cell, window, lambda p: torch.optim.SGD(p, **SGD))),
         rmsprop=RMSPROP | dict(losses=ten_losses(cell, window, lambda p: torch.optim.RMSprop(p, **RMSPROP))),
     )
-    # One array or object entry to a line; Python prints floats so that they read back exactly.
+    # One array or object entry per line; floats round-trip exactly.
     lines = []
     for key, value in golden.items():
         if isinstance(value, dict):

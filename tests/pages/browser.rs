@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// The key of an element's id in WebDriver answers.
+/// The key of an element's id in WebDriver responses.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
 /// A browser with a temporary profile, closed at the end of the test.
@@ -34,7 +34,7 @@ impl Driver {
         let mut stderr = String::new();
         let port = loop {
             let begun = stderr.len();
-            assert!(output.read_line(&mut stderr).unwrap() > 0, "chromedriver ended: {stderr}");
+            assert!(output.read_line(&mut stderr).unwrap() > 0, "chromedriver exited: {stderr}");
             if let Some((_, port)) = stderr[begun..].split_once("successfully on port ") {
                 break port.trim().trim_end_matches('.').parse().unwrap();
             }
@@ -88,7 +88,7 @@ impl Browser {
         answer(self.agent.post(format!("{}/{command}", self.session)).send_json(body))
     }
 
-    /// Opens a file, waits until it is loaded, and returns its address.
+    /// Opens a file, waits until it is loaded, and returns its URL.
     pub fn open(&self, file: &Path) -> String {
         let address = format!("file://{}", file.display());
         self.post("url", json!({ "url": address }));
@@ -111,7 +111,7 @@ impl Browser {
         self.post("se/log", json!({ "type": "browser" })).as_array().unwrap().clone()
     }
 
-    /// The addresses that the page requested, without those of the browser's own pages.
+    /// The URLs that the page requested, excluding those of the browser's internal pages.
     pub fn requests(&self) -> Vec<String> {
         let log = self.post("se/log", json!({ "type": "performance" }));
         let events = log.as_array().unwrap().iter().map(|entry| -> Value {
@@ -125,12 +125,12 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // The browser must end before the driver.
+        // The browser must exit before the driver.
         let _ = self.agent.delete(&self.session).call();
     }
 }
 
-/// The value of a successful answer.
+/// The value of a successful response.
 fn answer(response: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Value {
     let mut body: Value = response.unwrap().body_mut().read_json().unwrap();
     assert!(body["value"]["error"].is_null(), "{body}");

@@ -9,7 +9,7 @@ fn tale() -> String {
     format!("\"Why?\" said the Fox.\n</script><b>old</b> & new \u{1}\n\n{}", prose(150))
 }
 
-/// Contains `page.html` of a model with two layers.
+/// A directory with `page.html` of a model with two layers.
 fn with_page() -> TestDir {
     let dir = TestDir::empty();
     dir.write("text.txt", tale().repeat(8));
@@ -23,7 +23,7 @@ fn with_page() -> TestDir {
 const COLORS: &str =
     "return [...document.querySelectorAll('#text span')].map(c => getComputedStyle(c).backgroundColor)";
 
-/// The values of the unit, read by hovering over each character.
+/// The values of the displayed unit, read by hovering over each character.
 fn values(browser: &Browser) -> Vec<f64> {
     let read = browser.script(
         "return [...document.querySelectorAll('#text span')].map(c => {
@@ -35,7 +35,7 @@ fn values(browser: &Browser) -> Vec<f64> {
     read.as_array().unwrap().iter().map(|text| number(text.as_str().unwrap())).collect()
 }
 
-/// The layer, the unit and the quantity that the page shows.
+/// The layer, unit and quantity that the page shows.
 fn shown(browser: &Browser) -> Value {
     browser.script(
         "return [document.getElementById('layer').value, document.getElementById('unit').value,
@@ -58,14 +58,14 @@ fn page_shows_any_unit_without_network_requests() {
     assert!(different.len() > 10, "{different:?}");
 
     browser.click("#next");
-    assert_ne!(browser.script(COLORS), first, "another unit has other colors");
+    assert_ne!(browser.script(COLORS), first, "the colors must differ between units");
     browser.click("#previous");
     assert_eq!(browser.script(COLORS), first);
     browser.click("#quantities button:nth-child(3)");
     assert_eq!(shown(&browser)[2], "f");
-    assert_ne!(browser.script(COLORS), first, "a gate has other colors");
+    assert_ne!(browser.script(COLORS), first, "the colors must differ between quantities");
 
-    // The last property is outside the window.
+    // The last property is outside the visible area, so the click must scroll to it.
     browser.script("[...document.querySelectorAll('#properties button')].at(-1).id = 'last'");
     let unit = browser
         .script("return [...['layer', 'unit'].map(x => `${+document.getElementById('last').dataset[x] + 1}`), 'c']");
@@ -98,6 +98,6 @@ fn page_opens_the_requested_unit_with_exact_values() {
         let off = page.iter().zip(&table).map(|(x, y)| (x - y).abs()).fold(0.0, f64::max);
         assert!(off <= (high - low) / 510.0 + 0.0006, "{args}: {off} of {low} to {high}");
     }
-    assert_eq!(listed[0], listed[1], "every unit may be listed, whatever the page begins with");
+    assert_eq!(listed[0], listed[1], "the list must not depend on the requested unit");
     assert!(["1.", "2."].iter().all(|layer| listed[0].as_str().unwrap().contains(layer)), "{listed:?}");
 }

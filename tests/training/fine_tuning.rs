@@ -90,7 +90,7 @@ fn new_ids(trainer: &Trainer) -> Vec<u32> {
     new.iter().map(|symbol| trainer.dataset().vocab().id(*symbol).unwrap()).collect()
 }
 
-/// The mean probability of each of some characters over a text.
+/// The mean probability of each character in `of` over a text.
 fn mean_probabilities(model: &CharLm<f32>, text: &[u32], of: &[u32]) -> Vec<f64> {
     let model = InferenceModel::new(model, Precision::F32);
     let mut session = InferenceSession::new(&model, 1, text.len());

@@ -10,7 +10,7 @@ use charlstm::model::ModelConfig;
 use charlstm::run::LockedRun;
 use charlstm::train::{CheckpointPolicy, TrainConfig, Trainer};
 
-/// An epoch has 9 steps. The last one is short, and some streams end before others.
+/// The length of the text: an epoch has 9 steps, the last of which is shorter, and some streams end before others.
 pub const TEXT_LEN: usize = 4 * 8 * 10 - 15;
 pub const STEPS_PER_EPOCH: u64 = 9;
 

@@ -39,7 +39,7 @@ fn killed_trainer_always_leaves_a_complete_checkpoint() {
         let saved_before = modified();
         let mut child = trainer(&run, &text).spawn().unwrap();
         while modified() == saved_before {
-            assert!(child.try_wait().unwrap().is_none(), "kill {kill}: the trainer ended by itself");
+            assert!(child.try_wait().unwrap().is_none(), "kill {kill}: the trainer exited before it was killed");
             std::thread::sleep(Duration::from_millis(1));
         }
         std::thread::sleep(Duration::from_micros(rng.random_range(0..30_000)));
@@ -50,8 +50,8 @@ fn killed_trainer_always_leaves_a_complete_checkpoint() {
         model::read(&frame).unwrap();
         state_hash(&frame).unwrap();
         let step = Progress::read(&frame).unwrap().step;
-        assert!(step >= last_step, "kill {kill}: step {step} after step {last_step} had been saved");
-        assert!(!best.exists() || model::load(&best).is_ok(), "kill {kill}: best.ckpt");
+        assert!(step >= last_step, "kill {kill}: step {step} is older than the saved step {last_step}");
+        assert!(!best.exists() || model::load(&best).is_ok(), "kill {kill}: best.ckpt is damaged");
         last_step = step;
     }
     let hash_at = |run: &Path, step: u64| {
@@ -59,7 +59,7 @@ fn killed_trainer_always_leaves_a_complete_checkpoint() {
         state_hash(&Frame::read(&run.join("latest.ckpt")).unwrap()).unwrap()
     };
     assert_eq!(hash_at(&run, last_step + 5), hash_at(&dir.path().join("uninterrupted"), last_step + 5));
-    assert!(!is_saving(), "temporary files were left");
+    assert!(!is_saving(), "temporary files were left behind");
     println!("{KILLS} kills, {kills_while_saving} of them during a save, {last_step} steps");
     assert!(kills_while_saving > 0 && last_step > 0);
 }

@@ -1,4 +1,4 @@
-//! Training: bit-identical resuming, saving, fine-tuning, and what a killed run leaves.
+//! Training: bit-identical resuming, saving, fine-tuning, and recovery after a kill.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 

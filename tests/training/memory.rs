@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-/// The largest anonymous memory in KiB of a trainer that takes a few steps on a sparse corpus of that size.
+/// The largest anonymous memory in KiB of a trainer that runs a few steps on a sparse corpus of `bytes` bytes.
 fn peak(dir: &Path, bytes: u64) -> u64 {
     let text = dir.join(format!("{bytes}.txt"));
     let mut file = File::create(&text).unwrap();

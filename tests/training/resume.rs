@@ -1,4 +1,4 @@
-//! Resuming is bit-identical at every step and any number of threads.
+//! Resuming is bit-identical at every step and for any number of threads.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -17,7 +17,7 @@ fn checkpoint(trainer: &Trainer) -> Frame {
     Frame::parse("x.ckpt".as_ref(), format::encode_checkpoint(&sections)).unwrap()
 }
 
-/// A checkpoint with other metadata.
+/// A checkpoint of `trainer` with the given metadata.
 fn with_metadata(trainer: &Trainer, metadata: &RunMetadata) -> Frame {
     let mut sections = trainer.sections().unwrap();
     *sections.iter_mut().find(|(name, _)| *name == RunMetadata::NAME).unwrap() = metadata.to_section().unwrap();
@@ -144,7 +144,7 @@ fn diverged_run_is_not_saved() {
     assert!(matches!(refused, Err(Error::Diverged(_))));
 }
 
-/// Some characters have a loss weight or reset the state.
+/// A dataset with a loss mask: some characters have no loss weight, others reset the state.
 fn marked() -> Dataset {
     let texts = text(false);
     let mut marks = LossMask::default();
@@ -184,7 +184,7 @@ fn fully_masked_window_changes_no_weights() {
     assert_eq!((trainer.model().weights == weights, trainer.progress().updates), (true, 0));
 }
 
-/// Asks to stop at the `left`th question and at every later one.
+/// Returns `true` from the `left`th call of `should_stop` on.
 struct Impatient {
     left: AtomicUsize,
 }
@@ -229,7 +229,7 @@ fn run_stopped_at_any_moment_resumes_bit_identically() {
             Trainer::resume(&Frame::read(&run.latest()).unwrap(), text(false), config.clone(), false).unwrap();
         assert_eq!(hash(&again), hash(&trainer));
         assert_ne!(go_on(&mut again, &run, usize::MAX), Outcome::Stopped);
-        assert_eq!(ends(&run), ends(&whole), "stopped at question {moment}");
+        assert_eq!(ends(&run), ends(&whole), "stopped at call {moment} of should_stop");
     }
     assert!(stops > 7, "{stops}");
 }

@@ -37,7 +37,7 @@ fn saves_by_time_without_a_save_interval() {
 
 #[test]
 fn latest_and_best_checkpoints_agree() {
-    /// Reads the checkpoints that a kill would leave.
+    /// Reads the checkpoints that would remain if the process were killed.
     struct ReadBest<'a>(&'a LockedRun, Vec<Option<u64>>);
     impl Observer for ReadBest<'_> {
         fn on_event(&mut self, _: &Trainer, event: Event<'_>) {
@@ -58,7 +58,7 @@ fn latest_and_best_checkpoints_agree() {
     assert_eq!(read.1, [0, 0, 2, 2, 2, 4, 4, 4, 6].map(|step| Some(step).filter(|step| *step > 0)));
 }
 
-/// Makes a file unwritable, by a directory in place of its temporary file, until `failures` saves have failed.
+/// Makes a file unwritable until `failures` saves have failed, with a directory in place of its temporary file.
 struct Obstacle {
     folder: PathBuf,
     failures: usize,
