@@ -82,7 +82,7 @@ pub enum Error {
     Changed { path: PathBuf, problem: String },
     /// A file of this many bytes does not fit on the disk, or exceeds the limit on file sizes. The previous file is intact.
     #[error("{}: {source}: {needed} bytes are needed{}; free some space and try again", path.display(), free_space(*free))]
-    NoRoom { path: PathBuf, needed: u64, free: Option<u64>, source: std::io::Error },
+    InsufficientSpace { path: PathBuf, needed: u64, free: Option<u64>, source: std::io::Error },
     /// Another process is training the same run.
     #[error("{}: another process is training this run", path.display())]
     Busy { path: PathBuf },
@@ -153,6 +153,6 @@ impl Error {
 
     /// Whether a file could not be written, so that trying again later may succeed.
     pub fn is_unwritten(&self) -> bool {
-        matches!(self, Error::Io { .. } | Error::NoRoom { .. })
+        matches!(self, Error::Io { .. } | Error::InsufficientSpace { .. })
     }
 }

@@ -179,7 +179,7 @@ fn steps_of(window: &Window, from: usize, to: usize) -> Window {
 }
 
 #[test]
-fn three_windows_with_carried_state_equal_one() {
+fn splitting_a_window_does_not_change_results() {
     for cell in CELLS {
         let model = random_model(cell, 2, 4);
         let mut whole = window(12, 3);

@@ -33,7 +33,7 @@ pub fn check(bytes: &[u8]) {
     match Pattern::new(regex, &vocab, &[], lengths.clone()) {
         Ok(pattern) => {
             assert_matches_reference_engine(regex, &vocab, &inner, &lengths, |line| pattern.is_match(line));
-            allowed_characters_lead_to_a_match(&pattern, &vocab, bytes);
+            check_allowed_characters(&pattern, &vocab, bytes);
         }
         Err(e) => {
             let message = e.to_string();
@@ -81,7 +81,7 @@ fn assert_matches_reference_engine(
 }
 
 /// Checks that any sequence of allowed characters can be continued and ends in a match.
-fn allowed_characters_lead_to_a_match(pattern: &Pattern, vocab: &Vocab, choices: &[u8]) {
+fn check_allowed_characters(pattern: &Pattern, vocab: &Vocab, choices: &[u8]) {
     assert!(pattern.count_from(pattern.start(), 9) > 0);
     let (mut state, mut line) = (pattern.start(), Vec::new());
     for choice in choices.iter().cycle().take(pattern.max_chars() + 2) {

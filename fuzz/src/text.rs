@@ -15,14 +15,14 @@ const MAX_BOUNDARY: u8 = 32;
 pub fn check(bytes: &[u8]) {
     let Some((&[end, cut], text)) = bytes.split_first_chunk() else { return };
     let within = |at: u8| usize::from(at) % (text.len() + 1);
-    decodes_like_std(text, 0);
+    check_decoding(text, 0);
     if end < MAX_BOUNDARY {
         let before = CHUNK - within(end);
-        decodes_like_std(&[&b"a".repeat(before)[..], text].concat(), before);
+        check_decoding(&[&b"a".repeat(before)[..], text].concat(), before);
     }
-    decodes_two_files(text.split_at(within(cut)));
-    decodes_bytes(text);
-    splits_into_segments(text);
+    check_two_files(text.split_at(within(cut)));
+    check_bytes(text);
+    check_segments(text);
 }
 
 fn corpus(text: &[u8], encoding: Encoding) -> Result<Corpus> {
@@ -36,7 +36,7 @@ fn decoded(corpus: &Corpus, from: usize) -> Vec<u32> {
 }
 
 /// Checks that decoding agrees with the standard library from index `from` and from the middle, and so does the position of invalid UTF-8.
-fn decodes_like_std(text: &[u8], from: usize) {
+fn check_decoding(text: &[u8], from: usize) {
     let expected = std::str::from_utf8(text);
     let corpus = match (corpus(text, Encoding::Utf8), expected) {
         (Ok(corpus), Ok(_)) => corpus,
@@ -55,7 +55,7 @@ fn decodes_like_std(text: &[u8], from: usize) {
 }
 
 /// Checks that two files decode like their concatenation.
-fn decodes_two_files((first, second): (&[u8], &[u8])) {
+fn check_two_files((first, second): (&[u8], &[u8])) {
     let (Some(a), Some(b)) = (ok(corpus(first, Encoding::Utf8)), ok(corpus(second, Encoding::Utf8))) else {
         return;
     };
@@ -69,7 +69,7 @@ fn decodes_two_files((first, second): (&[u8], &[u8])) {
 }
 
 /// Checks that any byte sequence is a valid byte corpus.
-fn decodes_bytes(text: &[u8]) {
+fn check_bytes(text: &[u8]) {
     let Some(corpus) = ok(corpus(text, Encoding::Bytes)) else { return };
     assert!(decoded(&corpus, 0) == text.iter().map(|byte| u32::from(*byte)).collect::<Vec<_>>());
     let mut set = RecordHashes::default();
@@ -83,7 +83,7 @@ fn decodes_bytes(text: &[u8]) {
 }
 
 /// Checks that segments occur in the text at their offsets, in order, and omit only white space.
-fn splits_into_segments(text: &[u8]) {
+fn check_segments(text: &[u8]) {
     for segments in [data::split_lines(text), data::split_paragraphs(text)] {
         let mut rest = 0;
         for segment in segments {

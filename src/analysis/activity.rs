@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn recorded_states_are_those_of_a_session() {
+    fn recorded_states_equal_session_states() {
         for cell in CELLS {
             let model = sample(cell.spec.name, 1.0);
             let inference_model = InferenceModel::new(&model, Precision::F32);

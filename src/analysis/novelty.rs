@@ -81,7 +81,7 @@ impl CorpusIndex {
     /// How much of each segment is copied in spans of more than `limit` characters. Spans do not cross segments and consist of
     /// whole characters.
     pub fn copied(&self, segments: &[Segment<'_>], limit: usize) -> Vec<CopyStats> {
-        segments.par_iter().map(|segment| self.copied_of(segment.text, limit)).collect()
+        segments.par_iter().map(|segment| self.segment_stats(segment.text, limit)).collect()
     }
 
     /// The file and the line number (starting at 1) of a byte position in the corpus.
@@ -89,15 +89,15 @@ impl CorpusIndex {
         let file = self.files.partition_point(|(_, before)| *before <= at).saturating_sub(1);
         let (name, before) =
             self.files.get(file).map_or((Path::new(""), 0), |(name, before)| (name.as_path(), *before));
-        (name, 1 + self.ends_before(at) - self.ends_before(before))
+        (name, 1 + self.line_ends_before(at) - self.line_ends_before(before))
     }
 
-    fn ends_before(&self, at: usize) -> usize {
+    fn line_ends_before(&self, at: usize) -> usize {
         let block = at / BLOCK;
         self.ends.get(block).map_or(0, |ends| ends + line_ends(&self.suffix_array.text()[block * BLOCK..at]))
     }
 
-    fn copied_of(&self, text: &[u8], limit: usize) -> CopyStats {
+    fn segment_stats(&self, text: &[u8], limit: usize) -> CopyStats {
         let mut found = CopyStats { chars: self.chars(text), ..CopyStats::default() };
         let mut counted = 0;
         let mut span = self.span(text, 0);
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_copied_as_a_whole_takes_one_search() {
+    fn fully_copied_text_takes_one_search() {
         // Searching from every position would take 10^12 comparisons.
         let text: String = (0..1_000_000u64).map(|i| char::from(b'a' + (i * i / 7 % 23) as u8)).collect();
         let found = index(&text).copied(&split_lines(text.as_bytes()), 20)[0];

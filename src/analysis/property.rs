@@ -14,7 +14,7 @@ pub struct TextProperty {
 /// All properties.
 pub static TEXT_PROPERTIES: &[TextProperty] = &[
     TextProperty { name: "inside quotes", meaning: "between double quotes", of: quoted },
-    TextProperty { name: "place in line", meaning: "characters of the line so far", of: place_in_line },
+    TextProperty { name: "place in line", meaning: "characters of the line so far", of: position_in_line },
     TextProperty { name: "line end", meaning: "the next character begins a new line", of: before_newline },
     TextProperty { name: "newline", meaning: "the character begins a new line", of: |text| each(text, |c| c == '\n') },
     TextProperty { name: "space", meaning: "a space", of: |text| each(text, |c| c == ' ') },
@@ -56,7 +56,7 @@ fn quoted(text: &[char]) -> Vec<f64> {
     text.iter().map(after).collect()
 }
 
-fn place_in_line(text: &[char]) -> Vec<f64> {
+fn position_in_line(text: &[char]) -> Vec<f64> {
     let mut place = 0.0;
     let after = |c: &char| {
         place = if *c == '\n' { 0.0 } else { place + 1.0 };

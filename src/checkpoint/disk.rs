@@ -107,7 +107,7 @@ pub fn free_space(folder: &Path) -> Option<u64> {
 pub fn write_error(path: &Path, needed: u64, source: io::Error) -> Error {
     match source.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
-            Error::NoRoom { path: path.into(), needed, free: free_space(folder_of(path)), source }
+            Error::InsufficientSpace { path: path.into(), needed, free: free_space(folder_of(path)), source }
         }
         _ => Error::io(path, source),
     }

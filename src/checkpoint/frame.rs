@@ -127,7 +127,7 @@ impl Frame {
     ///
     /// # Errors
     /// [`Error::Checkpoint`] if the section is missing or damaged, or does not have the length of `to`.
-    pub fn floats(&self, name: &str, to: &mut [f32]) -> Result<()> {
+    pub fn read_floats(&self, name: &str, to: &mut [f32]) -> Result<()> {
         let len = self.len(name)?;
         if Some(len) != (to.len() as u64).checked_mul(4) {
             return Err(self.error(format!("section \"{name}\" has {len} bytes, not 4 x {}", to.len())));
@@ -260,9 +260,9 @@ mod tests {
         assert_eq!(frame.section("empty").unwrap(), [0; 0]);
         assert_eq!(frame.version(), format::VERSION);
         let mut numbers = [0.0; 3];
-        frame.floats("numbers", &mut numbers).unwrap();
+        frame.read_floats("numbers", &mut numbers).unwrap();
         assert_eq!(numbers, [1.5, -2.0, 0.25]);
-        assert!(frame.floats("numbers", &mut [0.0; 2]).is_err());
+        assert!(frame.read_floats("numbers", &mut [0.0; 2]).is_err());
         assert!(frame.section("two").is_err());
     }
 
@@ -389,7 +389,7 @@ mod tests {
         bytes[len - 60] ^= 1;
         let frame = Frame::parse(Path::new("x.ckpt"), bytes).unwrap();
         assert_eq!(frame.section("one").unwrap(), [1; 100]);
-        let error = frame.floats("numbers", &mut [0.0; 3]).unwrap_err().to_string();
+        let error = frame.read_floats("numbers", &mut [0.0; 3]).unwrap_err().to_string();
         assert!(error.contains("section \"numbers\" is damaged"), "{error}");
     }
 }

@@ -60,7 +60,7 @@ fn read_section(frame: &Frame) -> Result<ModelSection> {
 pub fn read(frame: &Frame) -> Result<(CharLm<f32>, Vocab)> {
     let ModelSection { config, vocab } = read_section(frame)?;
     let mut model = CharLm::zeros(&config).map_err(|e| frame.error(e.to_string()))?;
-    frame.floats(WEIGHTS, &mut model.weights)?;
+    frame.read_floats(WEIGHTS, &mut model.weights)?;
     match model.layout().first_invalid(&model.weights) {
         Some(name) => Err(frame.error(format!("the weights of {name} are not finite, or too large"))),
         None => Ok((model, vocab)),

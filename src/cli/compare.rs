@@ -101,7 +101,7 @@ pub fn run(args: &CompareArgs, terminal: &Terminal) -> Result<()> {
 
 fn open(given: &Path) -> Result<ComparedRun> {
     let frame = load::open_checkpoint(Some(given))?;
-    let (model, vocab) = load::load_model(&frame, load::POSITIONS_OF_ONE_STREAM)?;
+    let (model, vocab) = load::load_model(&frame, load::MAX_POSITIONS_PER_STREAM)?;
     Ok(ComparedRun { name: given.display().to_string(), frame, model, vocab })
 }
 
@@ -126,7 +126,7 @@ fn read_symbols(part: &TextPart<'_>) -> Result<Vec<u32>> {
 fn surprisals(run: &ComparedRun, symbols: &[u32]) -> Result<Vec<f32>> {
     // Memory may be scarcer now that both models are loaded.
     let shape = run.model.config();
-    memory::check_available("this model", shape.sizes()?.inference(shape.vocab_size, load::POSITIONS_OF_ONE_STREAM))?;
+    memory::check_available("this model", shape.sizes()?.inference(shape.vocab_size, load::MAX_POSITIONS_PER_STREAM))?;
     let model = InferenceModel::new(&run.model, Precision::F32);
     let mut scorer = SurprisalScorer::new(&model, &run.vocab, ContextStart::None, 0);
     let bits = |nats: Option<f64>| nats.map_or(f32::NAN, |nats| score::bits(nats) as f32);

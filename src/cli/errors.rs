@@ -37,7 +37,7 @@ pub fn exit_code(error: &Error) -> u8 {
         | Error::Checkpoint { .. } => BAD_DATA,
         Error::Input { .. } | Error::CorpusMissing { .. } | Error::Missing(_) | Error::NoRuns { .. } => NO_INPUT,
         Error::CannotCreate { .. } | Error::RunExists { .. } => CANNOT_CREATE,
-        Error::Io { .. } | Error::Changed { .. } | Error::NoRoom { .. } => IO_ERROR,
+        Error::Io { .. } | Error::Changed { .. } | Error::InsufficientSpace { .. } => IO_ERROR,
         Error::Busy { .. } => BUSY,
         // `Diverged`, `Internal`, and variants that later versions of the library add.
         _ => INTERNAL,

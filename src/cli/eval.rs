@@ -40,20 +40,20 @@ pub fn run(args: &EvalArgs, terminal: &Terminal) -> Result<()> {
     load::start_threads()?;
     let frame = load::open_checkpoint(args.run.as_deref())?;
     let positions =
-        if args.window.is_some() { score::positions_at_once(usize::MAX) } else { load::POSITIONS_OF_ONE_STREAM };
+        if args.window.is_some() { score::held_out_positions(usize::MAX) } else { load::MAX_POSITIONS_PER_STREAM };
     let (model, vocab) = load::load_model(&frame, positions)?;
     let inference_model = InferenceModel::new(&model, args.precision);
     let score = |part: &TextPart<'_>| match (part, args.window) {
         (TextPart::Running(corpus, range), Some(window)) => {
-            score::windows(&inference_model, corpus, &vocab, range.clone(), window)
+            score::windowed_loss(&inference_model, corpus, &vocab, range.clone(), window)
         }
         (TextPart::Running(corpus, range), None) => {
-            score::carried(&inference_model, corpus, &vocab, range.clone(), args.context_start)
+            score::carried_loss(&inference_model, corpus, &vocab, range.clone(), args.context_start)
         }
         (TextPart::Records(_), Some(_)) => Err(Error::Usage(
             "--window is for running text; this run was trained on records, which are scored one by one".into(),
         )),
-        (TextPart::Records(set), None) => score::records(&inference_model, *set, &vocab),
+        (TextPart::Records(set), None) => score::records_loss(&inference_model, *set, &vocab),
     };
     let records = RunMetadata::read(&frame)?.dataset.config.records;
     let loss = match &args.text {

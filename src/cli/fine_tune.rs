@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use charlstm::checkpoint::{Frame, model};
 use charlstm::error::{Error, Result};
 use charlstm::run::find::{RunTarget, find};
-use charlstm::run::{HeldOutLosses, RUNS, RunFolder};
+use charlstm::run::{DEFAULT_RUNS_FOLDER, HeldOutLosses, RunFolder};
 use charlstm::score::bits;
 use charlstm::train::Trainer;
 
@@ -22,7 +22,7 @@ pub struct Origin {
 
 impl Origin {
     pub fn find(given: &Path) -> Result<Self> {
-        let target = find(Some(given), Path::new(RUNS))?;
+        let target = find(Some(given), Path::new(DEFAULT_RUNS_FOLDER))?;
         let run = match &target {
             RunTarget::Run(folder) => absolute(folder.path())?,
             RunTarget::Checkpoint(path) => absolute(path)?,

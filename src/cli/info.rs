@@ -7,7 +7,7 @@ use charlstm::checkpoint::model::{self, weights_hash};
 use charlstm::data::{BUILT_IN_NAME, Encoding};
 use charlstm::error::Result;
 use charlstm::run::find::{RunTarget, find};
-use charlstm::run::{Progress, RUNS, RunMetadata, STATE, state_hash};
+use charlstm::run::{DEFAULT_RUNS_FOLDER, Progress, RunMetadata, STATE, state_hash};
 use charlstm::score::bits;
 use serde_json::{Value, json};
 
@@ -25,7 +25,7 @@ pub struct InfoArgs {
 
 pub fn run(args: &InfoArgs, terminal: &Terminal) -> Result<()> {
     // latest.ckpt has the training state; best.ckpt, which is used for sampling, has only weights.
-    let path = match find(args.run.as_deref(), Path::new(RUNS))? {
+    let path = match find(args.run.as_deref(), Path::new(DEFAULT_RUNS_FOLDER))? {
         RunTarget::Run(folder) if folder.latest().exists() => folder.latest(),
         found => found.model(),
     };

@@ -58,14 +58,14 @@ pub struct InspectArgs {
 /// Maximum number of recorded values; an HTML page has a byte for each.
 const MAX_VALUES: usize = 1 << 27;
 const DEFAULT_CHARS: usize = 2000;
-const DEFAULT_CHARS_OF_A_PAGE: usize = 5000;
+const DEFAULT_PAGE_CHARS: usize = 5000;
 const LISTED_UNITS: usize = 5;
 
 pub fn run(args: &InspectArgs, terminal: &Terminal) -> Result<()> {
     args.html.as_deref().map_or(Ok(()), files::check_writable)?;
     load::start_threads()?;
     let frame = load::open_checkpoint(args.run.as_deref())?;
-    let (model, vocab) = load::load_model(&frame, load::POSITIONS_OF_ONE_STREAM)?;
+    let (model, vocab) = load::load_model(&frame, load::MAX_POSITIONS_PER_STREAM)?;
     let (shape, spec) = (model.config(), model.cell().spec);
     let selection = select(args, shape, spec)?;
     let quantities = if args.html.is_some() { UnitQuantity::all(spec).len() } else { 1 };
@@ -106,7 +106,7 @@ fn max_chars(args: &InspectArgs, values: usize) -> Result<usize> {
     match args.chars {
         Some(chars) if (1..=max).contains(&chars) => Ok(chars),
         Some(chars) => Err(Error::out_of_range("chars", chars, format!("1 to {max} for this model"))),
-        None if args.html.is_some() => Ok(DEFAULT_CHARS_OF_A_PAGE.min(max)),
+        None if args.html.is_some() => Ok(DEFAULT_PAGE_CHARS.min(max)),
         None => Ok(DEFAULT_CHARS.min(max)),
     }
 }

@@ -7,11 +7,11 @@ use charlstm::data::{Dataset, TextPart, Vocab};
 use charlstm::error::{Error, Result};
 use charlstm::model::{CharLm, memory};
 use charlstm::run::find::find;
-use charlstm::run::{RUNS, RunMetadata};
+use charlstm::run::{DEFAULT_RUNS_FOLDER, RunMetadata};
 use rayon::ThreadPoolBuilder;
 
 /// The maximum number of positions of one stream that a model processes at once.
-pub const POSITIONS_OF_ONE_STREAM: usize = 128;
+pub const MAX_POSITIONS_PER_STREAM: usize = 128;
 
 /// Starts one thread per core, including the calling thread.
 pub fn start_threads() -> Result<()> {
@@ -28,7 +28,7 @@ fn build(pool: ThreadPoolBuilder) -> Result<()> {
 }
 
 pub fn open_checkpoint(run: Option<&Path>) -> Result<Frame> {
-    Frame::read(&find(run, Path::new(RUNS))?.model())
+    Frame::read(&find(run, Path::new(DEFAULT_RUNS_FOLDER))?.model())
 }
 
 /// Loads the model of a checkpoint, after checking that memory suffices to process `positions` characters at once.

@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn log_axes_omit_points_without_logarithm() {
+    fn log_axes_omit_points_without_a_logarithm() {
         let points = vec![(1.0, 1e-9), (2.0, 1e3), (3.0, 0.0), (4.0, f64::NAN)];
         for (log_x, log_y) in [(false, true), (true, true), (true, false)] {
             let curves = (0..12).map(|i| (format!("curve {i}"), points.clone())).collect();

@@ -42,7 +42,7 @@ pub struct Reporter<'a> {
 impl<'a> Reporter<'a> {
     pub fn new(terminal: &'a Terminal, trainer: &Trainer, run: &'a LockedRun, signals: Signals) -> Self {
         let first_step = trainer.progress().step;
-        let bar = terminal.is_live().then(|| {
+        let bar = terminal.shows_progress_bar().then(|| {
             let bar = ProgressBar::new(trainer.total_steps());
             let style = ProgressStyle::with_template("{bar:24} {pos}/{len}  {msg}  {eta} left");
             bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
@@ -136,7 +136,7 @@ impl<'a> Reporter<'a> {
             record.epoch
         ));
         if record.step >= MIN_STEPS_TO_WARN && !self.has_warned {
-            self.warn_if_worse_than_frequencies(trainer, loss);
+            self.warn_if_above_unigram_entropy(trainer, loss);
         }
         if !self.terminal.is_quiet() {
             let (vocab, seed) = (trainer.dataset().vocab(), trainer.progress().step);
@@ -152,7 +152,7 @@ impl<'a> Reporter<'a> {
         self.plot();
     }
 
-    fn warn_if_worse_than_frequencies(&mut self, trainer: &Trainer, loss: f64) {
+    fn warn_if_above_unigram_entropy(&mut self, trainer: &Trainer, loss: f64) {
         let entropy = *self.unigram_entropy.get_or_insert_with(|| trainer.unigram_entropy());
         self.has_warned = loss > entropy;
         if self.has_warned {
@@ -202,7 +202,7 @@ impl Observer for Reporter<'_> {
     }
 
     fn should_save(&mut self) -> bool {
-        let requested = self.signals.take_save();
+        let requested = self.signals.take_save_request();
         self.save_requested |= requested;
         requested
     }

@@ -106,7 +106,7 @@ pub fn run(args: &SampleArgs, terminal: &Terminal) -> Result<ExitCode> {
     load::start_threads()?;
     let frame = load::open_checkpoint(args.run.as_deref())?;
     let samples = args.records.lines.unwrap_or(args.samples).min(SAMPLES_AT_ONCE as u64) as usize;
-    let (model, vocab) = load::load_model(&frame, load::POSITIONS_OF_ONE_STREAM + 2 * samples)?;
+    let (model, vocab) = load::load_model(&frame, load::MAX_POSITIONS_PER_STREAM + 2 * samples)?;
     let count = records_to_generate(args, &vocab)?;
     let configs = sampling_configs(args, &vocab)?;
     let prompt = prompt(args, &vocab, terminal)?;

@@ -208,8 +208,8 @@ fn records_of_run(frame: &Frame, kind: RecordKind) -> Result<RecordHashes> {
     let mut records = RecordHashes::default();
     records.add(texts.corpus(), kind)?;
     texts.held_out().iter().try_for_each(|part| records.add(part.corpus(), kind))?;
-    if let Some(beginning) = RunMetadata::read(frame)?.origin {
-        records.add(beginning.dataset.open()?.corpus(), kind)?;
+    if let Some(origin) = RunMetadata::read(frame)?.origin {
+        records.add(origin.dataset.open()?.corpus(), kind)?;
     }
     Ok(records)
 }

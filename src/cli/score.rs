@@ -6,7 +6,7 @@ use charlstm::data::{ContextStart, Vocab};
 use charlstm::error::{Error, Result};
 use charlstm::kernels::Precision;
 use charlstm::model::InferenceModel;
-use charlstm::score::{Surprisal, SurprisalScorer, SurprisalSum, SurprisalUnit, bits, positions_at_once};
+use charlstm::score::{Surprisal, SurprisalScorer, SurprisalSum, SurprisalUnit, bits, held_out_positions};
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
@@ -99,8 +99,8 @@ pub fn run(args: &ScoreArgs, terminal: &Terminal) -> Result<()> {
     let mut text = LineReader::open(file)?;
     let frame = load::open_checkpoint(given)?;
     let positions = match args.state {
-        StateMode::Carry => load::POSITIONS_OF_ONE_STREAM,
-        StateMode::Reset => 2 * positions_at_once(usize::MAX),
+        StateMode::Carry => load::MAX_POSITIONS_PER_STREAM,
+        StateMode::Reset => 2 * held_out_positions(usize::MAX),
     };
     let (model, vocab) = load::load_model(&frame, positions)?;
     let inference_model = InferenceModel::new(&model, args.precision);
@@ -172,7 +172,7 @@ impl ScoreReport<'_> {
     fn row(&self, part: &[Surprisal], sum: &SurprisalSum) -> String {
         if self.args.jsonl {
             let text: String = part.iter().map(|surprisal| self.vocab.display_char(surprisal.symbol)).collect();
-            return format!("{}\n", add_facts(json!({ "text": text }), sum));
+            return format!("{}\n", add_fields(json!({ "text": text }), sum));
         }
         let figure = |figure: Option<f64>| figure.map_or("-".into(), |figure| format!("{figure:.4}"));
         let scored = (sum.chars > 0).then_some(());
@@ -200,7 +200,7 @@ impl ScoreReport<'_> {
             self.terminal.say(&format!("Page written to {}", path.display()));
         }
         if self.args.summary && self.args.jsonl {
-            let mut facts = add_facts(json!({}), total);
+            let mut facts = add_fields(json!({}), total);
             facts["bits_per_char"] = json!(per_char);
             facts["nats_per_char"] = json!(per_char.map(|_| total.nats / total.chars as f64));
             facts["perplexity_per_char"] = json!(per_char.map(f64::exp2));
@@ -235,7 +235,7 @@ fn unknown_share(total: &SurprisalSum) -> f64 {
 }
 
 /// Adds the fields of a sum to a JSON object.
-fn add_facts(mut object: Value, sum: &SurprisalSum) -> Value {
+fn add_fields(mut object: Value, sum: &SurprisalSum) -> Value {
     let scored = (sum.chars > 0).then_some(());
     object["chars"] = json!(sum.chars);
     object["bits"] = json!(scored.map(|()| sum.bits()));

@@ -148,7 +148,7 @@ impl Settings {
             epochs steps optimizer lr schedule warmup weight_decay clip dropout reset_prob seed threads eval_every patience save_every log_every)
     }
 
-    pub fn of_model(model: &ModelConfig, init: Init) -> Self {
+    pub fn from_model(model: &ModelConfig, init: Init) -> Self {
         Settings {
             cell: Some(model.cell.clone()),
             layers: Some(model.num_layers),
@@ -191,7 +191,7 @@ impl Settings {
             patience: train.patience,
             save_every: train.save_every,
             log_every: Some(train.log_every),
-            ..Settings::of_model(model, run.init)
+            ..Settings::from_model(model, run.init)
         }
     }
 
@@ -447,7 +447,7 @@ mod tests {
     }
 
     #[test]
-    fn names_the_line_of_a_mistake() {
+    fn reports_the_line_of_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("c.toml");
         std::fs::write(&path, "layers = 2\nhiden = 5\n").unwrap();

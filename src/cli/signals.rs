@@ -69,7 +69,7 @@ impl Signals {
         (signal != 0).then(|| exit_code(signal) as u8)
     }
 
-    pub fn take_save(&self) -> bool {
+    pub fn take_save_request(&self) -> bool {
         self.save.swap(false, Ordering::SeqCst)
     }
 }

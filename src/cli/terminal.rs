@@ -40,7 +40,7 @@ impl Terminal {
         Terminal { color, quiet: args.quiet, verbose: args.verbose, out_is_terminal: io::stdout().is_terminal() }
     }
 
-    pub fn is_live(&self) -> bool {
+    pub fn shows_progress_bar(&self) -> bool {
         !self.quiet && io::stderr().is_terminal()
     }
 

@@ -10,7 +10,7 @@ use charlstm::data::{Dataset, TextPart};
 use charlstm::error::{Error, Result};
 use charlstm::model::ModelConfig;
 use charlstm::run::find::{RunTarget, find};
-use charlstm::run::{LockedRun, RUNS, RunFolder, RunMetadata, TrainConfig};
+use charlstm::run::{DEFAULT_RUNS_FOLDER, LockedRun, RunFolder, RunMetadata, TrainConfig};
 use charlstm::score::bits;
 use charlstm::simd::Isa;
 use charlstm::train::{CheckpointPolicy, Outcome, Trainer, fit};
@@ -114,7 +114,7 @@ fn start(args: &TrainArgs, terminal: &Terminal) -> Result<(LockedRun, Trainer)> 
     train.validate()?;
     let folder = match named_folder(args)? {
         Some(folder) => folder,
-        None => RunFolder::new(Path::new(RUNS).join(settings.name())),
+        None => RunFolder::new(Path::new(DEFAULT_RUNS_FOLDER).join(settings.name())),
     };
     if let Some(origin) = &origin {
         origin.check_not_replaced(&folder)?;
@@ -123,7 +123,7 @@ fn start(args: &TrainArgs, terminal: &Terminal) -> Result<(LockedRun, Trainer)> 
         // If another process is training the run, report that rather than that the run exists.
         folder.lock()?;
     }
-    check_is_free(&folder, args)?;
+    check_no_existing_run(&folder, args)?;
     // All other errors are reported before the folder is modified.
     let dataset = open(&settings, terminal)?;
     let trainer = match origin {
@@ -131,7 +131,7 @@ fn start(args: &TrainArgs, terminal: &Terminal) -> Result<(LockedRun, Trainer)> 
         None => Trainer::with_init(dataset, &settings.model_config(), settings.init(), train)?,
     };
     let run = folder.lock()?;
-    check_is_free(&run, args)?;
+    check_no_existing_run(&run, args)?;
     run.remove_all_but_latest()?;
     save(&run, &trainer)?;
     Ok((run, trainer))
@@ -146,13 +146,13 @@ fn settings_of_new_run(args: &TrainArgs) -> Result<(Settings, Option<Origin>)> {
     let Some(origin) = given.init_from.as_deref().map(Origin::find).transpose()? else {
         return Ok((given.or(default), None));
     };
-    let of_origin = Settings::of_model(&model::config(&origin.frame)?, RunMetadata::read(&origin.frame)?.init);
+    let of_origin = Settings::from_model(&model::config(&origin.frame)?, RunMetadata::read(&origin.frame)?.init);
     let settings = given.or(of_origin.clone()).or(default);
     settings.check_same_model(&of_origin, &origin.run)?;
     Ok((settings, Some(origin)))
 }
 
-fn check_is_free(folder: &RunFolder, args: &TrainArgs) -> Result<()> {
+fn check_no_existing_run(folder: &RunFolder, args: &TrainArgs) -> Result<()> {
     if folder.has_checkpoint() && !args.overwrite {
         return Err(Error::RunExists { folder: folder.path().into() });
     }
@@ -171,7 +171,7 @@ fn resume(args: &TrainArgs, given: Option<&Path>, terminal: &Terminal) -> Result
     let train = settings.train_config();
     train.validate()?;
     let dataset = open(&settings, terminal)?;
-    let is_other_text = saved.dataset.check_same_text(&dataset).is_err();
+    let text_was_modified = saved.dataset.check_same_text(&dataset).is_err();
     let trainer = Trainer::resume(&frame, dataset, train, args.allow_corpus_change)?;
     let (step, total) = (trainer.progress().step, trainer.total_steps());
     if step >= total && !trainer.evaluation_is_due() {
@@ -179,7 +179,7 @@ fn resume(args: &TrainArgs, given: Option<&Path>, terminal: &Terminal) -> Result
         terminal.say(&format!("All {total} steps are done (the run is at step {step}); {more}"));
         return Ok(None);
     }
-    if is_other_text {
+    if text_was_modified {
         terminal.warn("the text was modified: the current epoch starts again, and the best loss is reset");
         run.remove_best()?;
     }
@@ -198,7 +198,7 @@ fn resume(args: &TrainArgs, given: Option<&Path>, terminal: &Terminal) -> Result
         ));
     }
     terminal.say(&format!("Resuming at step {step} of {total}"));
-    if settings != before || is_other_text {
+    if settings != before || text_was_modified {
         save(&run, &trainer)?;
     }
     Ok(Some((run, trainer)))
@@ -221,7 +221,7 @@ fn run_to_resume(given: Option<&Path>, named: Option<RunFolder>) -> Result<RunFo
             )));
         }
         (None, Some(folder)) => folder,
-        (given, None) => match find(given, Path::new(RUNS))? {
+        (given, None) => match find(given, Path::new(DEFAULT_RUNS_FOLDER))? {
             RunTarget::Run(folder) => folder,
             RunTarget::Checkpoint(path) if path.file_name() == Some("latest.ckpt".as_ref()) => {
                 RunFolder::new(folder_of(&path))
@@ -252,7 +252,7 @@ fn named_folder(args: &TrainArgs) -> Result<Option<RunFolder>> {
     let is_plain = |name: &String| !name.is_empty() && !name.contains(['/', '\\']) && name != "." && name != "..";
     match (&args.out, &args.name) {
         (Some(out), _) => Ok(Some(RunFolder::new(out))),
-        (None, Some(name)) if is_plain(name) => Ok(Some(RunFolder::new(PathBuf::from(RUNS).join(name)))),
+        (None, Some(name)) if is_plain(name) => Ok(Some(RunFolder::new(PathBuf::from(DEFAULT_RUNS_FOLDER).join(name)))),
         (None, Some(name)) => Err(Error::Usage(format!("--name {name:?}: not a plain name; use --out for a folder"))),
         (None, None) => Ok(None),
     }

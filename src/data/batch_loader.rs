@@ -38,7 +38,7 @@ impl BatchLoader {
     }
 
     /// The length of the next window, at most `seq_len`; 0 at the end of the epoch.
-    pub fn next_steps(&self, seq_len: usize) -> usize {
+    pub fn next_window_len(&self, seq_len: usize) -> usize {
         seq_len.min(self.len() - self.position)
     }
 
@@ -157,7 +157,7 @@ mod tests {
             let mut loader = BatchLoader::new(&corpus, range.clone(), batch, 0);
             let (mut by_stream, mut window) = (vec![Vec::new(); batch], 0);
             loop {
-                let steps = loader.next_steps(seq_len);
+                let steps = loader.next_window_len(seq_len);
                 if steps == 0 {
                     break;
                 }

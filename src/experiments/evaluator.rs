@@ -16,7 +16,7 @@ pub struct Example {
 }
 
 impl Example {
-    pub fn is_in_hashed_fifth(&self) -> bool {
+    pub fn is_in_held_out_fifth(&self) -> bool {
         let text: String = self.chars.iter().collect();
         xxh3_64(text.as_bytes()).is_multiple_of(5)
     }

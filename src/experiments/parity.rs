@@ -63,7 +63,7 @@ impl Task for Parity {
     }
 
     fn is_held_out(&self, example: &Example) -> bool {
-        example.is_in_hashed_fifth()
+        example.is_in_held_out_fifth()
     }
 
     fn parameters(&self) -> Vec<(&'static str, Value)> {

@@ -158,7 +158,7 @@ impl Study {
         let len = dataset.held_out().map_or(0, |part| part.chars()).min(range.len());
         let range = range.end - len..range.end;
         let training =
-            trainer.install(|| score::held_out(model, &TextPart::Running(corpus, range), dataset.vocab()))?;
+            trainer.install(|| score::held_out_loss(model, &TextPart::Running(corpus, range), dataset.vocab()))?;
         let run = StudyRun { held_out: held_out.nats(), training: training.nats(), seconds };
         Ok(Some(run).filter(|run| run.held_out < max_loss && run.training < max_loss))
     }

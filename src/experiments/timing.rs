@@ -52,7 +52,7 @@ impl Task for Timing {
     }
 
     fn is_held_out(&self, example: &Example) -> bool {
-        example.is_in_hashed_fifth()
+        example.is_in_held_out_fifth()
     }
 
     fn layout(&self) -> TextLayout {

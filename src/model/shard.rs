@@ -121,7 +121,7 @@ impl<R: CellReal> Shard<R> {
             }
         }
         for steps in self.chunks() {
-            if self.has_weights(&steps) {
+            if self.has_loss_weights(&steps) {
                 let top = outputs(&self.layers, &self.dropped, self.layers.len() - 1, steps.clone());
                 linear::forward(&mut self.logits, 0..1, steps, top, packed.head_w(), packed.head_b());
             }
@@ -133,7 +133,7 @@ impl<R: CellReal> Shard<R> {
         self.losses.fill(0.0);
         for steps in self.chunks() {
             // Gradients of steps without weights are never read.
-            if self.has_weights(&steps) {
+            if self.has_loss_weights(&steps) {
                 steps.for_each(|t| self.score_step(window, total_weight, t));
             }
         }
@@ -273,7 +273,7 @@ impl<R: CellReal> Shard<R> {
         (0..steps.div_ceil(chunk_steps)).map(move |i| i * chunk_steps..steps.min((i + 1) * chunk_steps))
     }
 
-    fn has_weights(&self, steps: &Range<usize>) -> bool {
+    fn has_loss_weights(&self, steps: &Range<usize>) -> bool {
         self.scored[steps.clone()].contains(&true)
     }
 
@@ -312,7 +312,7 @@ impl<R: CellReal> Shard<R> {
     }
 
     fn gradient_from_above(&mut self, packed: &PackedWeights<R>, layer: usize, steps: Range<usize>) {
-        let has_weights = self.has_weights(&steps);
+        let has_loss_weights = self.has_loss_weights(&steps);
         let len = self.dy.shape().step_len();
         let dy = self.dy.steps_mut(0..steps.len());
         match self.layers.get(layer + 1) {
@@ -321,7 +321,7 @@ impl<R: CellReal> Shard<R> {
                 let gates = above.gates.parts(self.spec.input_gates.clone(), steps);
                 w.multiply(0..w.panels(), dy, len, gates, AccumulatorInit::Zero);
             }
-            None if has_weights => {
+            None if has_loss_weights => {
                 let w = packed.head_w_t();
                 w.multiply(0..w.panels(), dy, len, self.logits.all(steps), AccumulatorInit::Zero);
             }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// The folder that runs are created in by default.
-pub const RUNS: &str = "checkpoints";
+pub const DEFAULT_RUNS_FOLDER: &str = "checkpoints";
 
 /// The folder of a run, which may not exist yet.
 #[derive(Clone, Debug, PartialEq, Eq)]

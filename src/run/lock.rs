@@ -56,7 +56,7 @@ impl LockedRun {
     /// Replaces a file of the run atomically.
     ///
     /// # Errors
-    /// [`Error::NoRoom`] if the disk is full, otherwise [`Error::Io`]. The previous file is kept.
+    /// [`Error::InsufficientSpace`] if the disk is full, otherwise [`Error::Io`]. The previous file is kept.
     pub fn replace(&self, path: &Path, bytes: &[u8]) -> Result<()> {
         self.replace_with(path, &[bytes])
     }

@@ -83,7 +83,7 @@ pub struct Progress {
     /// Steps without an update because the loss or the gradient was not finite.
     pub skipped: u64,
     /// The number of skipped steps since the last update.
-    pub skipped_in_a_row: u64,
+    pub consecutive_skips: u64,
     /// The training loss of the last step, in nats per character.
     pub loss: Option<f64>,
     /// The last held-out loss, in nats per character.
@@ -109,9 +109,9 @@ impl Progress {
     }
 
     fn is_plausible(&self) -> bool {
-        let &Progress { step, epoch, position, updates, skipped, skipped_in_a_row, evaluated_at, .. } = self;
+        let &Progress { step, epoch, position, updates, skipped, consecutive_skips, evaluated_at, .. } = self;
         let (best_loss, best_step) = self.best.unwrap_or_default();
-        let counts = [step, epoch, position, updates, skipped, skipped_in_a_row, evaluated_at, best_step];
+        let counts = [step, epoch, position, updates, skipped, consecutive_skips, evaluated_at, best_step];
         best_loss.is_finite() && counts.into_iter().chain([self.evaluations_since_best]).all(|n| n < MAX_COUNT)
     }
 }

@@ -90,7 +90,7 @@ impl Metrics {
     /// Appends a record. If it cannot be written, it and the following records are kept until [`flush`](Self::flush) succeeds.
     ///
     /// # Errors
-    /// [`Error::NoRoom`] if the disk is full, otherwise [`Error::Io`].
+    /// [`Error::InsufficientSpace`] if the disk is full, otherwise [`Error::Io`].
     pub fn push(&mut self, record: &Record) -> Result<()> {
         let has_pending = !self.pending.is_empty();
         push_line(&mut self.pending, record)?;

@@ -15,7 +15,7 @@ mod metrics;
 mod state_hash;
 mod train_config;
 
-pub use folder::{RUNS, RunFolder};
+pub use folder::{DEFAULT_RUNS_FOLDER, RunFolder};
 pub use lock::LockedRun;
 pub use metadata::{FineTuneOrigin, HeldOutLosses, Progress, RunMetadata, STATE};
 pub(crate) use metadata::{MOMENTS, RECORDS};

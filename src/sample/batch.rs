@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn every_text_is_the_one_that_a_generator_with_its_seed_gives() {
+    fn each_text_equals_that_of_a_generator_with_the_same_seed() {
         let (char_lm, vocab) = sample();
         let model = InferenceModel::new(&char_lm, Precision::F32);
         let seeds: Vec<u64> = (0..170).collect();

@@ -11,9 +11,9 @@ use crate::model::{CharLm, InferenceModel, InferenceSession};
 
 /// Characters per window; the state is carried from one window to the next.
 const STEPS: usize = 32;
-/// The number of characters that warm up each stream of [`held_out`]; they are not scored.
+/// The number of characters that warm up each stream of [`held_out_loss`]; they are not scored.
 pub const WARM_UP: usize = 512;
-/// The maximum number of characters that [`held_out`] scores.
+/// The maximum number of characters that [`held_out_loss`] scores.
 pub const MAX_HELD_OUT: usize = 1_000_000;
 const MIN_STREAM: usize = 4096;
 const MIN_RECORD_STREAM: usize = 256;
@@ -53,7 +53,7 @@ impl TextLoss {
 ///
 /// # Errors
 /// [`Error::Corpus`] if the part is too short or contains a character that is not in the vocabulary.
-pub fn carried(
+pub fn carried_loss(
     model: &InferenceModel<'_>,
     corpus: &Corpus,
     vocab: &Vocab,
@@ -70,8 +70,8 @@ pub fn carried(
 /// The loss over windows of `window` predictions, each from the zero state; every character but the first is scored.
 ///
 /// # Errors
-/// Those of [`carried`]; [`Error::OutOfRange`] if `window` is 0.
-pub fn windows(
+/// Those of [`carried_loss`]; [`Error::OutOfRange`] if `window` is 0.
+pub fn windowed_loss(
     model: &InferenceModel<'_>,
     corpus: &Corpus,
     vocab: &Vocab,
@@ -97,18 +97,18 @@ pub fn windows(
 ///
 /// # Errors
 /// [`Error::Corpus`] if a record contains a character that the model does not know, [`Error::Usage`] for a model of running text.
-pub fn records(model: &InferenceModel<'_>, set: RecordSet<'_>, vocab: &Vocab) -> Result<TextLoss> {
+pub fn records_loss(model: &InferenceModel<'_>, set: RecordSet<'_>, vocab: &Vocab) -> Result<TextLoss> {
     score_records(model, set, vocab, u64::MAX, &|| false).map(Option::unwrap_or_default)
 }
 
-/// The loss over held-out text as training reports it. For running text it is a close and much faster estimate of [`carried`]:
+/// The loss over held-out text as training reports it. For running text it is a close and much faster estimate of [`carried_loss`]:
 /// parallel streams, each warmed up on the [`WARM_UP`] characters before it. At most [`MAX_HELD_OUT`] characters are scored.
-pub fn held_out(model: &CharLm<f32>, part: &TextPart<'_>, vocab: &Vocab) -> Result<TextLoss> {
-    held_out_unless(&|| false, model, part, vocab).map(Option::unwrap_or_default)
+pub fn held_out_loss(model: &CharLm<f32>, part: &TextPart<'_>, vocab: &Vocab) -> Result<TextLoss> {
+    held_out_loss_unless(&|| false, model, part, vocab).map(Option::unwrap_or_default)
 }
 
-/// Like [`held_out`], but returns `None` as soon as `stop`, which is called before each window, returns true.
-pub fn held_out_unless(
+/// Like [`held_out_loss`], but returns `None` as soon as `stop`, which is called before each window, returns true.
+pub fn held_out_loss_unless(
     stop: &dyn Fn() -> bool,
     model: &CharLm<f32>,
     part: &TextPart<'_>,
@@ -138,8 +138,8 @@ fn record_streams(predictions: usize) -> usize {
     (predictions / MIN_RECORD_STREAM).clamp(1, MAX_STREAMS)
 }
 
-/// The number of positions for which [`held_out`] stores activations, for a text of `chars` characters.
-pub fn positions_at_once(chars: usize) -> usize {
+/// The number of positions for which [`held_out_loss`] stores activations, for a text of `chars` characters.
+pub fn held_out_positions(chars: usize) -> usize {
     record_streams(chars.min(MAX_HELD_OUT)) * (STEPS + 1)
 }
 
@@ -272,8 +272,8 @@ pub(super) mod tests {
     fn windows_start_from_the_zero_state_and_cover_every_character() {
         let (char_lm, corpus, vocab) = sample(333);
         let model = InferenceModel::new(&char_lm, Precision::F32);
-        let carried = |part| carried(&model, &corpus, &vocab, part, ContextStart::None).unwrap();
-        let windows = |window| windows(&model, &corpus, &vocab, 0..333, window).unwrap();
+        let carried = |part| carried_loss(&model, &corpus, &vocab, part, ContextStart::None).unwrap();
+        let windows = |window| windowed_loss(&model, &corpus, &vocab, 0..333, window).unwrap();
         let sum: f64 = (0..332).step_by(10).map(|start| carried(start..(start + 11).min(333)).total_nats).sum();
         assert_eq!(windows(10).chars, 332);
         assert!((windows(10).total_nats - sum).abs() < 1e-3 * sum, "{} {sum}", windows(10).total_nats);
@@ -286,12 +286,12 @@ pub(super) mod tests {
     fn the_held_out_estimate_is_close_to_the_carried_loss() {
         let (char_lm, corpus, vocab) = sample(30_000);
         let model = InferenceModel::new(&char_lm, Precision::F32);
-        let exact = carried(&model, &corpus, &vocab, 100..30_000, ContextStart::None).unwrap();
-        let estimate = held_out(&char_lm, &TextPart::Running(&corpus, 100..30_000), &vocab).unwrap();
+        let exact = carried_loss(&model, &corpus, &vocab, 100..30_000, ContextStart::None).unwrap();
+        let estimate = held_out_loss(&char_lm, &TextPart::Running(&corpus, 100..30_000), &vocab).unwrap();
         assert_eq!(exact.chars, estimate.chars);
         assert!((exact.nats() - estimate.nats()).abs() < 1e-5, "{} {}", exact.nats(), estimate.nats());
         assert_eq!(
-            held_out_unless(&|| true, &char_lm, &TextPart::Running(&corpus, 100..30_000), &vocab).unwrap(),
+            held_out_loss_unless(&|| true, &char_lm, &TextPart::Running(&corpus, 100..30_000), &vocab).unwrap(),
             None
         );
     }
@@ -309,8 +309,8 @@ pub(super) mod tests {
         let model = InferenceModel::new(&char_lm, Precision::F32);
         let score = || {
             (
-                carried(&model, &corpus, &vocab, 0..300, ContextStart::None),
-                held_out(&char_lm, &TextPart::Running(&corpus, 0..300), &vocab),
+                carried_loss(&model, &corpus, &vocab, 0..300, ContextStart::None),
+                held_out_loss(&char_lm, &TextPart::Running(&corpus, 0..300), &vocab),
             )
         };
         assert!(matches!(score(), (Ok(_), Ok(_))));
@@ -322,7 +322,7 @@ pub(super) mod tests {
     fn rejects_a_text_without_predictions_and_an_empty_window() {
         let (char_lm, corpus, vocab) = sample(50);
         let model = InferenceModel::new(&char_lm, Precision::F32);
-        assert!(carried(&model, &corpus, &vocab, 7..8, ContextStart::None).is_err());
-        assert!(windows(&model, &corpus, &vocab, 0..50, 0).is_err());
+        assert!(carried_loss(&model, &corpus, &vocab, 7..8, ContextStart::None).is_err());
+        assert!(windowed_loss(&model, &corpus, &vocab, 0..50, 0).is_err());
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! The first character of a text is not scored, since nothing predicts it.
 //!
-//! - [`carried`], [`windows`], [`held_out`]: the [`TextLoss`] of a part of a corpus
+//! - [`carried_loss`], [`windowed_loss`], [`records_loss`], [`held_out_loss`]: the [`TextLoss`] of a part of a corpus
 //! - [`SurprisalScorer`]: the [`Surprisal`] of every character; [`SurprisalUnit`] and [`SurprisalSum`] combine them
 //! - [`NGram`]: the n-gram baseline
 //! - [`paired_bootstrap`]: the confidence interval for the difference between two models
@@ -17,7 +17,8 @@ mod units;
 
 pub use bootstrap::{Interval, paired_bootstrap};
 pub use loss::{
-    MAX_HELD_OUT, TextLoss, WARM_UP, carried, held_out, held_out_unless, positions_at_once, records, windows,
+    MAX_HELD_OUT, TextLoss, WARM_UP, carried_loss, held_out_loss, held_out_loss_unless, held_out_positions,
+    records_loss, windowed_loss,
 };
 pub use ngram::NGram;
 pub use surprisal::{ESCAPE_BITS, Prediction, Surprisal, bits};

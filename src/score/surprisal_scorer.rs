@@ -14,7 +14,7 @@ const MAX_STREAMS: usize = 64;
 #[derive(Debug)]
 pub struct SurprisalScorer<'m> {
     model: &'m InferenceModel<'m>,
-    rules: Rules<'m>,
+    rules: ScoringSettings<'m>,
     /// A single stream, whose state is carried.
     text: StreamScorer<'m>,
     /// Before the text and before each line.
@@ -36,7 +36,7 @@ impl<'m> SurprisalScorer<'m> {
         let start = Context { last_id, has_started: last_id.is_some() };
         SurprisalScorer {
             model,
-            rules: Rules { vocab, escape: Escape::new(vocab), top },
+            rules: ScoringSettings { vocab, escape: Escape::new(vocab), top },
             text: StreamScorer::new(InferenceSession::new(model, 1, STEPS)),
             start,
             context: start,
@@ -82,13 +82,13 @@ struct QueuedTransition {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Rules<'m> {
+struct ScoringSettings<'m> {
     vocab: &'m Vocab,
     escape: Escape,
     top: usize,
 }
 
-impl Rules<'_> {
+impl ScoringSettings<'_> {
     /// Scores lines that each follow `context`, from the zero state if `reset`; also returns the context after the last line.
     fn score(
         &self,
@@ -103,11 +103,11 @@ impl Rules<'_> {
         let mut after = context;
         for (number, line) in lines.iter().enumerate() {
             let shortest = (0..streams).min_by_key(|stream| queues[*stream].len()).unwrap_or(0);
-            let (mut of_line, mut reset) = (Vec::with_capacity(line.as_ref().len()), reset);
+            let (mut line_surprisals, mut reset) = (Vec::with_capacity(line.as_ref().len()), reset);
             after = context;
             for (i, &symbol) in line.as_ref().iter().enumerate() {
                 let id = self.vocab.id(symbol);
-                of_line.push(match id {
+                line_surprisals.push(match id {
                     None if after.has_started => Surprisal::unknown(symbol, self.escape),
                     _ => Surprisal::unpredicted(symbol, id.is_some()),
                 });
@@ -118,7 +118,7 @@ impl Rules<'_> {
                 }
                 after = Context { last_id: id.or(after.last_id), has_started: true };
             }
-            surprisals.push(of_line);
+            surprisals.push(line_surprisals);
         }
         let longest = queues.iter().map(Vec::len).max().unwrap_or(0);
         let mut to_read: Vec<_> = queues.iter().map(|queue| queue.iter()).collect();
@@ -142,7 +142,7 @@ impl Rules<'_> {
 #[cfg(test)]
 mod tests {
     use super::super::loss::tests::sample;
-    use super::super::{SurprisalSum, carried, windows};
+    use super::super::{SurprisalSum, carried_loss, windowed_loss};
     use super::*;
     use crate::data::{Corpus, Encoding};
     use crate::kernels::Precision;
@@ -156,7 +156,7 @@ mod tests {
     fn surprisals_sum_to_the_loss_however_the_text_is_split() {
         let (char_lm, corpus, vocab) = sample(700);
         let model = InferenceModel::new(&char_lm, Precision::F32);
-        let expected = carried(&model, &corpus, &vocab, 0..700, ContextStart::None).unwrap();
+        let expected = carried_loss(&model, &corpus, &vocab, 0..700, ContextStart::None).unwrap();
         for piece in [1, 7, 64, 65, 700] {
             let mut scorer = SurprisalScorer::new(&model, &vocab, ContextStart::None, 0);
             let mut sum = SurprisalSum::default();
@@ -213,7 +213,7 @@ mod tests {
         // Without a start, nothing predicts the first character of a line.
         assert!(lines[2][0].nats.is_none() && lines[2][1].nats.is_some());
         let corpus = Corpus::from_text("t", &b"ab"[..], Encoding::Utf8).unwrap();
-        let loss = windows(&model, &corpus, &vocab, 0..2, 1).unwrap();
+        let loss = windowed_loss(&model, &corpus, &vocab, 0..2, 1).unwrap();
         assert!((lines[2][1].nats.unwrap() - loss.total_nats).abs() < 1e-6);
     }
 }

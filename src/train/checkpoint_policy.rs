@@ -93,7 +93,7 @@ impl<'a> RunWriter<'a> {
     /// Reports a failed write and continues if the policy allows it.
     fn tolerate(&self, written: Result<()>, trainer: &Trainer, observer: &mut dyn Observer) -> Result<()> {
         match written {
-            Err(e @ (Error::Io { .. } | Error::NoRoom { .. })) if self.policy.keep_going => {
+            Err(e @ (Error::Io { .. } | Error::InsufficientSpace { .. })) if self.policy.keep_going => {
                 observer.on_event(trainer, Event::SaveFailed(&e));
                 Ok(())
             }

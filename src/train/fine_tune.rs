@@ -65,7 +65,7 @@ impl Trainer {
 
     fn loss_on(&self, model: &CharLm<f32>, part: Option<TextPart<'_>>) -> Result<f64> {
         let part = part.ok_or_else(|| Error::Missing("the dataset has no held-out text".into()))?;
-        self.install(|| score::held_out(model, &part, self.dataset.vocab())).map(|loss| loss.nats())
+        self.install(|| score::held_out_loss(model, &part, self.dataset.vocab())).map(|loss| loss.nats())
     }
 }
 

@@ -46,7 +46,7 @@ impl Loader {
         let vocab = dataset.vocab();
         match self {
             Loader::Running(loader) => {
-                let steps = loader.next_steps(config.seq_len);
+                let steps = loader.next_window_len(config.seq_len);
                 window.clear(steps, config.batch_size);
                 let (inputs, targets, weights) = (&mut window.inputs, &mut window.targets, &mut window.weights);
                 loader.read(dataset.corpus(), vocab, steps, inputs, targets, weights)?;
@@ -74,7 +74,7 @@ impl Loader {
     pub fn advance(&mut self, dataset: &Dataset, config: &TrainConfig, progress: &mut Progress) -> Result<bool> {
         match self {
             Loader::Running(loader) => {
-                let is_end = loader.next_steps(config.seq_len) == 0;
+                let is_end = loader.next_window_len(config.seq_len) == 0;
                 if is_end {
                     loader.rewind(dataset.corpus());
                     progress.epoch += 1;

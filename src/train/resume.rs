@@ -101,7 +101,7 @@ impl Trainer {
             progress = Progress { position: 0, held_out: None, best: None, evaluations_since_best: 0, ..progress };
         }
         if config.lr != saved.train.lr {
-            progress.skipped_in_a_row = 0;
+            progress.consecutive_skips = 0;
         }
         let parameters = Some(model.layout().len());
         let moments = MOMENTS.into_iter().take(config.optimizer.moments());
@@ -149,7 +149,7 @@ fn read_finite(frame: &Frame, name: &str, len: Option<usize>) -> Result<Vec<f32>
         return Err(frame.error(format!("section \"{name}\" has an unexpected length")));
     }
     let mut values = memory::try_zeroed(name, found)?;
-    frame.floats(name, &mut values)?;
+    frame.read_floats(name, &mut values)?;
     if all_finite(&values) {
         Ok(values)
     } else {

@@ -15,7 +15,7 @@ use crate::optim::{UpdateParams, clip_scale, learning_rate};
 use crate::run::{FineTuneOrigin, Progress, TrainConfig};
 use crate::score::{self, TextLoss};
 
-const MAX_SKIPPED_IN_A_ROW: u64 = 5;
+const MAX_CONSECUTIVE_SKIPS: u64 = 5;
 /// The minimum number of steps after which a high held-out loss counts as divergence.
 const MIN_STEPS_TO_DIVERGE: u64 = 100;
 /// A run has diverged if its held-out loss exceeds that of a uniform distribution by more than this, in nats.
@@ -196,7 +196,7 @@ impl Trainer {
             self.skip()?;
         } else if scored > 0 {
             self.progress.updates += 1;
-            self.progress.skipped_in_a_row = 0;
+            self.progress.consecutive_skips = 0;
             self.progress.loss = Some(loss);
         }
         Ok(StepReport { loss, grad_norm, lr, chars: scored as u64, skipped })
@@ -213,14 +213,14 @@ impl Trainer {
 
     fn skip(&mut self) -> Result<()> {
         self.progress.skipped += 1;
-        self.progress.skipped_in_a_row += 1;
+        self.progress.consecutive_skips += 1;
         // The carried state itself may be non-finite.
         self.step.states_mut().for_each(|state| state.fill(0.0));
-        if self.progress.skipped_in_a_row < MAX_SKIPPED_IN_A_ROW {
+        if self.progress.consecutive_skips < MAX_CONSECUTIVE_SKIPS {
             return Ok(());
         }
         Err(Error::Diverged(format!(
-            "training diverged: the loss or gradient of the last {MAX_SKIPPED_IN_A_ROW} steps, up to step {}, was not finite",
+            "training diverged: the loss or gradient of the last {MAX_CONSECUTIVE_SKIPS} steps, up to step {}, was not finite",
             self.progress.step
         )))
     }
@@ -237,7 +237,7 @@ impl Trainer {
     /// returns `true`.
     pub fn evaluate_unless(&self, stop: &(dyn Fn() -> bool + Sync)) -> Result<Option<TextLoss>> {
         let Some(part) = self.dataset.held_out() else { return Ok(None) };
-        self.install(|| score::held_out_unless(&stop, &self.model, &part, self.dataset.vocab()))
+        self.install(|| score::held_out_loss_unless(&stop, &self.model, &part, self.dataset.vocab()))
     }
 
     /// Whether an evaluation is scheduled for the current step and has not been done yet. A run that was stopped during an

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::Write;
 
-use crate::harness::{ENDLESS, RunningProgram, TestDir, contains_all, prose, wait_until};
+use crate::harness::{ENDLESS, RunningProgram, TestDir, assert_contains_all, prose, wait_until};
 
 /// The length of a corpus that fits in one page, in characters.
 const SHORT: usize = 2000;
@@ -27,11 +27,11 @@ fn overwrite(dir: &TestDir, text: &str) {
 }
 
 /// Checks that the run exits with code 74 and an error that names its corpus, and resumes once the corpus is restored.
-fn assert_ends_saved((dir, running): (TestDir, RunningProgram), text: &str, args: &str, parts: &[&str]) {
+fn assert_exits_after_saving((dir, running): (TestDir, RunningProgram), text: &str, args: &str, parts: &[&str]) {
     assert_eq!(running.wait(), Some(74), "{}", dir.read("stderr.txt"));
     let stderr = dir.read("stderr.txt");
     let error = stderr.lines().find(|line| line.starts_with("error: ")).unwrap();
-    contains_all(error, &[&["text.txt: "], parts].concat());
+    assert_contains_all(error, &[&["text.txt: "], parts].concat());
     dir.run("train --resume run").fails_with_usage(65, &["text.txt", "--allow-corpus-change"]);
     dir.write("text.txt", text);
     let step = dir.assert_resumes_identically("run", args);
@@ -52,7 +52,7 @@ fn truncated_corpus_stops_training_after_saving() {
         let (dir, running) = training(text, ENDLESS);
         // The page that the second stream reads next no longer exists.
         truncate(&dir, "text.txt", 4096);
-        assert_ends_saved((dir, running), text, ENDLESS, &[&text.len().to_string(), "4096"]);
+        assert_exits_after_saving((dir, running), text, ENDLESS, &[&text.len().to_string(), "4096"]);
     }
 }
 
@@ -68,7 +68,7 @@ fn corpus_changed_within_a_page_is_detected_within_an_epoch() {
     for (change, parts) in changes {
         let (dir, running) = training(&text, ENDLESS);
         change(&dir);
-        assert_ends_saved((dir, running), &text, ENDLESS, parts);
+        assert_exits_after_saving((dir, running), &text, ENDLESS, parts);
     }
 }
 
@@ -79,7 +79,7 @@ fn never_trains_on_zeros_past_the_end_of_a_truncated_corpus() {
         let args = format!("{ENDLESS} {args}");
         let (dir, running) = training(&text, &args);
         truncate(&dir, "text.txt", 100);
-        assert_ends_saved((dir, running), &text, &args, &["100"]);
+        assert_exits_after_saving((dir, running), &text, &args, &["100"]);
     }
 }
 
@@ -96,7 +96,7 @@ fn truncated_held_out_and_replay_files_are_detected() {
         let running = dir.start_until_first_record("run", dir.command(&args));
         truncate(&dir, "other.txt", 1000);
         assert_eq!(running.wait(), Some(74), "{}", dir.read("stderr.txt"));
-        contains_all(&dir.read("stderr.txt"), &["error: ", "other.txt: ", "1000"]);
+        assert_contains_all(&dir.read("stderr.txt"), &["error: ", "other.txt: ", "1000"]);
         dir.write("other.txt", &text);
         let stop = dir.info("run", "step").as_u64().unwrap() + 7;
         dir.run(&format!("train --resume run --stop-at {stop}")).succeeds();

@@ -1,6 +1,6 @@
 //! `charlstm compare`: two runs and n-gram baselines on one text.
 
-use crate::harness::{TestDir, contains_all, prose};
+use crate::harness::{TestDir, assert_contains_all, prose};
 
 /// A directory with two runs on the same text; `longer` has a lower loss than `run`.
 fn with_two_runs() -> TestDir {
@@ -29,7 +29,7 @@ fn compares_two_runs_and_ngrams() {
     let [mean, low, high] = ["bits_per_char", "low", "high"].map(|name| difference[name].as_f64().unwrap());
     assert!((mean - (bits(0) - bits(1))).abs() < 1e-4 && low <= mean && mean <= high && low > 0.0, "{found}");
     let table = dir.stdout("compare run longer --text other.txt");
-    contains_all(&table, &["run - longer: +", "95 %", "5-gram"]);
+    assert_contains_all(&table, &["run - longer: +", "95 %", "5-gram"]);
     let same = dir.json("compare run run --text other.txt --orders 0");
     assert_eq!((same["difference"]["low"].as_f64(), same["difference"]["high"].as_f64()), (Some(0.0), Some(0.0)));
     assert_eq!(same["models"].as_array().unwrap().len(), 2);

@@ -3,7 +3,7 @@
 use charlstm::experiments::EXPERIMENTS;
 use serde_json::{Value, json};
 
-use crate::harness::{TestDir, contains_all, prose};
+use crate::harness::{TestDir, assert_contains_all, prose};
 
 #[test]
 fn experiments_can_be_listed_run_and_written() {
@@ -153,7 +153,7 @@ fn too_short_corpus_error_gives_the_required_length() {
         dir.write("less.txt", prose(characters - 1));
         dir.run(&format!("{command} less.txt")).fails(65, &["less.txt", &characters.to_string()]);
     }
-    contains_all(&dir.run("experiment learning-rate text.txt").err, &["text.txt", "2277"]);
+    assert_contains_all(&dir.run("experiment learning-rate text.txt").err, &["text.txt", "2277"]);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Fine-tuning: `charlstm train new.txt --init-from RUN`.
 
-use crate::harness::{TestDir, contains_all, display, numbers_in, prose};
+use crate::harness::{TestDir, assert_contains_all, display, numbers_in, prose};
 
 const NEW: &str = "αβγδεζηθικλμνξοπρστυ";
 /// Training settings without the model shape, which is that of the original run.
@@ -38,11 +38,11 @@ fn losses(stderr: &str, text: &str) -> (f64, f64) {
 fn fine_tuning_reports_old_and_new_loss() {
     let dir = with_run();
     let stderr = tune(&dir, "new.txt --steps 120 --eval-every 40");
-    contains_all(&stderr, &["20", "'α' (U+03B1)", "'υ' (U+03C5)", &display(&dir.path("checkpoints/run"))]);
+    assert_contains_all(&stderr, &["20", "'α' (U+03B1)", "'υ' (U+03C5)", &display(&dir.path("checkpoints/run"))]);
     let (old, new) = (losses(&stderr, "old text"), losses(&stderr, "new text"));
     assert!(old.0 > 0.0 && new.1 < new.0, "{stderr}");
     let before_training = stderr.split("step 5/").next().unwrap();
-    contains_all(before_training, &[&format!("{:.4}", old.0), &format!("{:.4}", new.0)]);
+    assert_contains_all(before_training, &[&format!("{:.4}", old.0), &format!("{:.4}", new.0)]);
     let best = dir.info("new", "best")["loss"].as_f64().unwrap();
     assert!((best - new.1).abs() < 1e-4, "{best}: {stderr}");
     let facts = dir.json("info new");

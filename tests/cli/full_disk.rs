@@ -3,7 +3,7 @@
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 
-use crate::harness::{Finished, TINY, TestDir, Tmpfs, contains_all, numbers_in, prose, wait_until};
+use crate::harness::{Finished, TINY, TestDir, Tmpfs, assert_contains_all, numbers_in, prose, wait_until};
 
 /// A run on a small disk with less free space than a checkpoint needs.
 struct FullDisk {
@@ -67,7 +67,7 @@ fn full_disk_error_gives_needed_and_free_bytes() {
 }
 
 #[test]
-fn keep_going_saves_once_there_is_space() {
+fn keep_going_saves_when_space_is_freed() {
     let Some(full) = FullDisk::with_run() else { return };
     let dir = &full.dir;
     full.free_space();
@@ -118,7 +118,7 @@ fn unwritable_metrics_do_not_lose_the_checkpoint() {
 
     let ran = Finished::run(dir.command_in_shell("ulimit -f 100", &train("--name all --keep-going")));
     assert_eq!((ran.code, ran.err.matches("warning:").count()), (Some(74), 1), "{}", ran.err);
-    contains_all(ran.err.lines().last().unwrap(), &["error: ", "checkpoints/all/metrics.jsonl"]);
+    assert_contains_all(ran.err.lines().last().unwrap(), &["error: ", "checkpoints/all/metrics.jsonl"]);
     assert_eq!(dir.info("all", "step"), 5000);
 }
 

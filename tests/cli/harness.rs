@@ -240,11 +240,11 @@ impl Finished {
         assert_eq!(actual, Some(code), "{args}: {err}");
         assert_eq!(String::from_utf8_lossy(&out), "", "{args}: stdout");
         assert!(err.starts_with("error: ") && err.matches("error:").count() == 1, "{args}: {err}");
-        contains_all(&err, parts);
+        assert_contains_all(&err, parts);
     }
 }
 
-pub fn contains_all(text: &str, parts: &[&str]) {
+pub fn assert_contains_all(text: &str, parts: &[&str]) {
     for part in parts {
         assert!(text.contains(part), "{part:?} is not in {text}");
     }

@@ -4,7 +4,7 @@ use std::fs::File;
 
 use serde_json::Value;
 
-use crate::harness::{Finished, TINY, TestDir, contains_all, prose};
+use crate::harness::{Finished, TINY, TestDir, assert_contains_all, prose};
 
 /// The characters and the values of a table.
 fn parsed(table: &str) -> (String, Vec<f64>) {
@@ -45,7 +45,7 @@ fn colored_text_is_unchanged() {
         let plain: String =
             out.split("\u{1b}[").map(|part| part.split_once('m').map_or(part, |(_, text)| text)).collect();
         assert_eq!(plain.trim_end(), prose(2000)[1800..].trim_end());
-        contains_all(&stderr, &["layer 1", "unit 3", "200 characters"]);
+        assert_contains_all(&stderr, &["layer 1", "unit 3", "200 characters"]);
     }
 }
 
@@ -74,7 +74,7 @@ fn units_are_listed_by_correlation() {
     for property in ["inside quotes", "place in line", "line end", "newline", "space", "capital", "vowel", "digit"] {
         assert_eq!(out.lines().filter(|line| line.starts_with(property)).count(), 1, "{property}: {out}");
     }
-    contains_all(&stderr, &["Pearson", "charlstm inspect"]);
+    assert_contains_all(&stderr, &["Pearson", "charlstm inspect"]);
     let line = |name: &str| out.lines().find(|line| line.starts_with(name)).unwrap().to_owned();
     assert!(line("digit").ends_with('-'), "the text has no digit: {out}");
     // Pearson's r of the first unit listed for spaces, computed from its values.

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 
 use serde_json::Value;
 
-use crate::harness::{Finished, TestDir, contains_all, pseudo_random};
+use crate::harness::{Finished, TestDir, assert_contains_all, pseudo_random};
 
 const TRAIN: &str = "--layers 1 --hidden 32 --batch 8 --seq-len 32 --threads 1 --dropout 0 --eval-every 0";
 
@@ -145,7 +145,7 @@ fn novelty_includes_earlier_and_held_out_texts() {
 }
 
 #[test]
-fn impossible_requests_terminate() {
+fn impossible_line_requests_end_with_an_error() {
     let dir = with_names();
     let sample = |args: &str| dir.run(&format!("sample names --seed 5 {args}"));
     sample("--lines 9 --match \u{3b1}+").fails(2, &["\u{3b1}+"]);
@@ -159,7 +159,7 @@ fn impossible_requests_terminate() {
     ] {
         let ran = sample(args);
         assert_eq!((ran.code, String::from_utf8(ran.out).unwrap().lines().count()), (Some(1), found), "{}", ran.err);
-        contains_all(&ran.err, &parts);
+        assert_contains_all(&ran.err, &parts);
     }
 }
 

@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::process::{Child, Stdio};
 
-use crate::harness::{Finished, TestDir, contains_all, noise, prose};
+use crate::harness::{Finished, TestDir, assert_contains_all, noise, prose};
 
 /// Characters of one to four bytes, without a line end.
 const ALPHABET: &str = "ab \u{e9}\u{4e2d}\u{1f600}";
@@ -73,7 +73,7 @@ fn prompt_can_be_piped_hidden_and_filtered() {
     assert_eq!(format!("ab{}", dir.stdout("sample wide --seed 3 --length 20 --prompt ab --no-echo")), whole);
     let (text, stderr) = dir.run("sample wide --seed 3 --length 20 --prompt xaybx --skip-unknown").succeeds();
     assert_eq!(text, whole);
-    contains_all(&stderr, &["3 ", "U+0078", "U+0079"]);
+    assert_contains_all(&stderr, &["3 ", "U+0078", "U+0079"]);
     dir.run("sample wide --prompt xaybx").fails(2, &["'x' (U+0078)", "character 1"]);
     dir.write("bad.txt", b"ab\xff");
     dir.run("sample wide --prompt-file bad.txt").fails(65, &["bad.txt", "byte 2"]);
@@ -237,7 +237,10 @@ fn eval_reports_nats_and_bits() {
     let without_context = dir.json("eval run --text other.txt --context-start none");
     assert_eq!(without_context["chars"], 499, "nothing predicts the first character");
     assert!((bpc - loss / 2f64.ln()).abs() < 1e-9 && loss > 0.5 && loss < 4.0, "{score}");
-    contains_all(&dir.stdout("eval run --text other.txt"), &[&format!("{loss:.6}"), &format!("{bpc:.6}"), "500"]);
+    assert_contains_all(
+        &dir.stdout("eval run --text other.txt"),
+        &[&format!("{loss:.6}"), &format!("{bpc:.6}"), "500"],
+    );
     let window = dir.json("eval run --text other.txt --window 4");
     assert_eq!((&window["chars"], &window["window"], &score["window"]), (&499.into(), &4.into(), &().into()));
     assert!((window["loss"].as_f64().unwrap() - loss).abs() > 1e-6, "{window} {score}");
@@ -279,7 +282,7 @@ fn completions_cover_commands_and_flags() {
     let dir = TestDir::empty();
     for (shell, sign) in [("bash", "complete -F"), ("zsh", "#compdef charlstm"), ("fish", "complete -c charlstm")] {
         let script = dir.stdout(&format!("completions {shell}"));
-        contains_all(&script, &[sign, "train", "sample", "eval", "info", "completions", "seq-len", "top-p"]);
+        assert_contains_all(&script, &[sign, "train", "sample", "eval", "info", "completions", "seq-len", "top-p"]);
     }
 }
 
@@ -295,7 +298,7 @@ fn help_and_version_go_to_stdout() {
         ("completions", "<SHELL>"),
     ] {
         let help = dir.stdout(&format!("{command} --help"));
-        contains_all(&help, &[&format!("Usage: charlstm {command}"), flag]);
+        assert_contains_all(&help, &[&format!("Usage: charlstm {command}"), flag]);
         assert_eq!(dir.stdout(&format!("help {command}")), help);
         assert!(help.lines().all(|line| line.chars().count() <= 100), "{help}");
         assert!(top.contains(&format!("  {command} ")), "{top}");

@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use serde_json::Value;
 
-use crate::harness::{Finished, TestDir, contains_all, prose};
+use crate::harness::{Finished, TestDir, assert_contains_all, prose};
 
 fn jsonl(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
@@ -60,7 +60,7 @@ fn table_equals_json() {
         assert!((bits - row["nats"].as_f64().unwrap() / 2f64.ln()).abs() < 1e-9 && bits >= 0.0);
     }
     assert!(table.contains("\\t\t1") && table.contains("\\\\\t1") && table.contains("\\n\t1"), "{table}");
-    contains_all(&stderr, &["21 characters", "2 unknown"]);
+    assert_contains_all(&stderr, &["21 characters", "2 unknown"]);
 }
 
 #[test]

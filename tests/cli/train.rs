@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::harness::{Finished, TINY, TestDir, contains_all, noise, numbers_in, prose, steps_of, wait_until};
+use crate::harness::{Finished, TINY, TestDir, assert_contains_all, noise, numbers_in, prose, steps_of, wait_until};
 
 const ESCAPE: char = '\u{1b}';
 
@@ -39,7 +39,7 @@ fn run_directory_contains_the_documented_files() {
     assert!(elapsed[0] > 0.0 && elapsed.is_sorted(), "{elapsed:?}");
     let plot = dir.read("checkpoints/text/loss.svg");
     assert!(plot.starts_with("<svg") && plot.trim_end().ends_with("</svg>"), "{plot}");
-    contains_all(&dir.read("checkpoints/text/config.toml"), &["hidden = 16\n", "steps = 20\n"]);
+    assert_contains_all(&dir.read("checkpoints/text/config.toml"), &["hidden = 16\n", "steps = 20\n"]);
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn finished_run_can_be_extended() {
     let dir = TestDir::with_run();
     let before = dir.info("run", "state_hash");
     let (_, stderr) = dir.run("train --resume run").succeeds();
-    contains_all(&stderr, &["20", "--steps"]);
+    assert_contains_all(&stderr, &["20", "--steps"]);
     dir.run("train --resume run --steps 10").succeeds();
     assert!(dir.read("checkpoints/run/config.toml").contains("steps = 20\n"), "nothing is trained or changed");
     assert_eq!(dir.info("run", "state_hash"), before);
@@ -140,7 +140,7 @@ fn notes_byte_order_mark_and_carriage_returns() {
     let dir = TestDir::empty();
     dir.write("dos.txt", format!("\u{feff}{}", prose(900).replace('\n', "\r\n")));
     dir.write("plain.txt", prose(900));
-    contains_all(&dir.train("dos.txt --steps 5"), &["note: ", "byte order mark", "carriage return"]);
+    assert_contains_all(&dir.train("dos.txt --steps 5"), &["note: ", "byte order mark", "carriage return"]);
     assert!(!dir.train("plain.txt --steps 5").contains("note: "));
 }
 
@@ -186,7 +186,7 @@ fn color_follows_flag_and_environment() {
         command.envs(variables.iter().map(|name| (name, "1")));
         let Finished { code, err, .. } = Finished::run(command);
         assert_eq!(code, Some(66));
-        contains_all(&err, &["error:", "absent.txt"]);
+        assert_contains_all(&err, &["error:", "absent.txt"]);
         err.contains(ESCAPE)
     };
     assert!(is_colored("train absent.txt --color always", &[]));
@@ -243,7 +243,7 @@ fn diverged_run_keeps_its_last_good_checkpoint() {
     let train = format!("train text.txt --name wild {TINY} {settings} --steps 500 --save-every 1 --eval-every 0");
     let ran = dir.run(&train);
     assert_eq!(ran.code, Some(70), "{}", ran.err);
-    contains_all(&ran.err, &["error: ", "diverged", "checkpoints/wild/latest.ckpt"]);
+    assert_contains_all(&ran.err, &["error: ", "diverged", "checkpoints/wild/latest.ckpt"]);
     let step = dir.info("wild", "step").as_u64().unwrap();
     assert!((1..500).contains(&step), "{step}");
     assert!(dir.stdout("sample wild --length 20 --seed 1").len() >= 20);

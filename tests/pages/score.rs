@@ -45,7 +45,7 @@ fn page_colors_by_surprisal_and_shows_predictions() {
 }
 
 #[test]
-fn heat_map_keeps_the_text() {
+fn heat_map_does_not_change_the_text() {
     let dir = TestDir::with_run();
     let text = "the fox met a crow\nthe old \u{3b1}\n";
     dir.write("other.txt", text);

@@ -127,13 +127,13 @@ fn old_text_loses_probability_only_to_new_characters() {
         let (model, vocab) = charlstm::checkpoint::model::read(&old).unwrap();
         let texts = RunMetadata::read(&old).unwrap().dataset.open().unwrap();
         let part = texts.held_out().unwrap();
-        let before = score::held_out(&model, &part, &vocab).unwrap().nats();
+        let before = score::held_out_loss(&model, &part, &vocab).unwrap().nats();
         let trainer = dir.tune(&old, 0.0);
         let ids = new_ids(&trainer);
         let mut masked = trainer.model().clone();
         let (layout, head_b) = (masked.layout().clone(), masked.head_b());
         ids.iter().for_each(|id| layout.slice_mut(&mut masked.weights, head_b)[*id as usize] = -1e9);
-        let after = score::held_out(&masked, &part, trainer.dataset().vocab()).unwrap().nats();
+        let after = score::held_out_loss(&masked, &part, trainer.dataset().vocab()).unwrap().nats();
         println!("{cell}, --embed {embed}: {before} {after}");
         assert!((before - after).abs() < 1e-6, "{cell}, --embed {embed}: {before} {after}");
         // Unmasked, the new characters take a tenth of the probability: ln(1 / 0.9) = 0.105 nats.

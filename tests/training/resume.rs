@@ -139,7 +139,7 @@ fn diverged_run_is_not_saved() {
     let error = (0..1000).find_map(|_| trainer.step().err()).unwrap();
     assert!(matches!(error, Error::Diverged(_)), "{error}");
     let progress = trainer.progress();
-    assert_eq!((progress.skipped_in_a_row, progress.skipped >= 5), (5, true));
+    assert_eq!((progress.consecutive_skips, progress.skipped >= 5), (5, true));
     let refused = trainer.sections();
     assert!(matches!(refused, Err(Error::Diverged(_))));
 }
@@ -185,11 +185,11 @@ fn fully_masked_window_changes_no_weights() {
 }
 
 /// Returns `true` from the `left`th call of `should_stop` on.
-struct Impatient {
+struct StopAtCall {
     left: AtomicUsize,
 }
 
-impl Observer for Impatient {
+impl Observer for StopAtCall {
     fn on_event(&mut self, _: &Trainer, _: Event<'_>) {}
 
     fn should_stop(&self) -> bool {
@@ -202,9 +202,9 @@ impl Observer for Impatient {
 fn run_stopped_at_any_moment_resumes_bit_identically() {
     let config = TrainConfig { steps: Some(6), eval_every: Some(3), threads: Some(1), patience: Some(1), ..config() };
     let dir = tempfile::tempdir().unwrap();
-    let go_on = |trainer: &mut Trainer, folder: &RunFolder, left: usize| {
+    let fit_until_stopped = |trainer: &mut Trainer, folder: &RunFolder, left: usize| {
         let held = folder.lock().unwrap();
-        fit(trainer, Some(policy(&held)), None, &mut Impatient { left: left.into() }).unwrap()
+        fit(trainer, Some(policy(&held)), None, &mut StopAtCall { left: left.into() }).unwrap()
     };
     let ends = |folder: &RunFolder| {
         let (latest, best) = (Frame::read(&folder.latest()).unwrap(), Frame::read(&folder.best()).unwrap());
@@ -216,19 +216,19 @@ fn run_stopped_at_any_moment_resumes_bit_identically() {
     };
     let folder = |name: &str| RunFolder::new(dir.path().join(name));
     let whole = folder("whole");
-    assert_eq!(go_on(&mut begin(&config), &whole, usize::MAX), Outcome::Finished);
+    assert_eq!(fit_until_stopped(&mut begin(&config), &whole, usize::MAX), Outcome::Finished);
     let mut stops = 0;
     for moment in 1.. {
         let run = folder(&moment.to_string());
         let mut trainer = begin(&config);
-        if go_on(&mut trainer, &run, moment) != Outcome::Stopped {
+        if fit_until_stopped(&mut trainer, &run, moment) != Outcome::Stopped {
             break;
         }
         stops += 1;
         let mut again =
             Trainer::resume(&Frame::read(&run.latest()).unwrap(), text(false), config.clone(), false).unwrap();
         assert_eq!(hash(&again), hash(&trainer));
-        assert_ne!(go_on(&mut again, &run, usize::MAX), Outcome::Stopped);
+        assert_ne!(fit_until_stopped(&mut again, &run, usize::MAX), Outcome::Stopped);
         assert_eq!(ends(&run), ends(&whole), "stopped at call {moment} of should_stop");
     }
     assert!(stops > 7, "{stops}");

@@ -59,18 +59,18 @@ fn latest_and_best_checkpoints_agree() {
 }
 
 /// Makes a file unwritable until `failures` saves have failed, with a directory in place of its temporary file.
-struct Obstacle {
+struct FailingSaves {
     folder: PathBuf,
     failures: usize,
     saved: Vec<PathBuf>,
 }
 
-impl Observer for Obstacle {
+impl Observer for FailingSaves {
     fn on_event(&mut self, _: &Trainer, event: Event<'_>) {
         match event {
             Event::Saved(path) => self.saved.push(path.into()),
             Event::SaveFailed(e) => {
-                assert!(matches!(e, Error::Io { .. } | Error::NoRoom { .. }), "{e}");
+                assert!(matches!(e, Error::Io { .. } | Error::InsufficientSpace { .. }), "{e}");
                 self.failures -= 1;
                 if self.failures == 0 {
                     std::fs::remove_dir(&self.folder).unwrap();
@@ -82,11 +82,11 @@ impl Observer for Obstacle {
 }
 
 /// Trains while `failures` saves of a file of the run fail.
-fn train(folder: &RunFolder, file: &Path, failures: usize, keep_going: bool) -> Result<Obstacle> {
+fn train(folder: &RunFolder, file: &Path, failures: usize, keep_going: bool) -> Result<FailingSaves> {
     // Training continues between an evaluation and the next save, so the best weights must be kept until then.
     let config = TrainConfig { steps: Some(9), eval_every: Some(5), save_every: Some(2), ..config() };
     let run = folder.lock().unwrap();
-    let mut obstacle = Obstacle { folder: disk::temporary(file), failures, saved: Vec::new() };
+    let mut obstacle = FailingSaves { folder: disk::temporary(file), failures, saved: Vec::new() };
     if failures > 0 {
         std::fs::create_dir_all(&obstacle.folder).unwrap();
     }
@@ -96,19 +96,19 @@ fn train(folder: &RunFolder, file: &Path, failures: usize, keep_going: bool) -> 
 }
 
 #[test]
-fn keep_going_gives_the_same_checkpoints() {
+fn keep_going_produces_identical_checkpoints() {
     let dir = tempfile::tempdir().unwrap();
     let hashes = |run: &RunFolder| {
         let [latest, best] = [run.latest(), run.best()].map(|path| Frame::read(&path).unwrap());
         (state_hash(&latest).unwrap(), weights_hash(&best).unwrap(), Metrics::read(&run.metrics()).unwrap().len())
     };
     let whole = RunFolder::new(dir.path().join("whole"));
-    let undisturbed = train(&whole, &whole.latest(), 0, false).unwrap();
-    let best_saves = |seen: &Obstacle| seen.saved.iter().filter(|path| path.ends_with("best.ckpt")).count();
+    let uninterrupted = train(&whole, &whole.latest(), 0, false).unwrap();
+    let best_saves = |seen: &FailingSaves| seen.saved.iter().filter(|path| path.ends_with("best.ckpt")).count();
     for (name, failures) in [("latest.ckpt", 2), ("best.ckpt", 1), ("best.ckpt", 2)] {
         let run = RunFolder::new(dir.path().join(format!("{name}-{failures}")));
         let seen = train(&run, &run.path().join(name), failures, true).unwrap();
-        assert_eq!((seen.failures, best_saves(&seen)), (0, best_saves(&undisturbed)), "{name}");
+        assert_eq!((seen.failures, best_saves(&seen)), (0, best_saves(&uninterrupted)), "{name}");
         assert!(seen.saved.ends_with(&[run.latest()]));
         assert_eq!(hashes(&run), hashes(&whole), "{name}, {failures} times");
     }
