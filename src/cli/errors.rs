@@ -31,6 +31,8 @@ pub fn exit_code(error: &Error) -> u8 {
         | Error::UnknownCharacter(_) => USAGE,
         Error::Corpus { .. }
         | Error::NotUtf8 { .. }
+        | Error::NotText { .. }
+        | Error::Utf16 { .. }
         | Error::NoTextFiles { .. }
         | Error::TextTooShort { .. }
         | Error::CorpusMismatch { .. }
@@ -63,6 +65,7 @@ fn hint(error: &Error, command: &str) -> Option<String> {
             "novelty" => "convert it to UTF-8, or compare bytes with --against and --bytes".into(),
             _ => "convert it to UTF-8, or use --bytes to train on raw bytes".into(),
         },
+        Error::NotText { .. } if command == "train" => "use --bytes to train on raw bytes".into(),
         Error::NoTextFiles { .. } => "specify a file, or use --bytes to read every file".into(),
         Error::TextTooShort { .. } => "use a longer text, or a smaller --batch or --seq-len".into(),
         Error::CorpusMismatch { .. } | Error::CorpusMissing { .. } => match command {

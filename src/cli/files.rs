@@ -5,6 +5,7 @@ use std::io::{Read, stdin};
 use std::path::Path;
 
 use charlstm::checkpoint::disk::{folder_of, write_error};
+use charlstm::data::{Encoding, check_text};
 use charlstm::error::{Error, Result};
 
 const STDIN: &str = "standard input";
@@ -21,6 +22,15 @@ pub fn read(path: &Path) -> Result<(&Path, Vec<u8>)> {
     let mut text = Vec::new();
     stdin().lock().read_to_end(&mut text).map_err(|e| Error::io(STDIN, e))?;
     Ok((Path::new(STDIN), text))
+}
+
+/// Like [`read`], for a text: a byte order mark is omitted, and UTF-16 is rejected.
+pub fn read_text(path: &Path, encoding: Encoding) -> Result<(&Path, Vec<u8>)> {
+    let (name, text) = read(path)?;
+    match encoding {
+        Encoding::Utf8 => check_text(name, &text).map(|text| (name, text.to_vec())),
+        Encoding::Bytes => Ok((name, text)),
+    }
 }
 
 /// Rejects a path that cannot be written, before any work is done.

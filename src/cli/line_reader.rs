@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read, stdin};
 use std::path::{Path, PathBuf};
 
+use charlstm::data::{Encoding, check_text};
 use charlstm::error::{Error, Result};
 
 use super::files;
@@ -15,6 +16,7 @@ const MAX_LINE: u64 = 1 << 20;
 pub struct LineReader {
     name: PathBuf,
     reader: BufReader<Box<dyn Read>>,
+    is_at_start: bool,
 }
 
 impl LineReader {
@@ -27,7 +29,7 @@ impl LineReader {
         } else {
             Box::new(File::open(file).map_err(|e| Error::input(file, e))?)
         };
-        Ok(LineReader { name: file.into(), reader: BufReader::with_capacity(BUFFER, reader) })
+        Ok(LineReader { name: file.into(), reader: BufReader::with_capacity(BUFFER, reader), is_at_start: true })
     }
 
     /// The next line with its line end, or a piece of a line that is too long.
@@ -46,11 +48,14 @@ impl LineReader {
     }
 
     /// The next lines with their line ends: those that have arrived, up to about `max_bytes`, but at least one; none at the end of
-    /// the file.
-    pub fn next_lines(&mut self, max_bytes: usize) -> Result<Vec<Vec<u8>>> {
+    /// the file. A byte order mark is omitted, and text that is not UTF-8 is rejected if its first line shows what it is.
+    pub fn next_lines(&mut self, max_bytes: usize, encoding: Encoding) -> Result<Vec<Vec<u8>>> {
         let (mut lines, mut bytes) = (Vec::new(), 0);
         loop {
-            let line = self.next_line().map_err(|e| Error::io(&self.name, e))?;
+            let mut line = self.next_line().map_err(|e| Error::io(&self.name, e))?;
+            if std::mem::take(&mut self.is_at_start) && encoding == Encoding::Utf8 {
+                line = check_text(&self.name, &line)?.to_vec();
+            }
             if line.is_empty() {
                 return Ok(lines);
             }
@@ -79,8 +84,11 @@ mod tests {
 
     fn lines(text: &[u8], piece: usize) -> Vec<Vec<u8>> {
         let slow: Box<dyn Read> = Box::new(SlowReader(std::io::Cursor::new(text.to_vec()), piece));
-        let mut text = LineReader { name: "text".into(), reader: BufReader::with_capacity(BUFFER, slow) };
-        let lines = std::iter::from_fn(|| Some(text.next_lines(1 << 18).unwrap()).filter(|lines| !lines.is_empty()));
+        let reader = BufReader::with_capacity(BUFFER, slow);
+        let mut text = LineReader { name: "text".into(), reader, is_at_start: true };
+        let lines = std::iter::from_fn(|| {
+            Some(text.next_lines(1 << 18, Encoding::Utf8).unwrap()).filter(|lines| !lines.is_empty())
+        });
         lines.flatten().collect()
     }
 

@@ -61,7 +61,7 @@ pub fn run(args: &NoveltyArgs, terminal: &Terminal) -> Result<()> {
         let corpus = Corpus::open(&args.against, encoding)?;
         (CorpusIndex::new(&corpus, corpus.chars())?, encoding)
     };
-    let (name, text) = files::read(&args.text)?;
+    let (name, text) = files::read_text(&args.text, encoding)?;
     if let (Encoding::Utf8, Err(e)) = (encoding, std::str::from_utf8(&text)) {
         return Err(Error::NotUtf8 { path: name.into(), byte: e.valid_up_to() });
     }

@@ -196,7 +196,7 @@ fn sampling_configs(args: &SampleArgs, vocab: &Vocab) -> Result<Vec<SamplingConf
 fn prompt(args: &SampleArgs, vocab: &Vocab, terminal: &Terminal) -> Result<Vec<u32>> {
     let text = match &args.prompt_file {
         Some(file) => {
-            let (name, text) = files::read(file)?;
+            let (name, text) = files::read_text(file, vocab.encoding())?;
             if !args.skip_unknown {
                 return vocab
                     .encode(&text)

@@ -111,7 +111,8 @@ pub fn run(args: &ScoreArgs, terminal: &Terminal) -> Result<()> {
         ScoreReport { args, vocab: &vocab, terminal, total: SurprisalSum::default(), page, has_open_line: false };
     report.begin()?;
     loop {
-        let lines: Vec<Vec<u32>> = text.next_lines(BYTES_AT_ONCE)?.iter().map(|line| vocab.to_symbols(line)).collect();
+        let lines: Vec<Vec<u32>> =
+            text.next_lines(BYTES_AT_ONCE, vocab.encoding())?.iter().map(|line| vocab.to_symbols(line)).collect();
         if lines.is_empty() {
             return report.end();
         }

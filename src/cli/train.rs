@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use charlstm::checkpoint::disk::folder_of;
 use charlstm::checkpoint::{Frame, model};
-use charlstm::data::{Dataset, TextPart};
+use charlstm::data::{Corpus, Dataset, ListLike, RecordKind, TextPart};
 use charlstm::error::{Error, Result};
 use charlstm::model::ModelConfig;
 use charlstm::run::find::{RunTarget, find};
@@ -270,7 +270,24 @@ fn open(settings: &Settings, terminal: &Terminal) -> Result<Dataset> {
         None => dataset,
     };
     dataset.notes().for_each(|note| terminal.say(&format!("note: {note}")));
+    if settings.records.is_none() && !settings.texts.is_empty() {
+        suggest_records(dataset.corpus(), settings.val_file.is_some(), terminal);
+    }
     Ok(dataset)
+}
+
+/// Suggests `--records` for a text that looks like a list.
+fn suggest_records(corpus: &Corpus, has_val_file: bool, terminal: &Terminal) {
+    let Some(ListLike { kind, is_sorted }) = ListLike::find(corpus) else { return };
+    let (flag, records) =
+        (format!("--records {}", kind.name()), if kind == RecordKind::Line { "lines" } else { "blocks" });
+    if is_sorted && !has_val_file {
+        terminal.warn(&format!(
+            "the text is a sorted list, so the held-out part, its end, differs from the rest; {flag} holds out random {records}"
+        ));
+    } else {
+        terminal.say(&format!("note: the text looks like a list; {flag} trains on shuffled, separate {records}"));
+    }
 }
 
 fn introduce(trainer: &Trainer, run: &RunFolder, terminal: &Terminal) {

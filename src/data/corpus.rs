@@ -33,17 +33,20 @@ pub struct Corpus {
 }
 
 impl Corpus {
-    /// Opens files and folders as one text.
+    /// Opens files and folders as one text. Files of UTF-8 are separated by a line end, and byte order marks are omitted.
     pub fn open(paths: &[PathBuf], encoding: Encoding) -> Result<Self> {
         let mut notes = Vec::new();
         let paths = list_files(paths, encoding, &mut notes)?;
-        let files = paths.iter().map(|path| CorpusFile::open(path)).collect::<Result<Vec<_>>>()?;
+        let files = paths.iter().map(|path| CorpusFile::open(path, encoding)).collect::<Result<Vec<_>>>()?;
+        let files = if encoding == Encoding::Utf8 { with_line_ends(files) } else { files };
         Self::from_files(files, encoding, notes)
     }
 
     /// A text in memory.
     pub fn from_text(name: &str, text: impl Into<Cow<'static, [u8]>>, encoding: Encoding) -> Result<Self> {
-        Self::from_files(vec![CorpusFile::in_memory(name.as_ref(), text.into())], encoding, Vec::new())
+        let file = CorpusFile::in_memory(name.as_ref(), text.into());
+        let file = if encoding == Encoding::Utf8 { file.check_is_text()? } else { file };
+        Self::from_files(vec![file], encoding, Vec::new())
     }
 
     /// This text preceded by the first `chars` characters of another one. Keeps its name and notes.
@@ -68,13 +71,11 @@ impl Corpus {
         files.iter().try_for_each(CorpusFile::check_not_truncated)?;
         let Scan { chunks, chars, symbols } = scanned
             .map_err(|InvalidUtf8 { file, offset }| Error::NotUtf8 { path: files[file].path.clone(), byte: offset })?;
-        if encoding == Encoding::Utf8 {
-            if bytes[0].starts_with("\u{feff}".as_bytes()) {
-                notes.push("the text begins with a byte order mark (U+FEFF), which is kept as a character".into());
-            }
-            if symbols.contains(&u32::from('\r')) {
-                notes.push("the text contains carriage returns (CRLF line ends), which are kept as characters".into());
-            }
+        if encoding == Encoding::Utf8 && symbols.contains(&u32::from('\r')) {
+            notes.push(match symbols.contains(&u32::from('\n')) {
+                true => "the text contains carriage returns (CRLF line ends), which are kept as characters".into(),
+                false => "the text has carriage returns but no line feeds, so it is a single line".into(),
+            });
         }
         let identity = CorpusIdentity { bytes: len as u64, hash };
         Ok(Corpus { name: first.path.clone(), files, encoding, chunks, chars, symbols, identity, notes })
@@ -181,6 +182,21 @@ impl Corpus {
     }
 }
 
+/// Adds a line end between files where one is missing.
+fn with_line_ends(files: Vec<CorpusFile>) -> Vec<CorpusFile> {
+    if files.iter().all(|file| file.bytes().is_empty()) {
+        return files;
+    }
+    let mut joined: Vec<CorpusFile> = Vec::with_capacity(files.len());
+    for file in files.into_iter().filter(|file| !file.bytes().is_empty()) {
+        if let Some(last) = joined.last().filter(|last| !last.bytes().ends_with(b"\n")) {
+            joined.push(CorpusFile::in_memory(&last.path, Cow::Borrowed(b"\n")));
+        }
+        joined.push(file);
+    }
+    joined
+}
+
 fn hash(files: &[&[u8]]) -> u128 {
     let mut hasher = Xxh3::new();
     files.iter().for_each(|bytes| hasher.update(bytes));
@@ -246,18 +262,44 @@ mod tests {
         let corpus = Corpus::open(&[folder.path().into()], Encoding::Utf8).unwrap();
         let mut cursor = corpus.cursor(0);
         let read: String = std::iter::from_fn(|| cursor.next(&corpus)).filter_map(char::from_u32).collect();
-        assert_eq!(read, "einszwei\u{fc}");
-        assert_eq!(corpus.chars(), 9);
+        assert_eq!(read, "eins\nzwei\u{fc}");
+        assert_eq!(corpus.chars(), 10);
         assert!(corpus.notes()[0].contains("d.bin"), "{:?}", corpus.notes());
         let files = ["a.txt", "c.txt", "b.txt"].map(|name| folder.path().join(name));
         assert_eq!(Corpus::open(&files, Encoding::Utf8).unwrap().identity(), corpus.identity());
     }
 
     #[test]
-    fn byte_order_mark_and_carriage_returns_are_kept_and_noted() {
-        let corpus = text("\u{feff}a\r\nb");
-        assert_eq!(corpus.chars(), 5);
-        assert_eq!(corpus.notes().len(), 2);
+    fn files_are_separated_by_line_ends_and_have_no_byte_order_marks() {
+        let folder = tempfile::tempdir().unwrap();
+        let paths = [("a", "\u{feff}x"), ("b", "\u{feff}"), ("c", "y\n"), ("d", "\u{feff}z")].map(|(name, text)| {
+            std::fs::write(folder.path().join(name), text).unwrap();
+            folder.path().join(name)
+        });
+        let read = |encoding| {
+            let corpus = Corpus::open(&paths, encoding).unwrap();
+            let mut cursor = corpus.cursor(0);
+            std::iter::from_fn(|| cursor.next(&corpus)).collect::<Vec<_>>()
+        };
+        assert!(read(Encoding::Utf8).into_iter().eq("x\ny\nz".bytes().map(u32::from)));
+        assert_eq!(read(Encoding::Bytes).len(), 13);
+    }
+
+    #[test]
+    fn carriage_returns_are_noted() {
+        assert_eq!(text("\u{feff}a\r\nb").chars(), 4);
+        assert!(text("a\r\nb").notes()[0].contains("CRLF"));
+        assert!(text("a\rb\r").notes()[0].contains("no line feeds"));
+        assert!(text("a\nb").notes().is_empty());
+    }
+
+    #[test]
+    fn rejects_utf_16_and_binary_data() {
+        let utf16: Vec<u8> = "some text".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let open = |bytes: Vec<u8>, encoding| Corpus::from_text("test", bytes, encoding);
+        assert!(matches!(open(utf16.clone(), Encoding::Utf8), Err(Error::Utf16 { .. })));
+        assert!(matches!(open(vec![0; 9], Encoding::Utf8), Err(Error::NotText { .. })));
+        assert!(open(utf16, Encoding::Bytes).is_ok());
     }
 
     #[test]

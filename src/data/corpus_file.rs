@@ -1,18 +1,19 @@
 //! The files of a corpus.
 
 use std::path::{Path, PathBuf};
-use std::{borrow::Cow, fs::File, io::Read, sync::Arc};
+use std::{borrow::Cow, fs::File, io::Read, ops::Range, sync::Arc};
 
 use super::encoding::Encoding;
 use super::map::{MappedFile, ReadFault};
+use super::text_format::check_text;
 use crate::error::{Error, Result};
 
 #[derive(Clone, Debug)]
 pub(super) struct CorpusFile {
     pub path: PathBuf,
     content: Arc<Content>,
-    /// The corpus contains the first `len` bytes.
-    len: usize,
+    /// The bytes of the content that belong to the corpus.
+    range: Range<usize>,
 }
 
 #[derive(Debug)]
@@ -22,7 +23,12 @@ enum Content {
 }
 
 impl CorpusFile {
-    pub fn open(path: &Path) -> Result<Self> {
+    pub fn open(path: &Path, encoding: Encoding) -> Result<Self> {
+        let file = Self::open_whole(path)?;
+        if encoding == Encoding::Utf8 { file.check_is_text() } else { Ok(file) }
+    }
+
+    fn open_whole(path: &Path) -> Result<Self> {
         // Checked before opening: opening a pipe would wait for its other end.
         let metadata = std::fs::metadata(path).map_err(|e| Error::input(path, e))?;
         if !metadata.is_file() {
@@ -32,7 +38,7 @@ impl CorpusFile {
         let file = File::open(path).map_err(|e| Error::input(path, e))?;
         if metadata.len() > 0 {
             let map = MappedFile::new(&file).map_err(|e| Error::input(path, e))?;
-            return Ok(CorpusFile { path: path.into(), len: map.len(), content: Arc::new(Content::Mapped(map)) });
+            return Ok(CorpusFile { path: path.into(), range: 0..map.len(), content: Arc::new(Content::Mapped(map)) });
         }
         // Files that the system generates (`/proc`) report length 0.
         if (&file).read(&mut [0]).is_ok_and(|bytes| bytes > 0) {
@@ -42,7 +48,7 @@ impl CorpusFile {
     }
 
     pub fn in_memory(path: &Path, bytes: Cow<'static, [u8]>) -> Self {
-        CorpusFile { path: path.into(), len: bytes.len(), content: Arc::new(Content::InMemory(bytes)) }
+        CorpusFile { path: path.into(), range: 0..bytes.len(), content: Arc::new(Content::InMemory(bytes)) }
     }
 
     pub fn bytes(&self) -> &[u8] {
@@ -50,11 +56,18 @@ impl CorpusFile {
             Content::Mapped(map) => map,
             Content::InMemory(bytes) => &**bytes,
         };
-        &bytes[..self.len]
+        &bytes[self.range.clone()]
     }
 
     pub fn prefix(&self, len: usize) -> Self {
-        CorpusFile { len: self.len.min(len), ..self.clone() }
+        CorpusFile { range: self.range.start..self.range.end.min(self.range.start + len), ..self.clone() }
+    }
+
+    /// Rejects UTF-16 and binary data, and omits a byte order mark.
+    pub fn check_is_text(mut self) -> Result<Self> {
+        let bytes = self.bytes();
+        self.range.start += bytes.len() - check_text(&self.path, bytes)?.len();
+        Ok(self)
     }
 
     pub fn check_not_truncated(&self) -> Result<()> {

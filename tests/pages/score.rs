@@ -37,7 +37,7 @@ fn page_colors_by_surprisal_and_shows_predictions() {
     assert_eq!((&known[0], &known[2]), (&Value::from(false), &Value::from(5)), "{known}");
     let bits = format!("{:.2} bits", rows[5]["bits"].as_f64().unwrap());
     assert!(known[1].as_str().unwrap().contains(&bits) && known[1].as_str().unwrap().contains('%'), "{known}");
-    assert!(tip(0)[1].as_str().unwrap().contains("not scored"));
+    assert!(tip(0)[1].as_str().unwrap().contains(" bits"), "the first character follows a line end");
     let unknown = text.chars().position(|c| c == '\u{3b1}').unwrap();
     assert_eq!(tip(unknown)[2], 0, "an unknown character has no predictions");
     assert_eq!(browser.console(), Vec::<Value>::new());

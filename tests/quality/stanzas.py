@@ -6,8 +6,8 @@
 import random
 import sys
 
-NOUNS = "moon sun river stone bird tree wind rain road hill lamp fox star sea snow bell rose cloud field door".split()
-ADJECTIVES = "old cold bright still grey young near far wild soft slow deep high low lost warm dark pale small green".split()
+NOUNS = "sun sea fox oak hen bee cat dog".split()
+ADJECTIVES = "old red shy odd wet dry big sad".split()
 
 
 def stanza(rng):
