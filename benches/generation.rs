@@ -34,7 +34,7 @@ fn generation(criterion: &mut Criterion) {
             group.bench_function(id("one stream"), |bencher| bencher.iter(|| one.next()));
             let seeds: Vec<u64> = (0..TEXTS).collect();
             let (config, stop) =
-                (SamplingConfig::default(), StopCriteria { length: LENGTH, stops: &[], pattern: None });
+                (SamplingConfig::default(), StopCriteria { length: LENGTH, min_length: 0, stops: &[], pattern: None });
             let batch = Batch::new(&model, &vocab, &[], &config);
             group.throughput(Throughput::Elements(TEXTS * LENGTH as u64));
             group.bench_function(id("64 streams"), |bencher| {

@@ -137,7 +137,7 @@ fn measure_batch_sampling(trainer: &Trainer) -> f64 {
     let mut length = 16;
     loop {
         let start = Instant::now();
-        let texts = batch.generate(&seeds, StopCriteria { length, stops: &[], pattern: None });
+        let texts = batch.generate(&seeds, StopCriteria { length, min_length: 0, stops: &[], pattern: None });
         if start.elapsed() >= SAMPLING_TIME / 2 {
             return texts.iter().map(|text| text.ids.len()).sum::<usize>() as f64 / start.elapsed().as_secs_f64();
         }

@@ -19,6 +19,7 @@ use super::terminal::{Terminal, is_broken_pipe};
 pub const DEFAULT_LENGTH: u64 = 200;
 const HELP: &str = "\
 Type some text and press Enter: the model continues the whole text so far. Ctrl-C ends its turn, Ctrl-D quits.
+A backslash at the end of a line adds a line end, so that the model begins the next line.
 /more [N]    continue for N characters (an empty line also continues)
 /undo        undo the last turn
 /temp T      set the sampling temperature; 0: always the most likely character
@@ -71,7 +72,8 @@ pub fn run(generator: Generator<'_>, vocab: &Vocab, prompt: &[u32], length: u64,
 impl Session<'_, '_> {
     fn handle_line(&mut self, line: &str) -> Result<()> {
         if !line.starts_with('/') {
-            return self.turn(&self.vocab.encode(line.as_bytes())?, self.length);
+            let text = line.strip_suffix('\\').map_or_else(|| line.to_owned(), |line| format!("{line}\n"));
+            return self.turn(&self.vocab.encode(text.as_bytes())?, self.length);
         }
         let (command, rest) = line.split_once(' ').unwrap_or((line, ""));
         let rest = rest.trim();

@@ -22,8 +22,10 @@ mod load;
 mod novelty;
 mod plot;
 mod progress;
+mod prompts;
 mod sample;
 mod sample_records;
+mod sample_text;
 mod score;
 mod score_page;
 mod settings;
@@ -37,17 +39,13 @@ use std::process::ExitCode;
 
 use charlstm::error::Result;
 use charlstm::simd::Isa;
-use clap::{CommandFactory, FromArgMatches};
+use clap::CommandFactory;
 
 use args::{Args, Command};
 use terminal::{Terminal, is_broken_pipe};
 
 pub fn main() -> ExitCode {
-    let parsed = Args::command().try_get_matches().and_then(|matches| {
-        let command = matches.subcommand_name().unwrap_or_default().to_owned();
-        Args::from_arg_matches(&matches).map(|args| (args, command))
-    });
-    let (args, command) = match parsed {
+    let (args, command) = match Args::parse_from_line(std::env::args_os()) {
         Ok(parsed) => parsed,
         Err(e) => {
             // Help and version are printed to stdout and are not errors.

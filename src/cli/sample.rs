@@ -9,12 +9,14 @@ use charlstm::data::{ContextStart, Vocab};
 use charlstm::error::{Error, Result};
 use charlstm::kernels::Precision;
 use charlstm::model::InferenceModel;
-use charlstm::sample::{Batch, Generator, SamplingConfig, StopCriteria};
+use charlstm::sample::{Generator, SamplingConfig};
 
+use super::prompts::{PromptArgs, unescaped};
 use super::sample_records::{self, Output, RecordArgs, SampleSource};
+use super::sample_text::{self, TextWriter};
 use super::terminal::Terminal;
 use super::values::{context_starts, precisions};
-use super::{files, interactive, load};
+use super::{interactive, load};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -29,18 +31,8 @@ Examples:
 pub struct SampleArgs {
     /// Name or folder of a run, or a checkpoint file [default: the newest run]
     pub run: Option<PathBuf>,
-    /// Text to continue; it is printed before the generated text
-    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
-    pub prompt: String,
-    /// Read the prompt from a file; -: standard input
-    #[arg(long, value_name = "FILE", conflicts_with = "prompt")]
-    pub prompt_file: Option<PathBuf>,
-    /// Do not print the prompt
-    #[arg(long)]
-    pub no_echo: bool,
-    /// Skip characters of the prompt that are not in the model's vocabulary
-    #[arg(long)]
-    pub skip_unknown: bool,
+    #[command(flatten)]
+    pub prompt: PromptArgs,
     /// What the prompt, or the text without a prompt, follows
     #[arg(long, value_name = "START", default_value = "newline", value_parser = context_starts())]
     pub context_start: ContextStart,
@@ -48,9 +40,14 @@ pub struct SampleArgs {
     #[arg(long, value_name = "N")]
     pub length: Option<u64>,
     /// Stop after this text has been generated; can be repeated
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     pub stop: Vec<String>,
+    /// Do not obey --stop before N characters have been generated
+    #[arg(long, value_name = "N")]
+    pub min_length: Option<u64>,
     /// Number of samples; sample i uses the seed --seed + i
+    ///
+    /// If several texts are printed, each follows a line such as `--- sample 2 ---`.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     pub samples: u64,
     /// Print JSON, one object per line: the text, its loss and, for lines and records, whether it is in the corpus
@@ -79,8 +76,13 @@ pub struct SampleArgs {
 #[command(next_help_heading = "Distribution (applied in this order)")]
 pub struct DistributionArgs {
     /// Characters that are never generated
-    #[arg(long, value_name = "CHARS", default_value = "", hide_default_value = true)]
+    #[arg(long, value_name = "CHARS", default_value = "", hide_default_value = true, allow_hyphen_values = true)]
     pub ban: String,
+    /// Penalty on repetitions of more than 16 characters, per further character; a value such as 0.5 ends loops
+    ///
+    /// Lowers the logit of each character that would continue a repetition of text among the last 1,024 characters.
+    #[arg(long, allow_negative_numbers = true, value_name = "X", default_value_t = 0.0, hide_default_value = true)]
+    pub repetition_penalty: f32,
     /// Keep the K most likely characters
     #[arg(long, value_name = "K")]
     pub top_k: Option<usize>,
@@ -98,48 +100,48 @@ pub struct DistributionArgs {
     pub temp: Vec<f32>,
 }
 
-const SAMPLES_AT_ONCE: usize = 1024;
-const DEFAULT_LENGTH: u64 = 1000;
-
 pub fn run(args: &SampleArgs, terminal: &Terminal) -> Result<ExitCode> {
     check(args)?;
     load::start_threads()?;
     let frame = load::open_checkpoint(args.run.as_deref())?;
-    let samples = args.records.lines.unwrap_or(args.samples).min(SAMPLES_AT_ONCE as u64) as usize;
+    let samples = args.records.lines.unwrap_or(args.samples).min(sample_text::SAMPLES_AT_ONCE as u64) as usize;
     let (model, vocab) = load::load_model(&frame, load::MAX_POSITIONS_PER_STREAM + 2 * samples)?;
     let count = records_to_generate(args, &vocab)?;
     let configs = sampling_configs(args, &vocab)?;
-    let prompt = prompt(args, &vocab, terminal)?;
-    let context: Vec<u32> = vocab.context_start(args.context_start).into_iter().chain(prompt.iter().copied()).collect();
+    let prompts = args.prompt.read(&vocab, terminal)?;
+    let stops = stops(args, &vocab, terminal)?;
     let seed = args.seed.unwrap_or_else(|| RandomState::new().build_hasher().finish());
     terminal.detail(&format!("{}, seed {seed}", frame.path().display()));
     let inference_model = InferenceModel::new(&model, args.precision);
+    let mut writer = TextWriter::new(args, stops, configs.len() * prompts.len(), terminal);
+    let mut code = ExitCode::SUCCESS;
     for config in &configs {
-        let source = SampleSource {
-            frame: &frame,
-            model: &inference_model,
-            vocab: &vocab,
-            config,
-            prompt: &prompt,
-            context: &context,
-            seed,
-        };
-        if let Some(count) = count {
-            let output = Output { count, echo: !args.no_echo, jsonl: args.jsonl };
-            return sample_records::run(&args.records, output, &source, terminal);
+        for prompt in &prompts {
+            let context: Vec<u32> =
+                vocab.context_start(args.context_start).into_iter().chain(prompt.iter().copied()).collect();
+            let source = SampleSource {
+                frame: &frame,
+                model: &inference_model,
+                vocab: &vocab,
+                config,
+                prompt,
+                context: &context,
+                seed,
+            };
+            if let Some(count) = count {
+                let output = Output { count, echo: !args.prompt.no_echo, jsonl: args.jsonl };
+                let result = sample_records::run(&args.records, output, &source, terminal)?;
+                code = if code == ExitCode::SUCCESS { result } else { code };
+            } else if args.interactive {
+                let generator = Generator::new(&inference_model, &vocab, &context, config.clone(), seed);
+                let length = args.length.unwrap_or(interactive::DEFAULT_LENGTH);
+                interactive::run(generator, &vocab, prompt, length, terminal)?;
+            } else {
+                writer.write(&source)?;
+            }
         }
-        if args.interactive {
-            let generator = Generator::new(&inference_model, &vocab, &context, config.clone(), seed);
-            let length = args.length.unwrap_or(interactive::DEFAULT_LENGTH);
-            interactive::run(generator, &vocab, &prompt, length, terminal)?;
-            continue;
-        }
-        if configs.len() > 1 {
-            terminal.out(format!("--- temp {} ---\n", config.temperature).as_bytes())?;
-        }
-        write(args, &source, terminal)?;
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(code)
 }
 
 fn check(args: &SampleArgs) -> Result<()> {
@@ -148,7 +150,14 @@ fn check(args: &SampleArgs) -> Result<()> {
     if several && (args.records.lines.is_some() || args.interactive) {
         return refuse("--lines and --interactive accept only one --temp");
     }
-    if args.length == Some(0) && (several || args.samples > 1) {
+    let several = several || args.prompt.prompts_file.is_some();
+    if several && args.interactive {
+        return refuse("--interactive accepts only one prompt");
+    }
+    if args.interactive && args.jsonl {
+        return refuse("--interactive prints text, not JSON; omit --jsonl");
+    }
+    if args.length == Some(0) && (several || args.samples > 1 || args.jsonl) {
         return refuse("--length 0 generates a single endless text; set a length to generate several texts");
     }
     args.distribution.temp.iter().try_for_each(|temp| sampling_config(args, *temp).validate())
@@ -176,7 +185,14 @@ fn records_to_generate(args: &SampleArgs, vocab: &Vocab) -> Result<Option<u64>> 
 
 fn sampling_config(args: &SampleArgs, temperature: f32) -> SamplingConfig {
     let shape = &args.distribution;
-    SamplingConfig { ban: Vec::new(), temperature, top_k: shape.top_k, top_p: shape.top_p, min_p: shape.min_p }
+    SamplingConfig {
+        ban: Vec::new(),
+        repetition_penalty: shape.repetition_penalty,
+        temperature,
+        top_k: shape.top_k,
+        top_p: shape.top_p,
+        min_p: shape.min_p,
+    }
 }
 
 fn sampling_configs(args: &SampleArgs, vocab: &Vocab) -> Result<Vec<SamplingConfig>> {
@@ -192,97 +208,15 @@ fn sampling_configs(args: &SampleArgs, vocab: &Vocab) -> Result<Vec<SamplingConf
     Ok(args.distribution.temp.iter().map(config).collect())
 }
 
-/// The prompt as ids; unknown characters are rejected, or skipped with `--skip-unknown`.
-fn prompt(args: &SampleArgs, vocab: &Vocab, terminal: &Terminal) -> Result<Vec<u32>> {
-    let text = match &args.prompt_file {
-        Some(file) => {
-            let (name, text) = files::read_text(file, vocab.encoding())?;
-            if !args.skip_unknown {
-                return vocab
-                    .encode(&text)
-                    .map_err(|e| Error::corpus(name, format!("{e}; remove it, or skip it with --skip-unknown")));
-            }
-            text
-        }
-        None if args.skip_unknown => args.prompt.clone().into_bytes(),
-        None => return vocab.encode(args.prompt.as_bytes()),
-    };
-    let symbols = vocab.to_symbols(&text);
-    let (known, mut unknown): (Vec<u32>, Vec<u32>) =
-        symbols.into_iter().partition(|symbol| vocab.id(*symbol).is_some());
-    if !unknown.is_empty() {
-        let count = unknown.len();
-        unknown.sort_unstable();
-        unknown.dedup();
-        let named: Vec<String> = unknown.iter().take(20).map(|symbol| vocab.describe(*symbol)).collect();
-        let more = if unknown.len() > named.len() { " and others" } else { "" };
-        let plural = if count == 1 { "" } else { "s" };
-        terminal.warn(&format!("skipped {count} unknown character{plural} of the prompt: {}{more}", named.join(", ")));
-    }
-    Ok(known.into_iter().filter_map(|symbol| vocab.id(symbol)).collect())
-}
-
-fn write(args: &SampleArgs, source: &SampleSource<'_>, terminal: &Terminal) -> Result<()> {
-    let SampleSource { model, vocab, config, prompt, context, seed, .. } = *source;
-    let length = match args.length.unwrap_or(DEFAULT_LENGTH) {
-        0 => usize::MAX,
-        length => usize::try_from(length).unwrap_or(usize::MAX),
-    };
-    let echo = if args.no_echo { Vec::new() } else { vocab.decode(prompt.iter().copied()) };
-    let stops = stops(&args.stop, vocab, terminal);
-    if args.samples == 1 {
-        terminal.out_text(&echo)?;
-        let text = Generator::new(model, vocab, context, config.clone(), seed).take(length);
-        return show(text, vocab, &stops, terminal);
-    }
-    let batch = Batch::new(model, vocab, context, config);
-    for first in (0..args.samples).step_by(SAMPLES_AT_ONCE) {
-        let samples = first..args.samples.min(first + SAMPLES_AT_ONCE as u64);
-        let seeds: Vec<u64> = samples.map(|sample| seed.wrapping_add(sample)).collect();
-        for text in batch.generate(&seeds, StopCriteria { length, stops: &stops, pattern: None }) {
-            let mut written = echo.clone();
-            text.ids.iter().for_each(|id| vocab.decode_into(*id, &mut written));
-            end_line(&mut written);
-            terminal.out_text(&written)?;
-        }
-    }
-    Ok(())
-}
-
 /// The texts that end a sample, as ids. A text with a character outside the vocabulary is never generated.
-fn stops(texts: &[String], vocab: &Vocab, terminal: &Terminal) -> Vec<Vec<u32>> {
-    let known = |text: &String| match vocab.encode(text.as_bytes()) {
-        Ok(ids) => Some(ids).filter(|ids| !ids.is_empty()),
-        Err(e) => {
-            terminal.warn(&format!("--stop {text:?} has no effect: {e}"));
-            None
-        }
-    };
-    texts.iter().filter_map(known).collect()
-}
-
-fn show(text: impl Iterator<Item = u32>, vocab: &Vocab, stops: &[Vec<u32>], terminal: &Terminal) -> Result<()> {
-    let (mut ids, mut bytes) = (Vec::new(), Vec::new());
-    for id in text {
-        bytes.clear();
-        vocab.decode_into(id, &mut bytes);
-        terminal.out_text(&bytes)?;
-        ids.push(id);
-        if stops.iter().any(|stop| ids.ends_with(stop)) {
-            break;
-        }
-        // Only the end of the text is needed to detect a stop sequence.
-        if ids.len() > 1 << 16 {
-            ids.drain(..1 << 15);
+fn stops(args: &SampleArgs, vocab: &Vocab, terminal: &Terminal) -> Result<Vec<Vec<u32>>> {
+    let mut stops = Vec::new();
+    for text in &args.stop {
+        let text = if args.prompt.escapes { unescaped(text)? } else { text.clone() };
+        match vocab.encode(text.as_bytes()) {
+            Ok(ids) => stops.extend(Some(ids).filter(|ids| !ids.is_empty())),
+            Err(e) => terminal.warn(&format!("--stop {text:?} has no effect: {e}")),
         }
     }
-    let shown = bytes.len();
-    end_line(&mut bytes);
-    terminal.out(&bytes[shown..])
-}
-
-fn end_line(text: &mut Vec<u8>) {
-    if !text.ends_with(b"\n") {
-        text.push(b'\n');
-    }
+    Ok(stops)
 }

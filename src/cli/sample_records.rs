@@ -119,9 +119,6 @@ pub fn run(args: &RecordArgs, output: Output, source: &SampleSource<'_>, termina
     if min > max {
         return Err(Error::Usage(format!("--min-chars {min} is greater than --max-chars {max}")));
     }
-    if args.check_timeout.is_some() && args.check.is_none() {
-        return Err(Error::Usage("--check-timeout needs --check COMMAND".into()));
-    }
     let any = if is_multiline { "(?s).*" } else { ".*" };
     let regex = args.pattern.as_deref().unwrap_or(any);
     let pattern = Pattern::new(regex, vocab, &source.config.ban, min as usize..=max as usize)?;

@@ -54,13 +54,13 @@ pub struct ScoreArgs {
     #[arg(long, value_name = "BITS")]
     pub alert_bits: Option<f64>,
     /// Print only the totals
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["unit", "alert_bits"])]
     pub summary: bool,
     /// Print JSON, one object per line
     #[arg(long)]
     pub jsonl: bool,
     /// Print the text itself, colored by surprisal
-    #[arg(long, conflicts_with_all = ["jsonl", "summary", "alert_bits"])]
+    #[arg(long, conflicts_with_all = ["jsonl", "summary", "alert_bits", "unit"])]
     pub heat: bool,
     /// Write an HTML page: the text colored by surprisal, and the model's predictions on hover
     #[arg(long, value_name = "FILE")]

@@ -10,6 +10,8 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGXFSZ};
 use signal_hook::iterator::Signals as Incoming;
 use signal_hook::{flag, low_level};
 
+use super::terminal::Terminal;
+
 /// A second signal within this time is ignored: when a terminal closes, both the shell and the system send SIGHUP, and
 /// `timeout` signals the process and its group.
 const DUPLICATE_WINDOW: Duration = Duration::from_millis(500);
@@ -21,12 +23,14 @@ pub struct Signals {
     save: Arc<AtomicBool>,
     /// Whether the first signal only requests a stop instead of ending the process.
     is_deferred: Arc<AtomicBool>,
+    /// Whether nothing is printed.
+    is_quiet: bool,
 }
 
 impl Signals {
     /// Starts listening. If SIGHUP is already ignored, as under `nohup`, it stays ignored.
-    pub fn listen() -> Result<Self> {
-        let signals = Signals::default();
+    pub fn listen(terminal: &Terminal) -> Result<Self> {
+        let signals = Signals { is_quiet: terminal.is_quiet(), ..Signals::default() };
         flag::register(SIGUSR1, Arc::clone(&signals.save)).map_err(cannot_listen)?;
         let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
         let is_caught = |signal: &i32| *signal != SIGHUP || !is_ignored(SIGHUP, &status);
@@ -50,6 +54,10 @@ impl Signals {
             if first.is_none() {
                 self.stop.store(signal as usize, Ordering::SeqCst);
                 first = Some(Instant::now());
+                // The step may take long, so this cannot wait for the main thread.
+                if signal == SIGINT && !self.is_quiet {
+                    eprintln!("\nStopping after this step; press Ctrl-C again to quit without saving");
+                }
             }
         }
     }

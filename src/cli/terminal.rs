@@ -44,6 +44,10 @@ impl Terminal {
         !self.quiet && io::stderr().is_terminal()
     }
 
+    pub fn out_is_terminal(&self) -> bool {
+        self.out_is_terminal
+    }
+
     pub fn is_quiet(&self) -> bool {
         self.quiet
     }
@@ -109,12 +113,13 @@ pub fn is_broken_pipe(error: &Error) -> bool {
     matches!(error, Error::Io { source, .. } if source.kind() == ErrorKind::BrokenPipe)
 }
 
-/// Replaces each control character except line ends, carriage returns and tabs with U+FFFD. Invalid UTF-8 is kept, because a byte
+/// Omits carriage returns and replaces other control characters except line feeds and tabs with U+FFFD. Invalid UTF-8 is kept, because a byte
 /// model prints a character one byte at a time.
 fn replace_controls(text: &[u8]) -> Vec<u8> {
-    let is_unsafe = |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t');
-    let chunk =
-        |chunk: Utf8Chunk<'_>| [chunk.valid().replace(is_unsafe, "\u{fffd}").as_bytes(), chunk.invalid()].concat();
+    let is_unsafe = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+    // A carriage return would let the rest of the line overwrite its beginning.
+    let safe = |text: &str| text.replace('\r', "").replace(is_unsafe, "\u{fffd}");
+    let chunk = |chunk: Utf8Chunk<'_>| [safe(chunk.valid()).as_bytes(), chunk.invalid()].concat();
     text.utf8_chunks().flat_map(chunk).collect()
 }
 
@@ -154,7 +159,7 @@ mod tests {
     #[test]
     fn control_characters_of_generated_text_are_replaced() {
         assert_eq!(replace_controls("a\tb\n\u{e9}".as_bytes()), "a\tb\n\u{e9}".as_bytes());
-        let shown = "\u{fffd}]0;x\u{fffd}\u{fffd}2J\r";
+        let shown = "\u{fffd}]0;x\u{fffd}\u{fffd}2J";
         assert_eq!(replace_controls(b"\x1b]0;x\x07\xc2\x9b2J\r\xc3"), [shown.as_bytes(), b"\xc3"].concat());
     }
 

@@ -67,7 +67,7 @@ pub struct TrainArgs {
     #[arg(long, value_name = "FILE", help_heading = "Run")]
     pub config: Option<PathBuf>,
     /// Allow resuming on a modified corpus; the current epoch starts again
-    #[arg(long, requires = "resume", help_heading = "Run")]
+    #[arg(long, help_heading = "Run")]
     pub allow_corpus_change: bool,
 }
 
@@ -75,7 +75,7 @@ pub struct TrainArgs {
 const MAX_SAVE_INTERVAL: Duration = Duration::from_secs(600);
 
 pub fn run(args: TrainArgs, terminal: &Terminal) -> Result<ExitCode> {
-    let signals = Signals::listen()?;
+    let signals = Signals::listen(terminal)?;
     let prepared = match &args.resume {
         Some(given) => resume(&args, given.as_deref(), terminal)?,
         None => Some(start(&args, terminal)?),

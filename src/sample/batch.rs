@@ -19,6 +19,8 @@ const PIECES_PER_THREAD: usize = 4;
 pub struct StopCriteria<'a> {
     /// The maximum length in characters.
     pub length: usize,
+    /// The length before which a stop sequence does not end the text.
+    pub min_length: usize,
     /// Sequences that end the text; they are part of it.
     pub stops: &'a [Vec<u32>],
     /// A pattern that the text must match up to a line end, with the state in which it starts. The line end should be one of the
@@ -27,8 +29,10 @@ pub struct StopCriteria<'a> {
 }
 
 impl StopCriteria<'_> {
-    fn is_met(&self, text: &[u32]) -> bool {
-        text.len() >= self.length || self.stops.iter().any(|stop| text.ends_with(stop))
+    /// Whether a text ends here.
+    pub fn is_met(&self, text: &[u32]) -> bool {
+        let is_stopped = || self.stops.iter().any(|stop| text.ends_with(stop));
+        text.len() >= self.length || (text.len() >= self.min_length && is_stopped())
     }
 }
 
@@ -125,11 +129,17 @@ mod tests {
     use crate::kernels::{Precision, softmax};
     use crate::model::Input;
 
-    static CONFIG: SamplingConfig =
-        SamplingConfig { ban: Vec::new(), temperature: 1.0, top_k: None, top_p: None, min_p: None };
+    static CONFIG: SamplingConfig = SamplingConfig {
+        ban: Vec::new(),
+        repetition_penalty: 0.0,
+        temperature: 1.0,
+        top_k: None,
+        top_p: None,
+        min_p: None,
+    };
 
     fn stop(length: usize, stops: &[Vec<u32>]) -> StopCriteria<'_> {
-        StopCriteria { length, stops, pattern: None }
+        StopCriteria { length, min_length: 0, stops, pattern: None }
     }
 
     #[test]

@@ -6,11 +6,14 @@ use rand::rngs::Xoshiro256PlusPlus;
 use crate::error::{Error, Result};
 use crate::kernels::softmax;
 
-/// How the next character is drawn. The settings apply in this order: ban, top-k, top-p, min-p, temperature.
+/// How the next character is drawn. The settings apply in this order: ban, repetition penalty, top-k, top-p, min-p, temperature.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SamplingConfig {
     /// Token ids that are never drawn.
     pub ban: Vec<u32>,
+    /// How much a logit is lowered for every character by which drawing it would extend a repetition; 0 allows all repetitions. See
+    /// [`repetition`](super::repetition).
+    pub repetition_penalty: f32,
     /// The divisor of the logits; 0 always gives the most likely character.
     pub temperature: f32,
     /// Keep only the `k` most likely characters.
@@ -23,7 +26,14 @@ pub struct SamplingConfig {
 
 impl Default for SamplingConfig {
     fn default() -> Self {
-        SamplingConfig { ban: Vec::new(), temperature: 0.8, top_k: None, top_p: None, min_p: None }
+        SamplingConfig {
+            ban: Vec::new(),
+            repetition_penalty: 0.0,
+            temperature: 0.8,
+            top_k: None,
+            top_p: None,
+            min_p: None,
+        }
     }
 }
 
@@ -37,6 +47,9 @@ impl SamplingConfig {
     pub fn validate(&self) -> Result<()> {
         if !(self.temperature.is_finite() && self.temperature >= 0.0) {
             return Err(Error::out_of_range("temperature", self.temperature, "0 or more"));
+        }
+        if !(self.repetition_penalty.is_finite() && self.repetition_penalty >= 0.0) {
+            return Err(Error::out_of_range("repetition_penalty", self.repetition_penalty, "0 or more"));
         }
         if self.top_k == Some(0) {
             return Err(Error::out_of_range("top_k", 0, "at least 1"));
@@ -76,9 +89,14 @@ impl SamplingConfig {
             return 0;
         }
         order.extend(0..logits.len() as u32);
-        order.sort_by(|&a, &b| logits[b as usize].total_cmp(&logits[a as usize]));
-        let weight = |id: &u32| (logits[*id as usize] - logits[order[0] as usize]).exp();
         let mut keep = self.top_k.unwrap_or(order.len()).min(order.len());
+        let descending = |a: &u32, b: &u32| logits[*b as usize].total_cmp(&logits[*a as usize]).then(a.cmp(b));
+        // With many characters, selecting is much faster than sorting all of them.
+        if keep < order.len() {
+            order.select_nth_unstable_by(keep, descending);
+        }
+        order[..keep].sort_unstable_by(descending);
+        let weight = |id: &u32| (logits[*id as usize] - logits[order[0] as usize]).exp();
         if let Some(p) = self.top_p {
             let enough = p * order[..keep].iter().map(weight).sum::<f32>();
             let mut sum = 0.0;

@@ -129,7 +129,7 @@ fn draw_round(batch: &Batch<'_>, request: &LineRequest<'_>, start: PatternState,
     let seeds: Vec<u64> = (0..n).map(|i| request.seed.wrapping_add(stats.drawn + i)).collect();
     let stops = [vec![request.pattern.line_end()]];
     let pattern = Some((request.pattern, start)).filter(|_| request.method == MatchMethod::Mask);
-    batch.generate(&seeds, StopCriteria { length, stops: &stops, pattern })
+    batch.generate(&seeds, StopCriteria { length, min_length: 0, stops: &stops, pattern })
 }
 
 fn matching_line(text: Generated, request: &LineRequest<'_>) -> Option<Line> {
@@ -149,8 +149,14 @@ mod tests {
     use crate::model::InferenceModel;
     use std::collections::HashMap;
 
-    static CONFIG: SamplingConfig =
-        SamplingConfig { ban: Vec::new(), temperature: 1.0, top_k: None, top_p: None, min_p: None };
+    static CONFIG: SamplingConfig = SamplingConfig {
+        ban: Vec::new(),
+        repetition_penalty: 0.0,
+        temperature: 1.0,
+        top_k: None,
+        top_p: None,
+        min_p: None,
+    };
 
     /// Fifty lines of the test model, unless `adapt` changes the request.
     fn draw(

@@ -12,6 +12,7 @@ mod config;
 mod generator;
 mod lines;
 mod pattern;
+pub mod repetition;
 mod sampler;
 
 pub use batch::{Batch, Generated, StopCriteria};

@@ -4,6 +4,7 @@ use rand::SeedableRng;
 use rand::rngs::Xoshiro256PlusPlus;
 
 use super::config::SamplingConfig;
+use super::repetition;
 use crate::data::Vocab;
 use crate::kernels::softmax;
 use crate::model::{InferenceSession, Input};
@@ -27,6 +28,8 @@ pub(super) struct Stream {
     rng: Xoshiro256PlusPlus,
     /// The last character, which has not been read yet.
     pub last_id: u32,
+    /// The characters so far, if repetitions are penalized.
+    history: Vec<u32>,
     /// The loss of that character in nats, under the model's distribution rather than the filtered one; 0 unless losses are
     /// needed.
     pub loss: f64,
@@ -34,7 +37,13 @@ pub(super) struct Stream {
 
 impl Stream {
     pub fn new(seed: u64, last_id: u32) -> Self {
-        Stream { rng: Xoshiro256PlusPlus::seed_from_u64(seed), last_id, loss: 0.0 }
+        Stream { rng: Xoshiro256PlusPlus::seed_from_u64(seed), last_id, history: Vec::new(), loss: 0.0 }
+    }
+
+    fn forget_old_history(&mut self) {
+        if self.history.len() >= 2 * repetition::WINDOW {
+            self.history.drain(..repetition::WINDOW);
+        }
     }
 }
 
@@ -68,9 +77,14 @@ impl<'m> Sampler<'m> {
                 unfiltered.clear();
                 unfiltered.extend_from_slice(logits);
             }
+            let stream = &mut streams[i];
+            if config.repetition_penalty > 0.0 {
+                stream.forget_old_history();
+                stream.history.push(stream.last_id);
+                repetition::penalize(logits, &stream.history, config.repetition_penalty);
+            }
             restrict(i, logits);
             config.weights(logits, order);
-            let stream = &mut streams[i];
             stream.last_id = SamplingConfig::draw(logits, &mut stream.rng);
             if *needs_losses {
                 let drawn = f64::from(unfiltered[stream.last_id as usize]);

@@ -13,6 +13,7 @@ mod fine_tuning;
 mod inspect;
 mod lines;
 mod novelty;
+mod prompts;
 mod records;
 mod sample;
 mod score;

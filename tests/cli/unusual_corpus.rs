@@ -114,5 +114,5 @@ fn rejects_file_name_that_is_not_utf8() {
     Finished::run(command).fails(2, &["na\u{fffd}me.txt: ", "UTF-8"]);
     // A file in a directory is read, since only the directory's name is saved.
     train(&dir, ".").succeeds();
-    assert_eq!(dir.json("eval run")["chars"], 400);
+    assert_eq!(dir.json("eval run")["chars"], 401, "a line end is added between the files");
 }

@@ -1,0 +1,118 @@
+//! Prompts, stop texts and several texts of `charlstm sample`.
+
+use serde_json::Value;
+
+use crate::harness::{Finished, TestDir, assert_contains_all};
+
+fn sample(dir: &TestDir, options: &[&str]) -> Finished {
+    let mut command = dir.command("sample run --seed 1 --length 12");
+    command.args(options);
+    Finished::run(command)
+}
+
+fn text(dir: &TestDir, options: &[&str]) -> String {
+    sample(dir, options).succeeds().0
+}
+
+#[test]
+fn values_may_begin_with_a_dash() {
+    let dir = TestDir::empty();
+    dir.write("dashes.txt", "- the fox\n--- a crow\n".repeat(40));
+    dir.train("dashes.txt --name run --steps 5");
+    assert!(text(&dir, &["--prompt", "- the"]).starts_with("- the"));
+    assert!(text(&dir, &["--prompt", "--- a"]).starts_with("--- a"));
+    assert!(!text(&dir, &["--ban", "-"]).contains('-'));
+    text(&dir, &["--stop", "---"]);
+    assert!(dir.stdout("sample run --seed 1 --lines 1 --match -{2}.*").starts_with("--"));
+}
+
+#[test]
+fn several_samples_are_separated() {
+    let dir = TestDir::with_run();
+    let out = text(&dir, &["--samples", "2"]);
+    let lines: Vec<&str> = out.lines().filter(|line| line.starts_with("---")).collect();
+    assert_eq!(lines, ["--- sample 1 ---", "--- sample 2 ---"]);
+    let out = text(&dir, &["--samples", "2", "--temp", "0.5,1"]);
+    assert_contains_all(&out, &["--- temp 0.5, sample 1 ---", "--- temp 1, sample 2 ---"]);
+    assert!(!text(&dir, &[]).contains("---"));
+}
+
+#[test]
+fn samples_are_printed_as_json() {
+    let dir = TestDir::with_run();
+    let out = text(&dir, &["--samples", "3", "--jsonl", "--prompt", "the"]);
+    let samples: Vec<Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(samples.len(), 3);
+    for (sample, seed) in samples.iter().zip(1u64..) {
+        assert_eq!((&sample["seed"], &sample["prompt"]), (&seed.into(), &"the".into()));
+        let separate = dir.stdout(&format!("sample run --seed {seed} --length 12 --prompt the"));
+        assert_eq!(separate.trim_end_matches('\n'), sample["text"].as_str().unwrap().trim_end_matches('\n'));
+        assert!((0.0..9.0).contains(&sample["nats_per_char"].as_f64().unwrap()));
+    }
+}
+
+#[test]
+fn prompts_of_a_file_are_continued_in_order() {
+    let dir = TestDir::with_run();
+    dir.write("prompts.txt", "\u{feff}the fox\n\"a\\ncrow\"\n{\"prompt\": \"why\"}\n\n");
+    let out = text(&dir, &["--prompts-file", "prompts.txt"]);
+    assert_contains_all(
+        &out,
+        &["--- prompt 1 ---\nthe fox", "--- prompt 2 ---\na\ncrow", "--- prompt 3 ---\nwhy", "--- prompt 4 ---\n"],
+    );
+    let json = text(&dir, &["--prompts-file", "prompts.txt", "--jsonl"]);
+    let prompts: Vec<Value> =
+        json.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["prompt"].clone()).collect();
+    assert_eq!(prompts, ["the fox", "a\ncrow", "why", ""]);
+    dir.write("bad.txt", "fine\n{\"text\": 1}\n");
+    sample(&dir, &["--prompts-file", "bad.txt"]).fails(65, &["bad.txt", "line 2", "prompt"]);
+    dir.write("strange.txt", "the\n\u{3b1}\n");
+    sample(&dir, &["--prompts-file", "strange.txt"]).fails(65, &["line 2", "U+03B1", "--skip-unknown"]);
+}
+
+#[test]
+fn escapes_are_interpreted_on_request() {
+    let dir = TestDir::with_run();
+    assert!(text(&dir, &["--escapes", "--prompt", "the\\n\\u{66}ox"]).starts_with("the\nfox"));
+    sample(&dir, &["--prompt", "the\\nfox"]).fails(2, &["U+005C"]);
+    sample(&dir, &["--escapes", "--prompt", "the\\x"]).fails(2, &["escape"]);
+    let line = dir.stdout("sample run --seed 1 --length 500 --escapes --stop \\n");
+    assert!(line.len() < 500 && line.lines().count() == 1, "{line}");
+}
+
+#[test]
+fn a_minimum_length_delays_stop_texts() {
+    let dir = TestDir::with_run();
+    let with = |min: &str| {
+        let options = format!("sample run --seed 1 --temp 1 --length 300 --stop e --min-length {min}");
+        dir.stdout(&options).trim_end_matches('\n').chars().count()
+    };
+    assert!(with("0") < 50 && (100..300).contains(&with("100")), "{} {}", with("0"), with("100"));
+    dir.run("sample run --min-length 5").fails_with_usage(2, &["--stop"]);
+}
+
+#[test]
+fn a_model_of_bytes_writes_exactly_the_requested_bytes() {
+    let dir = TestDir::with_text();
+    dir.train("text.txt --name run --bytes --steps 5");
+    for length in [1, 100] {
+        assert_eq!(dir.run(&format!("sample run --seed 1 --length {length}")).out.len(), length);
+    }
+}
+
+#[test]
+fn a_repetition_penalty_ends_loops() {
+    let dir = TestDir::with_run();
+    let tail = |options: &str| {
+        let out = dir.stdout(&format!("sample run --seed 1 --temp 0 --length 2000 {options}"));
+        let repeated = (1..200).any(|period| {
+            let text = &out.trim_end().as_bytes()[1000..];
+            text[period..].iter().zip(text).all(|(a, b)| a == b)
+        });
+        (repeated, out)
+    };
+    assert!(tail("").0, "the most likely characters form a loop");
+    let (repeated, out) = tail("--repetition-penalty 1");
+    assert!(!repeated, "{out}");
+    assert_eq!(tail("--repetition-penalty 0").1, tail("").1);
+}
