@@ -41,7 +41,7 @@ pub struct ExperimentArgs {
     #[arg(long, value_name = "N")]
     pub parameters: Option<u64>,
     /// Peak learning rate [default: depends on the experiment]
-    #[arg(long, value_name = "X")]
+    #[arg(long, allow_negative_numbers = true, value_name = "X")]
     pub lr: Option<f64>,
     /// Initialization of the recurrent layers [default: depends on the experiment]
     #[arg(long, value_parser = name_in::<Scheme>(&Scheme::NAMES))]
@@ -50,7 +50,7 @@ pub struct ExperimentArgs {
     #[arg(long, allow_negative_numbers = true, value_name = "X")]
     pub forget_bias: Option<f64>,
     /// Decoupled weight decay of the weight matrices [default: depends on the experiment]
-    #[arg(long, value_name = "X")]
+    #[arg(long, allow_negative_numbers = true, value_name = "X")]
     pub weight_decay: Option<f64>,
     /// Random seed of the text, the initial weights and the test
     #[arg(long, value_name = "N", default_value_t = 1)]
@@ -68,7 +68,7 @@ pub struct ExperimentArgs {
     #[arg(long, value_name = "N")]
     pub size: Option<usize>,
     /// Only write the training text to a file, for use with charlstm train
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["seeds", "json"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["seeds", "json", "svg", "hidden", "lr", "init", "forget_bias", "weight_decay"])]
     pub write: Option<PathBuf>,
     /// File for the chart, for experiments that draw one [default: NAME.svg]
     #[arg(long, value_name = "FILE")]

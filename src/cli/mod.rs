@@ -20,6 +20,7 @@ mod interactive;
 mod line_reader;
 mod load;
 mod novelty;
+mod parse;
 mod plot;
 mod progress;
 mod prompts;
@@ -45,7 +46,8 @@ use args::{Args, Command};
 use terminal::{Terminal, is_broken_pipe};
 
 pub fn main() -> ExitCode {
-    let (args, command) = match Args::parse_from_line(std::env::args_os()) {
+    let line: Vec<_> = std::env::args_os().collect();
+    let (args, command) = match parse::parse(&line) {
         Ok(parsed) => parsed,
         Err(e) => {
             // Help and version are printed to stdout and are not errors.

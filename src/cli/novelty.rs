@@ -38,7 +38,7 @@ pub struct NoveltyArgs {
     #[arg(long, value_name = "N", default_value_t = 20)]
     pub span: usize,
     /// Compare bytes instead of UTF-8 characters
-    #[arg(long, conflicts_with = "run")]
+    #[arg(long, requires = "against", conflicts_with = "run")]
     pub bytes: bool,
     /// Print only the last line, which covers the whole text
     #[arg(long)]

@@ -37,13 +37,13 @@ pub struct SampleArgs {
     #[arg(long, value_name = "START", default_value = "newline", value_parser = context_starts())]
     pub context_start: ContextStart,
     /// Characters to generate; 0: no limit [default: 1000]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", conflicts_with = "RecordArgs")]
     pub length: Option<u64>,
     /// Stop after this text has been generated; can be repeated
-    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    #[arg(long, value_name = "TEXT", conflicts_with = "RecordArgs", allow_hyphen_values = true)]
     pub stop: Vec<String>,
     /// Do not obey --stop before N characters have been generated
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", requires = "stop")]
     pub min_length: Option<u64>,
     /// Number of samples; sample i uses the seed --seed + i
     ///
@@ -62,7 +62,7 @@ pub struct SampleArgs {
     #[arg(long, value_name = "PRECISION", default_value = "f32", value_parser = precisions())]
     pub precision: Precision,
     /// Take turns with the model: type some text and let it continue
-    #[arg(long, short, conflicts_with_all = ["samples", "lines", "stop"])]
+    #[arg(long, short, conflicts_with_all = ["prompts_file", "no_echo", "samples", "jsonl", "stop", "RecordArgs"])]
     pub interactive: bool,
 
     #[command(flatten)]
@@ -151,12 +151,6 @@ fn check(args: &SampleArgs) -> Result<()> {
         return refuse("--lines and --interactive accept only one --temp");
     }
     let several = several || args.prompt.prompts_file.is_some();
-    if several && args.interactive {
-        return refuse("--interactive accepts only one prompt");
-    }
-    if args.interactive && args.jsonl {
-        return refuse("--interactive prints text, not JSON; omit --jsonl");
-    }
     if args.length == Some(0) && (several || args.samples > 1 || args.jsonl) {
         return refuse("--length 0 generates a single endless text; set a length to generate several texts");
     }

@@ -29,7 +29,7 @@ pub struct RecordArgs {
     ///
     /// Gives up after 10,000 lines or 2,000,000 characters in a row without a new matching line. A run that was trained with
     /// --records generates records with --samples N; the options below apply to them, too.
-    #[arg(long, value_name = "N", conflicts_with_all = ["length", "stop", "samples"], value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", conflicts_with = "samples", value_parser = clap::value_parser!(u64).range(1..))]
     pub lines: Option<u64>,
     /// Print each line or record only once
     #[arg(long)]
@@ -66,7 +66,7 @@ pub struct RecordArgs {
     #[arg(long, value_name = "COMMAND", allow_hyphen_values = true)]
     pub check: Option<String>,
     /// Seconds that --check may take to answer [default: 10]
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "SECONDS", requires = "check", value_parser = clap::value_parser!(u64).range(1..))]
     pub check_timeout: Option<u64>,
 }
 

@@ -51,7 +51,7 @@ pub struct ScoreArgs {
     #[arg(long, value_name = "START", default_value = "newline", value_parser = context_starts())]
     pub context_start: ContextStart,
     /// Print only units with at least this many bits per character
-    #[arg(long, value_name = "BITS")]
+    #[arg(long, allow_negative_numbers = true, value_name = "BITS")]
     pub alert_bits: Option<f64>,
     /// Print only the totals
     #[arg(long, conflicts_with_all = ["unit", "alert_bits"])]

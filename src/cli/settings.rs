@@ -105,7 +105,13 @@ pub struct Settings {
     /// Probability per window that the carried state of a stream is reset [default: 0.3]
     ///
     /// Generation starts from the zero state, so training must see it, too.
-    #[arg(long, allow_negative_numbers = true, value_name = "P", help_heading = "Training")]
+    #[arg(
+        long,
+        allow_negative_numbers = true,
+        value_name = "P",
+        conflicts_with = "records",
+        help_heading = "Training"
+    )]
     pub reset_prob: Option<f64>,
     /// Random seed of the initial weights, of dropout and of resets [default: 1]
     #[arg(long, value_name = "N", help_heading = "Training")]

@@ -67,7 +67,7 @@ pub struct TrainArgs {
     #[arg(long, value_name = "FILE", help_heading = "Run")]
     pub config: Option<PathBuf>,
     /// Allow resuming on a modified corpus; the current epoch starts again
-    #[arg(long, help_heading = "Run")]
+    #[arg(long, requires = "resume", help_heading = "Run")]
     pub allow_corpus_change: bool,
 }
 

@@ -119,8 +119,13 @@ fn options_of_whole_lines_need_lines_or_records() {
     for option in
         ["--unique", "--novel", "--match a", "--min-chars 3", "--max-chars 3", "--check cat", "--match-by mask"]
     {
-        for other in ["", "--length 5", "--samples 2"] {
-            dir.run(&format!("sample {option} {other}")).fails(2, &[option.split(' ').next().unwrap(), "--lines"]);
+        let name = option.split(' ').next().unwrap();
+        for other in ["", "--samples 2"] {
+            dir.run(&format!("sample {option} {other}")).fails(2, &[name, "--lines"]);
+        }
+        for other in ["--length 5", "--stop a", "-i"] {
+            let other_name = other.split(' ').next().unwrap().replace("-i", "--interactive");
+            dir.run(&format!("sample {option} {other}")).fails_with_usage(2, &[name, &other_name]);
         }
     }
 }
