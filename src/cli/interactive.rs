@@ -13,13 +13,14 @@ use signal_hook::consts::SIGINT;
 use signal_hook::flag;
 
 use super::files;
+use super::prompts::PromptArgs;
 use super::signals::cannot_listen;
 use super::terminal::{Terminal, is_broken_pipe};
 
 pub const DEFAULT_LENGTH: u64 = 200;
 const HELP: &str = "\
 Type some text and press Enter: the model continues the whole text so far. Ctrl-C ends its turn, Ctrl-D quits.
-A backslash at the end of a line adds a line end, so that the model begins the next line.
+A line that ends with a backslash is followed by a line end, and continues with the next line that you type.
 /more [N]    continue for N characters (an empty line also continues)
 /undo        undo the last turn
 /temp T      set the sampling temperature; 0: always the most likely character
@@ -36,26 +37,42 @@ struct Session<'m, 't> {
     /// Characters per turn; 0: until interrupted.
     length: u64,
     interrupted: Arc<AtomicBool>,
+    args: &'t PromptArgs,
     terminal: &'t Terminal,
 }
 
-pub fn run(generator: Generator<'_>, vocab: &Vocab, prompt: &[u32], length: u64, terminal: &Terminal) -> Result<()> {
+pub fn run(
+    generator: Generator<'_>,
+    vocab: &Vocab,
+    args: &PromptArgs,
+    prompt: &[u32],
+    length: u64,
+    terminal: &Terminal,
+) -> Result<()> {
     let interrupted = Arc::new(AtomicBool::new(false));
     // The first Ctrl-C ends a turn; a second one ends the process.
     flag::register_conditional_shutdown(SIGINT, 130, Arc::clone(&interrupted)).map_err(cannot_listen)?;
     flag::register(SIGINT, Arc::clone(&interrupted)).map_err(cannot_listen)?;
     let mut editor = DefaultEditor::new().map_err(|e| Error::Internal(format!("lines cannot be read: {e}")))?;
     let (text, turns) = (prompt.to_vec(), Vec::new());
-    let mut session = Session { generator, vocab, text, turns, length, interrupted, terminal };
+    let mut session = Session { generator, vocab, text, turns, length, interrupted, args, terminal };
     terminal.say("Type some text for the model to continue; /help lists the commands, Ctrl-D quits");
     if !prompt.is_empty() {
         terminal.out_text(&vocab.decode(prompt.iter().copied()))?;
         session.turn(&[], length)?;
     }
+    let mut typed = String::new();
     loop {
-        match editor.readline("> ") {
+        match editor.readline(if typed.is_empty() { "> " } else { "... " }) {
             Ok(line) => {
                 let _ = editor.add_history_entry(&line);
+                typed.push_str(&line);
+                if is_continued(&line) {
+                    typed.pop();
+                    typed.push('\n');
+                    continue;
+                }
+                let line = std::mem::take(&mut typed);
                 // An error in one turn must not lose the text.
                 match session.handle_line(&line) {
                     Err(e) if !is_broken_pipe(&e) => terminal.error(&e.to_string()),
@@ -69,11 +86,15 @@ pub fn run(generator: Generator<'_>, vocab: &Vocab, prompt: &[u32], length: u64,
     }
 }
 
+/// Whether a line ends with a backslash that is not itself escaped by another one.
+fn is_continued(line: &str) -> bool {
+    (line.len() - line.trim_end_matches('\\').len()) % 2 == 1
+}
+
 impl Session<'_, '_> {
     fn handle_line(&mut self, line: &str) -> Result<()> {
         if !line.starts_with('/') {
-            let text = line.strip_suffix('\\').map_or_else(|| line.to_owned(), |line| format!("{line}\n"));
-            return self.turn(&self.vocab.encode(text.as_bytes())?, self.length);
+            return self.turn(&self.vocab.encode(self.args.unescape(line)?.as_bytes())?, self.length);
         }
         let (command, rest) = line.split_once(' ').unwrap_or((line, ""));
         let rest = rest.trim();

@@ -77,6 +77,13 @@ impl<'a> Reporter<'a> {
         self.saved_step
     }
 
+    /// Prints, from any thread, that training stops after the current step.
+    pub fn stop_announcement(&self) -> impl Fn() + Send + Sync + 'static {
+        let (terminal, bar) = (self.terminal.clone(), self.bar.clone());
+        let announce = move || terminal.say("Stopping after this step; press Ctrl-C again to quit without saving");
+        move || bar.as_ref().map_or_else(&announce, |bar| bar.suspend(&announce))
+    }
+
     fn above(&self, write: impl FnOnce(&Terminal)) {
         match &self.bar {
             Some(bar) => bar.suspend(|| write(self.terminal)),

@@ -1,32 +1,37 @@
 //! The prompts of `charlstm sample`.
 
-use std::path::PathBuf;
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
 
-use charlstm::data::Vocab;
+use charlstm::data::{ContextStart, Vocab};
 use charlstm::error::{Error, Result};
 use serde_json::Value;
 
 use super::files;
 use super::terminal::Terminal;
+use super::values::context_starts;
 
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Prompt")]
 pub struct PromptArgs {
     /// Text to continue; it is printed before the generated text
     ///
-    /// A line end is written as $'\\n' in most shells, or as \\n with --escapes.
+    /// A line end is written as $'\n' in most shells, or as \n with --escapes.
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true, allow_hyphen_values = true)]
     pub prompt: String,
     /// Read the prompt from a file; -: standard input
     #[arg(long, value_name = "FILE", conflicts_with = "prompt")]
     pub prompt_file: Option<PathBuf>,
-    /// Read several prompts from a file, one per line; -: standard input
+    /// Continue each line of a file; -: standard input
     ///
-    /// A line may also be a JSON string, or an object with the key "prompt". Each prompt is continued in turn.
+    /// If the first line is a JSON string or object, every line must be one; an object has the key "prompt". The texts are printed in
+    /// the order of the lines, each after a line such as `--- prompt 2 ---`, or as JSON with --jsonl. All prompts use the same seed.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["prompt", "prompt_file"])]
     pub prompts_file: Option<PathBuf>,
-    /// Interpret \\n, \\t, \\\\ and \\u{...} in --prompt and --stop
-    #[arg(long)]
+    /// Interpret \n, \t, \\ and \u{...} in --prompt, --stop, --ban, --prompts-file and --interactive
+    ///
+    /// \u{e9} is the character U+00E9. JSON in --prompts-file has its own escape sequences, and --prompt-file is read as it is.
+    #[arg(long, conflicts_with = "prompt_file")]
     pub escapes: bool,
     /// Do not print the prompt
     #[arg(long)]
@@ -34,29 +39,48 @@ pub struct PromptArgs {
     /// Skip characters of the prompt that are not in the model's vocabulary
     #[arg(long)]
     pub skip_unknown: bool,
+    /// What the prompt, or the text without a prompt, follows
+    #[arg(long, value_name = "START", default_value = "newline", value_parser = context_starts())]
+    pub context_start: ContextStart,
 }
 
 impl PromptArgs {
     /// The prompts as token ids, in order; one empty prompt if none is given.
     pub fn read(&self, vocab: &Vocab, terminal: &Terminal) -> Result<Vec<Vec<u32>>> {
         if let Some(file) = &self.prompts_file {
-            let (name, text) = files::read_text(file, vocab.encoding())?;
-            let text = text.strip_suffix(b"\n").unwrap_or(&text);
-            let prompt = |(number, line): (usize, &[u8])| {
-                let at = |e: Error| Error::corpus(name, format!("line {number}: {}", with_hint(&e)));
-                self.encode(&prompt_of_line(line).map_err(at)?, vocab, terminal).map_err(at)
-            };
-            return (1..).zip(text.split(|byte| *byte == b'\n')).map(prompt).collect();
+            return self.read_lines(file, vocab, terminal);
         }
         let prompt = match &self.prompt_file {
             Some(file) => {
                 let (name, text) = files::read_text(file, vocab.encoding())?;
                 self.encode(&text, vocab, terminal).map_err(|e| Error::corpus(name, with_hint(&e)))?
             }
-            None if self.escapes => self.encode(unescaped(&self.prompt)?.as_bytes(), vocab, terminal)?,
-            None => self.encode(self.prompt.as_bytes(), vocab, terminal)?,
+            None => self.encode(self.unescape(&self.prompt)?.as_bytes(), vocab, terminal)?,
         };
         Ok(vec![prompt])
+    }
+
+    fn read_lines(&self, file: &Path, vocab: &Vocab, terminal: &Terminal) -> Result<Vec<Vec<u32>>> {
+        let (name, text) = files::read_text(file, vocab.encoding())?;
+        if text.is_empty() {
+            return Err(Error::corpus(name, "contains no prompts; write one per line"));
+        }
+        let text = text.strip_suffix(b"\n").unwrap_or(&text);
+        let lines = text.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+        let first: Option<Value> = lines.clone().next().and_then(|line| serde_json::from_slice(line).ok());
+        let is_json = first.is_some_and(|value| value.is_string() || value.is_object());
+        let prompt = |line: &[u8]| match std::str::from_utf8(line) {
+            _ if is_json => self.encode(json_prompt(line)?.as_bytes(), vocab, terminal),
+            Ok(line) => self.encode(self.unescape(line)?.as_bytes(), vocab, terminal),
+            Err(_) => self.encode(line, vocab, terminal),
+        };
+        let at = |number: usize, e: Error| Error::corpus(name, format!("line {number}: {}", with_hint(&e)));
+        (1..).zip(lines).map(|(number, line)| prompt(line).map_err(|e| at(number, e))).collect()
+    }
+
+    /// A text of the command line, with its escape sequences replaced if that is requested.
+    pub fn unescape<'t>(&self, text: &'t str) -> Result<Cow<'t, str>> {
+        if self.escapes { unescaped(text).map(Cow::Owned) } else { Ok(Cow::Borrowed(text)) }
     }
 
     /// A prompt as token ids; unknown characters are rejected, or skipped with `--skip-unknown`.
@@ -87,20 +111,15 @@ fn with_hint(error: &Error) -> String {
     }
 }
 
-/// The prompt in a line: JSON if the line starts like a JSON string or object, otherwise the line itself.
-fn prompt_of_line(line: &[u8]) -> Result<Vec<u8>> {
-    let line = line.strip_suffix(b"\r").unwrap_or(line);
-    if !line.starts_with(b"\"") && !line.starts_with(b"{") {
-        return Ok(line.to_vec());
-    }
+/// The prompt in a line of JSON.
+fn json_prompt(line: &[u8]) -> Result<String> {
     let value: Value = serde_json::from_slice(line).map_err(|e| Error::Usage(format!("not valid JSON: {e}")))?;
     let prompt = value.as_str().or_else(|| value.get("prompt")?.as_str());
     let missing = || Error::Usage("expected a JSON string, or an object with the key \"prompt\"".into());
-    prompt.map(|prompt| prompt.as_bytes().to_vec()).ok_or_else(missing)
+    prompt.map(str::to_owned).ok_or_else(missing)
 }
 
-/// A text with its escape sequences replaced.
-pub fn unescaped(text: &str) -> Result<String> {
+fn unescaped(text: &str) -> Result<String> {
     let invalid = || Error::Usage(format!("{text:?}: invalid escape sequence; use \\n, \\t, \\\\ or \\u{{...}}"));
     let (mut plain, mut rest) = (String::new(), text.chars());
     while let Some(char) = rest.next() {
@@ -134,14 +153,12 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_a_prompt_or_json() {
-        for (line, expected) in
-            [("plain \"text\"", "plain \"text\""), ("\"a\\nb\"", "a\nb"), ("{\"prompt\": \"x\"}", "x"), ("", "")]
-        {
-            assert_eq!(prompt_of_line(line.as_bytes()).unwrap(), expected.as_bytes());
+    fn a_prompt_in_json_is_a_string_or_a_key() {
+        for (line, expected) in [(r#""a\nb""#, "a\nb"), (r#"{"prompt": "x"}"#, "x")] {
+            assert_eq!(json_prompt(line.as_bytes()).unwrap(), expected);
         }
-        for bad in ["{\"text\": 1}", "{", "\"open"] {
-            assert!(prompt_of_line(bad.as_bytes()).is_err(), "{bad}");
+        for bad in [r#"{"text": 1}"#, "{", r#""open"#, "plain"] {
+            assert!(json_prompt(bad.as_bytes()).is_err(), "{bad}");
         }
     }
 }

@@ -5,17 +5,17 @@ use std::hash::{BuildHasher, Hasher};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use charlstm::data::{ContextStart, Vocab};
+use charlstm::data::Vocab;
 use charlstm::error::{Error, Result};
 use charlstm::kernels::Precision;
 use charlstm::model::InferenceModel;
 use charlstm::sample::{Generator, SamplingConfig};
 
-use super::prompts::{PromptArgs, unescaped};
+use super::prompts::PromptArgs;
 use super::sample_records::{self, Output, RecordArgs, SampleSource};
-use super::sample_text::{self, TextWriter};
+use super::sample_text::{SAMPLES_AT_ONCE, TextArgs, TextWriter, heading};
 use super::terminal::Terminal;
-use super::values::{context_starts, precisions};
+use super::values::precisions;
 use super::{interactive, load};
 
 const EXAMPLES: &str = "\
@@ -23,6 +23,7 @@ Examples:
   charlstm sample                                     Sample from the newest run
   charlstm sample big --prompt \"Once upon\" --temp 0.5
   charlstm sample big --interactive                   Write a text together with the model
+  charlstm sample big --samples 8 --jsonl             Generate 8 texts as JSON
   charlstm sample names --lines 20 --unique --novel   Generate 20 new lines";
 
 /// Generate text with a trained model
@@ -31,26 +32,14 @@ Examples:
 pub struct SampleArgs {
     /// Name or folder of a run, or a checkpoint file [default: the newest run]
     pub run: Option<PathBuf>,
-    #[command(flatten)]
-    pub prompt: PromptArgs,
-    /// What the prompt, or the text without a prompt, follows
-    #[arg(long, value_name = "START", default_value = "newline", value_parser = context_starts())]
-    pub context_start: ContextStart,
-    /// Characters to generate; 0: no limit [default: 1000]
-    #[arg(long, value_name = "N", conflicts_with = "RecordArgs")]
-    pub length: Option<u64>,
-    /// Stop after this text has been generated; can be repeated
-    #[arg(long, value_name = "TEXT", conflicts_with = "RecordArgs", allow_hyphen_values = true)]
-    pub stop: Vec<String>,
-    /// Do not obey --stop before N characters have been generated
-    #[arg(long, value_name = "N", requires = "stop")]
-    pub min_length: Option<u64>,
     /// Number of samples; sample i uses the seed --seed + i
     ///
-    /// If several texts are printed, each follows a line such as `--- sample 2 ---`.
+    /// Each of several texts follows a line such as `--- sample 2 ---`.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     pub samples: u64,
-    /// Print JSON, one object per line: the text, its loss and, for lines and records, whether it is in the corpus
+    /// Print JSON, one object per line: the prompt, the text, its loss and more
+    ///
+    /// For running text, the object contains the temperature and the seed; for lines and records, whether the text is in the corpus.
     #[arg(long)]
     pub jsonl: bool,
     /// Random seed [default: chosen at random]
@@ -65,6 +54,10 @@ pub struct SampleArgs {
     #[arg(long, short, conflicts_with_all = ["prompts_file", "no_echo", "samples", "jsonl", "stop", "RecordArgs"])]
     pub interactive: bool,
 
+    #[command(flatten)]
+    pub prompt: PromptArgs,
+    #[command(flatten)]
+    pub text: TextArgs,
     #[command(flatten)]
     pub distribution: DistributionArgs,
     #[command(flatten)]
@@ -104,7 +97,7 @@ pub fn run(args: &SampleArgs, terminal: &Terminal) -> Result<ExitCode> {
     check(args)?;
     load::start_threads()?;
     let frame = load::open_checkpoint(args.run.as_deref())?;
-    let samples = args.records.lines.unwrap_or(args.samples).min(sample_text::SAMPLES_AT_ONCE as u64) as usize;
+    let samples = args.records.lines.unwrap_or(args.samples).min(SAMPLES_AT_ONCE as u64) as usize;
     let (model, vocab) = load::load_model(&frame, load::MAX_POSITIONS_PER_STREAM + 2 * samples)?;
     let count = records_to_generate(args, &vocab)?;
     let configs = sampling_configs(args, &vocab)?;
@@ -113,12 +106,16 @@ pub fn run(args: &SampleArgs, terminal: &Terminal) -> Result<ExitCode> {
     let seed = args.seed.unwrap_or_else(|| RandomState::new().build_hasher().finish());
     terminal.detail(&format!("{}, seed {seed}", frame.path().display()));
     let inference_model = InferenceModel::new(&model, args.precision);
-    let mut writer = TextWriter::new(args, stops, configs.len() * prompts.len(), terminal);
+    let output = Output { count: count.unwrap_or(args.samples), echo: !args.prompt.no_echo, jsonl: args.jsonl };
+    let writer = TextWriter { args: &args.text, stops, output, terminal };
     let mut code = ExitCode::SUCCESS;
     for config in &configs {
-        for prompt in &prompts {
+        let temp = (configs.len() > 1).then(|| format!("temp {}", config.temperature));
+        for (number, prompt) in (1..).zip(&prompts) {
+            let number = (prompts.len() > 1).then(|| format!("prompt {number}"));
+            let label: Vec<String> = temp.clone().into_iter().chain(number).collect();
             let context: Vec<u32> =
-                vocab.context_start(args.context_start).into_iter().chain(prompt.iter().copied()).collect();
+                vocab.context_start(args.prompt.context_start).into_iter().chain(prompt.iter().copied()).collect();
             let source = SampleSource {
                 frame: &frame,
                 model: &inference_model,
@@ -128,16 +125,18 @@ pub fn run(args: &SampleArgs, terminal: &Terminal) -> Result<ExitCode> {
                 context: &context,
                 seed,
             };
-            if let Some(count) = count {
-                let output = Output { count, echo: !args.prompt.no_echo, jsonl: args.jsonl };
+            if count.is_some() {
+                if !output.jsonl {
+                    terminal.out(heading(&label).as_bytes())?;
+                }
                 let result = sample_records::run(&args.records, output, &source, terminal)?;
                 code = if code == ExitCode::SUCCESS { result } else { code };
             } else if args.interactive {
                 let generator = Generator::new(&inference_model, &vocab, &context, config.clone(), seed);
-                let length = args.length.unwrap_or(interactive::DEFAULT_LENGTH);
-                interactive::run(generator, &vocab, prompt, length, terminal)?;
+                let length = args.text.length.unwrap_or(interactive::DEFAULT_LENGTH);
+                interactive::run(generator, &vocab, &args.prompt, prompt, length, terminal)?;
             } else {
-                writer.write(&source)?;
+                writer.write(&source, &label)?;
             }
         }
     }
@@ -151,7 +150,7 @@ fn check(args: &SampleArgs) -> Result<()> {
         return refuse("--lines and --interactive accept only one --temp");
     }
     let several = several || args.prompt.prompts_file.is_some();
-    if args.length == Some(0) && (several || args.samples > 1 || args.jsonl) {
+    if args.text.length == Some(0) && (several || args.samples > 1 || args.jsonl) {
         return refuse("--length 0 generates a single endless text; set a length to generate several texts");
     }
     args.distribution.temp.iter().try_for_each(|temp| sampling_config(args, *temp).validate())
@@ -166,7 +165,7 @@ fn records_to_generate(args: &SampleArgs, vocab: &Vocab) -> Result<Option<u64>> 
             (lines, _) => Ok(lines),
         };
     }
-    if args.length.is_some() || !args.stop.is_empty() {
+    if args.text.length.is_some() || !args.text.stop.is_empty() {
         return refuse(
             "this model generates whole records: use --samples N and --max-chars N, not --length or --stop".into(),
         );
@@ -191,8 +190,11 @@ fn sampling_config(args: &SampleArgs, temperature: f32) -> SamplingConfig {
 
 fn sampling_configs(args: &SampleArgs, vocab: &Vocab) -> Result<Vec<SamplingConfig>> {
     // The model never generates characters that are not in its vocabulary.
-    let mut ban: Vec<u32> =
-        vocab.to_symbols(args.distribution.ban.as_bytes()).into_iter().filter_map(|c| vocab.id(c)).collect();
+    let mut ban: Vec<u32> = vocab
+        .to_symbols(args.prompt.unescape(&args.distribution.ban)?.as_bytes())
+        .into_iter()
+        .filter_map(|c| vocab.id(c))
+        .collect();
     ban.sort_unstable();
     ban.dedup();
     if ban.len() == vocab.len() {
@@ -205,8 +207,8 @@ fn sampling_configs(args: &SampleArgs, vocab: &Vocab) -> Result<Vec<SamplingConf
 /// The texts that end a sample, as ids. A text with a character outside the vocabulary is never generated.
 fn stops(args: &SampleArgs, vocab: &Vocab, terminal: &Terminal) -> Result<Vec<Vec<u32>>> {
     let mut stops = Vec::new();
-    for text in &args.stop {
-        let text = if args.prompt.escapes { unescaped(text)? } else { text.clone() };
+    for text in &args.text.stop {
+        let text = args.prompt.unescape(text)?;
         match vocab.encode(text.as_bytes()) {
             Ok(ids) => stops.extend(Some(ids).filter(|ids| !ids.is_empty())),
             Err(e) => terminal.warn(&format!("--stop {text:?} has no effect: {e}")),

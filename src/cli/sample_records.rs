@@ -152,7 +152,7 @@ pub fn run(args: &RecordArgs, output: Output, source: &SampleSource<'_>, termina
         }
         let shown = line_bytes(vocab, &line.ids[echoed..]);
         if output.jsonl {
-            terminal.out(&as_json(&shown, line, in_corpus))?;
+            terminal.out(&as_json(&shown, line, in_corpus, source))?;
         } else {
             terminal.out_text(&[separator, &shown, b"\n"].concat())?;
             // Blocks are separated by a blank line, as in the corpus.
@@ -220,9 +220,14 @@ fn line_bytes(vocab: &Vocab, ids: &[u32]) -> Vec<u8> {
     bytes
 }
 
-fn as_json(text: &[u8], line: &Line, in_corpus: Option<bool>) -> Vec<u8> {
-    let mean = line.nats / line.scored as f64;
-    let facts = json!({"text": String::from_utf8_lossy(text), "nats_per_char": mean, "in_corpus": in_corpus});
+fn as_json(text: &[u8], line: &Line, in_corpus: Option<bool>, source: &SampleSource<'_>) -> Vec<u8> {
+    let prompt = source.vocab.decode(source.prompt.iter().copied());
+    let facts = json!({
+        "prompt": String::from_utf8_lossy(&prompt),
+        "text": String::from_utf8_lossy(text),
+        "nats_per_char": line.nats / line.scored as f64,
+        "in_corpus": in_corpus,
+    });
     format!("{facts}\n").into_bytes()
 }
 

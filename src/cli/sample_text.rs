@@ -5,40 +5,50 @@ use charlstm::error::Result;
 use charlstm::sample::{Batch, Generated, Generator, StopCriteria};
 use serde_json::json;
 
-use super::sample::SampleArgs;
-use super::sample_records::SampleSource;
+use super::sample_records::{Output, SampleSource};
 use super::terminal::Terminal;
+
+/// Where a running text ends.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Running text")]
+pub struct TextArgs {
+    /// Characters to generate; 0: no limit [default: 1000]
+    #[arg(long, value_name = "N", conflicts_with = "RecordArgs")]
+    pub length: Option<u64>,
+    /// Stop after this text has been generated; can be repeated
+    #[arg(long, value_name = "TEXT", conflicts_with = "RecordArgs", allow_hyphen_values = true)]
+    pub stop: Vec<String>,
+    /// Do not obey --stop before N characters have been generated
+    #[arg(long, value_name = "N", requires = "stop")]
+    pub min_length: Option<u64>,
+}
 
 pub const SAMPLES_AT_ONCE: usize = 1024;
 const DEFAULT_LENGTH: u64 = 1000;
 /// Only the end of the text is needed to detect a stop sequence.
 const MAX_KEPT: usize = 1 << 16;
 
-/// Writes texts, with a line before each if there are several.
+/// Writes the samples of a source.
 pub struct TextWriter<'a> {
-    args: &'a SampleArgs,
-    stops: Vec<Vec<u32>>,
-    /// The number of pairs of a prompt and a temperature.
-    groups: usize,
-    /// Pairs that have been written.
-    written: usize,
-    terminal: &'a Terminal,
+    pub args: &'a TextArgs,
+    /// The texts of `--stop` as token ids.
+    pub stops: Vec<Vec<u32>>,
+    pub output: Output,
+    pub terminal: &'a Terminal,
 }
 
-impl<'a> TextWriter<'a> {
-    pub fn new(args: &'a SampleArgs, stops: Vec<Vec<u32>>, groups: usize, terminal: &'a Terminal) -> Self {
-        TextWriter { args, stops, groups, written: 0, terminal }
-    }
-
-    /// Writes the samples for a prompt and a temperature.
-    pub fn write(&mut self, source: &SampleSource<'_>) -> Result<()> {
-        self.written += 1;
+impl TextWriter<'_> {
+    /// Writes the samples of a source. If there are several texts, each follows a heading, which begins with the parts `label`.
+    pub fn write(&self, source: &SampleSource<'_>, label: &[String]) -> Result<()> {
         let SampleSource { model, vocab, config, context, seed, .. } = *source;
-        let samples = self.args.samples;
-        if samples == 1 && !self.args.jsonl {
-            self.header(source, 1)?;
+        let samples = self.output.count;
+        if samples == 1 && !self.output.jsonl {
+            self.terminal.out(heading(label).as_bytes())?;
             self.terminal.out_text(&self.echo(source))?;
-            return self.stream(Generator::new(model, vocab, context, config.clone(), seed), vocab);
+            let last = self.stream(Generator::new(model, vocab, context, config.clone(), seed), vocab)?;
+            // The output of a single text of a model of bytes is exactly that text.
+            let is_exact = vocab.encoding() == Encoding::Bytes && label.is_empty() && !self.terminal.out_is_terminal();
+            return if is_exact { Ok(()) } else { self.end_line(&last) };
         }
         let batch = Batch::new(model, vocab, context, config);
         for first in (0..samples).step_by(SAMPLES_AT_ONCE) {
@@ -46,50 +56,23 @@ impl<'a> TextWriter<'a> {
             let seeds: Vec<u64> = range.map(|sample| seed.wrapping_add(sample)).collect();
             let texts = batch.generate(&seeds, self.stop_criteria());
             for (text, (seed, number)) in texts.iter().zip(seeds.iter().zip(first + 1..)) {
-                self.sample(source, text, *seed, number)?;
+                let mut bytes = self.echo(source);
+                text.ids.iter().for_each(|id| vocab.decode_into(*id, &mut bytes));
+                if self.output.jsonl {
+                    self.terminal.out(as_json(&bytes, text, *seed, source).as_bytes())?;
+                    continue;
+                }
+                let number = (samples > 1).then(|| format!("sample {number}"));
+                self.terminal.out(heading(&[label, number.as_slice()].concat()).as_bytes())?;
+                self.terminal.out_text(&bytes)?;
+                self.end_line(&bytes)?;
             }
         }
         Ok(())
     }
 
-    fn sample(&self, source: &SampleSource<'_>, text: &Generated, seed: u64, number: u64) -> Result<()> {
-        let mut bytes = self.echo(source);
-        text.ids.iter().for_each(|id| source.vocab.decode_into(*id, &mut bytes));
-        if self.args.jsonl {
-            let prompt = source.vocab.decode(source.prompt.iter().copied());
-            let fields = json!({
-                "prompt": String::from_utf8_lossy(&prompt),
-                "text": String::from_utf8_lossy(&bytes),
-                "nats_per_char": (!text.ids.is_empty()).then(|| text.nats / text.ids.len() as f64),
-                "temp": source.config.temperature,
-                "seed": seed,
-            });
-            return self.terminal.out(format!("{fields}\n").as_bytes());
-        }
-        self.header(source, number)?;
-        self.terminal.out_text(&bytes)?;
-        self.end_text(&bytes, source.vocab)
-    }
-
-    /// The line before a text, if there are several.
-    fn header(&self, source: &SampleSource<'_>, sample: u64) -> Result<()> {
-        let temps = self.args.distribution.temp.len();
-        let prompts = self.groups / temps;
-        let prompt = (self.written - 1) % prompts + 1;
-        let parts = [
-            (temps > 1).then(|| format!("temp {}", source.config.temperature)),
-            (prompts > 1).then(|| format!("prompt {prompt}")),
-            (self.args.samples > 1).then(|| format!("sample {sample}")),
-        ];
-        let parts: Vec<String> = parts.into_iter().flatten().collect();
-        if parts.is_empty() {
-            return Ok(());
-        }
-        self.terminal.out(format!("--- {} ---\n", parts.join(", ")).as_bytes())
-    }
-
     fn echo(&self, source: &SampleSource<'_>) -> Vec<u8> {
-        if self.args.prompt.no_echo { Vec::new() } else { source.vocab.decode(source.prompt.iter().copied()) }
+        if self.output.echo { source.vocab.decode(source.prompt.iter().copied()) } else { Vec::new() }
     }
 
     fn stop_criteria(&self) -> StopCriteria<'_> {
@@ -101,8 +84,8 @@ impl<'a> TextWriter<'a> {
         StopCriteria { length, min_length, stops: &self.stops, pattern: None }
     }
 
-    /// Writes a text character by character.
-    fn stream(&self, text: Generator<'_>, vocab: &Vocab) -> Result<()> {
+    /// Writes a text character by character; returns the bytes of the last one.
+    fn stream(&self, text: Generator<'_>, vocab: &Vocab) -> Result<Vec<u8>> {
         let (mut ids, mut bytes) = (Vec::new(), Vec::new());
         let StopCriteria { length, min_length, stops, .. } = self.stop_criteria();
         for (generated, id) in (1..).zip(text.take(length)) {
@@ -117,16 +100,27 @@ impl<'a> TextWriter<'a> {
                 ids.drain(..MAX_KEPT / 2);
             }
         }
-        self.end_text(&bytes, vocab)
+        Ok(bytes)
     }
 
-    /// Ends the last line of a text. The output of a single text of a model of bytes is exactly that text.
-    fn end_text(&self, text: &[u8], vocab: &Vocab) -> Result<()> {
-        let is_exact = vocab.encoding() == Encoding::Bytes && !self.terminal.out_is_terminal();
-        let is_single = self.groups == 1 && self.args.samples == 1;
-        if text.ends_with(b"\n") || (is_exact && is_single) {
-            return Ok(());
-        }
-        self.terminal.out(b"\n")
+    fn end_line(&self, text: &[u8]) -> Result<()> {
+        if text.ends_with(b"\n") { Ok(()) } else { self.terminal.out(b"\n") }
     }
+}
+
+/// The line before a text, if there are several; `parts` say which one it is.
+pub fn heading(parts: &[String]) -> String {
+    if parts.is_empty() { String::new() } else { format!("--- {} ---\n", parts.join(", ")) }
+}
+
+fn as_json(text: &[u8], generated: &Generated, seed: u64, source: &SampleSource<'_>) -> String {
+    let prompt = source.vocab.decode(source.prompt.iter().copied());
+    let fields = json!({
+        "prompt": String::from_utf8_lossy(&prompt),
+        "text": String::from_utf8_lossy(text),
+        "nats_per_char": generated.nats / generated.ids.len() as f64,
+        "temperature": source.config.temperature,
+        "seed": seed,
+    });
+    format!("{fields}\n")
 }

@@ -1,8 +1,9 @@
 //! Signals. While a run trains, the first Ctrl-C, SIGTERM or SIGHUP requests a save and stop; a second ends the process at once.
 //! SIGUSR1 requests a checkpoint.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::thread::Builder;
 use std::time::{Duration, Instant};
 
 use charlstm::error::{Error, Result};
@@ -10,33 +11,31 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGXFSZ};
 use signal_hook::iterator::Signals as Incoming;
 use signal_hook::{flag, low_level};
 
-use super::terminal::Terminal;
-
 /// A second signal within this time is ignored: when a terminal closes, both the shell and the system send SIGHUP, and
 /// `timeout` signals the process and its group.
 const DUPLICATE_WINDOW: Duration = Duration::from_millis(500);
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Signals {
     /// The signal that requested the stop; 0 if none was received.
     stop: Arc<AtomicUsize>,
     save: Arc<AtomicBool>,
     /// Whether the first signal only requests a stop instead of ending the process.
     is_deferred: Arc<AtomicBool>,
-    /// Whether nothing is printed.
-    is_quiet: bool,
+    /// Tells the user about the first deferred signal.
+    announce: Arc<OnceLock<Box<dyn Fn() + Send + Sync>>>,
 }
 
 impl Signals {
     /// Starts listening. If SIGHUP is already ignored, as under `nohup`, it stays ignored.
-    pub fn listen(terminal: &Terminal) -> Result<Self> {
-        let signals = Signals { is_quiet: terminal.is_quiet(), ..Signals::default() };
+    pub fn listen() -> Result<Self> {
+        let signals = Signals::default();
         flag::register(SIGUSR1, Arc::clone(&signals.save)).map_err(cannot_listen)?;
         let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
         let is_caught = |signal: &i32| *signal != SIGHUP || !is_ignored(SIGHUP, &status);
         let incoming = Incoming::new([SIGINT, SIGTERM, SIGHUP].into_iter().filter(is_caught)).map_err(cannot_listen)?;
         let listener = signals.clone();
-        let thread = std::thread::Builder::new().name("signals".into());
+        let thread = Builder::new().name("signals".into());
         thread.spawn(move || listener.handle(incoming)).map_err(cannot_listen)?;
         Ok(signals)
     }
@@ -54,16 +53,16 @@ impl Signals {
             if first.is_none() {
                 self.stop.store(signal as usize, Ordering::SeqCst);
                 first = Some(Instant::now());
-                // The step may take long, so this cannot wait for the main thread.
-                if signal == SIGINT && !self.is_quiet {
-                    eprintln!("\nStopping after this step; press Ctrl-C again to quit without saving");
-                }
+                // A step may take minutes, so the main thread cannot do this. Nor may a blocked terminal delay a second signal.
+                let announce = Arc::clone(&self.announce);
+                let _ = Builder::new().spawn(move || announce.get().map(|announce| announce()));
             }
         }
     }
 
-    /// From now on, the first signal requests a save and a stop.
-    pub fn defer(&self) {
+    /// From now on, the first signal requests a save and a stop; `announce` is called at once.
+    pub fn defer(&self, announce: impl Fn() + Send + Sync + 'static) {
+        let _ = self.announce.set(Box::new(announce));
         self.is_deferred.store(true, Ordering::SeqCst);
     }
 

@@ -23,6 +23,7 @@ pub struct OutputArgs {
     pub color: clap::ColorChoice,
 }
 
+#[derive(Clone)]
 pub struct Terminal {
     color: ColorChoice,
     quiet: bool,

@@ -75,15 +75,15 @@ pub struct TrainArgs {
 const MAX_SAVE_INTERVAL: Duration = Duration::from_secs(600);
 
 pub fn run(args: TrainArgs, terminal: &Terminal) -> Result<ExitCode> {
-    let signals = Signals::listen(terminal)?;
+    let signals = Signals::listen()?;
     let prepared = match &args.resume {
         Some(given) => resume(&args, given.as_deref(), terminal)?,
         None => Some(start(&args, terminal)?),
     };
     let Some((run, mut trainer)) = prepared else { return Ok(ExitCode::SUCCESS) };
     introduce(&trainer, &run, terminal);
-    signals.defer();
     let mut reporter = Reporter::new(terminal, &trainer, &run, signals.clone());
+    signals.defer(reporter.stop_announcement());
     let policy = CheckpointPolicy { run: &run, max_interval: MAX_SAVE_INTERVAL, keep_going: args.keep_going };
     let outcome = fit(&mut trainer, Some(policy), args.stop_at, &mut reporter);
     signals.restore();

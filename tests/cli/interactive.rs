@@ -100,3 +100,16 @@ fn reads_lines_from_a_pipe() {
     // A line may start with a space, an empty line continues the text, and the prompt is printed.
     assert!(text.starts_with('a') && text[11..].starts_with(" fox") && written.starts_with(&text[..11]), "{written}");
 }
+
+#[test]
+fn a_line_end_can_be_typed() {
+    let dir = TestDir::with_run();
+    let saved = |options: &str, typed: &str| {
+        let piped = dir.command(&format!("sample run -i --seed 3 --length 4 -q {options}"));
+        Finished::run_with_stdin(piped, &format!("{typed}\n/save out.txt\n")).succeeds();
+        dir.read("out.txt")
+    };
+    assert!(saved("", "the fox\\\na crow").starts_with("the fox\na crow"));
+    assert_eq!(saved("", "the fox\\\n").chars().count(), 12, "an empty line ends the text");
+    assert!(saved("--escapes", "the fox\\na crow\\\nwhy").starts_with("the fox\na crow\nwhy"));
+}

@@ -54,7 +54,7 @@ fn samples_are_printed_as_json() {
 #[test]
 fn prompts_of_a_file_are_continued_in_order() {
     let dir = TestDir::with_run();
-    dir.write("prompts.txt", "\u{feff}the fox\n\"a\\ncrow\"\n{\"prompt\": \"why\"}\n\n");
+    dir.write("prompts.txt", "\u{feff}\"the fox\"\r\n\"a\\ncrow\"\n{\"prompt\": \"why\"}\n\"\"\n");
     let out = text(&dir, &["--prompts-file", "prompts.txt"]);
     assert_contains_all(
         &out,
@@ -64,7 +64,23 @@ fn prompts_of_a_file_are_continued_in_order() {
     let prompts: Vec<Value> =
         json.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["prompt"].clone()).collect();
     assert_eq!(prompts, ["the fox", "a\ncrow", "why", ""]);
-    dir.write("bad.txt", "fine\n{\"text\": 1}\n");
+    // A text in quotes is not JSON if the first line is none.
+    dir.write("quoted.txt", "the fox\n\"why\"\n");
+    sample(&dir, &["--prompts-file", "quoted.txt"]).fails(65, &["quoted.txt: line 2", "U+0022"]);
+    dir.write("plain.txt", "\u{feff}the fox\r\nwhy\n\n");
+    let prompts = text(&dir, &["--prompts-file", "plain.txt"]);
+    assert_contains_all(&prompts, &["--- prompt 1 ---\nthe fox", "--- prompt 2 ---\nwhy", "--- prompt 3 ---\n"]);
+    let mut piped = dir.command("sample run --seed 1 --length 12 --prompts-file - --jsonl --escapes --temp 0.5,1");
+    piped.arg("--no-echo");
+    let json = Finished::run_with_stdin(piped, "the\\nfox\na crow").succeeds().0;
+    let fields: Vec<Value> = json.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let order: Vec<_> =
+        fields.iter().map(|of| (of["prompt"].as_str().unwrap(), of["temperature"].as_f64().unwrap())).collect();
+    assert_eq!(order, [("the\nfox", 0.5), ("a crow", 0.5), ("the\nfox", 1.0), ("a crow", 1.0)]);
+    assert!(fields.iter().all(|of| of["text"].as_str().unwrap().chars().count() == 12), "{json}");
+    dir.write("empty.txt", "");
+    sample(&dir, &["--prompts-file", "empty.txt"]).fails(65, &["empty.txt", "no prompts"]);
+    dir.write("bad.txt", "\"fine\"\n{\"text\": 1}\n");
     sample(&dir, &["--prompts-file", "bad.txt"]).fails(65, &["bad.txt", "line 2", "prompt"]);
     dir.write("strange.txt", "the\n\u{3b1}\n");
     sample(&dir, &["--prompts-file", "strange.txt"]).fails(65, &["line 2", "U+03B1", "--skip-unknown"]);
@@ -76,6 +92,8 @@ fn escapes_are_interpreted_on_request() {
     assert!(text(&dir, &["--escapes", "--prompt", "the\\n\\u{66}ox"]).starts_with("the\nfox"));
     sample(&dir, &["--prompt", "the\\nfox"]).fails(2, &["U+005C"]);
     sample(&dir, &["--escapes", "--prompt", "the\\x"]).fails(2, &["escape"]);
+    let banned = dir.stdout("sample run --seed 1 --length 500 --escapes --ban \\n");
+    assert_eq!(banned.lines().count(), 1, "{banned}");
     let line = dir.stdout("sample run --seed 1 --length 500 --escapes --stop \\n");
     assert!(line.len() < 500 && line.lines().count() == 1, "{line}");
 }

@@ -94,6 +94,7 @@ fn second_signal_exits_immediately() {
     wait_until("the first step", || dir.exists("checkpoints/slow/metrics.jsonl"));
     sleep(Duration::from_millis(200));
     running.send("INT");
+    wait_until("the announcement", || dir.read("stderr.txt").contains("again to quit without saving"));
     // Signals within half a second count as one.
     sleep(Duration::from_millis(600));
     assert!(running.is_running(), "the first signal must wait for the current step");
