@@ -49,10 +49,10 @@ pub enum Error {
     NoTextFiles { folder: PathBuf },
     /// A text has too few characters for the batch size and the window length.
     #[error(
-        "{}: {chars} characters to train on, but {batch_size} streams of {seq_len} characters need at least {}",
+        "{}: {chars} characters to train on ({held_out} are held out), but {batch_size} streams of {seq_len} characters need at least {}",
         path.display(), batch_size * seq_len + 1
     )]
-    TextTooShort { path: PathBuf, chars: usize, batch_size: usize, seq_len: usize },
+    TextTooShort { path: PathBuf, chars: usize, held_out: usize, batch_size: usize, seq_len: usize },
     /// The corpus differs from the one that a run used. `role` says how the run used it, such as `was trained on`.
     #[error("{}: the text differs from the one that this run {role} (then {before}; now {now})", path.display())]
     CorpusMismatch { path: PathBuf, role: &'static str, before: String, now: String },
@@ -65,6 +65,9 @@ pub enum Error {
     /// A text contains a character that is not in the model's vocabulary.
     #[error("not in the model's vocabulary: {0}")]
     UnknownCharacter(String),
+    /// A corpus contains a character that is not in the model's vocabulary.
+    #[error("{}: {character} is not in the model's vocabulary", path.display())]
+    UnknownInCorpus { path: PathBuf, character: String },
     /// A file or folder does not exist or cannot be opened.
     #[error("{}: {}", path.display(), unreadable(source))]
     Input { path: PathBuf, source: std::io::Error },

@@ -37,6 +37,7 @@ fn decoded(corpus: &Corpus, from: usize) -> Vec<u32> {
 
 /// Checks that decoding agrees with the standard library from index `from` and from the middle, and so does the position of invalid UTF-8.
 fn check_decoding(text: &[u8], from: usize) {
+    let Some(text) = ok(data::check_text("text".as_ref(), text)) else { return };
     let expected = std::str::from_utf8(text);
     let corpus = match (corpus(text, Encoding::Utf8), expected) {
         (Ok(corpus), Ok(_)) => corpus,
@@ -56,16 +57,18 @@ fn check_decoding(text: &[u8], from: usize) {
 
 /// Checks that two files decode like their concatenation.
 fn check_two_files((first, second): (&[u8], &[u8])) {
+    if second.starts_with("\u{feff}".as_bytes()) {
+        return;
+    }
     let (Some(a), Some(b)) = (ok(corpus(first, Encoding::Utf8)), ok(corpus(second, Encoding::Utf8))) else {
         return;
     };
     let whole = [decoded(&a, 0), decoded(&b, 0)].concat();
     let joined = b.with_prefix(&a, a.chars()).expect("both are valid");
     assert!((0..=whole.len().min(9)).all(|from| decoded(&joined, from) == whole[from..]));
-    assert_eq!(
-        joined.identity(),
-        corpus(&[first, second].concat(), Encoding::Utf8).expect("both are valid").identity()
-    );
+    if let Some(both) = ok(corpus(&[first, second].concat(), Encoding::Utf8)) {
+        assert_eq!(joined.identity(), both.identity());
+    }
 }
 
 /// Checks that any byte sequence is a valid byte corpus.

@@ -35,6 +35,7 @@ pub fn exit_code(error: &Error) -> u8 {
         | Error::Utf16 { .. }
         | Error::NoTextFiles { .. }
         | Error::TextTooShort { .. }
+        | Error::UnknownInCorpus { .. }
         | Error::CorpusMismatch { .. }
         | Error::Checkpoint { .. } => BAD_DATA,
         Error::Input { .. } | Error::CorpusMissing { .. } | Error::Missing(_) | Error::NoRuns { .. } => NO_INPUT,
@@ -58,6 +59,11 @@ fn hint(error: &Error, command: &str) -> Option<String> {
             let omit = flag(setting, command).map_or(String::new(), |flag| format!("omit {flag}, or "));
             format!("{omit}start a new run")
         }
+        Error::UnknownInCorpus { .. } => match command {
+            "train" => "start a new run that extends the vocabulary, with --init-from RUN".into(),
+            "eval" => "score the text with charlstm score, which reports such characters separately".into(),
+            _ => return None,
+        },
         Error::UnknownCharacter(_) if command == "sample" => "remove it, or skip it with --skip-unknown".into(),
         Error::EncodingMismatch { model_reads_bytes: true, .. } => "add --bytes".into(),
         Error::EncodingMismatch { model_reads_bytes: false, .. } => "omit --bytes".into(),
@@ -67,7 +73,11 @@ fn hint(error: &Error, command: &str) -> Option<String> {
         },
         Error::NotText { .. } if command == "train" => "use --bytes to train on raw bytes".into(),
         Error::NoTextFiles { .. } => "specify a file, or use --bytes to read every file".into(),
+        Error::TextTooShort { chars, held_out, .. } if held_out > chars => "hold out less with --val-frac".into(),
         Error::TextTooShort { .. } => "use a longer text, or a smaller --batch or --seq-len".into(),
+        Error::CorpusMissing { .. } if command == "train" => {
+            "restore it, or specify its new path: charlstm train PATH --resume RUN".into()
+        }
         Error::CorpusMismatch { .. } | Error::CorpusMissing { .. } => match command {
             "train" => "restore it, or resume on the modified text with --allow-corpus-change".into(),
             "sample" => "restore it, or replace --novel with --novel-against FILE".into(),

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use charlstm::checkpoint::Frame;
 use charlstm::checkpoint::model::{self, weights_hash};
-use charlstm::data::{BUILT_IN_NAME, Encoding};
+use charlstm::data::{BUILT_IN_NAME, Encoding, RecordKind};
 use charlstm::error::Result;
 use charlstm::run::find::{RunTarget, find};
 use charlstm::run::{DEFAULT_RUNS_FOLDER, Progress, RunMetadata, STATE, state_hash};
@@ -25,11 +25,13 @@ pub struct InfoArgs {
 
 pub fn run(args: &InfoArgs, terminal: &Terminal) -> Result<()> {
     // latest.ckpt has the training state; best.ckpt, which is used for sampling, has only weights.
-    let path = match find(args.run.as_deref(), Path::new(DEFAULT_RUNS_FOLDER))? {
+    let target = find(args.run.as_deref(), Path::new(DEFAULT_RUNS_FOLDER))?;
+    let path = match &target {
         RunTarget::Run(folder) if folder.latest().exists() => folder.latest(),
         found => found.model(),
     };
-    let facts = facts(&Frame::read(&path)?)?;
+    let mut facts = facts(&Frame::read(&path)?)?;
+    facts["sampled_from"] = json!(target.model().display().to_string());
     if args.json { terminal.json(&facts) } else { terminal.out(lines(&facts).as_bytes()) }
 }
 
@@ -53,7 +55,10 @@ fn facts(frame: &Frame) -> Result<Value> {
         "replay": dataset.replay.map(|of| json!({ "file": of.config.file, "fraction": of.config.fraction, "chars": of.chars })),
         "step": progress.step, "epoch": progress.epoch, "skipped": progress.skipped,
         "batch": saved.train.batch_size, "seq_len": saved.train.seq_len, "optimizer": saved.train.optimizer,
-        "lr": saved.train.lr, "dropout": saved.train.dropout, "seed": saved.train.seed,
+        "lr": saved.train.lr, "schedule": saved.train.schedule, "warmup": saved.train.warmup, "total_steps": saved.total_steps,
+        "weight_decay": saved.train.weight_decay, "clip": saved.train.clip, "dropout": saved.train.dropout,
+        "reset_prob": saved.train.reset_prob, "seed": saved.train.seed,
+        "records": dataset.config.records.map(RecordKind::name),
         "instruction_set": saved.instruction_set, "elapsed_s": saved.elapsed_s,
         "loss": progress.loss,
         "held_out": progress.held_out.map(held_out),

@@ -69,10 +69,10 @@ pub struct Settings {
     #[arg(long, allow_negative_numbers = true, value_name = "FRACTION", help_heading = "Fine-tuning")]
     pub replay_frac: Option<f64>,
 
-    /// Streams per batch [default: 64; 16 for the built-in fables]
+    /// Streams per batch [default: 64; at most 16 for texts of less than 500,000 characters]
     #[arg(long, value_name = "N", help_heading = "Training")]
     pub batch: Option<usize>,
-    /// Characters per window of truncated backpropagation [default: 128; 64 for the built-in fables]
+    /// Characters per window of truncated backpropagation [default: 128; at most 64 for such short texts]
     #[arg(long, value_name = "N", help_heading = "Training")]
     pub seq_len: Option<usize>,
     /// Passes over the training text [default: 20; 15 for the built-in fables]

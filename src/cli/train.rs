@@ -15,6 +15,7 @@ use charlstm::score::bits;
 use charlstm::simd::Isa;
 use charlstm::train::{CheckpointPolicy, Outcome, Trainer, fit};
 
+use super::files;
 use super::fine_tune::{self, Origin};
 use super::load::start_worker_threads;
 use super::progress::Reporter;
@@ -109,9 +110,8 @@ pub fn run(args: TrainArgs, terminal: &Terminal) -> Result<ExitCode> {
 }
 
 fn start(args: &TrainArgs, terminal: &Terminal) -> Result<(LockedRun, Trainer)> {
-    let (settings, origin) = settings_of_new_run(args)?;
-    let train = settings.train_config();
-    train.validate()?;
+    let (mut settings, origin) = settings_of_new_run(args)?;
+    settings.train_config().validate()?;
     let folder = match named_folder(args)? {
         Some(folder) => folder,
         None => RunFolder::new(Path::new(DEFAULT_RUNS_FOLDER).join(settings.name())),
@@ -126,15 +126,34 @@ fn start(args: &TrainArgs, terminal: &Terminal) -> Result<(LockedRun, Trainer)> 
     check_no_existing_run(&folder, args)?;
     // All other errors are reported before the folder is modified.
     let dataset = open(&settings, terminal)?;
+    let fitting = short_text_windows(dataset.training().chars());
+    let fitting = fitting.filter(|_| (settings.batch, settings.seq_len) == (None, None));
+    if let Some((batch, seq_len)) = fitting {
+        (settings.batch, settings.seq_len) = (Some(batch), Some(seq_len));
+    }
+    let train = settings.train_config();
     let trainer = match origin {
         Some(origin) => Trainer::fine_tune(&origin.frame, origin.run, dataset, train)?,
         None => Trainer::with_init(dataset, &settings.model_config(), settings.init(), train)?,
     };
+    if let Some((batch, seq_len)) = fitting {
+        terminal.say(&format!("note: for this short text, the default is --batch {batch} --seq-len {seq_len}"));
+    }
     let run = folder.lock()?;
     check_no_existing_run(&run, args)?;
     run.remove_all_but_latest()?;
     save(&run, &trainer)?;
     Ok((run, trainer))
+}
+
+/// The batch size and the window length for a text of so many characters if the defaults give too few steps per epoch.
+fn short_text_windows(chars: usize) -> Option<(usize, usize)> {
+    const SHORT: usize = 500_000;
+    const STEPS_PER_EPOCH: usize = 8;
+    (chars < SHORT).then(|| {
+        let seq_len = (chars / STEPS_PER_EPOCH).clamp(1, 64);
+        ((chars / (STEPS_PER_EPOCH * seq_len)).clamp(1, 16), seq_len)
+    })
 }
 
 /// The settings of a new run, and the run that it starts from, if any.
@@ -244,6 +263,10 @@ fn run_to_resume(given: Option<&Path>, named: Option<RunFolder>) -> Result<RunFo
 }
 
 fn given_settings(args: &TrainArgs) -> Result<Settings> {
+    if args.settings.texts.iter().any(|text| files::is_stdin(text)) {
+        let problem = "resuming needs the text again, so it cannot come from standard input; save it to a file first";
+        return Err(Error::Usage(format!("-: {problem}")));
+    }
     let file = args.config.as_deref().map(read_settings).transpose()?.unwrap_or_default();
     args.settings.clone().or(file).resolved()
 }
@@ -295,8 +318,13 @@ fn introduce(trainer: &Trainer, run: &RunFolder, terminal: &Terminal) {
     let (training, held_out) =
         (size(&dataset.training()), dataset.held_out().map_or("none".into(), |part| size(&part)));
     let (distinct, name) = (dataset.vocab().len(), dataset.corpus().name().display());
-    terminal
-        .say(&format!("Text: {training} for training, {held_out} held out, {distinct} distinct characters ({name})"));
+    let others = match dataset.corpus().source_count() {
+        0 | 1 => String::new(),
+        files => format!(" and {} more files", files - 1),
+    };
+    terminal.say(&format!(
+        "Text: {training} for training, {held_out} held out, {distinct} distinct characters ({name}{others})"
+    ));
     let ModelConfig { cell, num_layers, hidden_size, .. } = trainer.model().config();
     let TrainConfig { batch_size, seq_len, .. } = trainer.config();
     let (parameters, steps) = (trainer.model().layout().len(), trainer.total_steps());

@@ -129,6 +129,11 @@ impl Corpus {
         &self.notes
     }
 
+    /// The number of files.
+    pub fn source_count(&self) -> usize {
+        self.files.iter().filter(|file| file.is_source()).count()
+    }
+
     /// The path of the first file.
     pub fn name(&self) -> &Path {
         &self.name

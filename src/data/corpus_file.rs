@@ -59,6 +59,11 @@ impl CorpusFile {
         &bytes[self.range.clone()]
     }
 
+    /// Whether it is a text of its own, not a line end between two files.
+    pub fn is_source(&self) -> bool {
+        !matches!(&*self.content, Content::InMemory(Cow::Borrowed(b"\n")))
+    }
+
     pub fn prefix(&self, len: usize) -> Self {
         CorpusFile { range: self.range.start..self.range.end.min(self.range.start + len), ..self.clone() }
     }
@@ -126,9 +131,10 @@ fn list_folder(path: &Path, encoding: Encoding, notes: &mut Vec<String>) -> Resu
     let entries = std::fs::read_dir(path).and_then(|entries| entries.collect::<Result<Vec<_>, _>>());
     let mut entries: Vec<PathBuf> = entries.map_err(|e| Error::input(path, e))?.iter().map(|e| e.path()).collect();
     entries.sort();
-    let mut files = Vec::new();
+    let (mut files, mut folders) = (Vec::new(), 0);
     for entry in entries {
         let is_hidden = entry.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+        folders += usize::from(!is_hidden && entry.is_dir());
         let has_content = std::fs::metadata(&entry).is_ok_and(|metadata| metadata.is_file() && metadata.len() > 0);
         if is_hidden || !has_content {
             continue;
@@ -138,6 +144,9 @@ fn list_folder(path: &Path, encoding: Encoding, notes: &mut Vec<String>) -> Resu
         } else {
             notes.push(format!("{}: skipped because it is not text", entry.display()));
         }
+    }
+    if folders > 0 {
+        notes.push(format!("{}: {folders} subfolders are not searched", path.display()));
     }
     Ok(files)
 }

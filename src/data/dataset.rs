@@ -222,9 +222,8 @@ impl Dataset {
     /// Replaces the vocabulary, usually with that of a trained model.
     pub(crate) fn set_vocab(&mut self, vocab: &Vocab) -> Result<()> {
         if let Some(&missing) = self.vocab.symbols().iter().find(|symbol| vocab.id(**symbol).is_none()) {
-            let problem = format!("{} is not in the model's vocabulary", self.vocab.describe(missing));
             let text = self.corpora().find(|text| text.symbols().contains(&missing)).unwrap_or(&self.corpus);
-            return Err(Error::corpus(text.name(), problem));
+            return Err(Error::UnknownInCorpus { path: text.name().into(), character: self.vocab.describe(missing) });
         }
         self.vocab = vocab.clone();
         Ok(())

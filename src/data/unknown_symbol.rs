@@ -10,12 +10,9 @@ pub(super) fn unknown_symbol(corpus: &Corpus, vocab: &Vocab, symbol: Option<u32>
     if let Err(changed) = corpus.check_unchanged() {
         return changed;
     }
-    let problem = match (symbol, at) {
-        (Some(symbol), Some(at)) => {
-            format!("the model has never seen {}, which is character {}", vocab.describe(symbol), at + 1)
-        }
-        (Some(symbol), None) => format!("the model has never seen {}", vocab.describe(symbol)),
-        (None, _) => "the text is shorter than it was: it was truncated while in use".into(),
+    let Some(symbol) = symbol else {
+        return Error::corpus(corpus.name(), "the text is shorter than it was: it was truncated while in use");
     };
-    Error::corpus(corpus.name(), problem)
+    let at = at.map_or(String::new(), |at| format!(" at character {}", at + 1));
+    Error::UnknownInCorpus { path: corpus.name().into(), character: format!("{}{at}", vocab.describe(symbol)) }
 }

@@ -29,6 +29,8 @@ pub struct RunMetadata {
     pub dataset: DatasetProvenance,
     /// The run that a fine-tuned run started from.
     pub origin: Option<FineTuneOrigin>,
+    /// The total number of steps, which the learning rate schedule depends on.
+    pub total_steps: u64,
     /// The instruction set of the last steps. Results are bit-identical only on the same one.
     pub instruction_set: String,
     /// Seconds of training so far.

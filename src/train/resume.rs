@@ -68,6 +68,7 @@ impl Trainer {
                 replay: self.dataset.replay().cloned(),
             },
             origin: self.origin.clone(),
+            total_steps: self.total_steps(),
             instruction_set: Isa::active().name().into(),
             elapsed_s: self.elapsed_s(),
         }
@@ -92,10 +93,11 @@ impl Trainer {
         check_fixed_settings(frame, &saved.train, &config)?;
         let unchanged = saved.dataset.check_same_text(&dataset);
         let is_same_text = unchanged.is_ok();
+        // Reported first: a text with other characters cannot be resumed on at all.
+        dataset.set_vocab(&vocab)?;
         if !allow_change {
             unchanged?;
         }
-        dataset.set_vocab(&vocab)?;
         if !is_same_text {
             // Losses on different texts are not comparable.
             progress = Progress { position: 0, held_out: None, best: None, evaluations_since_best: 0, ..progress };

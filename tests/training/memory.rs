@@ -11,6 +11,8 @@ fn peak(dir: &Path, bytes: u64) -> u64 {
     let text = dir.join(format!("{bytes}.txt"));
     let mut file = File::create(&text).unwrap();
     file.set_len(bytes).unwrap();
+    // The beginning must look like text.
+    file.write_all(&b"ab\n".repeat(2000)).unwrap();
     for at in [0, bytes / 2, bytes - 8] {
         file.seek(SeekFrom::Start(at)).unwrap();
         file.write_all("ab\ncd\u{e9}.".as_bytes()).unwrap();
