@@ -6,14 +6,16 @@ use charlstm::data::{ContextStart, Vocab};
 use charlstm::error::{Error, Result};
 use charlstm::kernels::Precision;
 use charlstm::model::InferenceModel;
+use charlstm::run::RunMetadata;
 use charlstm::score::{Surprisal, SurprisalScorer, SurprisalSum, SurprisalUnit, bits, held_out_positions};
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
 use super::heatmap::{self, ColorScale, Palette};
-use super::line_reader::LineReader;
+use super::regions::Regions;
 use super::score_page::{PREDICTIONS, ScorePage};
 use super::terminal::Terminal;
+use super::text_pieces::TextPieces;
 use super::values::{choice, context_starts, precisions};
 use super::{files, load};
 
@@ -37,16 +39,22 @@ pub struct ScoreArgs {
     /// Run [default: the newest], and the text to score; -: standard input
     #[arg(value_names = ["[RUN] FILE"], num_args = 1..=2, required = true)]
     pub files: Vec<PathBuf>,
-    /// Unit to report; a word includes the white space after it
-    #[arg(long, value_name = "UNIT", default_value = "line", value_parser = choice([
+    /// Unit to report; a word includes the white space after it [default: line; record for a run that was trained with --records]
+    #[arg(long, value_name = "UNIT", value_parser = choice([
         ("char", "A character", SurprisalUnit::Char),
         ("word", "A word and the white space after it", SurprisalUnit::Word),
         ("line", "A line and its line end; lines of more than 1 MiB are split", SurprisalUnit::Line),
+        ("record", "A record and its end, for a run that was trained with --records", SurprisalUnit::Record),
     ]))]
-    pub unit: SurprisalUnit,
-    /// When to reset the state of the model
-    #[arg(long, value_name = "MODE", default_value = "carry")]
-    pub state: StateMode,
+    pub unit: Option<SurprisalUnit>,
+    /// Sum the surprisal over regions: for each line of the text, a line of FILE with the same text and `|` between regions
+    ///
+    /// The line end belongs to the last region of its line.
+    #[arg(long, value_name = "FILE", conflicts_with = "unit")]
+    pub regions: Option<PathBuf>,
+    /// When to reset the state of the model [default: carry; for a run that was trained with --records, reset]
+    #[arg(long, value_name = "MODE")]
+    pub state: Option<StateMode>,
     /// What the text, or each line with --state reset, follows
     #[arg(long, value_name = "START", default_value = "newline", value_parser = context_starts())]
     pub context_start: ContextStart,
@@ -54,13 +62,19 @@ pub struct ScoreArgs {
     #[arg(long, allow_negative_numbers = true, value_name = "BITS")]
     pub alert_bits: Option<f64>,
     /// Print only the totals
-    #[arg(long, conflicts_with_all = ["unit", "alert_bits"])]
+    #[arg(long, conflicts_with_all = ["unit", "regions", "alert_bits"])]
     pub summary: bool,
     /// Print JSON, one object per line
     #[arg(long)]
     pub jsonl: bool,
+    /// Print a table with other columns: text_id, unit, start, end, bits, rank, entropy
+    ///
+    /// text_id is the number of the line or record, from 1. start and end are offsets of characters in it, from 0. bits is the
+    /// surprisal, rank the mean rank of the characters (1: the most likely one), entropy the mean entropy of the predictions in bits.
+    #[arg(long, conflicts_with_all = ["jsonl", "summary"])]
+    pub tsv: bool,
     /// Print the text itself, colored by surprisal
-    #[arg(long, conflicts_with_all = ["jsonl", "summary", "alert_bits", "unit"])]
+    #[arg(long, conflicts_with_all = ["jsonl", "tsv", "summary", "alert_bits", "unit", "regions"])]
     pub heat: bool,
     /// Write an HTML page: the text colored by surprisal, and the model's predictions on hover
     #[arg(long, value_name = "FILE")]
@@ -79,8 +93,6 @@ pub enum StateMode {
     Reset,
 }
 
-const BYTES_AT_ONCE: usize = 1 << 18;
-
 pub fn run(args: &ScoreArgs, terminal: &Terminal) -> Result<()> {
     if args.alert_bits.is_some_and(|bits| !bits.is_finite()) {
         return Err(Error::Usage("--alert-bits must be a finite number of bits per character".into()));
@@ -96,9 +108,21 @@ pub fn run(args: &ScoreArgs, terminal: &Terminal) -> Result<()> {
         [run, file] => (Some(run.as_path()), file),
         files => (None, &files[0]),
     };
-    let mut text = LineReader::open(file)?;
+    let mut text = TextPieces::open(file)?;
+    let mut regions = args.regions.as_deref().map(Regions::open).transpose()?;
     let frame = load::open_checkpoint(given)?;
-    let positions = match args.state {
+    let records = RunMetadata::read(&frame)?.dataset.config.records;
+    text.split_records(records);
+    let state = match (args.state, records) {
+        (Some(StateMode::Carry), Some(_)) => {
+            let problem =
+                "--state carry is for running text; this run was trained on records, which are scored one by one";
+            return Err(Error::Usage(problem.into()));
+        }
+        (None | Some(StateMode::Carry), None) => StateMode::Carry,
+        _ => StateMode::Reset,
+    };
+    let positions = match state {
         StateMode::Carry => load::MAX_POSITIONS_PER_STREAM,
         StateMode::Reset => 2 * held_out_positions(usize::MAX),
     };
@@ -106,91 +130,115 @@ pub fn run(args: &ScoreArgs, terminal: &Terminal) -> Result<()> {
     let inference_model = InferenceModel::new(&model, args.precision);
     let top = if args.html.is_some() { PREDICTIONS } else { 0 };
     let mut scorer = SurprisalScorer::new(&inference_model, &vocab, args.context_start, top);
-    let page = args.html.as_ref().map(|_| ScorePage::default());
-    let mut report =
-        ScoreReport { args, vocab: &vocab, terminal, total: SurprisalSum::default(), page, has_open_line: false };
-    report.begin()?;
+    let default_unit = if records.is_some() { SurprisalUnit::Record } else { SurprisalUnit::Line };
+    let mut report = ScoreReport {
+        args,
+        unit: args.unit.unwrap_or(default_unit),
+        vocab: &vocab,
+        terminal,
+        total: SurprisalSum::default(),
+        pieces: 0,
+        page: args.html.as_ref().map(|_| ScorePage::default()),
+        has_open_line: false,
+    };
+    if args.heat {
+        terminal.say("white: 0 bits, red: 8 bits or more");
+    }
     loop {
-        let lines: Vec<Vec<u32>> =
-            text.next_lines(BYTES_AT_ONCE, vocab.encoding())?.iter().map(|line| vocab.to_symbols(line)).collect();
-        if lines.is_empty() {
+        let pieces = text.next(&vocab)?;
+        if pieces.is_empty() {
+            regions.as_mut().map_or(Ok(()), Regions::check_at_end)?;
             return report.end();
         }
-        report.add_lines(&match args.state {
-            StateMode::Carry => lines.iter().map(|line| scorer.score_text(line)).collect::<Vec<_>>(),
-            StateMode::Reset => scorer.score_lines(&lines),
-        })?;
+        let surprisals = match state {
+            StateMode::Carry => pieces.iter().map(|piece| scorer.score_text(piece)).collect(),
+            StateMode::Reset => scorer.score_lines(&pieces),
+        };
+        report.add_pieces(&surprisals, regions.as_mut())?;
     }
 }
 
 struct ScoreReport<'a> {
     args: &'a ScoreArgs,
+    unit: SurprisalUnit,
     vocab: &'a Vocab,
     terminal: &'a Terminal,
     total: SurprisalSum,
+    /// The number of lines or records so far.
+    pieces: usize,
     page: Option<ScorePage>,
     /// Whether the last colored line has no line end yet.
     has_open_line: bool,
 }
 
 impl ScoreReport<'_> {
-    fn begin(&self) -> Result<()> {
-        if self.args.heat {
-            self.terminal.say("white: 0 bits, red: 8 bits or more");
-            return Ok(());
+    /// The first line of the output.
+    fn header(&self) -> &'static str {
+        let args = self.args;
+        match args.tsv {
+            _ if args.heat || args.summary || args.jsonl => "",
+            true => "text_id\tunit\tstart\tend\tbits\trank\tentropy\n",
+            false => "text\tchars\tbits\tnats\trank\tentropy\tunknown\n",
         }
-        if self.args.summary || self.args.jsonl {
-            return Ok(());
-        }
-        self.terminal.out(b"text\tchars\tbits\tnats\trank\tentropy\tunknown\n")
     }
 
-    fn add_lines(&mut self, lines: &[Vec<Surprisal>]) -> Result<()> {
-        let mut out = String::new();
-        for line in lines {
-            self.total.add(SurprisalSum::of(line));
+    fn add_pieces(&mut self, pieces: &[Vec<Surprisal>], mut regions: Option<&mut Regions>) -> Result<()> {
+        let mut out = if self.pieces == 0 { self.header().to_owned() } else { String::new() };
+        for piece in pieces {
+            self.pieces += 1;
+            self.total.add(SurprisalSum::of(piece));
             if let Some(page) = &mut self.page {
-                page.add(line, self.vocab);
+                page.add(piece, self.vocab);
             }
             if self.args.summary {
                 continue;
             }
             if self.args.heat {
-                out += &colored(line, self.vocab);
+                out += &colored(piece, self.vocab);
                 self.has_open_line = !out.ends_with('\n');
                 continue;
             }
-            for part in self.args.unit.split(line) {
-                let sum = SurprisalSum::of(part);
+            let units = match &mut regions {
+                Some(regions) => regions.split(piece, self.vocab, self.pieces)?,
+                None => self.unit.split(piece),
+            };
+            let mut start = 0;
+            for unit in units {
+                let sum = SurprisalSum::of(unit);
                 if self.args.alert_bits.is_none_or(|min| sum.bits_per_char().is_some_and(|bits| bits >= min)) {
-                    out += &self.row(part, &sum);
+                    out += &self.row(unit, &sum, start);
                 }
+                start += unit.len();
             }
         }
         self.terminal.out(out.as_bytes())
     }
 
-    fn row(&self, part: &[Surprisal], sum: &SurprisalSum) -> String {
+    /// The line for a unit that begins at character `start` of its line or record.
+    fn row(&self, unit: &[Surprisal], sum: &SurprisalSum, start: usize) -> String {
         if self.args.jsonl {
-            let text: String = part.iter().map(|surprisal| self.vocab.display_char(surprisal.symbol)).collect();
+            let text: String = unit.iter().map(|surprisal| self.vocab.display_char(surprisal.symbol)).collect();
             return format!("{}\n", add_fields(json!({ "text": text }), sum));
         }
-        let figure = |figure: Option<f64>| figure.map_or("-".into(), |figure| format!("{figure:.4}"));
+        let text: String = unit.iter().map(|surprisal| heatmap::escaped(self.vocab, surprisal.symbol)).collect();
+        let format_number = |number: Option<f64>| number.map_or("-".into(), |number| format!("{number:.4}"));
+        let (rank, entropy) = (format_number(sum.mean_rank()), format_number(sum.mean_entropy_bits()));
         let scored = (sum.chars > 0).then_some(());
-        format!(
-            "{}\t{}\t{}\t{}\t{}\t{}\t{}\n",
-            part.iter().map(|surprisal| heatmap::escaped(self.vocab, surprisal.symbol)).collect::<String>(),
-            sum.chars,
-            figure(scored.map(|()| sum.bits())),
-            figure(scored.map(|()| sum.nats)),
-            figure(sum.mean_rank()),
-            figure(sum.mean_entropy_bits()),
-            sum.unknown
-        )
+        if self.args.tsv {
+            // All digits, so that sums of units equal the total.
+            let bits = scored.map_or("-".into(), |()| sum.bits().to_string());
+            let (id, end) = (self.pieces, start + unit.len());
+            return format!("{id}\t{text}\t{start}\t{end}\t{bits}\t{rank}\t{entropy}\n");
+        }
+        let (bits, nats) = (format_number(scored.map(|()| sum.bits())), format_number(scored.map(|()| sum.nats)));
+        format!("{text}\t{}\t{bits}\t{nats}\t{rank}\t{entropy}\t{}\n", sum.chars, sum.unknown)
     }
 
     /// Prints the totals: as output with `--summary`, otherwise as a message.
     fn end(mut self) -> Result<()> {
+        if self.pieces == 0 {
+            self.terminal.out(self.header().as_bytes())?;
+        }
         if self.has_open_line {
             self.terminal.out(b"\n")?;
         }

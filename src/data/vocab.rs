@@ -103,8 +103,11 @@ impl Vocab {
         }
     }
 
-    /// A symbol as a character; a byte that is not ASCII becomes U+FFFD.
+    /// A symbol as a character; a byte that is not ASCII becomes U+FFFD, and the end of a record a line end.
     pub fn display_char(&self, symbol: u32) -> char {
+        if symbol == RECORD_BOUNDARY {
+            return '\n';
+        }
         let is_character = self.encoding == Encoding::Utf8 || symbol < 0x80;
         char::from_u32(symbol).filter(|_| is_character).unwrap_or(char::REPLACEMENT_CHARACTER)
     }

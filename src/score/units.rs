@@ -1,6 +1,7 @@
 //! Surprisals of characters, words, lines and whole texts.
 
 use super::surprisal::{Surprisal, bits};
+use crate::data::RECORD_BOUNDARY;
 
 /// The unit over which surprisals are summed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,22 +13,25 @@ pub enum SurprisalUnit {
     Word,
     /// A line, including its line end.
     Line,
+    /// A record, including its end; for running text, a line.
+    Record,
 }
 
 impl SurprisalUnit {
-    /// The units of a line in order; every character belongs to one of them.
+    /// The units of a line or record in order; every character belongs to one of them.
     pub fn split(self, line: &[Surprisal]) -> Vec<&[Surprisal]> {
         let together = |a: &Surprisal, b: &Surprisal| match self {
             SurprisalUnit::Char => false,
             SurprisalUnit::Word => is_space(b.symbol) || !is_space(a.symbol),
-            SurprisalUnit::Line => true,
+            SurprisalUnit::Line => a.symbol != u32::from('\n'),
+            SurprisalUnit::Record => true,
         };
         line.chunk_by(together).collect()
     }
 }
 
 fn is_space(symbol: u32) -> bool {
-    char::from_u32(symbol).is_some_and(char::is_whitespace)
+    symbol == RECORD_BOUNDARY || char::from_u32(symbol).is_some_and(char::is_whitespace)
 }
 
 /// The sum of the surprisals of some characters.

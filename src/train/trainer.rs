@@ -289,10 +289,16 @@ impl Trainer {
 pub(super) fn check(dataset: &Dataset, config: &TrainConfig) -> Result<()> {
     config.validate()?;
     let (path, chars) = (dataset.corpus().name(), dataset.training().chars());
+    let held_out = match dataset.config().val_file {
+        Some(_) => 0,
+        None => dataset.held_out().map_or(0, |part| part.chars()),
+    };
     let (batch_size, seq_len) = (config.batch_size, config.seq_len);
+    if seq_len >= chars && chars > 1 && held_out <= chars {
+        let allowed = format!("1 to {} for {chars} characters to train on", chars - 1);
+        return Err(Error::out_of_range("seq_len", seq_len, allowed));
+    }
     if chars <= batch_size * seq_len {
-        let held_out =
-            if dataset.config().val_file.is_some() { 0 } else { dataset.held_out().map_or(0, |part| part.chars()) };
         return Err(Error::TextTooShort { path: path.into(), chars, held_out, batch_size, seq_len });
     }
     if config.patience.is_some() && (config.eval_every == Some(0) || dataset.held_out().is_none()) {

@@ -129,3 +129,22 @@ fn options_of_whole_lines_need_lines_or_records() {
         }
     }
 }
+
+#[test]
+fn score_reports_each_record_with_its_end() {
+    let dir = with_list();
+    dir.write("two.txt", "abc\r\n\nfed");
+    let (rows, _) = dir.run("score run two.txt --tsv").succeeds();
+    let rows: Vec<&str> = rows.lines().skip(1).collect();
+    assert!(
+        rows.len() == 2 && rows[0].starts_with("1\tabc\\n\t0\t4\t") && rows[1].starts_with("2\tfed\\n\t0\t4\t"),
+        "{rows:?}"
+    );
+    let bits: f64 = rows.iter().map(|row| row.split('\t').nth(4).unwrap().parse::<f64>().unwrap()).sum();
+    let eval = dir.json("eval run --text two.txt");
+    assert!((bits / 8.0 - eval["bpc"].as_f64().unwrap()).abs() < 1e-5, "{bits} {eval}");
+    dir.run("score run two.txt --state carry").fails(2, &["--state"]);
+    let poems = with_poems();
+    let (out, _) = poems.run("score run poems.txt --unit line --tsv").succeeds();
+    assert_contains_all(&out, &["1\ta sun\\n\t0\t6\t", "1\tb one\\n\t6\t12\t", "90\t"]);
+}

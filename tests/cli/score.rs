@@ -139,3 +139,55 @@ fn score_reports_invalid_arguments() {
     dir.run("score run other.txt --alert-bits nan").fails(2, &["--alert-bits"]);
     dir.run("score").fails_with_usage(2, &["FILE"]);
 }
+
+#[test]
+fn a_table_for_linguists_lists_text_ids_and_offsets() {
+    let dir = TestDir::with_run();
+    dir.write("other.txt", "the fox\nmet a crow\n");
+    let (table, _) = dir.run("score run other.txt --tsv --unit word").succeeds();
+    let rows: Vec<Vec<&str>> = table.lines().map(|line| line.split('\t').collect()).collect();
+    assert_eq!(rows[0], ["text_id", "unit", "start", "end", "bits", "rank", "entropy"]);
+    assert_eq!(
+        rows[1..].iter().map(|row| row[..4].to_vec()).collect::<Vec<_>>(),
+        [
+            ["1", "the ", "0", "4"],
+            ["1", "fox\\n", "4", "8"],
+            ["2", "met ", "0", "4"],
+            ["2", "a ", "4", "6"],
+            ["2", "crow\\n", "6", "11"],
+        ]
+    );
+    let sum: f64 = rows[1..].iter().map(|row| row[4].parse::<f64>().unwrap()).sum();
+    let total = scored(&dir, "run other.txt --summary")[0]["bits"].as_f64().unwrap();
+    assert!((sum - total).abs() < 1e-9 * total, "{sum} {total}");
+}
+
+#[test]
+fn regions_sum_to_the_total() {
+    let dir = TestDir::empty();
+    let text =
+        "\u{53e4}\u{6c60}\u{3084}\u{86d9}\u{98db}\u{3073}\u{3053}\u{3080}\n\u{5e8a}\u{524d}\u{660e}\u{6708}\u{5149}\n";
+    dir.write("poems.txt", text.repeat(60));
+    dir.train("poems.txt --name run --steps 10");
+    dir.write("two.txt", text);
+    dir.write("regions.txt", "\u{53e4}\u{6c60}\u{3084}|\u{86d9}|\u{98db}\u{3073}\u{3053}\u{3080}\n\u{5e8a}\u{524d}|\u{660e}\u{6708}\u{5149}\n");
+    for state in ["carry", "reset"] {
+        let rows = scored(&dir, &format!("run two.txt --regions regions.txt --state {state}"));
+        let texts: Vec<&str> = rows.iter().map(|row| row["text"].as_str().unwrap()).collect();
+        assert_eq!(texts.len(), 5);
+        assert_eq!(texts.concat(), text);
+        let total = scored(&dir, &format!("run two.txt --summary --state {state}"))[0]["bits"].as_f64().unwrap();
+        assert!((sum(&rows, "bits") - total).abs() < 1e-9 * total);
+    }
+    for (regions, parts) in [
+        ("\u{53e4}|\u{6c60}\n", ["line 1", "shorter"]),
+        ("\u{6c60}\n", ["line 1", "differs"]),
+        ("\u{53e4}\u{6c60}\u{3084}\u{86d9}\u{98db}\u{3073}\u{3053}\u{3080}\n", ["line 2", "more lines"]),
+    ] {
+        dir.write("wrong.txt", regions);
+        dir.run("score run two.txt --regions wrong.txt").fails(65, &["wrong.txt", parts[0], parts[1]]);
+    }
+    dir.write("long.txt", dir.read("regions.txt") + "x\n");
+    let Finished { code, err, .. } = dir.run("score run two.txt --regions long.txt");
+    assert!(code == Some(65) && err.contains("more lines than the text"), "{err}");
+}
