@@ -73,7 +73,8 @@ pub struct DistributionArgs {
     pub ban: String,
     /// Penalty on repetitions of more than 16 characters, per further character; a value such as 0.5 ends loops
     ///
-    /// Lowers the logit of each character that would continue a repetition of text among the last 1,024 characters.
+    /// Lowers the logit of each character that would continue a repetition of text among the last 1,024 generated characters:
+    /// by X for each character by which the repetition exceeds 16. Common words and phrases are therefore not affected.
     #[arg(long, allow_negative_numbers = true, value_name = "X", default_value_t = 0.0, hide_default_value = true)]
     pub repetition_penalty: f32,
     /// Keep the K most likely characters

@@ -89,15 +89,16 @@ impl SamplingConfig {
             return 0;
         }
         order.extend(0..logits.len() as u32);
-        let mut keep = self.top_k.unwrap_or(order.len()).min(order.len());
         let descending = |a: &u32, b: &u32| logits[*b as usize].total_cmp(&logits[*a as usize]).then(a.cmp(b));
-        // With many characters, selecting is much faster than sorting all of them.
+        let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let weight = |id: &u32| (logits[*id as usize] - max).exp();
+        let mut keep = self.top_k.unwrap_or(order.len()).min(order.len());
+        // With many characters, selecting is much faster than sorting.
         if keep < order.len() {
-            order.select_nth_unstable_by(keep, descending);
+            order.select_nth_unstable_by(keep - 1, descending);
         }
-        order[..keep].sort_unstable_by(descending);
-        let weight = |id: &u32| (logits[*id as usize] - logits[order[0] as usize]).exp();
         if let Some(p) = self.top_p {
+            order[..keep].sort_unstable_by(descending);
             let enough = p * order[..keep].iter().map(weight).sum::<f32>();
             let mut sum = 0.0;
             let before = order[..keep].iter().map(weight).take_while(|weight| {
@@ -107,7 +108,14 @@ impl SamplingConfig {
             keep = keep.min(before.count() + 1);
         }
         if let Some(p) = self.min_p {
-            keep = order[..keep].iter().take_while(|id| weight(id) >= p).count();
+            let mut kept = 0;
+            for i in 0..keep {
+                if weight(&order[i]) >= p {
+                    order.swap(kept, i);
+                    kept += 1;
+                }
+            }
+            keep = kept;
         }
         keep.max(1)
     }
@@ -213,6 +221,49 @@ pub(super) mod tests {
         ];
         let at = |temperature| filters.iter().map(move |filter| SamplingConfig { temperature, ..filter.clone() });
         [0.5, 1.0, 2.0].into_iter().flat_map(at).collect()
+    }
+
+    /// Weights by sorting all characters, of which the first of several equal ones is the more likely one.
+    fn sorted_weights(logits: &mut [f32], config: &SamplingConfig) {
+        let mut order: Vec<usize> = (0..logits.len()).collect();
+        order.sort_by(|a, b| logits[*b].total_cmp(&logits[*a]));
+        let weight = |id: &usize| (logits[*id] - logits[order[0]]).exp();
+        let mut keep = config.top_k.unwrap_or(order.len()).min(order.len());
+        if let Some(p) = config.top_p {
+            let enough = p * order[..keep].iter().map(weight).sum::<f32>();
+            let sums = order[..keep].iter().scan(0.0, |sum, id| {
+                *sum += weight(id);
+                Some(*sum)
+            });
+            keep = keep.min(sums.take_while(|sum| *sum < enough).count() + 1);
+        }
+        let min = config.min_p.unwrap_or(0.0);
+        keep = order[..keep].iter().take_while(|id| weight(id) >= min).count();
+        logits.iter_mut().for_each(|x| *x /= config.temperature);
+        softmax::softmax(logits);
+        logits.iter_mut().filter(|p| **p < MIN_PROBABILITY).for_each(|p| *p = 0.0);
+        order[keep..].iter().for_each(|&id| logits[id] = 0.0);
+    }
+
+    #[test]
+    fn selecting_gives_the_same_bits_as_sorting() {
+        let mut rng = Xoshiro256PlusPlus::seed_from_u64(5);
+        let filters =
+            [(Some(50), None, None), (None, Some(0.9), None), (None, None, Some(0.05)), (Some(1), None, None)];
+        let all = (Some(200), Some(0.95), Some(0.01));
+        for (top_k, top_p, min_p) in filters.into_iter().chain([all]) {
+            let config = SamplingConfig { top_k, top_p, min_p, ..at(0.7) };
+            // Rounded logits have many ties.
+            for step in [0.0, 0.5] {
+                let logit = |_| 4.0 * rng.random::<f32>() + 4.0 * rng.random::<f32>();
+                let round = |x: f32| if step > 0.0 { (x / step).round() * step } else { x };
+                let logits: Vec<f32> = (0..6000).map(logit).map(round).collect();
+                let (mut selected, mut sorted) = (logits.clone(), logits);
+                config.weights(&mut selected, &mut Vec::new());
+                sorted_weights(&mut sorted, &config);
+                assert_eq!(selected, sorted, "{config:?}");
+            }
+        }
     }
 
     #[test]

@@ -62,7 +62,7 @@ impl<'m> Sampler<'m> {
     }
 
     /// Draws the next character of every stream. `restrict` may exclude characters of a stream first, by setting their logits to
-    /// minus infinity. Allocates nothing.
+    /// minus infinity. Allocates nothing, unless repetitions are penalized.
     pub fn step(&mut self, config: &SamplingConfig, mut restrict: impl FnMut(usize, &mut [f32])) {
         let Sampler { session, streams, inputs, unfiltered, order, needs_losses, record_boundary } = self;
         let input = |stream: &Stream| Input {
