@@ -43,7 +43,8 @@ pub fn run(args: &EvalArgs, terminal: &Terminal) -> Result<()> {
         if args.window.is_some() { score::held_out_positions(usize::MAX) } else { load::MAX_POSITIONS_PER_STREAM };
     let (model, vocab) = load::load_model(&frame, positions)?;
     let inference_model = InferenceModel::new(&model, args.precision);
-    let score = |part: &TextPart<'_>| match (part, args.window) {
+    let score = |part: &TextPart<'_>| {
+        match (part, args.window) {
         (TextPart::Running(corpus, range), Some(window)) => {
             score::windowed_loss(&inference_model, corpus, &vocab, range.clone(), window)
         }
@@ -53,7 +54,12 @@ pub fn run(args: &EvalArgs, terminal: &Terminal) -> Result<()> {
         (TextPart::Records(_), Some(_)) => Err(Error::Usage(
             "--window is for running text; this run was trained on records, which are scored one by one".into(),
         )),
+        (TextPart::Records(_), None) if args.context_start == ContextStart::None => Err(Error::Usage(
+            "--context-start none is for running text; this run was trained on records, whose first characters are scored"
+                .into(),
+        )),
         (TextPart::Records(set), None) => score::records_loss(&inference_model, *set, &vocab),
+    }
     };
     let records = RunMetadata::read(&frame)?.dataset.config.records;
     let loss = match &args.text {

@@ -39,7 +39,7 @@ pub struct PromptArgs {
     /// Skip characters of the prompt that are not in the model's vocabulary
     #[arg(long)]
     pub skip_unknown: bool,
-    /// What the prompt, or the text without a prompt, follows
+    /// What the prompt, or the text without a prompt, follows; none needs a prompt
     #[arg(long, value_name = "START", default_value = "newline", value_parser = context_starts())]
     pub context_start: ContextStart,
 }
@@ -47,17 +47,26 @@ pub struct PromptArgs {
 impl PromptArgs {
     /// The prompts as token ids, in order; one empty prompt if none is given.
     pub fn read(&self, vocab: &Vocab, terminal: &Terminal) -> Result<Vec<Vec<u32>>> {
-        if let Some(file) = &self.prompts_file {
-            return self.read_lines(file, vocab, terminal);
+        let prompts = match &self.prompts_file {
+            Some(file) => self.read_lines(file, vocab, terminal)?,
+            None => vec![self.read_one(vocab, terminal)?],
+        };
+        if self.context_start == ContextStart::None && prompts.iter().any(Vec::is_empty) {
+            return Err(Error::Usage(
+                "--context-start none needs a prompt: the model predicts no first character".into(),
+            ));
         }
-        let prompt = match &self.prompt_file {
+        Ok(prompts)
+    }
+
+    fn read_one(&self, vocab: &Vocab, terminal: &Terminal) -> Result<Vec<u32>> {
+        match &self.prompt_file {
             Some(file) => {
                 let (name, text) = files::read_text(file, vocab.encoding())?;
-                self.encode(&text, vocab, terminal).map_err(|e| Error::corpus(name, with_hint(&e)))?
+                self.encode(&text, vocab, terminal).map_err(|e| Error::corpus(name, with_hint(&e)))
             }
-            None => self.encode(self.unescape(&self.prompt)?.as_bytes(), vocab, terminal)?,
-        };
-        Ok(vec![prompt])
+            None => self.encode(self.unescape(&self.prompt)?.as_bytes(), vocab, terminal),
+        }
     }
 
     fn read_lines(&self, file: &Path, vocab: &Vocab, terminal: &Terminal) -> Result<Vec<Vec<u32>>> {

@@ -134,3 +134,13 @@ fn a_repetition_penalty_ends_loops() {
     assert!(!repeated, "{out}");
     assert_eq!(tail("--repetition-penalty 0").1, tail("").1);
 }
+
+#[test]
+fn only_a_prompt_can_follow_nothing() {
+    let dir = TestDir::with_run();
+    dir.write("prompts.txt", "the\n\n");
+    for options in [&["--context-start", "none"][..], &["--context-start", "none", "--prompts-file", "prompts.txt"]] {
+        sample(&dir, options).fails(2, &["--context-start none", "prompt"]);
+    }
+    assert_ne!(text(&dir, &["--prompt", "the", "--context-start", "none"]), text(&dir, &["--prompt", "the"]));
+}

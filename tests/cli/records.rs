@@ -81,6 +81,7 @@ fn eval_scores_each_record_with_its_end() {
     assert!(close(&score("two.txt")["loss"], &score("reversed.txt")["loss"]));
     assert!(close(&held_out["loss"], &dir.info("run", "held_out")["loss"]), "{held_out}");
     dir.run("eval --window 4").fails(2, &["--window"]);
+    dir.run("eval --context-start none").fails(2, &["--context-start"]);
 }
 
 #[test]
