@@ -12,7 +12,7 @@ use charlstm::model::InferenceModel;
 use charlstm::sample::{Generator, SamplingConfig};
 
 use super::prompts::PromptArgs;
-use super::sample_records::{self, Output, RecordArgs, SampleSource};
+use super::sample_records::{self, Output, RECORD_OPTIONS, RecordArgs, SampleSource};
 use super::sample_text::{SAMPLES_AT_ONCE, TextArgs, TextWriter, heading};
 use super::terminal::Terminal;
 use super::values::precisions;
@@ -51,7 +51,8 @@ pub struct SampleArgs {
     #[arg(long, value_name = "PRECISION", default_value = "f32", value_parser = precisions())]
     pub precision: Precision,
     /// Take turns with the model: type some text and let it continue
-    #[arg(long, short, conflicts_with_all = ["prompts_file", "no_echo", "samples", "jsonl", "stop", "RecordArgs"])]
+    #[arg(long, short, conflicts_with_all = ["prompts_file", "no_echo", "samples", "jsonl", "stop"])]
+    #[arg(conflicts_with_all = RECORD_OPTIONS)]
     pub interactive: bool,
 
     #[command(flatten)]

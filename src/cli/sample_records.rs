@@ -70,6 +70,20 @@ pub struct RecordArgs {
     pub check_timeout: Option<u64>,
 }
 
+/// The ids of all options of [`RecordArgs`]. They are listed because clap's error for a conflict with their group names all of them.
+pub const RECORD_OPTIONS: [&str; 10] = [
+    "lines",
+    "unique",
+    "novel",
+    "novel_against",
+    "pattern",
+    "match_by",
+    "min_chars",
+    "max_chars",
+    "check",
+    "check_timeout",
+];
+
 impl RecordArgs {
     /// The first option that was given, without `lines`.
     pub fn first_given(&self) -> Option<&'static str> {
@@ -254,4 +268,16 @@ fn report(
     };
     terminal.error(&format!("found {accepted} of {} {what}: {why}", request.count));
     ExitCode::from(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Args;
+
+    #[test]
+    fn the_list_of_options_is_complete() {
+        let command = RecordArgs::augment_args(clap::Command::new("sample"));
+        assert!(command.get_arguments().map(|arg| arg.get_id().as_str()).eq(RECORD_OPTIONS));
+    }
 }

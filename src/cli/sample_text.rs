@@ -5,7 +5,7 @@ use charlstm::error::Result;
 use charlstm::sample::{Batch, Generated, Generator, StopCriteria};
 use serde_json::json;
 
-use super::sample_records::{Output, SampleSource};
+use super::sample_records::{Output, RECORD_OPTIONS, SampleSource};
 use super::terminal::Terminal;
 
 /// Where a running text ends.
@@ -13,10 +13,10 @@ use super::terminal::Terminal;
 #[command(next_help_heading = "Running text")]
 pub struct TextArgs {
     /// Characters to generate; 0: no limit [default: 1000]
-    #[arg(long, value_name = "N", conflicts_with = "RecordArgs")]
+    #[arg(long, value_name = "N", conflicts_with_all = RECORD_OPTIONS)]
     pub length: Option<u64>,
     /// Stop after this text has been generated; can be repeated
-    #[arg(long, value_name = "TEXT", conflicts_with = "RecordArgs", allow_hyphen_values = true)]
+    #[arg(long, value_name = "TEXT", conflicts_with_all = RECORD_OPTIONS, allow_hyphen_values = true)]
     pub stop: Vec<String>,
     /// Do not obey --stop before N characters have been generated
     #[arg(long, value_name = "N", requires = "stop")]
