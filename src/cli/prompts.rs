@@ -28,9 +28,10 @@ pub struct PromptArgs {
     /// the order of the lines, each after a line such as `--- prompt 2 ---`, or as JSON with --jsonl. All prompts use the same seed.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["prompt", "prompt_file"])]
     pub prompts_file: Option<PathBuf>,
-    /// Interpret \n, \t, \\ and \u{...} in --prompt, --stop, --ban, --prompts-file and --interactive
+    /// Interpret \n, \t, \\ and \u{...} in prompts, stop texts and --ban
     ///
-    /// \u{e9} is the character U+00E9. JSON in --prompts-file has its own escape sequences, and --prompt-file is read as it is.
+    /// \u{e9} is the character U+00E9. This applies to --prompt, --stop, --ban, lines of --prompts-file that are not JSON, and the text
+    /// typed with --interactive.
     #[arg(long, conflicts_with = "prompt_file")]
     pub escapes: bool,
     /// Do not print the prompt
@@ -39,7 +40,7 @@ pub struct PromptArgs {
     /// Skip characters of the prompt that are not in the model's vocabulary
     #[arg(long)]
     pub skip_unknown: bool,
-    /// What the prompt, or the text without a prompt, follows; none needs a prompt
+    /// What the prompt follows; a text without a prompt follows a line end
     #[arg(long, value_name = "START", default_value = "newline", value_parser = context_starts())]
     pub context_start: ContextStart,
 }

@@ -37,9 +37,10 @@ pub struct SampleArgs {
     /// Each of several texts follows a line such as `--- sample 2 ---`.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     pub samples: u64,
-    /// Print JSON, one object per line: the prompt, the text, its loss and more
+    /// Print JSON, one object per line
     ///
-    /// For running text, the object contains the temperature and the seed; for lines and records, whether the text is in the corpus.
+    /// An object contains the prompt, the text and its mean loss in nats; for running text, also the temperature and the seed; for
+    /// lines and records, also whether the text is in the corpus.
     #[arg(long)]
     pub jsonl: bool,
     /// Random seed [default: chosen at random]
@@ -72,10 +73,10 @@ pub struct DistributionArgs {
     /// Characters that are never generated
     #[arg(long, value_name = "CHARS", default_value = "", hide_default_value = true, allow_hyphen_values = true)]
     pub ban: String,
-    /// Penalty on repetitions of more than 16 characters, per further character; a value such as 0.5 ends loops
+    /// Penalize repetitions of more than 16 characters; 0.5 ends loops
     ///
-    /// Lowers the logit of each character that would continue a repetition of text among the last 1,024 generated characters:
-    /// by X for each character by which the repetition exceeds 16. Common words and phrases are therefore not affected.
+    /// Lowers the logit of each character that would continue a repetition among the last 1,024 generated characters, by X for each
+    /// character by which the repetition exceeds 16. Common words and phrases are therefore not affected.
     #[arg(long, allow_negative_numbers = true, value_name = "X", default_value_t = 0.0, hide_default_value = true)]
     pub repetition_penalty: f32,
     /// Keep the K most likely characters

@@ -45,6 +45,10 @@ fn a_run_on_records_generates_whole_records() {
     let matching = dir.stdout("sample --samples 9 --match [abc]{4} --seed 1");
     assert!(matching.lines().all(|line| line.len() == 4 && line.chars().all(|c| "abc".contains(c))), "{matching}");
     assert!(dir.stdout("sample --samples 9 --prompt fa").lines().all(|line| line.starts_with("fa")));
+    dir.write("prompts.txt", "fa\nb\n");
+    let prompted = dir.stdout("sample --prompts-file prompts.txt --samples 2 --seed 1");
+    let starts: Vec<&str> = prompted.lines().map(|line| &line[..line.len().min(12)]).collect();
+    assert!(starts[0] == "--- prompt 1" && starts[1].starts_with("fa") && starts[4].starts_with('b'), "{prompted}");
     let json = dir.stdout("sample --samples 3 --jsonl --seed 1");
     assert_contains_all(&json, &["\"text\":", "\"in_corpus\":", "\"nats_per_char\":"]);
     dir.run("sample --length 9").fails(2, &["--samples"]);
