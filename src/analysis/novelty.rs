@@ -159,7 +159,7 @@ impl CorpusIndex {
     fn chars(&self, text: &[u8]) -> usize {
         match self.encoding {
             Encoding::Bytes => text.len(),
-            Encoding::Utf8 => text.iter().filter(|byte| !is_continuation_byte(**byte)).count(),
+            Encoding::Utf8 | Encoding::Utf8Lf => text.iter().filter(|byte| !is_continuation_byte(**byte)).count(),
         }
     }
 }

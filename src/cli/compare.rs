@@ -71,7 +71,7 @@ impl ModelScore {
 pub fn run(args: &CompareArgs, terminal: &Terminal) -> Result<()> {
     load::start_threads()?;
     let (a, b) = (open(&args.a)?, open(&args.b)?);
-    if a.vocab.encoding() != b.vocab.encoding() {
+    if a.vocab.encoding().is_utf8() != b.vocab.encoding().is_utf8() {
         return Err(Error::Usage(
             "one run reads bytes and the other UTF-8 characters; compare runs with the same encoding".into(),
         ));
@@ -81,6 +81,10 @@ pub fn run(args: &CompareArgs, terminal: &Terminal) -> Result<()> {
         return Err(Error::Usage(
             "the text to score has fewer than three characters; specify a longer one with --text".into(),
         ));
+    }
+    let carriage_return = u32::from('\r');
+    if symbols.contains(&carriage_return) && [&a, &b].iter().any(|run| run.vocab.known_id(carriage_return).is_none()) {
+        terminal.say("note: the text has CRLF line ends, and a run was trained on line feeds; convert the text first");
     }
     let (of_a, of_b) = (surprisals(&a, &symbols)?, surprisals(&b, &symbols)?);
     let mut rows = vec![summarize(&a, &symbols, &of_a), summarize(&b, &symbols, &of_b)];
@@ -140,7 +144,7 @@ fn summarize(run: &ComparedRun, symbols: &[u32], bits: &[f32]) -> ModelScore {
         name: run.name.clone(),
         bits: scored().copied().map(f64::from).sum(),
         chars: scored().count(),
-        unknown: symbols.iter().filter(|symbol| run.vocab.id(**symbol).is_none()).count(),
+        unknown: symbols.iter().filter(|symbol| run.vocab.known_id(**symbol).is_none()).count(),
     }
 }
 

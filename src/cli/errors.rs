@@ -59,6 +59,9 @@ fn hint(error: &Error, command: &str) -> Option<String> {
             let omit = flag(setting, command).map_or(String::new(), |flag| format!("omit {flag}, or "));
             format!("{omit}start a new run")
         }
+        Error::UnknownInCorpus { character, .. } if character.starts_with("U+000D") => {
+            "the model was trained on line feeds: convert the CRLF line ends, or use charlstm score --newline lf".into()
+        }
         Error::UnknownInCorpus { .. } => match command {
             "train" => "start a new run that extends the vocabulary, with --init-from RUN".into(),
             "eval" => "score the text with charlstm score, which reports such characters separately".into(),

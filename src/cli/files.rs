@@ -28,7 +28,7 @@ pub fn read(path: &Path) -> Result<(&Path, Vec<u8>)> {
 pub fn read_text(path: &Path, encoding: Encoding) -> Result<(&Path, Vec<u8>)> {
     let (name, text) = read(path)?;
     match encoding {
-        Encoding::Utf8 => check_text(name, &text).map(|text| (name, text.to_vec())),
+        Encoding::Utf8 | Encoding::Utf8Lf => check_text(name, &text).map(|text| (name, text.to_vec())),
         Encoding::Bytes => Ok((name, text)),
     }
 }

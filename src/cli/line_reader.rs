@@ -53,7 +53,7 @@ impl LineReader {
         let (mut lines, mut bytes) = (Vec::new(), 0);
         loop {
             let mut line = self.next_line().map_err(|e| Error::io(&self.name, e))?;
-            if std::mem::take(&mut self.is_at_start) && encoding == Encoding::Utf8 {
+            if std::mem::take(&mut self.is_at_start) && encoding.is_utf8() {
                 line = check_text(&self.name, &line)?.to_vec();
             }
             if line.is_empty() {

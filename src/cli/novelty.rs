@@ -62,7 +62,7 @@ pub fn run(args: &NoveltyArgs, terminal: &Terminal) -> Result<()> {
         (CorpusIndex::new(&corpus, corpus.chars())?, encoding)
     };
     let (name, text) = files::read_text(&args.text, encoding)?;
-    if let (Encoding::Utf8, Err(e)) = (encoding, std::str::from_utf8(&text)) {
+    if let (true, Err(e)) = (encoding.is_utf8(), std::str::from_utf8(&text)) {
         return Err(Error::NotUtf8 { path: name.into(), byte: e.valid_up_to() });
     }
     let passages = if args.paragraphs { data::split_paragraphs(&text) } else { data::split_lines(&text) };

@@ -99,7 +99,7 @@ impl PromptArgs {
             return vocab.encode(text);
         }
         let (known, mut unknown): (Vec<u32>, Vec<u32>) =
-            vocab.to_symbols(text).into_iter().partition(|symbol| vocab.id(*symbol).is_some());
+            vocab.to_symbols(text).into_iter().partition(|symbol| vocab.known_id(*symbol).is_some());
         if !unknown.is_empty() {
             let count = unknown.len();
             unknown.sort_unstable();

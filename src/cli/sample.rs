@@ -196,7 +196,7 @@ fn sampling_configs(args: &SampleArgs, vocab: &Vocab) -> Result<Vec<SamplingConf
     let mut ban: Vec<u32> = vocab
         .to_symbols(args.prompt.unescape(&args.distribution.ban)?.as_bytes())
         .into_iter()
-        .filter_map(|c| vocab.id(c))
+        .filter_map(|c| vocab.known_id(c))
         .collect();
     ban.sort_unstable();
     ban.dedup();

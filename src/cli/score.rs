@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use charlstm::data::{ContextStart, Vocab};
+use charlstm::data::{ContextStart, Encoding, Vocab};
 use charlstm::error::{Error, Result};
 use charlstm::kernels::Precision;
 use charlstm::model::InferenceModel;
@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::heatmap::{self, ColorScale, Palette};
 use super::regions::Regions;
 use super::score_page::{PREDICTIONS, ScorePage};
+use super::settings::Newline;
 use super::terminal::Terminal;
 use super::text_pieces::TextPieces;
 use super::values::{choice, context_starts, precisions};
@@ -52,6 +53,9 @@ pub struct ScoreArgs {
     /// The line end belongs to the last region of its line.
     #[arg(long, value_name = "FILE", conflicts_with = "unit")]
     pub regions: Option<PathBuf>,
+    /// What to do with the line ends of Windows (CRLF) [default: as in training]
+    #[arg(long, value_name = "HOW", value_enum)]
+    pub newline: Option<Newline>,
     /// When to reset the state of the model [default: carry; for a run that was trained with --records, reset]
     #[arg(long, value_name = "MODE")]
     pub state: Option<StateMode>,
@@ -108,7 +112,7 @@ pub fn run(args: &ScoreArgs, terminal: &Terminal) -> Result<()> {
         [run, file] => (Some(run.as_path()), file),
         files => (None, &files[0]),
     };
-    let mut text = TextPieces::open(file)?;
+    let mut text = TextPieces::open(file, args.newline == Some(Newline::Lf))?;
     let mut regions = args.regions.as_deref().map(Regions::open).transpose()?;
     let frame = load::open_checkpoint(given)?;
     let records = RunMetadata::read(&frame)?.dataset.config.records;
@@ -148,6 +152,7 @@ pub fn run(args: &ScoreArgs, terminal: &Terminal) -> Result<()> {
         let pieces = text.next(&vocab)?;
         if pieces.is_empty() {
             regions.as_mut().map_or(Ok(()), Regions::check_at_end)?;
+            note_line_ends(&text, args, &vocab, terminal);
             return report.end();
         }
         let surprisals = match state {
@@ -155,6 +160,19 @@ pub fn run(args: &ScoreArgs, terminal: &Terminal) -> Result<()> {
             StateMode::Reset => scorer.score_lines(&pieces),
         };
         report.add_pieces(&surprisals, regions.as_mut())?;
+    }
+}
+
+/// Notes that the model was trained on other line ends than those of the text, which makes every line end surprising.
+fn note_line_ends(text: &TextPieces, args: &ScoreArgs, vocab: &Vocab, terminal: &Terminal) {
+    let expects_crlf = vocab.known_id(u32::from('\r')).is_some();
+    if text.has_crlf && !expects_crlf && args.newline.is_none() && vocab.encoding() == Encoding::Utf8 {
+        terminal.say(
+            "note: the text has CRLF line ends, and the model was trained on line feeds; --newline lf converts them",
+        );
+    }
+    if text.has_lf && !text.has_crlf && expects_crlf && vocab.encoding().is_utf8() {
+        terminal.say("note: the model was trained on CRLF line ends, and the text has line feeds");
     }
 }
 
@@ -251,6 +269,7 @@ impl ScoreReport<'_> {
         if self.args.summary && self.args.jsonl {
             let mut facts = add_fields(json!({}), total);
             facts["bits_per_char"] = json!(per_char);
+            facts["known_bits_per_char"] = json!(total.known_bits_per_char());
             facts["nats_per_char"] = json!(per_char.map(|_| total.nats / total.chars as f64));
             facts["perplexity_per_char"] = json!(per_char.map(f64::exp2));
             facts["unknown_share"] = json!(unknown_share(total));
@@ -267,9 +286,13 @@ impl ScoreReport<'_> {
 
 fn summary(total: &SurprisalSum) -> String {
     let Some(bits) = total.bits_per_char() else { return "no characters were scored".into() };
+    let without = match total.known_bits_per_char() {
+        Some(known) if total.unknown > 0 => format!("; {known:.6} bits per character without them"),
+        _ => String::new(),
+    };
     format!(
         "{} characters, {:.1} bits: {bits:.6} bits ({:.6} nats) per character, perplexity per character {:.4}, \
-         {} unknown ({:.2} %)",
+         {} unknown ({:.2} %){without}",
         total.chars,
         total.bits(),
         bits * std::f64::consts::LN_2,

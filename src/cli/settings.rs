@@ -24,6 +24,12 @@ pub struct Settings {
     /// Train on raw bytes instead of UTF-8 characters
     #[arg(long, num_args = 0, default_missing_value = "true", help_heading = "Corpus")]
     pub bytes: Option<bool>,
+    /// What to do with the line ends of Windows (CRLF): lf: read them as line feeds, keep: keep the carriage returns [default: keep]
+    #[arg(long, value_name = "HOW", value_enum, conflicts_with = "bytes", help_heading = "Corpus")]
+    pub newline: Option<Newline>,
+    /// Read characters that occur less than N times in the training text as one unknown character, which is never generated
+    #[arg(long, value_name = "N", help_heading = "Corpus")]
+    pub min_count: Option<u64>,
     /// Train on the records of a list: lines, blocks between blank lines, or files
     ///
     /// Records are shuffled in every epoch, and each is read from a fresh state. The held-out part consists of random records.
@@ -136,6 +142,16 @@ pub struct Settings {
     pub log_every: Option<u64>,
 }
 
+/// The values of `--newline`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Newline {
+    /// Read CRLF as a line feed
+    Lf,
+    /// Keep carriage returns as characters
+    Keep,
+}
+
 macro_rules! either {
     ($first:ident, $second:ident: $($field:ident)*) => {
         Settings { texts: if $first.texts.is_empty() { $second.texts } else { $first.texts }, $($field: $first.$field.or($second.$field)),* }
@@ -150,7 +166,7 @@ impl Settings {
         if self.val_frac.is_some() || self.val_file.is_some() {
             (base.val_frac, base.val_file) = (None, None);
         }
-        either!(self, base: bytes records val_frac val_file cell layers hidden embed init forget_bias init_from replay replay_frac batch seq_len
+        either!(self, base: bytes newline min_count records val_frac val_file cell layers hidden embed init forget_bias init_from replay replay_frac batch seq_len
             epochs steps optimizer lr schedule warmup weight_decay clip dropout reset_prob seed threads eval_every patience save_every log_every)
     }
 
@@ -173,6 +189,11 @@ impl Settings {
         Settings {
             texts: dataset.paths,
             bytes: Some(dataset.encoding == Encoding::Bytes),
+            newline: (dataset.encoding != Encoding::Bytes).then_some(match dataset.encoding {
+                Encoding::Utf8Lf => Newline::Lf,
+                _ => Newline::Keep,
+            }),
+            min_count: Some(dataset.min_count).filter(|count| *count > 0),
             records: dataset.records,
             val_frac: Some(dataset.val_frac).filter(|_| dataset.val_file.is_none()),
             val_file: dataset.val_file,
@@ -240,9 +261,14 @@ impl Settings {
     pub fn dataset_config(&self) -> DatasetConfig {
         DatasetConfig {
             paths: self.texts.clone(),
-            encoding: if self.bytes == Some(true) { Encoding::Bytes } else { Encoding::Utf8 },
+            encoding: match self.newline {
+                _ if self.bytes == Some(true) => Encoding::Bytes,
+                Some(Newline::Lf) => Encoding::Utf8Lf,
+                _ => Encoding::Utf8,
+            },
             val_frac: self.val_frac.unwrap_or(DatasetConfig::default().val_frac),
             val_file: self.val_file.clone(),
+            min_count: self.min_count.unwrap_or(0),
             records: self.records,
         }
     }
@@ -294,6 +320,8 @@ impl Settings {
                 ("val_frac", dataset.val_frac.to_string()),
                 ("records", dataset.records.map_or("off", RecordKind::name).to_owned()),
                 ("bytes", (dataset.encoding == Encoding::Bytes).to_string()),
+                ("min_count", dataset.min_count.to_string()),
+                ("newline", if dataset.encoding == Encoding::Utf8Lf { "lf" } else { "keep" }.to_owned()),
                 ("replay_frac", fraction.to_string()),
             ]
         };

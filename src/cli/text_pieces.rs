@@ -11,6 +11,11 @@ const BYTES_AT_ONCE: usize = 1 << 18;
 
 pub struct TextPieces {
     lines: LineReader,
+    /// Whether CRLF is read as a line feed.
+    crlf_to_lf: bool,
+    /// Whether a line with each kind of line end has been read.
+    pub has_crlf: bool,
+    pub has_lf: bool,
     /// What a record is; `None` for running text.
     records: Option<RecordKind>,
     /// The lines of a record whose end has not been read yet.
@@ -19,8 +24,9 @@ pub struct TextPieces {
 
 impl TextPieces {
     /// Opens a file; `-` is standard input.
-    pub fn open(file: &Path) -> Result<Self> {
-        Ok(TextPieces { lines: LineReader::open(file)?, records: None, open: Vec::new() })
+    pub fn open(file: &Path, crlf_to_lf: bool) -> Result<Self> {
+        let lines = LineReader::open(file)?;
+        Ok(TextPieces { lines, crlf_to_lf, has_crlf: false, has_lf: false, records: None, open: Vec::new() })
     }
 
     pub fn split_records(&mut self, kind: Option<RecordKind>) {
@@ -31,12 +37,12 @@ impl TextPieces {
     /// at the end of the text.
     pub fn next(&mut self, vocab: &Vocab) -> Result<Vec<Vec<u32>>> {
         let Some(kind) = self.records else {
-            let lines = self.lines.next_lines(BYTES_AT_ONCE, vocab.encoding())?;
+            let lines = self.next_lines(vocab)?;
             return Ok(lines.iter().map(|line| vocab.to_symbols(line)).collect());
         };
         let mut records = Vec::new();
         while records.is_empty() {
-            let lines = self.lines.next_lines(BYTES_AT_ONCE, vocab.encoding())?;
+            let lines = self.next_lines(vocab)?;
             if lines.is_empty() {
                 records.extend(self.end_record(vocab));
                 break;
@@ -52,6 +58,19 @@ impl TextPieces {
             }
         }
         Ok(records)
+    }
+
+    fn next_lines(&mut self, vocab: &Vocab) -> Result<Vec<Vec<u8>>> {
+        let mut lines = self.lines.next_lines(BYTES_AT_ONCE, vocab.encoding())?;
+        for line in lines.iter_mut().filter(|line| line.ends_with(b"\n")) {
+            let is_crlf = line.ends_with(b"\r\n");
+            self.has_crlf |= is_crlf;
+            self.has_lf |= !is_crlf;
+            if is_crlf && self.crlf_to_lf {
+                line.remove(line.len() - 2);
+            }
+        }
+        Ok(lines)
     }
 
     fn end_record(&mut self, vocab: &Vocab) -> Option<Vec<u32>> {

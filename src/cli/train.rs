@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use charlstm::checkpoint::disk::folder_of;
 use charlstm::checkpoint::{Frame, model};
-use charlstm::data::{Corpus, Dataset, ListLike, RecordKind, TextPart};
+use charlstm::data::{Corpus, Dataset, Encoding, ListLike, RecordKind, TextPart};
 use charlstm::error::{Error, Result};
 use charlstm::model::ModelConfig;
 use charlstm::run::find::{RunTarget, find};
@@ -14,6 +14,8 @@ use charlstm::run::{DEFAULT_RUNS_FOLDER, LockedRun, RunFolder, RunMetadata, Trai
 use charlstm::score::bits;
 use charlstm::simd::Isa;
 use charlstm::train::{CheckpointPolicy, Outcome, Trainer, fit};
+
+use unicode_normalization::char::{decompose_canonical, is_combining_mark};
 
 use super::files;
 use super::fine_tune::{self, Origin};
@@ -189,7 +191,10 @@ fn resume(args: &TrainArgs, given: Option<&Path>, terminal: &Terminal) -> Result
     settings.check_matches(&before, &path)?;
     let train = settings.train_config();
     train.validate()?;
-    let dataset = open(&settings, terminal)?;
+    let dataset = open(&settings, terminal).map_err(|e| match e {
+        Error::Input { path, .. } if before.texts.contains(&path) => Error::CorpusMissing { path },
+        other => other,
+    })?;
     let text_was_modified = saved.dataset.check_same_text(&dataset).is_err();
     let trainer = Trainer::resume(&frame, dataset, train, args.allow_corpus_change)?;
     let (step, total) = (trainer.progress().step, trainer.total_steps());
@@ -293,10 +298,28 @@ fn open(settings: &Settings, terminal: &Terminal) -> Result<Dataset> {
         None => dataset,
     };
     dataset.notes().for_each(|note| terminal.say(&format!("note: {note}")));
+    let has = |char: char| dataset.corpus().symbols().contains(&u32::from(char));
+    if dataset.config().encoding == Encoding::Utf8 && has('\r') && has('\n') {
+        terminal.say("note: the text has CRLF line ends, which are kept; --newline lf reads them as line feeds");
+    }
+    if dataset.config().encoding.is_utf8() && mixes_normal_forms(dataset.corpus().symbols()) {
+        terminal.say("note: the text has both composed and decomposed characters (NFC and NFD); normalize it, e.g. with uconv -x nfc");
+    }
     if settings.records.is_none() && !settings.texts.is_empty() {
         suggest_records(dataset.corpus(), settings.val_file.is_some(), terminal);
     }
     Ok(dataset)
+}
+
+/// Whether there are combining marks as well as characters that a letter and a mark compose.
+fn mixes_normal_forms(symbols: &[u32]) -> bool {
+    let chars = || symbols.iter().copied().filter_map(char::from_u32);
+    let is_composed = |char: char| {
+        let mut parts = 0;
+        decompose_canonical(char, |part| parts += usize::from(is_combining_mark(part)));
+        parts > 0 && !is_combining_mark(char)
+    };
+    chars().any(is_combining_mark) && chars().any(is_composed)
 }
 
 /// Suggests `--records` for a text that looks like a list.

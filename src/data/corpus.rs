@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::corpus_file::{CorpusFile, list_files};
-use super::encoding::{Encoding, decode_utf8, is_continuation_byte};
+use super::encoding::{Encoding, count_crlf, count_utf8, decode_utf8};
 use super::scan::{Chunk, InvalidUtf8, Scan, scan};
 use crate::error::{Error, Result};
 
@@ -38,14 +38,14 @@ impl Corpus {
         let mut notes = Vec::new();
         let paths = list_files(paths, encoding, &mut notes)?;
         let files = paths.iter().map(|path| CorpusFile::open(path, encoding)).collect::<Result<Vec<_>>>()?;
-        let files = if encoding == Encoding::Utf8 { with_line_ends(files) } else { files };
+        let files = if encoding.is_utf8() { with_line_ends(files) } else { files };
         Self::from_files(files, encoding, notes)
     }
 
     /// A text in memory.
     pub fn from_text(name: &str, text: impl Into<Cow<'static, [u8]>>, encoding: Encoding) -> Result<Self> {
         let file = CorpusFile::in_memory(name.as_ref(), text.into());
-        let file = if encoding == Encoding::Utf8 { file.check_is_text()? } else { file };
+        let file = if encoding.is_utf8() { file.check_is_text()? } else { file };
         Self::from_files(vec![file], encoding, Vec::new())
     }
 
@@ -71,11 +71,9 @@ impl Corpus {
         files.iter().try_for_each(CorpusFile::check_not_truncated)?;
         let Scan { chunks, chars, symbols } = scanned
             .map_err(|InvalidUtf8 { file, offset }| Error::NotUtf8 { path: files[file].path.clone(), byte: offset })?;
-        if encoding == Encoding::Utf8 && symbols.contains(&u32::from('\r')) {
-            notes.push(match symbols.contains(&u32::from('\n')) {
-                true => "the text contains carriage returns (CRLF line ends), which are kept as characters".into(),
-                false => "the text has carriage returns but no line feeds, so it is a single line".into(),
-            });
+        let has = |char: char| symbols.contains(&u32::from(char));
+        if encoding.is_utf8() && has('\r') && !has('\n') {
+            notes.push("the text has carriage returns but no line feeds, so it is a single line".into());
         }
         let identity = CorpusIdentity { bytes: len as u64, hash };
         Ok(Corpus { name: first.path.clone(), files, encoding, chunks, chars, symbols, identity, notes })
@@ -158,11 +156,18 @@ impl Corpus {
         self.files.get(file).map_or(&[], CorpusFile::bytes)
     }
 
+    /// Whether no carriage return in bytes of this corpus is a character.
+    pub(super) fn reads_all_as_line_feeds(&self, bytes: &[u8]) -> bool {
+        let returns = bytes.iter().filter(|byte| **byte == b'\r').count();
+        self.encoding == Encoding::Utf8Lf && returns == count_crlf(bytes)
+    }
+
     /// The number of characters in bytes of this corpus.
     pub(super) fn count_chars(&self, bytes: &[u8]) -> u64 {
         match self.encoding {
             Encoding::Bytes => bytes.len() as u64,
-            Encoding::Utf8 => bytes.iter().filter(|byte| !is_continuation_byte(**byte)).count() as u64,
+            Encoding::Utf8 => count_utf8(bytes) as u64,
+            Encoding::Utf8Lf => (count_utf8(bytes) - count_crlf(bytes)) as u64,
         }
     }
 
@@ -228,7 +233,10 @@ impl CorpusCursor {
             self.byte += 1;
             return Some(u32::from(bytes[self.byte - 1]));
         }
-        let (symbol, next) = decode_utf8(bytes, self.byte)?;
+        let (mut symbol, mut next) = decode_utf8(bytes, self.byte)?;
+        if symbol == u32::from(b'\r') && corpus.encoding == Encoding::Utf8Lf && bytes.get(next) == Some(&b'\n') {
+            (symbol, next) = (u32::from(b'\n'), next + 1);
+        }
         self.byte = next;
         Some(symbol)
     }
@@ -291,11 +299,29 @@ mod tests {
     }
 
     #[test]
-    fn carriage_returns_are_noted() {
-        assert_eq!(text("\u{feff}a\r\nb").chars(), 4);
-        assert!(text("a\r\nb").notes()[0].contains("CRLF"));
+    fn a_text_without_line_feeds_is_noted() {
+        assert!(text("a\r\nb").notes().is_empty());
         assert!(text("a\rb\r").notes()[0].contains("no line feeds"));
         assert!(text("a\nb").notes().is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn crlf_is_read_as_a_line_feed(lines in proptest::collection::vec("[ab\u{e9}\r]{0,5}(\r\n|\n|\r)", 1..30), at in 0usize..60) {
+            let text = lines.concat();
+            let corpus = Corpus::from_text("test", text.clone().into_bytes(), Encoding::Utf8Lf).unwrap();
+            let expected = text.replace("\r\n", "\n");
+            let symbols = |text: &str| text.chars().map(u32::from).collect::<Vec<_>>();
+            prop_assert_eq!(corpus.chars(), symbols(&expected).len());
+            let mut distinct = symbols(&expected);
+            distinct.sort_unstable();
+            distinct.dedup();
+            prop_assert_eq!(corpus.symbols(), distinct);
+            let mut cursor = corpus.cursor(at.min(corpus.chars()));
+            let read: Vec<u32> = std::iter::from_fn(|| cursor.next(&corpus)).collect();
+            prop_assert_eq!(read, symbols(&expected)[at.min(corpus.chars())..].to_vec());
+            prop_assert_eq!(corpus.count_chars(text.as_bytes()) as usize, corpus.chars());
+        }
     }
 
     #[test]

@@ -25,7 +25,7 @@ enum Content {
 impl CorpusFile {
     pub fn open(path: &Path, encoding: Encoding) -> Result<Self> {
         let file = Self::open_whole(path)?;
-        if encoding == Encoding::Utf8 { file.check_is_text() } else { Ok(file) }
+        if encoding.is_utf8() { file.check_is_text() } else { Ok(file) }
     }
 
     fn open_whole(path: &Path) -> Result<Self> {

@@ -8,7 +8,7 @@ use super::corpus::{Corpus, CorpusIdentity};
 use super::records::{RecordIndex, RecordKind, RecordPart};
 use super::replay::{ReplayConfig, ReplayIdentity, held_out_range};
 use super::text_part::{RecordSet, TextPart};
-use super::vocab::{RECORD_BOUNDARY, Vocab};
+use super::vocab::{RECORD_BOUNDARY, UNKNOWN, Vocab};
 use super::{encoding::Encoding, loss_mask::LossMask};
 use crate::error::{Error, Result};
 
@@ -29,13 +29,22 @@ pub struct DatasetConfig {
     pub val_frac: f64,
     /// A separate held-out text, used instead of that fraction.
     pub val_file: Option<PathBuf>,
+    /// Characters that occur less often in the training part are not in the vocabulary, but read as an unknown character.
+    pub min_count: u64,
     /// What a record is in a list-like text; `None` for running text.
     pub records: Option<RecordKind>,
 }
 
 impl Default for DatasetConfig {
     fn default() -> Self {
-        DatasetConfig { paths: Vec::new(), encoding: Encoding::Utf8, val_frac: 0.1, val_file: None, records: None }
+        DatasetConfig {
+            paths: Vec::new(),
+            encoding: Encoding::Utf8,
+            val_frac: 0.1,
+            val_file: None,
+            min_count: 0,
+            records: None,
+        }
     }
 }
 
@@ -106,7 +115,7 @@ impl Dataset {
             return Err(Error::corpus(text.name(), "a held-out text needs at least two characters"));
         }
         let training_chars = (corpus.chars() as f64 * (1.0 - fraction)) as usize;
-        Ok(Dataset {
+        let dataset = Dataset {
             config: config.clone(),
             corpus,
             training_chars,
@@ -115,7 +124,21 @@ impl Dataset {
             vocab,
             loss_mask: None,
             replay: None,
-        })
+        };
+        Ok(dataset.without_rare_characters())
+    }
+
+    fn without_rare_characters(self) -> Self {
+        if self.config.min_count < 2 {
+            return self;
+        }
+        let counts = self.training().count_tokens(&self.vocab);
+        let symbols = self.vocab.symbols().iter().zip(counts);
+        let frequent = symbols
+            .filter(|(symbol, count)| **symbol == RECORD_BOUNDARY || *count >= self.config.min_count)
+            .map(|(symbol, _)| *symbol);
+        let vocab = Vocab::new(self.vocab.encoding(), frequent.chain([UNKNOWN]));
+        Dataset { vocab, ..self }
     }
 
     /// Adds a loss mask for the text. A mask is not saved in checkpoints: to resume a run, add it again.
@@ -326,6 +349,15 @@ mod tests {
         let masked = Dataset::new(text("abcdefghijklmnopqrst"), None, 0.1).unwrap().with_loss_mask(mask).unwrap();
         let refused = masked.with_replay(&ReplayConfig { file: file.clone(), fraction: 0.1 });
         assert!(matches!(refused, Err(Error::Usage(_))), "the mask no longer fits");
+    }
+
+    #[test]
+    fn rare_characters_of_the_training_part_are_unknown() {
+        let config = DatasetConfig { min_count: 3, val_frac: 0.2, ..DatasetConfig::default() };
+        let dataset = Dataset::with_config(text("ababaabbcz"), None, &config).unwrap();
+        assert_eq!(dataset.vocab().symbols(), [97, 98, UNKNOWN]);
+        assert_eq!(dataset.training().count_tokens(dataset.vocab()), [4, 4, 0]);
+        assert_eq!(dataset.held_out().unwrap().count_tokens(dataset.vocab()), [0, 0, 2]);
     }
 
     #[test]

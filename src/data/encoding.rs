@@ -8,13 +8,32 @@ pub enum Encoding {
     /// Unicode scalar values; the text must be valid UTF-8.
     #[default]
     Utf8,
+    /// Unicode scalar values, with each pair of a carriage return and a line feed (CRLF) read as a line feed.
+    Utf8Lf,
     /// Bytes.
     Bytes,
+}
+
+impl Encoding {
+    /// Whether the text must be valid UTF-8.
+    pub fn is_utf8(self) -> bool {
+        self != Encoding::Bytes
+    }
 }
 
 #[inline]
 pub(crate) fn is_continuation_byte(byte: u8) -> bool {
     byte & 0xc0 == 0x80
+}
+
+/// The number of characters in valid UTF-8.
+pub(super) fn count_utf8(bytes: &[u8]) -> usize {
+    bytes.iter().filter(|byte| !is_continuation_byte(**byte)).count()
+}
+
+/// The number of pairs of a carriage return and a line feed.
+pub(super) fn count_crlf(bytes: &[u8]) -> usize {
+    bytes.windows(2).filter(|pair| *pair == b"\r\n").count()
 }
 
 /// Decodes the character that starts at byte `at`. Returns its code point and the start of the next character.

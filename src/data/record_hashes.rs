@@ -2,13 +2,13 @@
 
 use std::collections::HashSet;
 
-use xxhash_rust::xxh3::xxh3_128;
+use xxhash_rust::xxh3::Xxh3;
 
 use super::corpus::Corpus;
 use super::records::{RecordKind, records};
 use crate::error::Result;
 
-/// The XXH3 hashes of records without their final line ends (`\n` and `\r\n`): about 16 bytes per distinct record, whatever its length.
+/// The XXH3 hashes of records without their final line ends, and with `\n` for each `\r\n`: about 16 bytes per distinct record, whatever its length.
 #[derive(Clone, Debug, Default)]
 pub struct RecordHashes(HashSet<u128>);
 
@@ -26,7 +26,13 @@ impl RecordHashes {
 }
 
 fn hash_record(record: &[u8]) -> u128 {
-    xxh3_128(record.strip_suffix(b"\r").unwrap_or(record))
+    let record = record.strip_suffix(b"\r").unwrap_or(record);
+    let mut hasher = Xxh3::new();
+    for (i, line) in record.split(|byte| *byte == b'\n').enumerate() {
+        hasher.update(if i > 0 { b"\n" } else { b"" });
+        hasher.update(line.strip_suffix(b"\r").unwrap_or(line));
+    }
+    hasher.digest128()
 }
 
 #[cfg(test)]

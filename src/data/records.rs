@@ -292,7 +292,7 @@ fn scan_chunk(
         counts.records += 1;
         counts.predictions += 1 + corpus.count_chars(content);
         has_line_feeds |= content.contains(&b'\n');
-        has_carriage_returns |= content.contains(&b'\r');
+        has_carriage_returns |= content.contains(&b'\r') && !corpus.reads_all_as_line_feeds(content);
         count += 1;
     }
     entries.shrink_to_fit();

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::encoding::{Encoding, decode_utf8, is_continuation_byte};
+use super::encoding::{Encoding, count_crlf, count_utf8, decode_utf8, is_continuation_byte};
 
 /// A part of one file that starts and ends between characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,9 +73,11 @@ fn split_into_chunks(files: &[&[u8]], encoding: Encoding, size: usize) -> Vec<Ch
         let mut offset = 0;
         while offset < bytes.len() {
             let mut end = bytes.len().min(offset + size);
-            if encoding == Encoding::Utf8 {
+            if encoding.is_utf8() {
                 // A character has at most three continuation bytes; the scan reports more as an error.
                 end += bytes[end..].iter().take(3).take_while(|byte| is_continuation_byte(**byte)).count();
+                // Nor does it end within a CRLF pair.
+                end += usize::from(bytes[..end].ends_with(b"\r") && bytes[end..].starts_with(b"\n"));
             }
             chunks.push(Chunk { file, offset, len: end - offset, chars_before: 0 });
             offset = end;
@@ -86,13 +88,13 @@ fn split_into_chunks(files: &[&[u8]], encoding: Encoding, size: usize) -> Vec<Ch
 
 fn scan_chunk(bytes: &[u8], chunk: Chunk, encoding: Encoding) -> Scanned {
     let mut symbols = SymbolSet::default();
-    if encoding == Encoding::Utf8
+    if encoding.is_utf8()
         && let Err(e) = std::str::from_utf8(bytes)
     {
         let error = InvalidUtf8 { file: chunk.file, offset: chunk.offset + e.valid_up_to() };
         return Scanned { first_error: Some(error), ..Scanned::default() };
     }
-    let chars = if encoding == Encoding::Bytes || bytes.is_ascii() {
+    let mut chars = if encoding == Encoding::Bytes || bytes.is_ascii() {
         bytes.iter().for_each(|&byte| symbols.low[byte as usize] = true);
         bytes.len()
     } else {
@@ -101,8 +103,13 @@ fn scan_chunk(bytes: &[u8], chunk: Chunk, encoding: Encoding) -> Scanned {
             symbols.insert(symbol);
             at = next;
         }
-        bytes.iter().filter(|byte| !is_continuation_byte(**byte)).count()
+        count_utf8(bytes)
     };
+    if encoding == Encoding::Utf8Lf && symbols.low[usize::from(b'\r')] {
+        chars -= count_crlf(bytes);
+        let is_single = |(at, byte): (usize, &u8)| *byte == b'\r' && bytes.get(at + 1) != Some(&b'\n');
+        symbols.low[usize::from(b'\r')] = bytes.iter().enumerate().any(is_single);
+    }
     Scanned { char_counts: vec![chars], symbols, first_error: None }
 }
 
@@ -203,6 +210,18 @@ mod tests {
                 (found, expected) => prop_assert!(false, "{found:?}, not {expected:?}"),
             }
         }
+    }
+
+    #[test]
+    fn chunks_do_not_split_crlf_pairs() {
+        let text = "a\r\n\r\n\rb\r\n".repeat(9);
+        for size in 1..9 {
+            let found = scan_in_chunks(&[text.as_bytes()], Encoding::Utf8Lf, size).unwrap();
+            assert_eq!(found.chars, text.replace("\r\n", "\n").len(), "{size}");
+            assert_eq!(found.symbols, [10, 13, 97, 98]);
+        }
+        let pairs = scan_in_chunks(&[b"a\r\nb\r\n"], Encoding::Utf8Lf, 2).unwrap();
+        assert_eq!(pairs.symbols, [10, 97, 98]);
     }
 
     #[test]

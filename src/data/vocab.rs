@@ -40,7 +40,7 @@ impl Vocab {
     /// Whether a deserialized vocabulary is valid: sorted, without duplicates, and with symbols of its encoding and reserved ones only.
     pub(crate) fn is_valid(&self) -> bool {
         let is_allowed = |&symbol: &u32| match self.encoding {
-            Encoding::Utf8 => char::from_u32(symbol).is_some(),
+            Encoding::Utf8 | Encoding::Utf8Lf => char::from_u32(symbol).is_some(),
             Encoding::Bytes => symbol < 256,
         };
         let is_reserved = |symbol: &u32| matches!(*symbol, RECORD_BOUNDARY | UNKNOWN);
@@ -73,21 +73,33 @@ impl Vocab {
         &self.symbols
     }
 
-    /// The token id of a symbol.
+    /// The token id of a symbol: that of [`UNKNOWN`], if the vocabulary has it, for a symbol that is not in the vocabulary.
     #[inline]
     pub fn id(&self, symbol: u32) -> Option<u32> {
+        self.known_id(symbol).or_else(|| self.unknown())
+    }
+
+    /// The token id of a symbol that is in the vocabulary.
+    #[inline]
+    pub fn known_id(&self, symbol: u32) -> Option<u32> {
         self.symbols.binary_search(&symbol).ok().map(|id| id as u32)
+    }
+
+    /// The token id of [`UNKNOWN`].
+    pub fn unknown(&self) -> Option<u32> {
+        let last = self.symbols.len().checked_sub(1)?;
+        (self.symbols[last] == UNKNOWN).then_some(last as u32)
     }
 
     /// The token id of the reserved symbol that starts and ends each record; `None` for a model of running text.
     pub fn record_boundary(&self) -> Option<u32> {
-        self.id(RECORD_BOUNDARY)
+        self.known_id(RECORD_BOUNDARY)
     }
 
     /// The token id that is read before the first character of a text.
     pub fn context_start(&self, start: ContextStart) -> Option<u32> {
         match start {
-            ContextStart::Newline => self.record_boundary().or_else(|| self.id(u32::from('\n'))),
+            ContextStart::Newline => self.record_boundary().or_else(|| self.known_id(u32::from('\n'))),
             ContextStart::None => None,
         }
     }
@@ -97,8 +109,8 @@ impl Vocab {
         match (self.encoding, char::from_u32(symbol)) {
             _ if symbol == RECORD_BOUNDARY => "the record boundary".into(),
             _ if symbol == UNKNOWN => "the unknown character".into(),
-            (Encoding::Utf8, Some(c)) if c.is_control() => format!("U+{symbol:04X}"),
-            (Encoding::Utf8, Some(c)) => format!("{c:?} (U+{symbol:04X})"),
+            (Encoding::Utf8 | Encoding::Utf8Lf, Some(c)) if c.is_control() => format!("U+{symbol:04X}"),
+            (Encoding::Utf8 | Encoding::Utf8Lf, Some(c)) => format!("{c:?} (U+{symbol:04X})"),
             _ => format!("byte 0x{symbol:02X}"),
         }
     }
@@ -108,13 +120,13 @@ impl Vocab {
         if symbol == RECORD_BOUNDARY {
             return '\n';
         }
-        let is_character = self.encoding == Encoding::Utf8 || symbol < 0x80;
+        let is_character = self.encoding.is_utf8() || symbol < 0x80;
         char::from_u32(symbol).filter(|_| is_character).unwrap_or(char::REPLACEMENT_CHARACTER)
     }
 
     /// The token ids of a text.
     pub fn encode(&self, text: &[u8]) -> Result<Vec<u32>> {
-        let is_utf8 = self.encoding == Encoding::Utf8;
+        let is_utf8 = self.encoding.is_utf8();
         if is_utf8 {
             std::str::from_utf8(text)
                 .map_err(|e| Error::Usage(format!("the text is not valid UTF-8 at byte {}", e.valid_up_to())))?;
@@ -133,6 +145,7 @@ impl Vocab {
         match self.encoding {
             Encoding::Bytes => text.iter().copied().map(u32::from).collect(),
             Encoding::Utf8 => String::from_utf8_lossy(text).chars().map(u32::from).collect(),
+            Encoding::Utf8Lf => String::from_utf8_lossy(text).replace("\r\n", "\n").chars().map(u32::from).collect(),
         }
     }
 
@@ -140,7 +153,7 @@ impl Vocab {
     pub fn decode_into(&self, id: u32, to: &mut Vec<u8>) {
         let symbol = self.symbol(id);
         match (self.encoding, char::from_u32(symbol)) {
-            (Encoding::Utf8, Some(c)) => to.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
+            (Encoding::Utf8 | Encoding::Utf8Lf, Some(c)) => to.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
             (Encoding::Bytes, Some(_)) => to.push(symbol as u8),
             (_, None) => {}
         }
@@ -195,6 +208,17 @@ mod tests {
         let text = Vocab::new(Encoding::Utf8, [10, 97]);
         let starts = [ContextStart::Newline, ContextStart::None].map(|start| text.context_start(start));
         assert_eq!((starts, text.record_boundary()), ([Some(0), None], None));
+    }
+
+    #[test]
+    fn symbols_outside_the_vocabulary_are_unknown() {
+        let vocab = Vocab::new(Encoding::Utf8, [97, UNKNOWN]);
+        assert_eq!(
+            (vocab.id(97), vocab.id(98), vocab.known_id(98), vocab.unknown()),
+            (Some(0), Some(1), None, Some(1))
+        );
+        assert_eq!((vocab.record_boundary(), vocab.context_start(ContextStart::Newline)), (None, None));
+        assert_eq!(vocab.encode(b"ab").unwrap(), [0, 1]);
     }
 
     #[test]

@@ -73,7 +73,7 @@ struct ByteAutomaton<'r> {
 
 impl<'r> ByteAutomaton<'r> {
     fn new(regex: &'r str, encoding: Encoding) -> Result<Self> {
-        let is_text = encoding == Encoding::Utf8;
+        let is_text = encoding.is_utf8();
         let config =
             DFA::config().match_kind(MatchKind::All).cache_capacity(MAX_BYTES).minimum_cache_clear_count(Some(0));
         let built = DFA::builder()

@@ -49,9 +49,11 @@ impl Pattern {
     pub fn new(regex: &str, vocab: &Vocab, ban: &[u32], lengths: RangeInclusive<usize>) -> Result<Self> {
         let no_lines = || Error::Usage("cannot generate lines: the vocabulary has no line end, or it is banned".into());
         let boundary = vocab.record_boundary();
-        let line_end = boundary.or(vocab.id(u32::from('\n'))).filter(|id| !ban.contains(id)).ok_or_else(no_lines)?;
-        let carriage_return = vocab.id(u32::from('\r')).filter(|id| boundary.is_none() && !ban.contains(id));
-        let is_allowed = |id: u32| id != line_end && Some(id) != carriage_return && !ban.contains(&id);
+        let line_end =
+            boundary.or(vocab.known_id(u32::from('\n'))).filter(|id| !ban.contains(id)).ok_or_else(no_lines)?;
+        let carriage_return = vocab.known_id(u32::from('\r')).filter(|id| boundary.is_none() && !ban.contains(id));
+        let never = [Some(line_end), carriage_return, vocab.unknown()];
+        let is_allowed = |id: u32| !never.contains(&Some(id)) && !ban.contains(&id);
         let Automaton { next, accepting } = Automaton::new(regex, vocab, *lengths.end(), is_allowed)?;
         let words = lengths.end() / 64 + 1;
         if accepting.len().saturating_mul(*lengths.end()) > MAX_WORK {

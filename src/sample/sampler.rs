@@ -19,6 +19,8 @@ pub(super) struct Sampler<'m> {
     unfiltered: Vec<f32>,
     order: Vec<u32>,
     needs_losses: bool,
+    /// The token of unknown characters, which is never drawn.
+    unknown: Option<u32>,
     /// The token before which the state is reset, as in training.
     record_boundary: Option<u32>,
 }
@@ -57,6 +59,7 @@ impl<'m> Sampler<'m> {
             unfiltered: Vec::with_capacity(vocab.len()),
             order: Vec::with_capacity(vocab.len()),
             needs_losses,
+            unknown: vocab.unknown(),
             record_boundary: vocab.record_boundary(),
         }
     }
@@ -64,7 +67,7 @@ impl<'m> Sampler<'m> {
     /// Draws the next character of every stream. `restrict` may exclude characters of a stream first, by setting their logits to
     /// minus infinity. Allocates nothing, unless repetitions are penalized.
     pub fn step(&mut self, config: &SamplingConfig, mut restrict: impl FnMut(usize, &mut [f32])) {
-        let Sampler { session, streams, inputs, unfiltered, order, needs_losses, record_boundary } = self;
+        let Sampler { session, streams, inputs, unfiltered, order, needs_losses, unknown, record_boundary } = self;
         let input = |stream: &Stream| Input {
             reset: record_boundary.is_some_and(|boundary| stream.last_id == boundary),
             ..Input::with_logits(stream.last_id)
@@ -77,6 +80,7 @@ impl<'m> Sampler<'m> {
                 unfiltered.clear();
                 unfiltered.extend_from_slice(logits);
             }
+            unknown.iter().for_each(|id| logits[*id as usize] = f32::NEG_INFINITY);
             let stream = &mut streams[i];
             if config.repetition_penalty > 0.0 {
                 stream.forget_old_history();

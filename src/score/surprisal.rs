@@ -44,17 +44,21 @@ pub struct Prediction {
 pub(super) struct Escape {
     known: f64,
     unknown: f64,
+    /// For an unknown character that the model reads as one: the cost to say which one it is.
+    mapped: f64,
 }
 
 impl Escape {
     pub fn new(vocab: &Vocab) -> Self {
         let all = match vocab.encoding() {
-            Encoding::Utf8 => 0x11_0000 - 0x800,
+            Encoding::Utf8 | Encoding::Utf8Lf => 0x11_0000 - 0x800,
             Encoding::Bytes => 256,
         };
         let others = (all - vocab.len().min(all - 1)) as f64;
         let share = f64::from(ESCAPE_BITS) * std::f64::consts::LN_2;
-        Escape { known: -(-(-share).exp()).ln_1p(), unknown: share + others.ln() }
+        // With a token for unknown characters, the model itself predicts their share.
+        let known = if vocab.unknown().is_some() { 0.0 } else { -(-(-share).exp()).ln_1p() };
+        Escape { known, unknown: share + others.ln(), mapped: others.ln() }
     }
 }
 
@@ -68,8 +72,9 @@ impl Surprisal {
         Surprisal { symbol, known: false, nats: Some(escape.unknown), prediction: None }
     }
 
-    pub(super) fn predicted(symbol: u32, (nats, prediction): (f64, Prediction), escape: Escape) -> Self {
-        Surprisal { symbol, known: true, nats: Some(nats + escape.known), prediction: Some(prediction) }
+    pub(super) fn predicted(symbol: u32, known: bool, (nats, prediction): (f64, Prediction), escape: Escape) -> Self {
+        let cost = if known { escape.known } else { escape.mapped };
+        Surprisal { symbol, known, nats: Some(nats + cost), prediction: Some(prediction) }
     }
 }
 

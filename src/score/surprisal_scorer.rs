@@ -109,7 +109,7 @@ impl ScoringSettings<'_> {
                 let id = self.vocab.id(symbol);
                 line_surprisals.push(match id {
                     None if after.has_started => Surprisal::unknown(symbol, self.escape),
-                    _ => Surprisal::unpredicted(symbol, id.is_some()),
+                    _ => Surprisal::unpredicted(symbol, self.vocab.known_id(symbol).is_some()),
                 });
                 if let (Some(input), Some(target)) = (after.last_id, id) {
                     let transition = Transition { input, target, reset, is_scored: true };
@@ -131,7 +131,7 @@ impl ScoringSettings<'_> {
             for (stream, score) in scores {
                 if let Some(QueuedTransition { line, index, .. }) = to_fill[stream].next() {
                     let surprisal: &mut Surprisal = &mut surprisals[*line][*index];
-                    *surprisal = Surprisal::predicted(surprisal.symbol, score, self.escape);
+                    *surprisal = Surprisal::predicted(surprisal.symbol, surprisal.known, score, self.escape);
                 }
             }
         }

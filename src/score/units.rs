@@ -43,6 +43,9 @@ pub struct SurprisalSum {
     pub nats: f64,
     /// Characters outside the vocabulary, scored or not.
     pub unknown: u64,
+    /// Those of them that were scored, and their surprisal in nats.
+    scored_unknown: u64,
+    unknown_nats: f64,
     predicted: u64,
     ranks: u64,
     entropy: f64,
@@ -56,6 +59,10 @@ impl SurprisalSum {
             sum.unknown += u64::from(!surprisal.known);
             sum.chars += u64::from(surprisal.nats.is_some());
             sum.nats += surprisal.nats.unwrap_or(0.0);
+            if let Some(nats) = surprisal.nats.filter(|_| !surprisal.known) {
+                sum.scored_unknown += 1;
+                sum.unknown_nats += nats;
+            }
             if let Some(prediction) = &surprisal.prediction {
                 sum.predicted += 1;
                 sum.ranks += u64::from(prediction.rank);
@@ -70,6 +77,8 @@ impl SurprisalSum {
         self.chars += other.chars;
         self.nats += other.nats;
         self.unknown += other.unknown;
+        self.scored_unknown += other.scored_unknown;
+        self.unknown_nats += other.unknown_nats;
         self.predicted += other.predicted;
         self.ranks += other.ranks;
         self.entropy += other.entropy;
@@ -83,6 +92,12 @@ impl SurprisalSum {
     /// Bits per character; `None` if no character was scored.
     pub fn bits_per_char(&self) -> Option<f64> {
         (self.chars > 0).then(|| self.bits() / self.chars as f64)
+    }
+
+    /// Bits per character of the vocabulary, without the unknown characters; `None` if no such character was scored.
+    pub fn known_bits_per_char(&self) -> Option<f64> {
+        let chars = self.chars - self.scored_unknown;
+        (chars > 0).then(|| bits(self.nats - self.unknown_nats) / chars as f64)
     }
 
     /// The mean rank of the actual characters; `None` if none was predicted.

@@ -33,8 +33,9 @@ impl Trainer {
         check(&dataset, &config)?;
         let RunMetadata { init, dataset: old_dataset, .. } = RunMetadata::read(frame)?;
         let symbols = dataset.vocab().symbols().iter().copied();
-        let new_symbols: Vec<u32> = symbols.filter(|symbol| vocab.id(*symbol).is_none()).collect();
-        dataset.set_vocab(&Vocab::new(vocab.encoding(), vocab.symbols().iter().chain(&new_symbols).copied()))?;
+        let new_symbols: Vec<u32> = symbols.filter(|symbol| vocab.known_id(*symbol).is_none()).collect();
+        dataset
+            .set_vocab(&Vocab::new(dataset.vocab().encoding(), vocab.symbols().iter().chain(&new_symbols).copied()))?;
         let model = model.remap_vocab(&origins(&model, &vocab, &dataset, &new_symbols), init, config.seed)?;
         let mut trainer = Trainer::with_model(dataset, model, init, config)?;
         let before = trainer.held_out_losses(&old_dataset, &trainer.model);
@@ -70,7 +71,7 @@ impl Trainer {
 }
 
 fn check_encoding(run: &Path, model: Encoding, text: Encoding) -> Result<()> {
-    if model == text {
+    if model.is_utf8() == text.is_utf8() {
         return Ok(());
     }
     Err(Error::EncodingMismatch { run: run.into(), model_reads_bytes: model == Encoding::Bytes })
@@ -92,7 +93,7 @@ fn origins(model: &CharLm<f32>, vocab: &Vocab, dataset: &Dataset, new: &[u32]) -
     } else {
         bias_offset(&log_sum_exps(model, &first_known(&part, vocab)), shares.iter().sum())
     };
-    let origin = |symbol: &u32| match new.id(*symbol) {
+    let origin = |symbol: &u32| match new.known_id(*symbol) {
         Some(id) => SymbolSource::New((shares[id as usize].ln() + bias_offset) as f32),
         None => SymbolSource::Known(vocab.id(*symbol).unwrap_or(0)),
     };

@@ -17,6 +17,7 @@ mod prompts;
 mod records;
 mod sample;
 mod score;
+mod texts;
 mod train;
 
 #[cfg(unix)]

@@ -140,7 +140,7 @@ fn notes_carriage_returns() {
     let dir = TestDir::empty();
     dir.write("dos.txt", format!("\u{feff}{}", prose(900).replace('\n', "\r\n")));
     dir.write("plain.txt", prose(900));
-    assert_contains_all(&dir.train("dos.txt --steps 5"), &["note: ", "carriage return"]);
+    assert_contains_all(&dir.train("dos.txt --steps 5"), &["note: ", "CRLF", "--newline lf"]);
     assert!(!dir.train("plain.txt --steps 5").contains("note: "));
 }
 
