@@ -13,7 +13,7 @@ use charlstm::sample::{Generator, SamplingConfig};
 
 use super::prompts::PromptArgs;
 use super::sample_records::{self, Output, RECORD_OPTIONS, RecordArgs, SampleSource};
-use super::sample_text::{SAMPLES_AT_ONCE, TextArgs, TextWriter, heading};
+use super::sample_text::{self, SAMPLES_AT_ONCE, TextArgs, TextWriter, heading};
 use super::terminal::Terminal;
 use super::values::precisions;
 use super::{interactive, load};
@@ -101,6 +101,7 @@ pub fn run(args: &SampleArgs, terminal: &Terminal) -> Result<ExitCode> {
     load::start_threads()?;
     let frame = load::open_checkpoint(args.run.as_deref())?;
     let samples = args.records.lines.unwrap_or(args.samples).min(SAMPLES_AT_ONCE as u64) as usize;
+    let samples = if args.prompt.prompts_file.is_some() { SAMPLES_AT_ONCE } else { samples };
     let (model, vocab) = load::load_model(&frame, load::MAX_POSITIONS_PER_STREAM + 2 * samples)?;
     let count = records_to_generate(args, &vocab)?;
     let configs = sampling_configs(args, &vocab)?;
@@ -112,34 +113,27 @@ pub fn run(args: &SampleArgs, terminal: &Terminal) -> Result<ExitCode> {
     let output = Output { count: count.unwrap_or(args.samples), echo: !args.prompt.no_echo, jsonl: args.jsonl };
     let writer = TextWriter { args: &args.text, stops, output, terminal };
     let mut code = ExitCode::SUCCESS;
+    let start = vocab.context_start(args.prompt.context_start);
+    let contexts: Vec<Vec<u32>> = prompts.iter().map(|prompt| start.iter().chain(prompt).copied().collect()).collect();
     for config in &configs {
-        let temp = (configs.len() > 1).then(|| format!("temp {}", config.temperature));
-        for (number, prompt) in (1..).zip(&prompts) {
-            let number = (prompts.len() > 1).then(|| format!("prompt {number}"));
-            let label: Vec<String> = temp.clone().into_iter().chain(number).collect();
-            let context: Vec<u32> =
-                vocab.context_start(args.prompt.context_start).into_iter().chain(prompt.iter().copied()).collect();
-            let source = SampleSource {
-                frame: &frame,
-                model: &inference_model,
-                vocab: &vocab,
-                config,
-                prompt,
-                context: &context,
-                seed,
-            };
-            if count.is_some() {
-                if !output.jsonl {
-                    terminal.out(heading(&label).as_bytes())?;
+        let (frame, model, vocab) = (&frame, &inference_model, &vocab);
+        let sources: Vec<SampleSource<'_>> = (prompts.iter().zip(&contexts))
+            .map(|(prompt, context)| SampleSource { frame, model, vocab, config, prompt, context, seed })
+            .collect();
+        if args.interactive {
+            let generator = Generator::new(model, vocab, &contexts[0], config.clone(), seed);
+            let length = args.text.length.unwrap_or(interactive::DEFAULT_LENGTH);
+            interactive::run(generator, vocab, &args.prompt, &prompts[0], length, terminal)?;
+        } else if count.is_none() {
+            let temp = (configs.len() > 1).then(|| format!("temp {}", config.temperature));
+            writer.write(&sources, temp.as_ref())?;
+        } else {
+            for (number, source) in (1..).zip(&sources) {
+                if sources.len() > 1 && !output.jsonl {
+                    terminal.out(heading([Some(format!("prompt {number}"))]).as_bytes())?;
                 }
-                let result = sample_records::run(&args.records, output, &source, terminal)?;
+                let result = sample_records::run(&args.records, output, source, terminal)?;
                 code = if code == ExitCode::SUCCESS { result } else { code };
-            } else if args.interactive {
-                let generator = Generator::new(&inference_model, &vocab, &context, config.clone(), seed);
-                let length = args.text.length.unwrap_or(interactive::DEFAULT_LENGTH);
-                interactive::run(generator, &vocab, &args.prompt, prompt, length, terminal)?;
-            } else {
-                writer.write(&source, &label)?;
             }
         }
     }
@@ -155,6 +149,10 @@ fn check(args: &SampleArgs) -> Result<()> {
     let several = several || args.prompt.prompts_file.is_some();
     if args.text.length == Some(0) && (several || args.samples > 1 || args.jsonl) {
         return refuse("--length 0 generates a single endless text; set a length to generate several texts");
+    }
+    let (length, min_length) = (args.text.length.unwrap_or(sample_text::DEFAULT_LENGTH), args.text.min_length);
+    if let Some(min_length) = min_length.filter(|min| length > 0 && *min > length) {
+        return refuse(&format!("--min-length {min_length} is greater than --length {length}; set a greater --length"));
     }
     args.distribution.temp.iter().try_for_each(|temp| sampling_config(args, *temp).validate())
 }

@@ -24,7 +24,7 @@ pub struct TextArgs {
 }
 
 pub const SAMPLES_AT_ONCE: usize = 1024;
-const DEFAULT_LENGTH: u64 = 1000;
+pub const DEFAULT_LENGTH: u64 = 1000;
 /// Only the end of the text is needed to detect a stop sequence.
 const MAX_KEPT: usize = 1 << 16;
 
@@ -38,37 +38,59 @@ pub struct TextWriter<'a> {
 }
 
 impl TextWriter<'_> {
-    /// Writes the samples of a source. If there are several texts, each follows a heading, which begins with the parts `label`.
-    pub fn write(&self, source: &SampleSource<'_>, label: &[String]) -> Result<()> {
-        let SampleSource { model, vocab, config, context, seed, .. } = *source;
-        let samples = self.output.count;
-        if samples == 1 && !self.output.jsonl {
-            self.terminal.out(heading(label).as_bytes())?;
-            self.terminal.out_text(&self.echo(source))?;
-            let last = self.stream(Generator::new(model, vocab, context, config.clone(), seed), vocab)?;
-            // The output of a single text of a model of bytes is exactly that text.
-            let is_exact = vocab.encoding() == Encoding::Bytes && label.is_empty() && !self.terminal.out_is_terminal();
-            return if is_exact { Ok(()) } else { self.end_line(&last) };
+    /// Writes the samples of each source; the sources differ only in their prompts. If there are several texts in a call, each
+    /// follows a heading. With several temperatures, `temp` is a part of it.
+    pub fn write(&self, all: &[SampleSource<'_>], temp: Option<&String>) -> Result<()> {
+        if let ([source], 1, false) = (all, self.output.count, self.output.jsonl) {
+            return self.write_one(source, temp);
         }
-        let batch = Batch::new(model, vocab, context, config);
-        for first in (0..samples).step_by(SAMPLES_AT_ONCE) {
-            let range = first..samples.min(first + SAMPLES_AT_ONCE as u64);
-            let seeds: Vec<u64> = range.map(|sample| seed.wrapping_add(sample)).collect();
-            let texts = batch.generate(&seeds, self.stop_criteria());
-            for (text, (seed, number)) in texts.iter().zip(seeds.iter().zip(first + 1..)) {
-                let mut bytes = self.echo(source);
-                text.ids.iter().for_each(|id| vocab.decode_into(*id, &mut bytes));
-                if self.output.jsonl {
-                    self.terminal.out(as_json(&bytes, text, *seed, source).as_bytes())?;
-                    continue;
+        for (first, sources) in (0..).step_by(SAMPLES_AT_ONCE).zip(all.chunks(SAMPLES_AT_ONCE)) {
+            let contexts: Vec<&[u32]> = sources.iter().map(|source| source.context).collect();
+            let SampleSource { model, vocab, config, seed, .. } = sources[0];
+            let batch = Batch::with_prompts(model, vocab, &contexts, config);
+            let samples = self.output.count;
+            let total = samples.saturating_mul(sources.len() as u64);
+            for from in (0..total).step_by(SAMPLES_AT_ONCE) {
+                let texts = from..total.min(from + SAMPLES_AT_ONCE as u64);
+                let starts: Vec<(usize, u64)> =
+                    texts.map(|i| ((i / samples) as usize, seed.wrapping_add(i % samples))).collect();
+                let generated = batch.generate_for_prompts(&starts, self.stop_criteria());
+                for ((prompt, text_seed), text) in starts.iter().zip(&generated) {
+                    let number = (all.len() > 1).then(|| format!("prompt {}", first + prompt + 1));
+                    let sample = (samples > 1).then(|| format!("sample {}", text_seed.wrapping_sub(seed) + 1));
+                    self.write_text(&sources[*prompt], text, *text_seed, [temp.cloned(), number, sample])?;
                 }
-                let number = (samples > 1).then(|| format!("sample {number}"));
-                self.terminal.out(heading(&[label, number.as_slice()].concat()).as_bytes())?;
-                self.terminal.out_text(&bytes)?;
-                self.end_line(&bytes)?;
             }
         }
         Ok(())
+    }
+
+    fn write_text(
+        &self,
+        source: &SampleSource<'_>,
+        text: &Generated,
+        seed: u64,
+        parts: [Option<String>; 3],
+    ) -> Result<()> {
+        let mut bytes = self.echo(source);
+        text.ids.iter().for_each(|id| source.vocab.decode_into(*id, &mut bytes));
+        if self.output.jsonl {
+            return self.terminal.out(as_json(&bytes, text, seed, source).as_bytes());
+        }
+        self.terminal.out(heading(parts).as_bytes())?;
+        self.terminal.out_text(&bytes)?;
+        self.end_line(&bytes)
+    }
+
+    /// Writes a text while it is generated.
+    fn write_one(&self, source: &SampleSource<'_>, temp: Option<&String>) -> Result<()> {
+        let SampleSource { model, vocab, config, context, seed, .. } = *source;
+        self.terminal.out(heading([temp.cloned()]).as_bytes())?;
+        self.terminal.out_text(&self.echo(source))?;
+        let last = self.stream(Generator::new(model, vocab, context, config.clone(), seed), vocab)?;
+        // The output of a single text of a model of bytes is exactly that text.
+        let is_exact = vocab.encoding() == Encoding::Bytes && temp.is_none() && !self.terminal.out_is_terminal();
+        if is_exact { Ok(()) } else { self.end_line(&last) }
     }
 
     fn echo(&self, source: &SampleSource<'_>) -> Vec<u8> {
@@ -108,8 +130,9 @@ impl TextWriter<'_> {
     }
 }
 
-/// The line before a text, if there are several; `parts` say which one it is.
-pub fn heading(parts: &[String]) -> String {
+/// The line before a text, from those parts that identify it; empty if there are none.
+pub fn heading<const N: usize>(parts: [Option<String>; N]) -> String {
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
     if parts.is_empty() { String::new() } else { format!("--- {} ---\n", parts.join(", ")) }
 }
 

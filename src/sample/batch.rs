@@ -45,12 +45,17 @@ pub struct Generated {
     pub nats: f64,
 }
 
-/// Generates many texts that continue the same prompt.
+/// Generates many texts that continue one prompt or several.
 #[derive(Debug)]
 pub struct Batch<'m> {
     model: &'m InferenceModel<'m>,
     vocab: &'m Vocab,
     config: &'m SamplingConfig,
+    prompts: Vec<ReadPrompt>,
+}
+
+#[derive(Debug)]
+struct ReadPrompt {
     /// The state after the prompt without its last character.
     state: Vec<f32>,
     last_id: u32,
@@ -59,36 +64,56 @@ pub struct Batch<'m> {
 impl<'m> Batch<'m> {
     /// Reads the prompt; an empty prompt is handled as in [`Generator`](super::Generator).
     pub fn new(model: &'m InferenceModel<'m>, vocab: &'m Vocab, prompt: &[u32], config: &'m SamplingConfig) -> Self {
-        let (before, last_id) = split_prompt(model, vocab, prompt);
+        Batch::with_prompts(model, vocab, &[prompt], config)
+    }
+
+    /// Reads several prompts.
+    pub fn with_prompts(
+        model: &'m InferenceModel<'m>,
+        vocab: &'m Vocab,
+        prompts: &[&[u32]],
+        config: &'m SamplingConfig,
+    ) -> Self {
         let mut session = InferenceSession::new(model, 1, PROMPT_STEPS);
-        session.read(before);
-        Batch { model, vocab, config, state: session.state(0).to_vec(), last_id }
+        let mut read = |prompt: &&[u32]| {
+            let (before, last_id) = split_prompt(model, vocab, prompt);
+            session.reset();
+            session.read(before);
+            ReadPrompt { state: session.state(0).to_vec(), last_id }
+        };
+        Batch { model, vocab, config, prompts: prompts.iter().map(&mut read).collect() }
     }
 
     /// Generates a text for each seed, on the threads of the current pool. Each text is the one that a
     /// [`Generator`](super::Generator) with that seed generates.
     pub fn generate(&self, seeds: &[u64], stop: StopCriteria<'_>) -> Vec<Generated> {
-        let per_thread = seeds.len().div_ceil(rayon::current_num_threads());
+        self.generate_for_prompts(&seeds.iter().map(|seed| (0, *seed)).collect::<Vec<_>>(), stop)
+    }
+
+    /// Like [`generate`](Self::generate), for pairs of the index of a prompt and a seed.
+    pub fn generate_for_prompts(&self, starts: &[(usize, u64)], stop: StopCriteria<'_>) -> Vec<Generated> {
+        let per_thread = starts.len().div_ceil(rayon::current_num_threads());
         let piece = if per_thread <= MAX_STREAMS {
             per_thread
         } else {
             MAX_STREAMS.max(per_thread.div_ceil(PIECES_PER_THREAD))
         };
-        seeds.par_chunks(piece.max(1)).flat_map_iter(|seeds| self.generate_on_one_thread(seeds, stop)).collect()
+        starts.par_chunks(piece.max(1)).flat_map_iter(|starts| self.generate_on_one_thread(starts, stop)).collect()
     }
 
     /// A stream whose text has ended starts the next one.
-    fn generate_on_one_thread<'p>(&self, seeds: &[u64], stop: StopCriteria<'p>) -> Vec<Generated> {
-        let mut texts = vec![Generated::default(); seeds.len()];
+    fn generate_on_one_thread<'p>(&self, starts: &[(usize, u64)], stop: StopCriteria<'p>) -> Vec<Generated> {
+        let mut texts = vec![Generated::default(); starts.len()];
         if stop.length == 0 {
             return texts;
         }
-        let session = InferenceSession::single_threaded(self.model, seeds.len().min(MAX_STREAMS), 1);
-        let mut sampler = Sampler::new(session, self.vocab, Stream::new(0, self.last_id), true);
-        let mut waiting = seeds.iter().enumerate();
+        let session = InferenceSession::single_threaded(self.model, starts.len().min(MAX_STREAMS), 1);
+        let mut sampler = Sampler::new(session, self.vocab, Stream::new(0, 0), true);
+        let mut waiting = starts.iter().enumerate();
         let mut start_next = |sampler: &mut Sampler<'_>, i: usize| -> Option<ActiveText<'p>> {
-            let (text, seed) = waiting.next()?;
-            sampler.set_stream(i, Stream::new(*seed, self.last_id), &self.state);
+            let (text, (prompt, seed)) = waiting.next()?;
+            let ReadPrompt { state, last_id } = &self.prompts[*prompt];
+            sampler.set_stream(i, Stream::new(*seed, *last_id), state);
             Some(ActiveText { text, pattern: stop.pattern })
         };
         let mut active: Vec<_> = (0..sampler.streams.len()).map(|i| start_next(&mut sampler, i)).collect();
@@ -160,6 +185,20 @@ mod tests {
             }
             assert!(texts.iter().any(|text| text.ids.len() != texts[0].ids.len()));
             assert!(batch.generate(&seeds, stop(0, &[])).iter().all(|text| text.ids.is_empty()));
+        }
+    }
+
+    #[test]
+    fn several_prompts_are_continued_independently() {
+        let (char_lm, vocab) = sample();
+        let model = InferenceModel::new(&char_lm, Precision::F32);
+        let prompts = [&[1, 2, 3, 1][..], &[], &[4; 300]];
+        let starts: Vec<(usize, u64)> = (0..99).map(|i| (i % 3, i as u64 / 2)).collect();
+        let batch = Batch::with_prompts(&model, &vocab, &prompts, &CONFIG);
+        let texts = batch.generate_for_prompts(&starts, stop(30, &[]));
+        for ((prompt, seed), text) in starts.iter().zip(&texts) {
+            let alone = Batch::new(&model, &vocab, prompts[*prompt], &CONFIG).generate(&[*seed], stop(30, &[]));
+            assert_eq!(text.ids, alone[0].ids, "prompt {prompt}, seed {seed}");
         }
     }
 

@@ -106,6 +106,7 @@ fn a_minimum_length_delays_stop_texts() {
         dir.stdout(&options).trim_end_matches('\n').chars().count()
     };
     assert!(with("0") < 50 && (100..300).contains(&with("100")), "{} {}", with("0"), with("100"));
+    dir.run("sample run --stop e --min-length 1001").fails(2, &["--min-length 1001", "--length 1000"]);
     dir.run("sample run --min-length 5").fails_with_usage(2, &["--stop"]);
 }
 
