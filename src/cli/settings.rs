@@ -108,7 +108,7 @@ pub struct Settings {
     /// Dropout rate between layers and before the output [default: 0.2]
     #[arg(long, allow_negative_numbers = true, value_name = "RATE", help_heading = "Training")]
     pub dropout: Option<f64>,
-    /// Probability per window that the carried state of a stream is reset [default: 0.3]
+    /// Probability per window that the carried state of a stream is reset [default: 0.4]
     ///
     /// Generation starts from the zero state, so training must see it, too.
     #[arg(

@@ -60,7 +60,7 @@ impl Default for TrainConfig {
             weight_decay: 0.01,
             clip: 1.0,
             dropout: 0.2,
-            reset_prob: 0.3,
+            reset_prob: 0.4,
             eval_every: None,
             save_every: None,
             log_every: 10,
