@@ -198,7 +198,8 @@ fn sampling_configs(args: &SampleArgs, vocab: &Vocab) -> Result<Vec<SamplingConf
         .collect();
     ban.sort_unstable();
     ban.dedup();
-    if ban.len() == vocab.len() {
+    // The unknown character is never generated, either.
+    if ban.len() + usize::from(vocab.unknown().is_some()) == vocab.len() {
         return Err(Error::Usage("--ban excludes all characters of the model; ban fewer".into()));
     }
     let config = |temp: &f32| SamplingConfig { ban: ban.clone(), ..sampling_config(args, *temp) };
@@ -211,6 +212,10 @@ fn stops(args: &SampleArgs, vocab: &Vocab, terminal: &Terminal) -> Result<Vec<Ve
     for text in &args.text.stop {
         let text = args.prompt.unescape(text)?;
         match vocab.encode(text.as_bytes()) {
+            Ok(ids) if ids.iter().any(|id| Some(*id) == vocab.unknown()) => {
+                terminal
+                    .warn(&format!("--stop {text:?} has no effect: it contains a character that is never generated"));
+            }
             Ok(ids) => stops.extend(Some(ids).filter(|ids| !ids.is_empty())),
             Err(e) => terminal.warn(&format!("--stop {text:?} has no effect: {e}")),
         }

@@ -145,3 +145,13 @@ fn only_a_prompt_can_follow_nothing() {
     }
     assert_ne!(text(&dir, &["--prompt", "the", "--context-start", "none"]), text(&dir, &["--prompt", "the"]));
 }
+
+#[test]
+fn the_unknown_character_is_neither_a_stop_text_nor_left_over() {
+    let dir = TestDir::empty();
+    dir.write("text.txt", "abab\nabba\nx".repeat(60) + "zq");
+    dir.train("text.txt --name run --min-count 9 --steps 5");
+    let (_, stderr) = sample(&dir, &["--stop", "z"]).succeeds();
+    assert!(stderr.contains("--stop \"z\" has no effect"), "{stderr}");
+    sample(&dir, &["--escapes", "--ban", "abx\\n"]).fails(2, &["--ban"]);
+}
