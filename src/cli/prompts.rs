@@ -96,7 +96,13 @@ impl PromptArgs {
     /// A prompt as token ids; unknown characters are rejected, or skipped with `--skip-unknown`.
     fn encode(&self, text: &[u8], vocab: &Vocab, terminal: &Terminal) -> Result<Vec<u32>> {
         if !self.skip_unknown {
-            return vocab.encode(text);
+            let ids = vocab.encode(text)?;
+            let unknown = ids.iter().filter(|id| Some(**id) == vocab.unknown()).count();
+            if unknown > 0 {
+                terminal
+                    .warn(&format!("{unknown} of the prompt's characters are unknown to the model and not printed"));
+            }
+            return Ok(ids);
         }
         let (known, mut unknown): (Vec<u32>, Vec<u32>) =
             vocab.to_symbols(text).into_iter().partition(|symbol| vocab.known_id(*symbol).is_some());

@@ -153,5 +153,7 @@ fn the_unknown_character_is_neither_a_stop_text_nor_left_over() {
     dir.train("text.txt --name run --min-count 9 --steps 5");
     let (_, stderr) = sample(&dir, &["--stop", "z"]).succeeds();
     assert!(stderr.contains("--stop \"z\" has no effect"), "{stderr}");
+    let (_, stderr) = sample(&dir, &["--prompt", "azb"]).succeeds();
+    assert!(stderr.contains("1 of the prompt's characters"), "{stderr}");
     sample(&dir, &["--escapes", "--ban", "abx\\n"]).fails(2, &["--ban"]);
 }
