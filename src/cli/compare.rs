@@ -71,9 +71,9 @@ impl ModelScore {
 pub fn run(args: &CompareArgs, terminal: &Terminal) -> Result<()> {
     load::start_threads()?;
     let (a, b) = (open(&args.a)?, open(&args.b)?);
-    if a.vocab.encoding().is_utf8() != b.vocab.encoding().is_utf8() {
+    if a.vocab.record_boundary().is_some() != b.vocab.record_boundary().is_some() {
         return Err(Error::Usage(
-            "one run reads bytes and the other UTF-8 characters; compare runs with the same encoding".into(),
+            "one run was trained on records and the other on running text, so their losses cannot be compared".into(),
         ));
     }
     let (own, symbols) = open_texts(args, &a)?;
@@ -86,9 +86,22 @@ pub fn run(args: &CompareArgs, terminal: &Terminal) -> Result<()> {
     if symbols.contains(&carriage_return) && [&a, &b].iter().any(|run| run.vocab.known_id(carriage_return).is_none()) {
         terminal.say("note: the text has CRLF line ends, and a run was trained on line feeds; convert the text first");
     }
-    let (of_a, of_b) = (surprisals(&a, &symbols)?, surprisals(&b, &symbols)?);
-    let mut rows = vec![summarize(&a, &symbols, &of_a), summarize(&b, &symbols, &of_b)];
+    let other_symbols = convert(&symbols, &a.vocab, &b.vocab)?;
+    let (of_a, of_b) = (surprisals(&a, &symbols)?, surprisals(&b, &other_symbols)?);
+    let is_mixed = a.vocab.encoding().is_utf8() != b.vocab.encoding().is_utf8();
+    let (of_a, of_b) = if is_mixed {
+        terminal.say("note: one run reads bytes; its bits are summed over the bytes of each character");
+        let is_bytes = |run: &ComparedRun| !run.vocab.encoding().is_utf8();
+        (
+            if is_bytes(&a) { per_character(&of_a, &symbols) } else { of_a },
+            if is_bytes(&b) { per_character(&of_b, &other_symbols) } else { of_b },
+        )
+    } else {
+        (of_a, of_b)
+    };
+    let mut rows = vec![summarize(&a, &symbols, &of_a), summarize(&b, &other_symbols, &of_b)];
     match own {
+        Ok(_) if is_mixed && !a.vocab.encoding().is_utf8() => {}
         Ok(texts) if args.orders > 0 => {
             rows.extend(score_ngrams(args.orders as usize, &texts, &a.vocab, &symbols, &of_a)?)
         }
@@ -126,13 +139,44 @@ fn read_symbols(part: &TextPart<'_>) -> Result<Vec<u32>> {
     part.corpus().check_not_truncated().map(|()| symbols)
 }
 
+/// The symbols of the same text for another run.
+fn convert(symbols: &[u32], from: &Vocab, to: &Vocab) -> Result<Vec<u32>> {
+    match (from.encoding().is_utf8(), to.encoding().is_utf8()) {
+        (true, false) => {
+            let text: String = symbols.iter().copied().filter_map(char::from_u32).collect();
+            Ok(text.bytes().map(u32::from).collect())
+        }
+        (false, true) => {
+            let bytes: Vec<u8> = symbols.iter().map(|symbol| *symbol as u8).collect();
+            let invalid =
+                |_| Error::Usage("the text is not valid UTF-8, so a model of characters cannot read it".into());
+            Ok(String::from_utf8(bytes).map_err(invalid)?.chars().map(u32::from).collect())
+        }
+        _ => Ok(symbols.to_vec()),
+    }
+}
+
+/// Sums the bits of bytes over the bytes of each UTF-8 character.
+fn per_character(bits: &[f32], bytes: &[u32]) -> Vec<f32> {
+    let mut sums: Vec<f32> = Vec::new();
+    for (bits, byte) in bits.iter().zip(bytes) {
+        match sums.last_mut() {
+            Some(sum) if byte & 0xc0 == 0x80 => *sum += bits,
+            _ => sums.push(*bits),
+        }
+    }
+    sums
+}
+
 /// The surprisal of each character in bits; NaN if nothing predicts it.
 fn surprisals(run: &ComparedRun, symbols: &[u32]) -> Result<Vec<f32>> {
     // Memory may be scarcer now that both models are loaded.
     let shape = run.model.config();
     memory::check_available("this model", shape.sizes()?.inference(shape.vocab_size, load::MAX_POSITIONS_PER_STREAM))?;
     let model = InferenceModel::new(&run.model, Precision::F32);
-    let mut scorer = SurprisalScorer::new(&model, &run.vocab, ContextStart::None, 0);
+    // Nothing precedes a text; a record follows the end of another.
+    let start = if run.vocab.record_boundary().is_some() { ContextStart::Newline } else { ContextStart::None };
+    let mut scorer = SurprisalScorer::new(&model, &run.vocab, start, 0);
     let bits = |nats: Option<f64>| nats.map_or(f32::NAN, |nats| score::bits(nats) as f32);
     let pieces = symbols.chunks(CHARS_AT_ONCE);
     Ok(pieces.flat_map(|piece| scorer.score_text(piece).into_iter().map(|surprise| bits(surprise.nats))).collect())

@@ -325,8 +325,12 @@ fn mixes_normal_forms(symbols: &[u32]) -> bool {
 /// Suggests `--records` for a text that looks like a list.
 fn suggest_records(corpus: &Corpus, has_val_file: bool, terminal: &Terminal) {
     let Some(ListLike { kind, is_sorted }) = ListLike::find(corpus) else { return };
-    let (flag, records) =
-        (format!("--records {}", kind.name()), if kind == RecordKind::Line { "lines" } else { "blocks" });
+    let records = match kind {
+        RecordKind::Line => "lines",
+        RecordKind::Block => "blocks",
+        RecordKind::File => "files",
+    };
+    let flag = format!("--records {}", kind.name());
     if is_sorted && !has_val_file {
         terminal.warn(&format!(
             "the text is a sorted list, so the held-out part, its end, differs from the rest; {flag} holds out random {records}"
@@ -381,7 +385,10 @@ fn conclude(trainer: &Trainer, run: &RunFolder, outcome: Outcome, terminal: &Ter
     }
     let at = quoted(run.path());
     match outcome {
-        Outcome::Finished => terminal.say(&format!("Done. Generate text with: charlstm sample {at} --temp 0.8")),
+        Outcome::Finished => {
+            let what = if trainer.dataset().config().records.is_some() { "--samples 10" } else { "--temp 0.8" };
+            terminal.say(&format!("Done. Generate text with: charlstm sample {at} {what}"));
+        }
         Outcome::StoppedEarly => terminal.say(&format!(
             "Stopped early at step {}: {} evaluations without a lower held-out loss. Generate text with: charlstm sample {at}",
             progress.step, progress.evaluations_since_best

@@ -15,14 +15,20 @@ pub struct ListLike {
 /// Records that are examined.
 const EXAMINED: usize = 2000;
 const MIN_RECORDS: usize = 50;
+const MIN_FILES: usize = 20;
+/// The mean number of characters up to which files are taken for records.
+const MAX_FILE: usize = 5000;
 /// Longer lines are those of prose.
 const MAX_LINE: usize = 120;
 /// The share of records, of 100, with a property that the list as a whole is taken to have.
 const MOST: usize = 95;
 
 impl ListLike {
-    /// Examines a text: lines without a blank one among them, or blocks that have the same number of lines.
+    /// Examines a text: many short files, lines without a blank one among them, or blocks that have the same number of lines.
     pub fn find(corpus: &Corpus) -> Option<Self> {
+        if corpus.source_count() >= MIN_FILES && corpus.chars() / corpus.source_count() <= MAX_FILE {
+            return Some(ListLike { kind: RecordKind::File, is_sorted: false });
+        }
         [RecordKind::Line, RecordKind::Block].into_iter().find_map(|kind| {
             let list: Vec<&[u8]> = records(corpus, kind).take(EXAMINED).map(|(_, content)| content).collect();
             let is_list = match kind {
@@ -64,6 +70,16 @@ mod tests {
         assert_eq!(find(sorted), Some(ListLike { is_sorted: true, ..unsorted }));
         let poem = |i: u32| format!("a {}two\n\n", line(i));
         assert_eq!(find((0..60).map(poem).collect()), Some(ListLike { kind: RecordKind::Block, is_sorted: false }));
+    }
+
+    #[test]
+    fn many_short_files_are_records() {
+        let folder = tempfile::tempdir().unwrap();
+        let paths: Vec<_> = (0..20).map(|i| folder.path().join(format!("{i}.txt"))).collect();
+        paths.iter().for_each(|path| std::fs::write(path, "a poem\nof two lines\n").unwrap());
+        let find = |count| ListLike::find(&Corpus::open(&paths[..count], Encoding::Utf8).unwrap());
+        assert_eq!(find(20), Some(ListLike { kind: RecordKind::File, is_sorted: false }));
+        assert_eq!(find(19), None);
     }
 
     #[test]

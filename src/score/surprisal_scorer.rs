@@ -112,7 +112,8 @@ impl ScoringSettings<'_> {
                     _ => Surprisal::unpredicted(symbol, self.vocab.known_id(symbol).is_some()),
                 });
                 if let (Some(input), Some(target)) = (after.last_id, id) {
-                    let transition = Transition { input, target, reset, is_scored: true };
+                    let starts_record = Some(input) == self.vocab.record_boundary();
+                    let transition = Transition { input, target, reset: reset || starts_record, is_scored: true };
                     queues[shortest].push(QueuedTransition { transition, line: number, index: i });
                     reset = false;
                 }

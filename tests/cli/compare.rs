@@ -61,3 +61,32 @@ fn compare_handles_unknown_characters() {
     dir.train("text.txt --name bytes --bytes --steps 5");
     dir.run("compare run bytes --text other.txt").fails(2, &["bytes"]);
 }
+
+#[test]
+fn a_model_of_bytes_is_compared_with_one_of_characters() {
+    let dir = TestDir::with_run();
+    dir.train("text.txt --bytes --name bytes --steps 20");
+    dir.write("other.txt", &prose(9000)[3000..]);
+    let (out, _) = dir.run("compare run bytes --text other.txt --json").succeeds();
+    let found: serde_json::Value = serde_json::from_str(&out).unwrap();
+    let models = found["models"].as_array().unwrap();
+    for (model, name) in models.iter().zip(["run", "bytes"]) {
+        let separate = dir.json(&format!("eval {name} --text other.txt --context-start none"));
+        assert!((model["nats_per_char"].as_f64().unwrap() - separate["loss"].as_f64().unwrap()).abs() < 1e-6, "{out}");
+    }
+    let (reversed, _) = dir.run("compare bytes run --text other.txt --json").succeeds();
+    let reversed: serde_json::Value = serde_json::from_str(&reversed).unwrap();
+    let mean = |found: &serde_json::Value| found["difference"]["bits_per_char"].as_f64().unwrap();
+    assert!((mean(&found) + mean(&reversed)).abs() < 1e-6);
+    // A character of two bytes costs the bits of both.
+    dir.write("accents.txt", "\u{e9}t\u{e9} caf\u{e9}\n".repeat(400));
+    dir.train("accents.txt --name chars --steps 20");
+    dir.train("accents.txt --bytes --name accents --steps 20");
+    let (out, _) = dir.run("compare chars accents --text accents.txt --json --orders 0").succeeds();
+    let found: serde_json::Value = serde_json::from_str(&out).unwrap();
+    let whole = dir.json("eval accents --text accents.txt --context-start none");
+    let bits = whole["bpc"].as_f64().unwrap() * whole["chars"].as_f64().unwrap();
+    let compared = found["models"][1]["bits_per_char"].as_f64().unwrap() * found["chars"].as_f64().unwrap();
+    // The first character, of two bytes, is not compared; its second byte is predicted.
+    assert!(compared < bits && compared > 0.9 * bits, "{compared} {bits}");
+}
