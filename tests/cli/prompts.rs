@@ -157,3 +157,30 @@ fn the_unknown_character_is_neither_a_stop_text_nor_left_over() {
     assert!(stderr.contains("1 of the prompt's characters"), "{stderr}");
     sample(&dir, &["--escapes", "--ban", "abx\\n"]).fails(2, &["--ban"]);
 }
+
+#[test]
+fn texts_start_like_lines_of_the_corpus() {
+    let dir = TestDir::empty();
+    let line = |i: usize| {
+        format!("The {} and the {}\n", ["fox", "owl", "hen"][i % 3], ["cat", "elk", "bee", "cow"][i * i % 4])
+    };
+    dir.write("lines.txt", (0..600).map(line).collect::<String>());
+    let impossible = |options: &str| {
+        dir.run(&format!("train lines.txt --layers 1 --hidden 32 --epochs 60 --lr 0.01 --threads 1 --overwrite -q --name run {options}"))
+            .succeeds();
+        let out = dir.stdout("sample run --samples 1000 --length 1 --temp 1 --seed 1 --jsonl");
+        let text = |line: &str| serde_json::from_str::<Value>(line).unwrap()["text"].clone();
+        out.lines().map(text).filter(|text| text != "T" && text != "\n").count()
+    };
+    let (with_resets, without) = (impossible(""), impossible("--reset-prob 0"));
+    assert!(with_resets <= 10 && without > 3 * with_resets, "{with_resets} and {without} of 1,000");
+}
+
+#[test]
+fn a_prompt_gives_the_same_text_in_every_mode() {
+    let dir = TestDir::with_run();
+    let line = dir.stdout("sample run --seed 1 --lines 1 --prompt the");
+    let text = dir.stdout("sample run --seed 1 --prompt the --length 500");
+    assert!(text.starts_with(&line), "{line} {text}");
+    assert_ne!(text, dir.stdout("sample run --seed 1 --prompt the --length 500 --context-start none"));
+}
