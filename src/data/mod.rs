@@ -3,7 +3,8 @@
 //! - [`Corpus`]: one or several files as one text, memory-mapped
 //! - [`Vocab`]: symbols and their token ids
 //! - [`Dataset`]: a training text and a held-out text, optionally with a [`LossMask`] and replayed old text
-//! - `BatchLoader`: a range of a corpus as parallel streams
+//! - [`TextPart`]: a part of a dataset, running text or the records of a [`RecordIndex`]
+//! - `BatchLoader`, `RecordLoader`: running text and records as parallel streams
 
 mod batch_loader;
 mod corpus;
