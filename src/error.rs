@@ -42,7 +42,7 @@ pub enum Error {
     #[error("{p}: this is {encoding} text; convert it to UTF-8: iconv -f {encoding} -t UTF-8 {p} > utf8.txt", p = path.display())]
     Utf16 { path: PathBuf, encoding: &'static str },
     /// A file has many NUL bytes.
-    #[error("{}: more than a tenth of its first bytes are NUL, so it is not text", path.display())]
+    #[error("{}: more than a tenth of its bytes are NUL, so it is not text", path.display())]
     NotText { path: PathBuf },
     /// A folder contains no text files.
     #[error("{}: no text files in this folder (subfolders are not searched)", folder.display())]

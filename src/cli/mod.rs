@@ -33,6 +33,7 @@ mod score_page;
 mod settings;
 mod signals;
 mod terminal;
+mod text_notes;
 mod text_pieces;
 mod train;
 mod validator;

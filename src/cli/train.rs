@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use charlstm::checkpoint::disk::folder_of;
 use charlstm::checkpoint::{Frame, model};
-use charlstm::data::{Corpus, Dataset, Encoding, ListLike, RecordKind, TextPart};
+use charlstm::data::{Dataset, TextPart};
 use charlstm::error::{Error, Result};
 use charlstm::model::ModelConfig;
 use charlstm::run::find::{RunTarget, find};
@@ -15,8 +15,6 @@ use charlstm::score::bits;
 use charlstm::simd::Isa;
 use charlstm::train::{CheckpointPolicy, Outcome, Trainer, fit};
 
-use unicode_normalization::char::{decompose_canonical, is_combining_mark};
-
 use super::files;
 use super::fine_tune::{self, Origin};
 use super::load::start_worker_threads;
@@ -24,6 +22,7 @@ use super::progress::Reporter;
 use super::settings::{Settings, read_settings, write_settings};
 use super::signals::Signals;
 use super::terminal::{Terminal, quoted};
+use super::text_notes;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -297,47 +296,8 @@ fn open(settings: &Settings, terminal: &Terminal) -> Result<Dataset> {
         Some(replay) => dataset.with_replay(replay)?,
         None => dataset,
     };
-    dataset.notes().for_each(|note| terminal.say(&format!("note: {note}")));
-    let has = |char: char| dataset.corpus().symbols().contains(&u32::from(char));
-    if dataset.config().encoding == Encoding::Utf8 && has('\r') && has('\n') {
-        terminal.say("note: the text has CRLF line ends, which are kept; --newline lf reads them as line feeds");
-    }
-    if dataset.config().encoding.is_utf8() && mixes_normal_forms(dataset.corpus().symbols()) {
-        terminal.say("note: the text has both composed and decomposed characters (NFC and NFD); normalize it, e.g. with uconv -x nfc");
-    }
-    if settings.records.is_none() && !settings.texts.is_empty() {
-        suggest_records(dataset.corpus(), settings.val_file.is_some(), terminal);
-    }
+    text_notes::print(&dataset, terminal);
     Ok(dataset)
-}
-
-/// Whether there are combining marks as well as characters that a letter and a mark compose.
-fn mixes_normal_forms(symbols: &[u32]) -> bool {
-    let chars = || symbols.iter().copied().filter_map(char::from_u32);
-    let is_composed = |char: char| {
-        let mut parts = 0;
-        decompose_canonical(char, |part| parts += usize::from(is_combining_mark(part)));
-        parts > 0 && !is_combining_mark(char)
-    };
-    chars().any(is_combining_mark) && chars().any(is_composed)
-}
-
-/// Suggests `--records` for a text that looks like a list.
-fn suggest_records(corpus: &Corpus, has_val_file: bool, terminal: &Terminal) {
-    let Some(ListLike { kind, is_sorted }) = ListLike::find(corpus) else { return };
-    let records = match kind {
-        RecordKind::Line => "lines",
-        RecordKind::Block => "blocks",
-        RecordKind::File => "files",
-    };
-    let flag = format!("--records {}", kind.name());
-    if is_sorted && !has_val_file {
-        terminal.warn(&format!(
-            "the text is a sorted list, so the held-out part, its end, differs from the rest; {flag} holds out random {records}"
-        ));
-    } else {
-        terminal.say(&format!("note: the text looks like a list; {flag} trains on shuffled, separate {records}"));
-    }
 }
 
 fn introduce(trainer: &Trainer, run: &RunFolder, terminal: &Terminal) {
@@ -347,6 +307,7 @@ fn introduce(trainer: &Trainer, run: &RunFolder, terminal: &Terminal) {
     let (distinct, name) = (dataset.vocab().len(), dataset.corpus().name().display());
     let others = match dataset.corpus().source_count() {
         0 | 1 => String::new(),
+        2 => " and 1 more file".into(),
         files => format!(" and {} more files", files - 1),
     };
     terminal.say(&format!(

@@ -9,6 +9,7 @@ use xxhash_rust::xxh3::Xxh3;
 use super::corpus_file::{CorpusFile, list_files};
 use super::encoding::{Encoding, count_crlf, count_utf8, decode_utf8};
 use super::scan::{Chunk, InvalidUtf8, Scan, scan};
+use super::text_format::has_many_nuls;
 use crate::error::{Error, Result};
 
 /// Length and hash of a corpus, by which a resumed run recognizes it.
@@ -72,7 +73,11 @@ impl Corpus {
         let Scan { chunks, chars, symbols } = scanned
             .map_err(|InvalidUtf8 { file, offset }| Error::NotUtf8 { path: files[file].path.clone(), byte: offset })?;
         let has = |char: char| symbols.contains(&u32::from(char));
-        if encoding.is_utf8() && has('\r') && !has('\n') {
+        let (mut sources, has_nul) = (files.iter().filter(|file| file.is_source()), has('\0'));
+        if let Some(file) = sources.clone().find(|file| encoding.is_utf8() && has_nul && has_many_nuls(file.bytes())) {
+            return Err(Error::NotText { path: file.path.clone() });
+        }
+        if encoding.is_utf8() && has('\r') && sources.all(|file| !file.bytes().contains(&b'\n')) {
             notes.push("the text has carriage returns but no line feeds, so it is a single line".into());
         }
         let identity = CorpusIdentity { bytes: len as u64, hash };
@@ -125,6 +130,11 @@ impl Corpus {
     /// Remarks for the user, one line each.
     pub fn notes(&self) -> &[String] {
         &self.notes
+    }
+
+    /// Whether a carriage return precedes a line feed in any file.
+    pub fn has_crlf(&self) -> bool {
+        self.symbols.contains(&u32::from('\r')) && self.files.iter().any(|file| count_crlf(file.bytes()) > 0)
     }
 
     /// The number of files.
@@ -303,6 +313,11 @@ mod tests {
         assert!(text("a\r\nb").notes().is_empty());
         assert!(text("a\rb\r").notes()[0].contains("no line feeds"));
         assert!(text("a\nb").notes().is_empty());
+        let folder = tempfile::tempdir().unwrap();
+        ["a", "b"].iter().for_each(|name| std::fs::write(folder.path().join(name), "a\rb\r").unwrap());
+        let corpus = Corpus::open(&[folder.path().into()], Encoding::Utf8).unwrap();
+        assert!(corpus.notes()[0].contains("no line feeds") && !corpus.has_crlf());
+        assert!(text("a\r\nb").has_crlf());
     }
 
     proptest! {
@@ -330,6 +345,8 @@ mod tests {
         let open = |bytes: Vec<u8>, encoding| Corpus::from_text("test", bytes, encoding);
         assert!(matches!(open(utf16.clone(), Encoding::Utf8), Err(Error::Utf16 { .. })));
         assert!(matches!(open(vec![0; 9], Encoding::Utf8), Err(Error::NotText { .. })));
+        let zeros_at_the_end = [vec![b'a'; 9000], vec![0; 9000]].concat();
+        assert!(matches!(open(zeros_at_the_end, Encoding::Utf8), Err(Error::NotText { .. })));
         assert!(open(utf16, Encoding::Bytes).is_ok());
     }
 

@@ -139,24 +139,26 @@ fn list_folder(path: &Path, encoding: Encoding, notes: &mut Vec<String>) -> Resu
         if is_hidden || !has_content {
             continue;
         }
-        if encoding == Encoding::Bytes || is_text(&entry)? {
-            files.push(entry);
-        } else {
-            notes.push(format!("{}: skipped because it is not text", entry.display()));
+        match if encoding.is_utf8() { check_beginning(&entry) } else { Ok(()) } {
+            Ok(()) => files.push(entry),
+            Err(e @ Error::Input { .. }) => return Err(e),
+            Err(e) => notes.push(format!("skipped {e}")),
         }
     }
     if folders > 0 {
-        notes.push(format!("{}: {folders} subfolders are not searched", path.display()));
+        let are = if folders == 1 { "subfolder is" } else { "subfolders are" };
+        notes.push(format!("{}: {folders} {are} not searched", path.display()));
     }
     Ok(files)
 }
 
-/// Whether the beginning of a file is UTF-8 without NUL.
-fn is_text(path: &Path) -> Result<bool> {
+/// Checks that the beginning of a file is UTF-8 without NUL.
+fn check_beginning(path: &Path) -> Result<()> {
     let mut start = Vec::with_capacity(SNIFF_LEN);
     let file = File::open(path).map_err(|e| Error::input(path, e))?;
     file.take(SNIFF_LEN as u64).read_to_end(&mut start).map_err(|e| Error::input(path, e))?;
+    check_text(path, &start)?;
     // The last character may be incomplete.
     let is_utf8 = std::str::from_utf8(&start).map_or_else(|e| e.error_len().is_none(), |_| true);
-    Ok(is_utf8 && !start.contains(&0))
+    if is_utf8 && !start.contains(&0) { Ok(()) } else { Err(Error::corpus(path, "not UTF-8 text")) }
 }
