@@ -84,7 +84,7 @@ mod tests {
         for text in [
             "\u{43b}\u{438}\u{441}\u{430} ",
             "\u{905}\u{92c} ",
-            "\u{e01}\u{e19} \n",
+            "\u{e01}\u{e32}\u{e23} \n",
             "\u{72d0}\u{72f8}\u{3068}\u{70cf}\n",
         ] {
             let text = text.repeat(60);
