@@ -3,13 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use charlstm::checkpoint::Frame;
-use charlstm::data::{ContextStart, Corpus, Dataset, TextPart, Vocab};
+use charlstm::data::{ContextStart, Dataset, TextPart, Vocab};
 use charlstm::error::{Error, Result};
 use charlstm::kernels::Precision;
 use charlstm::model::{CharLm, InferenceModel, memory};
 use charlstm::score::{self, Interval, NGram, SurprisalScorer, paired_bootstrap};
 use serde_json::json;
 
+use super::line_ends::LineEnds;
 use super::load;
 use super::terminal::Terminal;
 
@@ -24,7 +25,7 @@ pub struct CompareArgs {
     pub a: PathBuf,
     /// The run to compare it with
     pub b: PathBuf,
-    /// Text to score [default: the held-out text of run A]
+    /// Text to score; -: standard input [default: the held-out text of run A]
     #[arg(long, value_name = "FILE")]
     pub text: Option<PathBuf>,
     /// Longest n-gram of the baselines; 0: no baselines
@@ -82,11 +83,10 @@ pub fn run(args: &CompareArgs, terminal: &Terminal) -> Result<()> {
             "the text to score has fewer than three characters; specify a longer one with --text".into(),
         ));
     }
-    let carriage_return = u32::from('\r');
-    if symbols.contains(&carriage_return) && [&a, &b].iter().any(|run| run.vocab.known_id(carriage_return).is_none()) {
-        terminal.say("note: the text has CRLF line ends, and a run was trained on line feeds; convert the text first");
-    }
     let other_symbols = convert(&symbols, &a.vocab, &b.vocab)?;
+    for (run, symbols) in [(&a, &symbols), (&b, &other_symbols)] {
+        LineEnds::of_symbols(symbols).note_mismatch(&run.vocab, &run.name, terminal);
+    }
     let (of_a, of_b) = (surprisals(&a, &symbols)?, surprisals(&b, &other_symbols)?);
     let is_mixed = a.vocab.encoding().is_utf8() != b.vocab.encoding().is_utf8();
     let (of_a, of_b) = if is_mixed {
@@ -126,7 +126,7 @@ fn open(given: &Path) -> Result<ComparedRun> {
 fn open_texts(args: &CompareArgs, a: &ComparedRun) -> Result<(Result<Dataset>, Vec<u32>)> {
     let own = load::open_dataset(&a.frame);
     if let Some(path) = &args.text {
-        let text = Corpus::open(std::slice::from_ref(path), a.vocab.encoding())?;
+        let text = load::open_text(path, a.vocab.encoding())?;
         return Ok((own, read_symbols(&TextPart::Running(&text, 0..text.chars()))?));
     }
     let texts = own?;
@@ -192,17 +192,22 @@ fn summarize(run: &ComparedRun, symbols: &[u32], bits: &[f32]) -> ModelScore {
     }
 }
 
-/// The scores of n-gram models of run A's training text. Unknown characters cost the same as for run A.
+/// The scores of n-gram models of run A's training text. Unknown characters that it does not read cost the same as for run A; the
+/// others cost their choice among all unknown characters in addition to their prediction.
 fn score_ngrams(max: usize, texts: &Dataset, vocab: &Vocab, symbols: &[u32], of_a: &[f32]) -> Result<Vec<ModelScore>> {
     let known = |symbols: &[u32]| -> Vec<u32> { symbols.iter().filter_map(|symbol| vocab.id(*symbol)).collect() };
     let counts = NGram::learn(max, vocab.len(), known(&read_symbols(&texts.training())?))?;
     let ids = known(symbols);
     let unknown = || symbols.iter().zip(of_a).filter(|(symbol, bits)| vocab.id(**symbol).is_none() && !bits.is_nan());
     let escapes: f64 = unknown().map(|(_, bits)| f64::from(*bits)).sum();
+    let is_mapped = |symbol: &&u32| vocab.known_id(**symbol).is_none() && vocab.unknown().is_some();
+    // Nothing predicts the first character.
+    let choices = symbols.iter().skip(1).filter(is_mapped).count() as f64 * score::unknown_choice_bits(vocab);
     let row = |order: usize| {
         let nats: f64 = counts.nats(order, &ids).iter().sum();
         let chars = ids.len().saturating_sub(1) + unknown().count();
-        let (bits, unknown) = (score::bits(nats) + escapes, symbols.len() - ids.len());
+        let bits = score::bits(nats) + escapes + choices;
+        let unknown = symbols.iter().filter(|symbol| vocab.known_id(**symbol).is_none()).count();
         ModelScore { name: format!("{order}-gram"), bits, chars, unknown }
     };
     Ok((1..=max).map(row).collect())
@@ -237,7 +242,7 @@ fn table(rows: &[ModelScore], between: Interval) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use charlstm::data::Encoding;
+    use charlstm::data::{Corpus, Encoding};
 
     // On other systems, a memory-mapped file cannot be truncated.
     #[cfg(unix)]

@@ -70,6 +70,9 @@ fn hint(error: &Error, command: &str) -> Option<String> {
         Error::UnknownCharacter(_) if command == "sample" => "remove it, or skip it with --skip-unknown".into(),
         Error::EncodingMismatch { model_reads_bytes: true, .. } => "add --bytes".into(),
         Error::EncodingMismatch { model_reads_bytes: false, .. } => "omit --bytes".into(),
+        Error::Input { path, .. } if path.ends_with("-") => {
+            "a text that is memory-mapped cannot come from standard input: save it to a file first".into()
+        }
         Error::NotUtf8 { .. } => match command {
             "novelty" => "convert it to UTF-8, or compare bytes with --against and --bytes".into(),
             _ => "convert it to UTF-8, or use --bytes to train on raw bytes".into(),

@@ -10,6 +10,7 @@ use charlstm::run::RunMetadata;
 use charlstm::score;
 use serde_json::json;
 
+use super::line_ends::LineEnds;
 use super::load;
 use super::terminal::Terminal;
 use super::values::{context_starts, precisions};
@@ -19,7 +20,7 @@ use super::values::{context_starts, precisions};
 pub struct EvalArgs {
     /// Name or folder of a run, or a checkpoint file [default: the newest run]
     pub run: Option<PathBuf>,
-    /// Text to evaluate [default: the held-out text of the run]
+    /// Text to evaluate; -: standard input [default: the held-out text of the run]
     #[arg(long, value_name = "FILE")]
     pub text: Option<PathBuf>,
     /// Precision of the weights
@@ -64,19 +65,21 @@ pub fn run(args: &EvalArgs, terminal: &Terminal) -> Result<()> {
     let records = RunMetadata::read(&frame)?.dataset.config.records;
     let loss = match &args.text {
         Some(path) => {
-            let config = DatasetConfig {
-                paths: vec![path.clone()],
-                encoding: vocab.encoding(),
-                val_frac: 0.0,
-                records,
-                ..DatasetConfig::default()
-            };
-            score(&Dataset::open(&config)?.training())?
+            let config =
+                DatasetConfig { encoding: vocab.encoding(), val_frac: 0.0, records, ..DatasetConfig::default() };
+            let corpus = load::open_text(path, vocab.encoding())?;
+            let line_ends = LineEnds::of_corpus(&corpus);
+            let loss = score(&Dataset::with_config(corpus, None, &config)?.training())?;
+            line_ends.note_mismatch(&vocab, "the model", terminal);
+            loss
         }
         None => score(&load::held_out(&load::open_dataset(&frame)?)?)?,
     };
     if args.json {
-        let json = json!({ "loss": loss.nats(), "bpc": loss.bits(), "chars": loss.chars, "window": args.window });
+        let json = json!({
+            "loss": loss.nats(), "bpc": loss.bits(), "chars": loss.chars, "window": args.window,
+            "unknown": loss.unknown, "known_loss": loss.known_nats(), "known_bpc": loss.known_nats().map(score::bits),
+        });
         return terminal.out(format!("{json}\n").as_bytes());
     }
     let how = match args.window {
@@ -87,5 +90,14 @@ pub fn run(args: &EvalArgs, terminal: &Terminal) -> Result<()> {
         None => "one stream, state carried".into(),
     };
     let (nats, bits, chars) = (loss.nats(), loss.bits(), loss.chars);
-    terminal.out(format!("{nats:.6} nats, {bits:.6} bits per character over {chars} characters ({how})\n").as_bytes())
+    let without = match loss.known_nats() {
+        Some(known) if loss.unknown > 0 => {
+            let bits = score::bits(known);
+            format!("; {known:.6} nats, {bits:.6} bits without the {} unknown ones", loss.unknown)
+        }
+        _ => String::new(),
+    };
+    terminal.out(
+        format!("{nats:.6} nats, {bits:.6} bits per character over {chars} characters ({how}){without}\n").as_bytes(),
+    )
 }

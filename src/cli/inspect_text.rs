@@ -5,12 +5,12 @@ use std::path::Path;
 
 use charlstm::analysis::{TEXT_PROPERTIES, TextProperty, pearson, strongest};
 use charlstm::checkpoint::Frame;
-use charlstm::data::{Corpus, TextPart, Vocab};
+use charlstm::data::{TextPart, Vocab};
 use charlstm::error::{Error, Result};
 use charlstm::model::ModelConfig;
 
+use super::load;
 use super::terminal::Terminal;
-use super::{files, load};
 
 pub struct InspectedText {
     pub source: String,
@@ -30,12 +30,7 @@ impl InspectedText {
     ) -> Result<Self> {
         let (source, ids, skipped) = match path {
             Some(path) => {
-                let corpus = if files::is_stdin(path) {
-                    let (name, bytes) = files::read(path)?;
-                    Corpus::from_text(&name.display().to_string(), bytes, vocab.encoding())?
-                } else {
-                    Corpus::open(&[path.into()], vocab.encoding())?
-                };
+                let corpus = load::open_text(path, vocab.encoding())?;
                 let part = TextPart::Running(&corpus, 0..corpus.chars());
                 let (ids, skipped) = read_ids(&part, vocab, max_chars, skip_unknown)?;
                 (corpus.name().display().to_string(), ids, skipped)
@@ -106,7 +101,7 @@ fn read_ids(part: &TextPart<'_>, vocab: &Vocab, max_chars: usize, skip_unknown: 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use charlstm::data::Encoding;
+    use charlstm::data::{Corpus, Encoding};
 
     // On other systems, a memory-mapped file cannot be truncated.
     #[cfg(unix)]

@@ -3,12 +3,14 @@
 use std::path::Path;
 
 use charlstm::checkpoint::{Frame, model};
-use charlstm::data::{Dataset, TextPart, Vocab};
+use charlstm::data::{Corpus, Dataset, Encoding, TextPart, Vocab};
 use charlstm::error::{Error, Result};
 use charlstm::model::{CharLm, memory};
 use charlstm::run::find::find;
 use charlstm::run::{DEFAULT_RUNS_FOLDER, RunMetadata};
 use rayon::ThreadPoolBuilder;
+
+use super::files;
 
 /// The maximum number of positions of one stream that a model processes at once.
 pub const MAX_POSITIONS_PER_STREAM: usize = 128;
@@ -37,6 +39,15 @@ pub fn load_model(frame: &Frame, positions: usize) -> Result<(CharLm<f32>, Vocab
     let sizes = shape.sizes()?;
     memory::check_available("this model", sizes.weights.saturating_add(sizes.inference(shape.vocab_size, positions)))?;
     model::read(frame)
+}
+
+/// Opens one text; `-` is standard input.
+pub fn open_text(path: &Path, encoding: Encoding) -> Result<Corpus> {
+    if files::is_stdin(path) {
+        let (name, bytes) = files::read(path)?;
+        return Corpus::from_text(&name.display().to_string(), bytes, encoding);
+    }
+    Corpus::open(&[path.into()], encoding)
 }
 
 pub fn open_dataset(frame: &Frame) -> Result<Dataset> {

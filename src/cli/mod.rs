@@ -17,6 +17,7 @@ mod inspect;
 mod inspect_page;
 mod inspect_text;
 mod interactive;
+mod line_ends;
 mod line_reader;
 mod load;
 mod novelty;

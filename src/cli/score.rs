@@ -12,6 +12,7 @@ use clap::ValueEnum;
 use serde_json::{Value, json};
 
 use super::heatmap::{self, ColorScale, Palette};
+use super::line_reader::LineReader;
 use super::regions::Regions;
 use super::score_page::{PREDICTIONS, ScorePage};
 use super::settings::Newline;
@@ -112,11 +113,10 @@ pub fn run(args: &ScoreArgs, terminal: &Terminal) -> Result<()> {
         [run, file] => (Some(run.as_path()), file),
         files => (None, &files[0]),
     };
-    let mut text = TextPieces::open(file, args.newline == Some(Newline::Lf))?;
+    let lines = LineReader::open(file)?;
     let mut regions = args.regions.as_deref().map(Regions::open).transpose()?;
     let frame = load::open_checkpoint(given)?;
     let records = RunMetadata::read(&frame)?.dataset.config.records;
-    text.split_records(records);
     let state = match (args.state, records) {
         (Some(StateMode::Carry), Some(_)) => {
             let problem =
@@ -131,6 +131,15 @@ pub fn run(args: &ScoreArgs, terminal: &Terminal) -> Result<()> {
         StateMode::Reset => 2 * held_out_positions(usize::MAX),
     };
     let (model, vocab) = load::load_model(&frame, positions)?;
+    let encoding = match args.newline {
+        None => vocab.encoding(),
+        Some(_) if !vocab.encoding().is_utf8() => {
+            return Err(Error::Usage("--newline is for text, and this run reads bytes; omit it".into()));
+        }
+        Some(Newline::Lf) => Encoding::Utf8Lf,
+        Some(Newline::Keep) => Encoding::Utf8,
+    };
+    let mut text = TextPieces::new(lines, encoding, records);
     let inference_model = InferenceModel::new(&model, args.precision);
     let top = if args.html.is_some() { PREDICTIONS } else { 0 };
     let mut scorer = SurprisalScorer::new(&inference_model, &vocab, args.context_start, top);
@@ -149,10 +158,10 @@ pub fn run(args: &ScoreArgs, terminal: &Terminal) -> Result<()> {
         terminal.say("white: 0 bits, red: 8 bits or more");
     }
     loop {
-        let pieces = text.next(&vocab)?;
+        let pieces = text.next()?;
         if pieces.is_empty() {
             regions.as_mut().map_or(Ok(()), Regions::check_at_end)?;
-            note_line_ends(&text, args, &vocab, terminal);
+            text.line_ends.note_mismatch(&vocab, "the model", terminal);
             return report.end();
         }
         let surprisals = match state {
@@ -160,19 +169,6 @@ pub fn run(args: &ScoreArgs, terminal: &Terminal) -> Result<()> {
             StateMode::Reset => scorer.score_lines(&pieces),
         };
         report.add_pieces(&surprisals, regions.as_mut())?;
-    }
-}
-
-/// Notes that the model was trained on other line ends than those of the text, which makes every line end surprising.
-fn note_line_ends(text: &TextPieces, args: &ScoreArgs, vocab: &Vocab, terminal: &Terminal) {
-    let expects_crlf = vocab.known_id(u32::from('\r')).is_some();
-    if text.has_crlf && !expects_crlf && args.newline.is_none() && vocab.encoding() == Encoding::Utf8 {
-        terminal.say(
-            "note: the text has CRLF line ends, and the model was trained on line feeds; --newline lf converts them",
-        );
-    }
-    if text.has_lf && !text.has_crlf && expects_crlf && vocab.encoding().is_utf8() {
-        terminal.say("note: the model was trained on CRLF line ends, and the text has line feeds");
     }
 }
 

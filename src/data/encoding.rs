@@ -19,6 +19,15 @@ impl Encoding {
     pub fn is_utf8(self) -> bool {
         self != Encoding::Bytes
     }
+
+    /// The symbols of a text. Invalid UTF-8 becomes U+FFFD.
+    pub fn to_symbols(self, text: &[u8]) -> Vec<u32> {
+        match self {
+            Encoding::Bytes => text.iter().copied().map(u32::from).collect(),
+            Encoding::Utf8 => String::from_utf8_lossy(text).chars().map(u32::from).collect(),
+            Encoding::Utf8Lf => String::from_utf8_lossy(text).replace("\r\n", "\n").chars().map(u32::from).collect(),
+        }
+    }
 }
 
 #[inline]

@@ -142,11 +142,7 @@ impl Vocab {
 
     /// The symbols of a text, including unknown ones. Invalid UTF-8 becomes U+FFFD.
     pub fn to_symbols(&self, text: &[u8]) -> Vec<u32> {
-        match self.encoding {
-            Encoding::Bytes => text.iter().copied().map(u32::from).collect(),
-            Encoding::Utf8 => String::from_utf8_lossy(text).chars().map(u32::from).collect(),
-            Encoding::Utf8Lf => String::from_utf8_lossy(text).replace("\r\n", "\n").chars().map(u32::from).collect(),
-        }
+        self.encoding.to_symbols(text)
     }
 
     /// Appends the bytes of a token to `to`; reserved symbols have none.

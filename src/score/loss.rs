@@ -26,6 +26,17 @@ pub struct TextLoss {
     pub total_nats: f64,
     /// The number of scored characters.
     pub chars: u64,
+    /// Those of them that the model reads as [`UNKNOWN`](crate::data::UNKNOWN).
+    pub unknown: u64,
+    /// The part of `total_nats` that is theirs.
+    pub unknown_nats: f64,
+}
+
+/// The loss of one character, and whether the model reads it as unknown.
+#[derive(Clone, Copy, Debug)]
+struct CharLoss {
+    nats: f64,
+    is_unknown: bool,
 }
 
 impl TextLoss {
@@ -39,12 +50,25 @@ impl TextLoss {
         bits(self.nats())
     }
 
+    /// Nats per character of the vocabulary, without the unknown characters; `None` if all are unknown.
+    pub fn known_nats(&self) -> Option<f64> {
+        let chars = self.chars - self.unknown;
+        (chars > 0).then(|| (self.total_nats - self.unknown_nats) / chars as f64)
+    }
+
     /// Adds losses and the streams that they belong to. They are summed per stream first, so that the result does not depend on how
     /// streams are divided among threads.
-    fn add(&mut self, losses: &[(usize, f64)], streams: usize) {
-        let mut sums = vec![0.0; streams];
-        losses.iter().for_each(|(stream, loss)| sums[*stream] += loss);
+    fn add(&mut self, losses: &[(usize, CharLoss)], streams: usize) {
+        let (mut sums, mut unknown_sums) = (vec![0.0; streams], vec![0.0; streams]);
+        for (stream, loss) in losses {
+            sums[*stream] += loss.nats;
+            if loss.is_unknown {
+                unknown_sums[*stream] += loss.nats;
+                self.unknown += 1;
+            }
+        }
         self.total_nats += sums.iter().sum::<f64>();
+        self.unknown_nats += unknown_sums.iter().sum::<f64>();
         self.chars += losses.len() as u64;
     }
 }
@@ -199,13 +223,17 @@ fn score_spans(
                 let pair = reader.next(corpus, vocab)?;
                 Ok::<_, Error>(pair.map(|(input, target)| Transition { input, target, reset: false, is_scored }))
             };
-            loss.add(&scorer.score_window(STEPS.min(longest - start), next, cross_entropy)?, streams);
+            loss.add(&scorer.score_window(STEPS.min(longest - start), next, cross_entropy(vocab))?, streams);
         }
     }
 }
 
-fn cross_entropy(_: &mut Vec<f32>, logits: &mut [f32], target: u32) -> f64 {
-    softmax::cross_entropy(logits, target as usize, 1.0)
+fn cross_entropy(vocab: &Vocab) -> impl Fn(&mut Vec<f32>, &mut [f32], u32) -> CharLoss + Sync {
+    let unknown = vocab.unknown();
+    move |_, logits, target| CharLoss {
+        nats: softmax::cross_entropy(logits, target as usize, 1.0),
+        is_unknown: Some(target) == unknown,
+    }
 }
 
 /// Scores records, each from the zero state, until `max` characters have been read. A stream that has read a record takes the next
@@ -243,7 +271,7 @@ fn score_records(
             }
             Ok::<_, Error>(Some(transition))
         };
-        let losses = scorer.score_window(STEPS, next, cross_entropy)?;
+        let losses = scorer.score_window(STEPS, next, cross_entropy(vocab))?;
         if losses.is_empty() {
             return set.corpus().check_not_truncated().map(|()| Some(loss));
         }

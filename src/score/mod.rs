@@ -21,6 +21,6 @@ pub use loss::{
     records_loss, windowed_loss,
 };
 pub use ngram::NGram;
-pub use surprisal::{ESCAPE_BITS, Prediction, Surprisal, bits};
+pub use surprisal::{ESCAPE_BITS, Prediction, Surprisal, bits, unknown_choice_bits};
 pub use surprisal_scorer::SurprisalScorer;
 pub use units::{SurprisalSum, SurprisalUnit};

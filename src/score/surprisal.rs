@@ -1,6 +1,6 @@
 //! The surprisal of one character.
 
-use crate::data::{Encoding, Vocab};
+use crate::data::{Encoding, RECORD_BOUNDARY, Vocab};
 use crate::kernels::softmax;
 
 /// The cost of the escape in bits: unknown characters have a combined probability of `2^-24` in every prediction.
@@ -9,6 +9,16 @@ pub const ESCAPE_BITS: u32 = 24;
 /// Converts nats to bits.
 pub fn bits(nats: f64) -> f64 {
     nats / std::f64::consts::LN_2
+}
+
+/// The cost in bits to select one of the characters outside the vocabulary, all equally likely.
+pub fn unknown_choice_bits(vocab: &Vocab) -> f64 {
+    let all: usize = match vocab.encoding() {
+        Encoding::Utf8 | Encoding::Utf8Lf => 0x11_0000 - 0x800,
+        Encoding::Bytes => 256,
+    };
+    let known = vocab.symbols().iter().filter(|symbol| **symbol < RECORD_BOUNDARY).count();
+    ((all - known.min(all - 1)) as f64).log2()
 }
 
 /// One character of a text, and how well the model predicted it.
@@ -50,15 +60,11 @@ pub(super) struct Escape {
 
 impl Escape {
     pub fn new(vocab: &Vocab) -> Self {
-        let all = match vocab.encoding() {
-            Encoding::Utf8 | Encoding::Utf8Lf => 0x11_0000 - 0x800,
-            Encoding::Bytes => 256,
-        };
-        let others = (all - vocab.len().min(all - 1)) as f64;
+        let choice = unknown_choice_bits(vocab) * std::f64::consts::LN_2;
         let share = f64::from(ESCAPE_BITS) * std::f64::consts::LN_2;
         // With a token for unknown characters, the model itself predicts their share.
         let known = if vocab.unknown().is_some() { 0.0 } else { -(-(-share).exp()).ln_1p() };
-        Escape { known, unknown: share + others.ln(), mapped: others.ln() }
+        Escape { known, unknown: share + choice, mapped: choice }
     }
 }
 
@@ -106,6 +112,7 @@ fn likeliest(logits: &[f32], count: usize) -> Vec<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::UNKNOWN;
 
     #[test]
     fn nats_entropy_and_rank_agree_with_their_definitions() {
@@ -135,5 +142,7 @@ mod tests {
             assert!((all - 1.0).abs() < 1e-12 && escape.known > 0.0 && escape.known < 1e-7, "{all}");
         }
         assert!(Escape::new(&Vocab::new(Encoding::Bytes, 0..256)).unknown.is_finite());
+        let reserved = Vocab::new(Encoding::Bytes, [1, 2, 3, RECORD_BOUNDARY, UNKNOWN]);
+        assert!((unknown_choice_bits(&reserved) - 253f64.log2()).abs() < 1e-12, "reserved symbols are not characters");
     }
 }

@@ -37,6 +37,17 @@ fn byte_order_marks_are_dropped_in_every_command() {
 }
 
 #[test]
+fn texts_to_score_come_from_standard_input() {
+    let dir = TestDir::with_run();
+    dir.write("other.txt", "the fox\nmet a crow\n");
+    for command in ["eval run --json --text", "compare run run --block 3 --orders 0 --text", "score run --summary"] {
+        let piped = Finished::run_with_stdin(dir.command(&format!("{command} -")), "the fox\nmet a crow\n");
+        assert_eq!(piped.succeeds().0, dir.stdout(&format!("{command} other.txt")), "{command}");
+    }
+    dir.run("train text.txt --val-file - --overwrite").fails(66, &["standard input", "save it to a file"]);
+}
+
+#[test]
 fn utf_16_and_binary_data_are_recognized() {
     let dir = TestDir::with_run();
     dir.write("wide.txt", utf16("some text\n"));
@@ -71,6 +82,17 @@ fn crlf_line_ends_can_be_read_as_line_feeds() {
     dir.run(&format!("train dos.txt --out kept {}", TINY.replace("--name run", ""))).succeeds();
     let (_, note) = dir.run("score kept unix.txt --summary").succeeds();
     assert!(note.contains("trained on CRLF"), "{note}");
+    let (_, note) = dir.run("eval kept --text unix.txt").succeeds();
+    assert!(note.contains("trained on CRLF"), "{note}");
+    let (_, note) = dir.run("compare run kept --text unix.txt --orders 0 --block 100").succeeds();
+    assert!(note.contains("kept was trained on CRLF"), "{note}");
+    let (_, note) = dir.run("compare kept run --text dos.txt --orders 0 --block 100").succeeds();
+    assert!(note.contains("run was trained on line feeds"), "{note}");
+    assert!(!dir.run("compare dos run --text dos.txt --orders 0 --block 100").succeeds().1.contains("trained on"));
+    let unknown = |options: &str| dir.stdout(&format!("score dos dos.txt --summary {options}")).contains(" 0 unknown");
+    assert!(unknown("") && unknown("--newline lf") && !unknown("--newline keep"));
+    dir.train("dos.txt --bytes --name bytes --steps 2");
+    dir.run("score bytes dos.txt --newline lf").fails(2, &["--newline", "bytes"]);
     dir.run("train --resume dos --newline keep --steps 9").fails(2, &["newline", "lf", "keep"]);
 }
 
@@ -118,7 +140,18 @@ fn rare_characters_are_unknown() {
     dir.write("other.txt", "abq\n");
     let (score, _) = dir.run("score run other.txt --summary").succeeds();
     assert_contains_all(&score, &["4 characters", "1 unknown", "without them"]);
-    dir.json("eval run --text other.txt");
+    let eval = dir.json("eval run --text other.txt");
+    assert_eq!((eval["chars"].as_f64(), eval["unknown"].as_f64()), (Some(4.0), Some(1.0)));
+    let scored: serde_json::Value = serde_json::from_str(&dir.stdout("score run other.txt --summary --jsonl")).unwrap();
+    let differ = |a: &serde_json::Value, b: &serde_json::Value| (a.as_f64().unwrap() - b.as_f64().unwrap()).abs();
+    assert!(differ(&eval["known_bpc"], &scored["known_bits_per_char"]) < 1e-5, "{eval} {scored}");
+    assert!(differ(&eval["known_bpc"], &eval["bpc"]) > 1e-3);
+    assert!(dir.stdout("eval run --text other.txt").contains("without the 1 unknown"));
+    // A baseline pays for the choice of an unknown character, as the model does.
+    let compared: serde_json::Value =
+        serde_json::from_str(&dir.stdout("compare run run --text other.txt --orders 1 --block 1 --json")).unwrap();
+    let bits = |model: usize| compared["models"][model]["bits_per_char"].as_f64().unwrap();
+    assert!(bits(0) > 20.0 / 3.0 && bits(2) > 20.0 / 3.0 && compared["models"][2]["unknown"] == 1, "{compared}");
     dir.run("train --resume run --min-count 5 --steps 9").fails(2, &["min", "3", "5"]);
 }
 
