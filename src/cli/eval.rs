@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use charlstm::data::{ContextStart, Dataset, DatasetConfig, TextPart};
+use charlstm::data::{ContextStart, Dataset, DatasetConfig, RecordKind, TextPart};
 use charlstm::error::{Error, Result};
 use charlstm::kernels::Precision;
 use charlstm::model::InferenceModel;
@@ -70,7 +70,9 @@ pub fn run(args: &EvalArgs, terminal: &Terminal) -> Result<()> {
             let corpus = load::open_text(path, vocab.encoding())?;
             let line_ends = LineEnds::of_corpus(&corpus);
             let loss = score(&Dataset::with_config(corpus, None, &config)?.training())?;
-            line_ends.note_mismatch(&vocab, "the model", terminal);
+            if records != Some(RecordKind::Line) {
+                line_ends.note_mismatch(&vocab, "the model", terminal);
+            }
             loss
         }
         None => score(&load::held_out(&load::open_dataset(&frame)?)?)?,

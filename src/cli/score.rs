@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use charlstm::data::{ContextStart, Encoding, Vocab};
+use charlstm::data::{ContextStart, Encoding, RecordKind, Vocab};
 use charlstm::error::{Error, Result};
 use charlstm::kernels::Precision;
 use charlstm::model::InferenceModel;
@@ -161,7 +161,9 @@ pub fn run(args: &ScoreArgs, terminal: &Terminal) -> Result<()> {
         let pieces = text.next()?;
         if pieces.is_empty() {
             regions.as_mut().map_or(Ok(()), Regions::check_at_end)?;
-            text.line_ends.note_mismatch(&vocab, "the model", terminal);
+            if records != Some(RecordKind::Line) {
+                text.line_ends.note_mismatch(&vocab, "the model", terminal);
+            }
             return report.end();
         }
         let surprisals = match state {

@@ -89,7 +89,8 @@ fn crlf_line_ends_can_be_read_as_line_feeds() {
     let (_, note) = dir.run("compare kept run --text dos.txt --orders 0 --block 100").succeeds();
     assert!(note.contains("run was trained on line feeds"), "{note}");
     assert!(!dir.run("compare dos run --text dos.txt --orders 0 --block 100").succeeds().1.contains("trained on"));
-    let unknown = |options: &str| dir.stdout(&format!("score dos dos.txt --summary {options}")).contains(" 0 unknown");
+    let unknown =
+        |options: &str| dir.stdout(&format!("score dos dos.txt --summary -q {options}")).contains(" 0 unknown");
     assert!(unknown("") && unknown("--newline lf") && !unknown("--newline keep"));
     dir.train("dos.txt --bytes --name bytes --steps 2");
     dir.run("score bytes dos.txt --newline lf").fails(2, &["--newline", "bytes"]);
