@@ -66,7 +66,7 @@ impl CorpusIndex {
         let (mut text, mut files) = (Vec::with_capacity(bytes), Vec::new());
         for (name, bytes) in corpus.prefix(chars) {
             files.push((name.to_owned(), text.len()));
-            text.extend_from_slice(bytes);
+            text.extend_from_slice(&corpus.encoding().convert_line_ends(bytes));
         }
         corpus.check_not_truncated()?;
         let ends = text.chunks(BLOCK).scan(0, |ends, block| {

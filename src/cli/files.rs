@@ -24,11 +24,13 @@ pub fn read(path: &Path) -> Result<(&Path, Vec<u8>)> {
     Ok((Path::new(STDIN), text))
 }
 
-/// Like [`read`], for a text: a byte order mark is omitted, and UTF-16 is rejected.
+/// Like [`read`], for a text: a byte order mark is omitted, line ends are converted, and UTF-16 is rejected.
 pub fn read_text(path: &Path, encoding: Encoding) -> Result<(&Path, Vec<u8>)> {
     let (name, text) = read(path)?;
     match encoding {
-        Encoding::Utf8 | Encoding::Utf8Lf => check_text(name, &text).map(|text| (name, text.to_vec())),
+        Encoding::Utf8 | Encoding::Utf8Lf => {
+            Ok((name, encoding.convert_line_ends(check_text(name, &text)?).into_owned()))
+        }
         Encoding::Bytes => Ok((name, text)),
     }
 }

@@ -1,5 +1,7 @@
 //! How the bytes of a text become symbols: code points of UTF-8, or single bytes.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 /// The unit that a model reads and predicts: its symbols.
@@ -24,9 +26,17 @@ impl Encoding {
     pub fn to_symbols(self, text: &[u8]) -> Vec<u32> {
         match self {
             Encoding::Bytes => text.iter().copied().map(u32::from).collect(),
-            Encoding::Utf8 => String::from_utf8_lossy(text).chars().map(u32::from).collect(),
-            Encoding::Utf8Lf => String::from_utf8_lossy(text).replace("\r\n", "\n").chars().map(u32::from).collect(),
+            _ => String::from_utf8_lossy(&self.convert_line_ends(text)).chars().map(u32::from).collect(),
         }
+    }
+
+    /// A text with the line ends that are read: CRLF becomes a line feed in [`Encoding::Utf8Lf`].
+    pub fn convert_line_ends(self, text: &[u8]) -> Cow<'_, [u8]> {
+        if self != Encoding::Utf8Lf || count_crlf(text) == 0 {
+            return text.into();
+        }
+        let is_kept = |(at, byte): &(usize, &u8)| **byte != b'\r' || text.get(at + 1) != Some(&b'\n');
+        text.iter().enumerate().filter(is_kept).map(|(_, byte)| *byte).collect()
     }
 }
 

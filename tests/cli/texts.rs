@@ -92,6 +92,14 @@ fn crlf_line_ends_can_be_read_as_line_feeds() {
     let unknown =
         |options: &str| dir.stdout(&format!("score dos dos.txt --summary -q {options}")).contains(" 0 unknown");
     assert!(unknown("") && unknown("--newline lf") && !unknown("--newline keep"));
+    // A copied paragraph is found whatever its line ends are.
+    dir.write("copy.txt", &text[..300]);
+    dir.write("dos-copy.txt", text[..300].replace('\n', "\r\n"));
+    for file in ["copy.txt", "dos-copy.txt"] {
+        let out = dir.stdout(&format!("novelty {file} --run dos --paragraphs --summary --jsonl"));
+        let copied: serde_json::Value = serde_json::from_str(&out).unwrap();
+        assert!(copied["longest"] == copied["chars"] && copied["chars"].as_u64() > Some(290), "{file} {copied}");
+    }
     dir.train("dos.txt --bytes --name bytes --steps 2");
     dir.run("score bytes dos.txt --newline lf").fails(2, &["--newline", "bytes"]);
     dir.run("train --resume dos --newline keep --steps 9").fails(2, &["newline", "lf", "keep"]);
