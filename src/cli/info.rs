@@ -49,6 +49,12 @@ fn facts(frame: &Frame) -> Result<Value> {
         "contents": if has_state { "training state" } else { "weights only" },
         "cell": shape.cell, "layers": shape.num_layers, "hidden": shape.hidden_size, "embed": shape.embed_size, "vocab": shape.vocab_size,
         "characters": if dataset.config.encoding == Encoding::Bytes { "bytes" } else { "unicode" },
+        "newline": match dataset.config.encoding {
+            Encoding::Bytes => None,
+            Encoding::Utf8 => Some("keep"),
+            Encoding::Utf8Lf => Some("lf"),
+        },
+        "min_count": dataset.config.min_count,
         "parameters": shape.parameters()?,
         "text": text,
         "init_from": saved.origin.map(|origin| origin.run),

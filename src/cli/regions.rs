@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use charlstm::data::{RECORD_BOUNDARY, Vocab};
+use charlstm::data::{Encoding, RECORD_BOUNDARY, RecordKind};
 use charlstm::error::{Error, Result};
 use charlstm::score::Surprisal;
 
@@ -10,68 +10,86 @@ use super::line_reader::LineReader;
 
 const BYTES_AT_ONCE: usize = 1 << 18;
 
-/// A file with a line for each line or record of a text: its text, with `|` between regions.
+/// A file with a line for each line of a text: its text, with `|` between regions.
 pub struct Regions {
     path: PathBuf,
     file: LineReader,
+    encoding: Encoding,
+    /// Whether blank lines are omitted, as those between records are.
+    skips_blank_lines: bool,
     /// Lines that have been read and not used, in reverse order.
     waiting: Vec<Vec<u8>>,
+    /// The number of lines of the file that have been used.
+    used: usize,
 }
 
 impl Regions {
-    pub fn open(path: &Path) -> Result<Self> {
-        Ok(Regions { path: path.into(), file: LineReader::open(path)?, waiting: Vec::new() })
+    /// Opens a file of regions for a text of this encoding, whose lines form records of kind `records`, if any.
+    pub fn open(path: &Path, encoding: Encoding, records: Option<RecordKind>) -> Result<Self> {
+        let skips_blank_lines = records.is_some_and(|kind| kind != RecordKind::File);
+        let file = LineReader::open(path)?;
+        Ok(Regions { path: path.into(), file, encoding, skips_blank_lines, waiting: Vec::new(), used: 0 })
     }
 
-    /// Splits line or record `number` of the text, counted from 1, into the regions of the next line.
-    pub fn split<'s>(&mut self, piece: &'s [Surprisal], vocab: &Vocab, number: usize) -> Result<Vec<&'s [Surprisal]>> {
-        let next = self.next_line(vocab)?;
-        let wrong = |problem: &str| Error::corpus(&self.path, format!("line {number}: {problem}"));
-        let Some(line) = next else {
+    /// Splits the next line or record of the text into regions. The end of a line or record belongs to its last region.
+    pub fn split<'s>(&mut self, piece: &'s [Surprisal]) -> Result<Vec<&'s [Surprisal]>> {
+        let mut regions = Vec::new();
+        for line in piece.split_inclusive(|surprisal| surprisal.symbol == u32::from('\n')) {
+            self.split_line(line, &mut regions)?;
+        }
+        Ok(regions)
+    }
+
+    fn split_line<'s>(&mut self, line: &'s [Surprisal], regions: &mut Vec<&'s [Surprisal]>) -> Result<()> {
+        let next = self.next_line()?;
+        let wrong = |problem: &str| Error::corpus(&self.path, format!("line {}: {problem}", self.used));
+        let Some(given) = next else {
             return Err(wrong("missing: the text has more lines than this file"));
         };
         let is_end = |symbol: u32| symbol == RECORD_BOUNDARY || symbol == u32::from('\n') || symbol == u32::from('\r');
-        let end = piece.iter().rposition(|surprisal| !is_end(surprisal.symbol)).map_or(0, |at| at + 1);
-        let (mut regions, mut at) = (Vec::new(), 0);
-        for region in line.split(|byte| *byte == b'|') {
-            let symbols = vocab.to_symbols(region);
-            let is_same =
-                piece[at..end].iter().map(|surprisal| surprisal.symbol).take(symbols.len()).eq(symbols.iter().copied());
-            if !is_same {
+        let end = line.iter().rposition(|surprisal| !is_end(surprisal.symbol)).map_or(0, |at| at + 1);
+        let mut at = 0;
+        for region in given.split(|byte| *byte == b'|') {
+            let symbols = self.encoding.to_symbols(region);
+            let found = line[at..end].iter().map(|surprisal| surprisal.symbol).take(symbols.len());
+            if !found.eq(symbols.iter().copied()) {
                 return Err(wrong("its text without `|` differs from that line of the text"));
             }
-            regions.push(at..at + symbols.len());
+            regions.push(&line[at..at + symbols.len()]);
             at += symbols.len();
         }
         if at != end {
             return Err(wrong("it is shorter than that line of the text"));
         }
         if let Some(last) = regions.last_mut() {
-            last.end = piece.len();
+            *last = &line[end - last.len()..];
         }
-        Ok(regions.into_iter().map(|region| &piece[region]).collect())
+        Ok(())
     }
 
     /// Rejects a file with more lines than the text.
     pub fn check_at_end(&mut self) -> Result<()> {
-        let lines = self.file.next_lines(1, charlstm::data::Encoding::Utf8)?;
-        if self.waiting.is_empty() && lines.is_empty() {
-            return Ok(());
+        match self.next_line()? {
+            None => Ok(()),
+            Some(_) => Err(Error::corpus(&self.path, "it has more lines than the text")),
         }
-        Err(Error::corpus(&self.path, "it has more lines than the text"))
     }
 
-    /// The next line without its line end.
-    fn next_line(&mut self, vocab: &Vocab) -> Result<Option<Vec<u8>>> {
-        if self.waiting.is_empty() {
-            self.waiting = self.file.next_lines(BYTES_AT_ONCE, vocab.encoding())?;
-            self.waiting.reverse();
-        }
-        Ok(self.waiting.pop().map(|mut line| {
+    /// The next line without its line end. Counts it, even if it is missing.
+    fn next_line(&mut self) -> Result<Option<Vec<u8>>> {
+        loop {
+            self.used += 1;
+            if self.waiting.is_empty() {
+                self.waiting = self.file.next_lines(BYTES_AT_ONCE, self.encoding)?;
+                self.waiting.reverse();
+            }
+            let Some(mut line) = self.waiting.pop() else { return Ok(None) };
             while line.ends_with(b"\n") || line.ends_with(b"\r") {
                 line.pop();
             }
-            line
-        }))
+            if !self.skips_blank_lines || !line.trim_ascii().is_empty() {
+                return Ok(Some(line));
+            }
+        }
     }
 }

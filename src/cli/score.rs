@@ -51,7 +51,8 @@ pub struct ScoreArgs {
     pub unit: Option<SurprisalUnit>,
     /// Sum the surprisal over regions: for each line of the text, a line of FILE with the same text and `|` between regions
     ///
-    /// The line end belongs to the last region of its line.
+    /// The line end belongs to the last region of its line. Blank lines between records may be omitted. Lines that contain `|`
+    /// themselves cannot be split.
     #[arg(long, value_name = "FILE", conflicts_with = "unit")]
     pub regions: Option<PathBuf>,
     /// What to do with the line ends of Windows (CRLF) [default: as in training]
@@ -114,7 +115,6 @@ pub fn run(args: &ScoreArgs, terminal: &Terminal) -> Result<()> {
         files => (None, &files[0]),
     };
     let lines = LineReader::open(file)?;
-    let mut regions = args.regions.as_deref().map(Regions::open).transpose()?;
     let frame = load::open_checkpoint(given)?;
     let records = RunMetadata::read(&frame)?.dataset.config.records;
     let state = match (args.state, records) {
@@ -140,6 +140,8 @@ pub fn run(args: &ScoreArgs, terminal: &Terminal) -> Result<()> {
         Some(Newline::Keep) => Encoding::Utf8,
     };
     let mut text = TextPieces::new(lines, encoding, records);
+    let regions = args.regions.as_deref().map(|path| Regions::open(path, encoding, records));
+    let mut regions = regions.transpose()?;
     let inference_model = InferenceModel::new(&model, args.precision);
     let top = if args.html.is_some() { PREDICTIONS } else { 0 };
     let mut scorer = SurprisalScorer::new(&inference_model, &vocab, args.context_start, top);
@@ -215,7 +217,7 @@ impl ScoreReport<'_> {
                 continue;
             }
             let units = match &mut regions {
-                Some(regions) => regions.split(piece, self.vocab, self.pieces)?,
+                Some(regions) => regions.split(piece)?,
                 None => self.unit.split(piece),
             };
             let mut start = 0;

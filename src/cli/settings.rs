@@ -28,7 +28,7 @@ pub struct Settings {
     #[arg(long, value_name = "HOW", value_enum, conflicts_with = "bytes", help_heading = "Corpus")]
     pub newline: Option<Newline>,
     /// Read characters that occur less than N times in the training text as one unknown character, which is never generated
-    #[arg(long, value_name = "N", help_heading = "Corpus")]
+    #[arg(long, value_name = "N", conflicts_with = "bytes", help_heading = "Corpus")]
     pub min_count: Option<u64>,
     /// Train on the records of a list: lines, blocks between blank lines, or files
     ///

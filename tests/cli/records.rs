@@ -152,4 +152,19 @@ fn score_reports_each_record_with_its_end() {
     let poems = with_poems();
     let (out, _) = poems.run("score run poems.txt --unit line --tsv").succeeds();
     assert_contains_all(&out, &["1\ta sun\\n\t0\t6\t", "1\tb one\\n\t6\t12\t", "90\t"]);
+    // A record of several lines has a line of regions for each of them.
+    poems.write("two.txt", "a sun\nb one\n\na sea\nb ten\n");
+    let total = poems.stdout("score run two.txt --summary --jsonl -q");
+    let total = serde_json::from_str::<serde_json::Value>(&total).unwrap()["bits"].as_f64().unwrap();
+    for regions in ["a |sun\nb| one\n\na |sea\nb |ten\n", "a |sun\nb| one\na |sea\nb |ten"] {
+        poems.write("regions.txt", regions);
+        let (out, _) = poems.run("score run two.txt --regions regions.txt --tsv").succeeds();
+        let rows: Vec<Vec<&str>> = out.lines().skip(1).map(|row| row.split('\t').collect()).collect();
+        let ends: Vec<&str> = rows.iter().map(|row| row[3]).collect();
+        assert_eq!(ends, ["2", "6", "7", "12", "2", "6", "8", "12"], "{out}");
+        let bits: f64 = rows.iter().map(|row| row[4].parse::<f64>().unwrap()).sum();
+        assert!((bits - total).abs() < 1e-9 * total, "{bits} {total}");
+    }
+    poems.write("wrong.txt", "a |sun\nb| two\n");
+    poems.run("score run two.txt --regions wrong.txt").fails(65, &["wrong.txt", "line 2", "differs"]);
 }

@@ -71,6 +71,7 @@ fn crlf_line_ends_can_be_read_as_line_feeds() {
     dir.run(&format!("train unix.txt {TINY}")).succeeds();
     dir.run(&format!("train dos.txt --newline lf --out dos {}", TINY.replace("--name run", ""))).succeeds();
     assert_eq!(dir.info("run", "weights_hash"), dir.info("dos", "weights_hash"));
+    assert_eq!(["run", "dos"].map(|run| dir.info(run, "newline")), ["keep", "lf"]);
     let score = |run: &str, options: &str| dir.run(&format!("score {run} dos.txt --summary {options}")).succeeds();
     let (kept, note) = score("run", "");
     assert!(note.contains("CRLF") && note.contains("--newline lf") && !kept.contains(" 0 unknown"), "{note}");
@@ -142,6 +143,7 @@ fn rare_characters_are_unknown() {
     let dir = TestDir::empty();
     dir.write("text.txt", format!("{}{}", "abc abd\n".repeat(100), "xyz".repeat(2)));
     dir.run(&format!("train text.txt --min-count 3 {TINY}")).succeeds();
+    assert_eq!(dir.info("run", "min_count"), 3);
     assert_eq!(dir.info("run", "vocab"), 7, "a, b, c, d, space, line end and unknown");
     let out = dir.stdout("sample run --seed 1 --temp 2 --length 3000");
     assert!(out.chars().count() >= 3000 && out.chars().all(|c| "abcd \n".contains(c)), "{out}");
