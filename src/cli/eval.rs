@@ -29,7 +29,7 @@ pub struct EvalArgs {
     /// Evaluate windows of N characters, each from a zero state, instead of one stream
     #[arg(long, value_name = "N")]
     pub window: Option<usize>,
-    /// What the text follows
+    /// Context of the first character
     #[arg(long, value_name = "START", default_value = "newline", value_parser = context_starts(), conflicts_with = "window")]
     pub context_start: ContextStart,
     /// Print JSON
@@ -44,23 +44,21 @@ pub fn run(args: &EvalArgs, terminal: &Terminal) -> Result<()> {
         if args.window.is_some() { score::held_out_positions(usize::MAX) } else { load::MAX_POSITIONS_PER_STREAM };
     let (model, vocab) = load::load_model(&frame, positions)?;
     let inference_model = InferenceModel::new(&model, args.precision);
-    let score = |part: &TextPart<'_>| {
-        match (part, args.window) {
+    let running_only = |what: &str, why: &str| {
+        Err(Error::Usage(format!("{what} is for running text; this run was trained on records, {why}")))
+    };
+    let score = |part: &TextPart<'_>| match (part, args.window) {
         (TextPart::Running(corpus, range), Some(window)) => {
             score::windowed_loss(&inference_model, corpus, &vocab, range.clone(), window)
         }
         (TextPart::Running(corpus, range), None) => {
             score::carried_loss(&inference_model, corpus, &vocab, range.clone(), args.context_start)
         }
-        (TextPart::Records(_), Some(_)) => Err(Error::Usage(
-            "--window is for running text; this run was trained on records, which are scored one by one".into(),
-        )),
-        (TextPart::Records(_), None) if args.context_start == ContextStart::None => Err(Error::Usage(
-            "--context-start none is for running text; this run was trained on records, whose first characters are scored"
-                .into(),
-        )),
+        (TextPart::Records(_), Some(_)) => running_only("--window", "which are scored one by one"),
+        (TextPart::Records(_), None) if args.context_start == ContextStart::None => {
+            running_only("--context-start none", "whose first characters are scored")
+        }
         (TextPart::Records(set), None) => score::records_loss(&inference_model, *set, &vocab),
-    }
     };
     let records = RunMetadata::read(&frame)?.dataset.config.records;
     let loss = match &args.text {

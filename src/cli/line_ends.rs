@@ -38,7 +38,10 @@ impl LineEnds {
         }
         let expects_crlf = vocab.known_id(u32::from('\r')).is_some();
         if self.has_crlf && !expects_crlf {
-            terminal.say(&format!("note: {who} was trained on line feeds, and the text has CRLF line ends; convert them, or use score --newline lf"));
+            terminal.say(&format!(
+                "note: {who} was trained on line feeds, and the text has CRLF line ends; convert them, or use score \
+                 --newline lf"
+            ));
         }
         if self.has_lf && !self.has_crlf && expects_crlf {
             terminal.say(&format!("note: {who} was trained on CRLF line ends, and the text has line feeds"));

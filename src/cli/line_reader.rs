@@ -10,6 +10,8 @@ use charlstm::error::{Error, Result};
 use super::files;
 
 const BUFFER: usize = 1 << 20;
+/// Lines of about this many bytes are returned at once.
+const BYTES_AT_ONCE: usize = 1 << 18;
 /// Maximum length of a line in bytes; longer lines are split.
 const MAX_LINE: u64 = 1 << 20;
 
@@ -47,9 +49,9 @@ impl LineReader {
         Ok(line)
     }
 
-    /// The next lines with their line ends: those that have arrived, up to about `max_bytes`, but at least one; none at the end of
-    /// the file. A byte order mark is omitted, and text that is not UTF-8 is rejected if its first line shows what it is.
-    pub fn next_lines(&mut self, max_bytes: usize, encoding: Encoding) -> Result<Vec<Vec<u8>>> {
+    /// The next lines with their line ends: those that have arrived, but at most about 256 KiB and at least one; none at the
+    /// end of the file. A byte order mark is omitted, and text that is not UTF-8 is rejected if its first line shows what it is.
+    pub fn next_lines(&mut self, encoding: Encoding) -> Result<Vec<Vec<u8>>> {
         let (mut lines, mut bytes) = (Vec::new(), 0);
         loop {
             let mut line = self.next_line().map_err(|e| Error::io(&self.name, e))?;
@@ -61,7 +63,7 @@ impl LineReader {
             }
             bytes += line.len();
             lines.push(line);
-            if bytes >= max_bytes || !self.reader.buffer().contains(&b'\n') {
+            if bytes >= BYTES_AT_ONCE || !self.reader.buffer().contains(&b'\n') {
                 return Ok(lines);
             }
         }
@@ -86,9 +88,8 @@ mod tests {
         let slow: Box<dyn Read> = Box::new(SlowReader(std::io::Cursor::new(text.to_vec()), piece));
         let reader = BufReader::with_capacity(BUFFER, slow);
         let mut text = LineReader { name: "text".into(), reader, is_at_start: true };
-        let lines = std::iter::from_fn(|| {
-            Some(text.next_lines(1 << 18, Encoding::Utf8).unwrap()).filter(|lines| !lines.is_empty())
-        });
+        let lines =
+            std::iter::from_fn(|| Some(text.next_lines(Encoding::Utf8).unwrap()).filter(|lines| !lines.is_empty()));
         lines.flatten().collect()
     }
 

@@ -40,7 +40,7 @@ pub struct PromptArgs {
     /// Skip characters of the prompt that are not in the model's vocabulary
     #[arg(long)]
     pub skip_unknown: bool,
-    /// What the prompt follows; a text without a prompt follows a line end
+    /// Context of the prompt; a text without a prompt follows a line end
     #[arg(long, value_name = "START", default_value = "newline", value_parser = context_starts())]
     pub context_start: ContextStart,
 }

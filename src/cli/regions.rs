@@ -8,8 +8,6 @@ use charlstm::score::Surprisal;
 
 use super::line_reader::LineReader;
 
-const BYTES_AT_ONCE: usize = 1 << 18;
-
 /// A file with a line for each line of a text: its text, with `|` between regions.
 pub struct Regions {
     path: PathBuf,
@@ -80,7 +78,7 @@ impl Regions {
         loop {
             self.used += 1;
             if self.waiting.is_empty() {
-                self.waiting = self.file.next_lines(BYTES_AT_ONCE, self.encoding)?;
+                self.waiting = self.file.next_lines(self.encoding)?;
                 self.waiting.reverse();
             }
             let Some(mut line) = self.waiting.pop() else { return Ok(None) };

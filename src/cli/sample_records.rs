@@ -200,8 +200,10 @@ impl ExistingRecords {
         for path in &args.novel_against {
             others.add(&Corpus::open(std::slice::from_ref(path), source.vocab.encoding())?, kind)?;
         }
+        if !args.novel && !output.jsonl {
+            return Ok(ExistingRecords { of_run: None, others });
+        }
         let of_run = match records_of_run(source.frame, kind) {
-            _ if !args.novel && !output.jsonl => None,
             Ok(records) => Some(records),
             Err(e) if args.novel => return Err(e),
             Err(e) => {
@@ -215,11 +217,12 @@ impl ExistingRecords {
 
 /// The records of the texts of a run, including the held-out text, and of the run that it was fine-tuned from.
 fn records_of_run(frame: &Frame, kind: RecordKind) -> Result<RecordHashes> {
-    let texts = RunMetadata::read(frame)?.dataset.open()?;
+    let RunMetadata { dataset, origin, .. } = RunMetadata::read(frame)?;
+    let texts = dataset.open()?;
     let mut records = RecordHashes::default();
     records.add(texts.corpus(), kind)?;
     texts.held_out().iter().try_for_each(|part| records.add(part.corpus(), kind))?;
-    if let Some(origin) = RunMetadata::read(frame)?.origin {
+    if let Some(origin) = origin {
         records.add(origin.dataset.open()?.corpus(), kind)?;
     }
     Ok(records)

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::sample_records::{Output, RECORD_OPTIONS, SampleSource};
 use super::terminal::Terminal;
 
-/// Where a running text ends.
+/// The end of a running text.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Running text")]
 pub struct TextArgs {
@@ -109,13 +109,13 @@ impl TextWriter<'_> {
     /// Writes a text character by character; returns the bytes of the last one.
     fn stream(&self, text: Generator<'_>, vocab: &Vocab) -> Result<Vec<u8>> {
         let (mut ids, mut bytes) = (Vec::new(), Vec::new());
-        let StopCriteria { length, min_length, stops, .. } = self.stop_criteria();
-        for (generated, id) in (1..).zip(text.take(length)) {
+        let stop = self.stop_criteria();
+        for (length, id) in (1..).zip(text) {
             bytes.clear();
             vocab.decode_into(id, &mut bytes);
             self.terminal.out_text(&bytes)?;
             ids.push(id);
-            if generated >= min_length && stops.iter().any(|stop| ids.ends_with(stop)) {
+            if stop.is_met(length, &ids) {
                 break;
             }
             if ids.len() > MAX_KEPT {

@@ -55,13 +55,13 @@ pub struct ScoreArgs {
     /// themselves cannot be split.
     #[arg(long, value_name = "FILE", conflicts_with = "unit")]
     pub regions: Option<PathBuf>,
-    /// What to do with the line ends of Windows (CRLF) [default: as in training]
+    /// Treatment of the line ends of Windows (CRLF) [default: as in training]
     #[arg(long, value_name = "HOW", value_enum)]
     pub newline: Option<Newline>,
     /// When to reset the state of the model [default: carry; for a run that was trained with --records, reset]
     #[arg(long, value_name = "MODE")]
     pub state: Option<StateMode>,
-    /// What the text, or each line with --state reset, follows
+    /// Context of the first character of the text, or of each line with --state reset
     #[arg(long, value_name = "START", default_value = "newline", value_parser = context_starts())]
     pub context_start: ContextStart,
     /// Print only units with at least this many bits per character

@@ -24,7 +24,7 @@ pub struct Settings {
     /// Train on raw bytes instead of UTF-8 characters
     #[arg(long, num_args = 0, default_missing_value = "true", help_heading = "Corpus")]
     pub bytes: Option<bool>,
-    /// What to do with the line ends of Windows (CRLF): lf: read them as line feeds, keep: keep the carriage returns [default: keep]
+    /// Treatment of the line ends of Windows (CRLF) [default: keep]
     #[arg(long, value_name = "HOW", value_enum, conflicts_with = "bytes", help_heading = "Corpus")]
     pub newline: Option<Newline>,
     /// Read characters that occur less than N times in the training text as one unknown character, which is never generated

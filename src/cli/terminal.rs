@@ -117,9 +117,9 @@ pub fn is_broken_pipe(error: &Error) -> bool {
 /// Omits carriage returns and replaces other control characters except line feeds and tabs with U+FFFD. Invalid UTF-8 is kept, because a byte
 /// model prints a character one byte at a time.
 fn replace_controls(text: &[u8]) -> Vec<u8> {
-    let is_unsafe = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+    let is_replaced = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
     // A carriage return would let the rest of the line overwrite its beginning.
-    let safe = |text: &str| text.replace('\r', "").replace(is_unsafe, "\u{fffd}");
+    let safe = |text: &str| text.replace('\r', "").replace(is_replaced, "\u{fffd}");
     let chunk = |chunk: Utf8Chunk<'_>| [safe(chunk.valid()).as_bytes(), chunk.invalid()].concat();
     text.utf8_chunks().flat_map(chunk).collect()
 }

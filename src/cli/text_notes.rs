@@ -12,7 +12,10 @@ pub fn print(dataset: &Dataset, terminal: &Terminal) {
         terminal.say("note: the text has CRLF line ends, which are kept; --newline lf reads them as line feeds");
     }
     if config.encoding.is_utf8() && mixes_normal_forms(corpus) {
-        terminal.say("note: the text has both composed and decomposed characters (NFC and NFD); normalize it, e.g. with uconv -x nfc");
+        terminal.say(
+            "note: the text has both composed and decomposed characters (NFC and NFD); normalize it, e.g. with \
+             uconv -x nfc",
+        );
     }
     if config.records.is_none() && !config.paths.is_empty() {
         suggest_records(corpus, config.val_file.is_some(), terminal);

@@ -6,8 +6,6 @@ use charlstm::error::Result;
 use super::line_ends::LineEnds;
 use super::line_reader::LineReader;
 
-const BYTES_AT_ONCE: usize = 1 << 18;
-
 pub struct TextPieces {
     lines: LineReader,
     encoding: Encoding,
@@ -52,7 +50,7 @@ impl TextPieces {
     }
 
     fn next_lines(&mut self) -> Result<Vec<Vec<u8>>> {
-        let lines = self.lines.next_lines(BYTES_AT_ONCE, self.encoding)?;
+        let lines = self.lines.next_lines(self.encoding)?;
         for line in lines.iter().filter(|line| line.ends_with(b"\n")) {
             let is_crlf = line.ends_with(b"\r\n") && self.encoding == Encoding::Utf8;
             self.line_ends.add(is_crlf);

@@ -29,10 +29,10 @@ pub struct StopCriteria<'a> {
 }
 
 impl StopCriteria<'_> {
-    /// Whether a text ends here.
-    pub fn is_met(&self, text: &[u32]) -> bool {
-        let is_stopped = || self.stops.iter().any(|stop| text.ends_with(stop));
-        text.len() >= self.length || (text.len() >= self.min_length && is_stopped())
+    /// Whether a text of `length` characters ends here; of these, `end` must be as many of the last ones as the longest stop sequence.
+    pub fn is_met(&self, length: usize, end: &[u32]) -> bool {
+        let is_stopped = || self.stops.iter().any(|stop| end.ends_with(stop));
+        length >= self.length || (length >= self.min_length && is_stopped())
     }
 }
 
@@ -130,7 +130,7 @@ impl<'m> Batch<'m> {
                 text.nats += stream.loss;
                 *pattern =
                     pattern.and_then(|(pattern, state)| Some((pattern, pattern.advance(state, stream.last_id)?)));
-                if stop.is_met(&text.ids) {
+                if stop.is_met(text.ids.len(), &text.ids) {
                     *slot = start_next(&mut sampler, i);
                 }
             }
@@ -148,20 +148,11 @@ struct ActiveText<'p> {
 #[cfg(test)]
 mod tests {
     use super::super::Generator;
-    use super::super::config::tests::{agree, distribution, grid};
+    use super::super::config::tests::{CONFIG, agree, distribution, grid};
     use super::super::generator::tests::sample;
     use super::*;
     use crate::kernels::{Precision, softmax};
     use crate::model::Input;
-
-    static CONFIG: SamplingConfig = SamplingConfig {
-        ban: Vec::new(),
-        repetition_penalty: 0.0,
-        temperature: 1.0,
-        top_k: None,
-        top_p: None,
-        min_p: None,
-    };
 
     fn stop(length: usize, stops: &[Vec<u32>]) -> StopCriteria<'_> {
         StopCriteria { length, min_length: 0, stops, pattern: None }

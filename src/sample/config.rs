@@ -140,6 +140,16 @@ pub(super) mod tests {
     use super::*;
     use rand::SeedableRng;
 
+    /// The distribution of the model.
+    pub static CONFIG: SamplingConfig = SamplingConfig {
+        ban: Vec::new(),
+        repetition_penalty: 0.0,
+        temperature: 1.0,
+        top_k: None,
+        top_p: None,
+        min_p: None,
+    };
+
     const LOGITS: [f32; 5] = [0.0, 3.0, 1.0, 2.0, -4.0];
 
     fn weights(config: &SamplingConfig) -> Vec<f32> {

@@ -142,21 +142,12 @@ fn matching_line(text: Generated, request: &LineRequest<'_>) -> Option<Line> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::SamplingConfig;
+    use super::super::config::tests::CONFIG;
     use super::super::generator::tests::sample;
     use super::*;
     use crate::kernels::Precision;
     use crate::model::InferenceModel;
     use std::collections::HashMap;
-
-    static CONFIG: SamplingConfig = SamplingConfig {
-        ban: Vec::new(),
-        repetition_penalty: 0.0,
-        temperature: 1.0,
-        top_k: None,
-        top_p: None,
-        min_p: None,
-    };
 
     /// Fifty lines of the test model, unless `adapt` changes the request.
     fn draw(
